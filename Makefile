@@ -1,0 +1,60 @@
+# `make help` lists the targets. Every target sets up .venv first: Python >= 3.11, git and make are all that is needed.
+
+SCALE ?= laptop
+JOBS ?=
+CONFIRM ?= no
+RUNS ?= runs/atari-$(SCALE)
+# The newest Python from 3.11 on that really runs: a pyenv shim may exist and not run.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
+	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
+VENV ?= .venv
+LOCK = requirements.lock
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
+
+.PHONY: help setup setup-cuda sweep-atari table test lint format bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  options: SCALE=laptop|evening|paper JOBS=processes CONFIRM=yes PYTHON=python3.12"
+
+setup: $(READY) ## install the locked packages into .venv
+
+$(READY): $(LOCK) Makefile
+	@test -n "$(PYTHON)" || { echo "error: $(NO_PYTHON)" >&2; exit 2; }
+	@echo "setting up $(VENV) with $(PYTHON): about 2 GB, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(LOCK)
+	@touch $@
+
+setup-cuda: $(READY) ## add JAX for NVIDIA GPUs
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-cuda.lock
+
+sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the main job)
+	@$(BIN)/python -m sweeps.launch sweeps/atari/$(SCALE).yaml --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
+
+table: $(READY) ## the comparison table of the runs in RUNS, from their records
+	@$(BIN)/python -m analysis.table --runs $(RUNS) $(ARGS)
+
+test: $(READY) ## the tests
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(READY) ## speed of this machine: gradient step, replay, mask update, end to end
+	@$(BIN)/python -m sweeps.bench $(ARGS)
+
+lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --extra dev pyproject.toml --output-file $(LOCK)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --all-extras pyproject.toml --output-file requirements-cuda.lock
+
+clean: ## remove .venv and caches; runs and results stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

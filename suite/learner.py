@@ -1,0 +1,162 @@
+"""The one learner: K online networks, one target, one batch, and a method's hooks on their two clocks.
+
+It is the only caller of a Sparsifier, and the only place where masks are applied: last, after every hook.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from pydantic import Field
+
+from suite.sparsity import apply_masks, layer_sparsity, sparsity
+from suite.types import Agent, Array, Batch, LearnerState, Network, Sparsifier
+
+#: Streams of randomness; each draw folds its stream and a clock into the run's key.
+INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT = range(4)
+
+
+class TargetUpdate(NamedTuple):
+    """What happened at a target update; all float32 [K] but `elected` (int32 []) and `reset` (bool [K])."""
+
+    losses: jax.Array  # cumulated over the period, in the order before the election, as are sparsities_before
+    sparsities_before: jax.Array
+    elected: jax.Array
+    sparsities: jax.Array  # in the order after it, as is `reset`; [0] is the elected network
+    reset: jax.Array
+
+
+class Learner(NamedTuple):
+    """Compiled functions; `update` and `update_target` consume (donate) the state that they are given."""
+
+    init: Callable[[int], LearnerState]  # seed -> state
+    update: Callable[[LearnerState, Batch], LearnerState]  # one gradient step of all K networks
+    update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
+    act: Callable[..., jax.Array]  # state, observation [...], agent step -> action [], by the behaviour network
+    act_greedily: Callable[..., jax.Array]  # likewise, by the elected network without exploration
+    measure: Callable[[LearnerState], dict[str, Any]]  # sparsity and layer_sparsity of the elected network
+    target_update_period: int  # gradient steps
+
+
+def over_networks(
+    function: Callable[..., Any], networks: tuple[Any, ...], *others: Any, vectorize: bool | None = None
+) -> tuple[Any, ...]:
+    """`function(network, *others)` for each of K networks: the one place that knows how they are mapped.
+
+    A loop inside the compiled function on a CPU, where batched convolutions are some seven times slower; vmap over
+    stacked networks elsewhere (vectorize=None chooses by the device).
+    """
+    if vectorize is None:
+        vectorize = jax.default_backend() != "cpu"
+    if not vectorize or len(networks) == 1:
+        return tuple(function(network, *others) for network in networks)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
+    mapped = jax.vmap(lambda network: function(network, *others))(stacked)
+    return tuple(jax.tree.map(lambda leaf: leaf[k], mapped) for k in range(len(networks)))  # noqa: B023
+
+
+def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
+    """The chance of each network to act, float32 [K]. A network whose loss is not finite never acts if one is.
+
+    `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
+    """
+    weights = {
+        "inverse_loss": 1 / (losses + 1e-6),
+        "uniform": jnp.ones_like(losses),
+        "elected": jnp.zeros_like(losses).at[0].set(1),
+    }[rule]
+    usable = jnp.where(jnp.isfinite(losses), weights, 0)
+    usable = jnp.where(jnp.sum(usable) > 0, usable, jnp.ones_like(usable))
+    return usable / jnp.sum(usable)
+
+
+def make_learner(
+    agent: Agent,
+    sparsifier: Sparsifier,
+    *,
+    target_update_period: Annotated[int, Field(ge=1, description="gradient steps between target updates")] = 2_000,
+    behaviour: Annotated[
+        Literal["inverse_loss", "uniform", "elected"],
+        Field(description="which of the K networks acts, drawn at every agent step"),
+    ] = "inverse_loss",
+    vectorize: Annotated[
+        bool | None, Field(description="map the networks by vmap; default: unless the device is a CPU")
+    ] = None,
+) -> Learner:
+    """Compile an agent and a method into the functions of a Learner."""
+
+    def init(seed: int) -> LearnerState:
+        key = jax.random.key(seed)
+        params_key, masks_key = jax.random.split(jax.random.fold_in(key, INIT))
+        params = agent.init(params_key)
+        masks = sparsifier.init(masks_key, params)
+        params = apply_masks(params, masks)
+        network = Network(params, agent.optimizer.init(params), masks, jnp.float32(0))
+        return LearnerState((network,) * sparsifier.num_networks, params, key, jnp.int32(0))
+
+    def gradient_step(network: Network, batch: Batch, target: jax.Array, key: jax.Array, step: jax.Array) -> Network:
+        loss, gradients = jax.value_and_grad(agent.loss)(network.params, batch, target)
+        masked = apply_masks(gradients, network.masks)
+        updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
+        params = optax.apply_updates(network.params, updates)
+        network = Network(params, opt_state, network.masks, network.loss + loss)
+        network = sparsifier.after_gradient(key, step, network, gradients)
+        return _masked(network)
+
+    def update(state: LearnerState, batch: Batch) -> LearnerState:
+        target = jax.lax.stop_gradient(agent.target(state.target, batch))
+        step = state.step + 1
+        key = _draw(state.key, AFTER_GRADIENT, step)
+        online = over_networks(gradient_step, state.online, batch, target, key, step, vectorize=vectorize)
+        return state._replace(online=online, step=step)
+
+    def update_target(state: LearnerState) -> tuple[LearnerState, TargetUpdate]:
+        key = _draw(state.key, AT_TARGET_UPDATE, state.step)
+        online, election = sparsifier.at_target_update(key, state.step, state.online)
+        online = tuple(_masked(network)._replace(loss=jnp.float32(0)) for network in online)
+        record = TargetUpdate(
+            losses=jnp.stack([network.loss for network in state.online]),
+            sparsities_before=jnp.stack([sparsity(network.masks) for network in state.online]),
+            elected=election.elected,
+            sparsities=jnp.stack([sparsity(network.masks) for network in online]),
+            reset=election.reset,
+        )
+        return state._replace(online=online, target=online[0].params), record
+
+    def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
+        network_key, action_key = jax.random.split(_draw(state.key, ACT, agent_step))
+        losses = jnp.stack([network.loss for network in state.online])
+        chosen = jax.random.choice(network_key, len(losses), p=behaviour_probabilities(behaviour, losses))
+        branches = [
+            lambda network=network: agent.act(action_key, network.params, observation, agent_step, greedy=False)
+            for network in state.online
+        ]
+        return jax.lax.switch(chosen, branches)
+
+    def act_greedily(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
+        key = _draw(state.key, ACT, agent_step)
+        return agent.act(key, state.online[0].params, observation, agent_step, greedy=True)
+
+    def measure(state: LearnerState) -> dict[str, Any]:
+        masks = state.online[0].masks
+        return {"sparsity": sparsity(masks), "layer_sparsity": layer_sparsity(masks)}
+
+    return Learner(
+        init=jax.jit(init),
+        update=jax.jit(update, donate_argnums=0),
+        update_target=jax.jit(update_target, donate_argnums=0),
+        act=jax.jit(act),
+        act_greedily=jax.jit(act_greedily),
+        measure=jax.jit(measure),
+        target_update_period=target_update_period,
+    )
+
+
+def _draw(key: jax.Array, stream: int, clock: Array) -> jax.Array:
+    return jax.random.fold_in(jax.random.fold_in(key, stream), clock)
+
+
+def _masked(network: Network) -> Network:
+    return network._replace(params=apply_masks(network.params, network.masks))

@@ -1,0 +1,121 @@
+"""The record of a run: one folder of small files, the source of truth for every table and figure.
+
+    config.json         what was run, with which options and versions (written first)
+    metrics.jsonl       one JSON object a line, only ever appended to; see ROWS
+    progress.json       where the run is now (rewritten while it runs)
+    policy.safetensors  the elected network at the end, described by policy.json
+    status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted)
+
+Standard library only, so that reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.errors import UserError
+
+SCHEMA = 1
+CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
+POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
+
+#: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
+#: frame (emulator frames or physics steps) and gradient_step.
+CLOCKS = ("agent_step", "frame", "gradient_step")
+ROWS: dict[str, tuple[str, ...]] = {
+    "epoch": (
+        "epoch",
+        "return",  # mean undiscounted training return of the episodes that ended in this epoch; null if none did
+        "episodes",
+        "episode_returns",
+        "episode_lengths",  # agent steps
+        "loss",  # mean TD loss a gradient step of the elected network over the last complete target period; null before
+        "sparsity",  # elected network, all kernels together
+        "layer_sparsity",
+        "seconds",  # wall time since the start
+    ),
+    "target_update": (
+        "losses",  # [K], cumulated over the period, order before the election; null where not finite
+        "sparsities_before",  # [K], order before the election
+        "elected",  # index into the order before the election
+        "sparsities",  # [K], order after the election; [0] is the elected network
+        "reset",  # [K], whose optimizer starts afresh, order after the election
+    ),
+    "evaluation": ("epoch", "return", "episodes", "episode_returns"),
+}
+
+
+def plain(value: Any) -> Any:
+    """`value` with arrays as lists, numpy numbers as Python's, and None for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write atomically: a reader sees the old file or the new one, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file. Raises UserError when the file is missing or holds no JSON object."""
+    try:
+        value = json.loads(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); the file is damaged") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def row(kind: str, clocks: Mapping[str, int], **columns: Any) -> dict[str, Any]:
+    """One row of metrics.jsonl, checked against ROWS."""
+    if set(columns) != set(ROWS[kind]):
+        raise ValueError(f"a row of kind {kind!r} has the columns {ROWS[kind]}, not {tuple(columns)}")
+    return plain({"kind": kind, **{clock: clocks[clock] for clock in CLOCKS}, **columns})
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All complete rows of a metrics file; a last line without its newline was being written and is left out.
+
+    Raises UserError when the file is missing or a complete line is damaged.
+    """
+    try:
+        lines = path.read_text().split("\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file; the file is damaged") from None
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict) or value.get("kind") not in ROWS:
+            raise UserError(f"{path}:{number}: not a row of a record; the file is damaged")
+        rows.append(value)
+    return rows
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in a folder ended well."""
+    return (folder / STATUS).exists() and read_json(folder / STATUS).get("status") == "finished"

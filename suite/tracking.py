@@ -1,0 +1,216 @@
+"""What a run tells the world: its own record first, then Weights & Biases, then whoever watches the terminal.
+
+The record (suite.records) is the source of truth. W&B gets the same rows; its trouble never stops a run.
+"""
+
+import importlib.metadata
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from suite import records
+
+WANDB_MODES = ("auto", "online", "offline", "disabled")
+PROJECT = "eaudeqn"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "mujoco", "wandb")
+HEARTBEAT, LINE = 2.0, 60.0  # seconds between rewrites of progress.json, and between lines where there is no terminal
+logger = logging.getLogger(__name__)
+
+
+def versions() -> dict[str, str]:
+    """Everything whose version can change a result, with the project's commit."""
+    return {
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in PACKAGES},
+        "project": _commit(),
+    }
+
+
+class Tracker:
+    """Records one run. A context: leaving it by an exception records the run as failed, Ctrl-C as interrupted."""
+
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], frame_skip: int, total_agent_steps: int, wandb_mode: str = "auto"
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.frame_skip, self.total = folder, frame_skip, total_agent_steps
+        for stale in (records.METRICS, records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
+            (folder / stale).unlink(missing_ok=True)
+        shutil.rmtree(folder / "wandb", ignore_errors=True)  # of an attempt that did not finish
+        self.config = {"schema": records.SCHEMA, **config, "versions": versions(), "total_agent_steps": self.total}
+        records.write_json(folder / records.CONFIG, self.config)
+        (folder / records.METRICS).touch()
+        self.latest: dict[str, Any] = {"return": None, "sparsity": None}
+        self.agent_step = 0
+        self.started = self.beat_at = self.line_at = time.monotonic()
+        self.beat_step = 0
+        self.wandb = WandbRun(folder, self.config, wandb_mode)
+        self.display = _display(self.total) if sys.stderr.isatty() else None
+
+    def __enter__(self) -> Self:
+        self._beat(0.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.display:
+            self.display.stop()
+        if kind is None or issubclass(kind, Exception):
+            status = {
+                "status": "failed" if error else "finished",
+                "error": (str(error) or repr(error)) if error else None,
+                "seconds": time.monotonic() - self.started,
+                "agent_step": self.agent_step,
+            }
+            self.wandb.finish(exit_code=1 if error else 0)
+            self._beat(0.0)
+            records.write_json(self.folder / records.STATUS, status)
+        else:
+            self.wandb.finish(exit_code=130)
+
+    def log(self, kind: str, clocks: Mapping[str, int], **columns: Any) -> None:
+        """Append one row to the record (see records.ROWS) and send it to W&B."""
+        frame = clocks["agent_step"] * self.frame_skip
+        line = records.row(kind, {**clocks, "frame": frame}, **columns)
+        records.append(self.folder / records.METRICS, line)
+        self.wandb.log(line)
+        if kind == "epoch":
+            self.latest = {"return": line["return"], "sparsity": line["sparsity"]}
+
+    def progress(self, agent_step: int) -> None:
+        """Tell how far the run is; cheap enough for every agent step."""
+        self.agent_step = agent_step
+        now = time.monotonic()
+        if now - self.beat_at < HEARTBEAT:
+            return
+        rate = (agent_step - self.beat_step) / (now - self.beat_at)
+        self.beat_at, self.beat_step = now, agent_step
+        self._beat(rate)
+        if self.display:
+            score, sparsity = self._texts()
+            self.display.update(
+                self.display.task_ids[0], completed=agent_step, rate=f"{rate:.0f}", score=score, sparsity=sparsity
+            )
+        elif now - self.line_at >= LINE:
+            self.line_at = now
+            average = agent_step / (now - self.started)
+            left = max(self.total - agent_step, 0) / average / 60
+            score, sparsity = self._texts()
+            print(
+                f"{agent_step:,} of {self.total:,} agent steps, {average:.0f} a second, {left:.0f} min left,"
+                f" return {score}, sparsity {sparsity}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _texts(self) -> tuple[str, str]:
+        """The return and the sparsity of the last epoch, to be read."""
+        score, sparsity = self.latest["return"], self.latest["sparsity"]
+        return "-" if score is None else f"{score:.1f}", "-" if sparsity is None else f"{sparsity:.2f}"
+
+    def _beat(self, rate: float) -> None:
+        progress = {"agent_step": self.agent_step, "total_agent_steps": self.total, "rate": rate, **self.latest}
+        records.write_json(self.folder / records.PROGRESS, {**progress, "time": time.time()})
+
+
+class WandbRun:
+    """The run on W&B: online where a key is known, offline otherwise. The first trouble is said, then W&B is left alone."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], mode: str) -> None:
+        self.run: Any = None
+        if mode == "disabled":
+            return
+        try:
+            import wandb
+
+            if mode == "auto":
+                mode = "online" if wandb.login(prompt=False) else "offline"
+            task, method, seed = config["task"], config["method"], config["seed"]
+            self.run = wandb.init(
+                project=os.environ.get("WANDB_PROJECT", PROJECT),
+                dir=folder,
+                mode=mode,  # type: ignore[arg-type]
+                name=config["name"],
+                group=f"{task} {method}",
+                job_type=method,
+                tags=[task, method.partition(":")[0], f"seed{seed}"],
+                config=dict(config),
+                settings=wandb.Settings(console="off", silent=True, disable_git=True),
+            )
+            self.run.define_metric("agent_step", hidden=True)
+            self.run.define_metric("*", step_metric="agent_step")
+        except Exception as error:
+            self._give_up(error)
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        if self.run is None:
+            return
+        try:
+            self.run.log(wandb_metrics(row))
+        except Exception as error:
+            self._give_up(error)
+
+    def finish(self, exit_code: int) -> None:
+        if self.run is None:
+            return
+        try:
+            self.run.finish(exit_code=exit_code)
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        logger.warning("W&B is left out of this run (%s); its own record is complete", error)
+        self.run = None
+
+
+def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper, clocks as they are."""
+    metrics: dict[str, Any] = {clock: row[clock] for clock in records.CLOCKS}
+    for column, value in row.items():
+        if column in records.CLOCKS or column == "kind" or value is None:
+            continue
+        if column in ("episode_returns", "episode_lengths"):  # as many as an epoch has: in the record only
+            continue
+        name = f"{row['kind']}/{column}"
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+        metrics |= {name: value} if items is None else {f"{name}/{key}": item for key, item in items if item is not None}
+    return metrics
+
+
+def _display(total: int) -> Progress:
+    display = Progress(
+        TextColumn("agent steps"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} a second"),
+        TimeRemainingColumn(),
+        TextColumn("return {task.fields[score]}, sparsity {task.fields[sparsity]}"),
+    )
+    display.add_task("run", total=total, rate="-", score="-", sparsity="-")
+    display.start()
+    return display
+
+
+def _commit() -> str:
+    """The project's commit, with "+dirty" where files differ from it; "unknown" outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

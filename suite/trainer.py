@@ -1,0 +1,147 @@
+"""The one loop: act, store, learn, evaluate, record. It knows no environment, no agent and no method."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import gymnasium
+import numpy as np
+from pydantic import Field
+
+from suite.errors import Divergence
+from suite.experience.replay import Replay
+from suite.learner import Learner
+from suite.tracking import Tracker
+from suite.types import LearnerState
+
+
+class Trainer:
+    """Trains one learner in one environment and tells a tracker what happened."""
+
+    def __init__(
+        self,
+        make_environment: Callable[[], gymnasium.Env],
+        replay: Replay,
+        learner: Learner,
+        tracker: Tracker,
+        seed: int,
+        *,
+        epochs: Annotated[int, Field(ge=1, description="epochs; each is one point of the learning curve")] = 40,
+        epoch_agent_steps: Annotated[
+            int, Field(ge=1, description="an epoch ends at the first episode end after so many agent steps")
+        ] = 250_000,
+        initial_samples: Annotated[int, Field(ge=2, description="agent steps before learning starts")] = 20_000,
+        replay_ratio: Annotated[float, Field(gt=0, description="gradient steps per agent step")] = 0.25,
+        evaluation_episodes: Annotated[
+            int, Field(ge=0, description="episodes of the elected network after each epoch, in an environment of their own")
+        ] = 0,
+    ) -> None:
+        self.environment = make_environment()
+        self.make_environment = make_environment
+        self.replay, self.learner, self.tracker, self.seed = replay, learner, tracker, seed
+        self.epochs, self.epoch_agent_steps = epochs, epoch_agent_steps
+        self.initial_samples, self.replay_ratio = initial_samples, replay_ratio
+        self.evaluation_episodes = evaluation_episodes
+        self.agent_step = 0
+        self.gradient_step = 0
+        self.loss: float | None = None  # mean TD loss of the elected network over the last complete target period
+
+    def run(self) -> LearnerState:
+        """Train for all epochs. Raises Divergence when no network has a finite loss."""
+        self.start()
+        for epoch in range(1, self.epochs + 1):
+            self._train_epoch(epoch)
+            if self.evaluation_episodes:
+                self._evaluate(epoch)
+        return self.state
+
+    def start(self) -> None:
+        """The state before the first agent step."""
+        self.started = time.monotonic()
+        self.state = self.learner.init(self.seed)
+        self.observation, _ = self.environment.reset(seed=self.seed)
+
+    def _train_epoch(self, epoch: int) -> None:
+        first, returns, lengths = self.agent_step, [], []
+        episode_return, episode_length, ended = 0.0, 0, False
+        while not ended or self.agent_step - first < self.epoch_agent_steps:
+            reward, ended = self.step()
+            episode_return, episode_length = episode_return + reward, episode_length + 1
+            if ended:
+                returns.append(episode_return)
+                lengths.append(episode_length)
+                episode_return, episode_length = 0.0, 0
+            self.tracker.progress(self.agent_step)
+        measured = self.learner.measure(self.state)
+        self.tracker.log(
+            "epoch",
+            self._clocks(),
+            epoch=epoch,
+            **{"return": float(np.mean(returns))},
+            episodes=len(returns),
+            episode_returns=returns,
+            episode_lengths=lengths,
+            loss=self.loss,
+            seconds=time.monotonic() - self.started,
+            **measured,
+        )
+
+    def step(self) -> tuple[float, bool]:
+        """One agent step: (reward, whether the episode ended).
+
+        Learning is dispatched between the choice of the action and its execution, so that the device computes while
+        the environment runs. The next action waits for it: no step is ever taken with older parameters.
+        """
+        action = np.asarray(self.learner.act(self.state, self.observation, np.int32(self.agent_step)))
+        self._learn()
+        next_observation, reward, terminated, truncated, _ = self.environment.step(action)
+        self.replay.add(self.observation, action, float(reward), next_observation, terminated, truncated)
+        self.agent_step += 1
+        ended = terminated or truncated
+        self.observation = self.environment.reset()[0] if ended else next_observation
+        return float(reward), ended
+
+    def _learn(self) -> None:
+        """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
+        due = int((self.agent_step - self.initial_samples) * self.replay_ratio)
+        while self.gradient_step < due:
+            rng = np.random.Generator(np.random.Philox(key=self.seed, counter=self.gradient_step))
+            self.state = self.learner.update(self.state, self.replay.sample(rng))
+            self.gradient_step += 1
+            if self.gradient_step % self.learner.target_update_period == 0:
+                self._update_target()
+
+    def _update_target(self) -> None:
+        self.state, update = self.learner.update_target(self.state)
+        self.tracker.log("target_update", self._clocks(), **update._asdict())
+        self.loss = float(np.asarray(update.losses)[int(update.elected)]) / self.learner.target_update_period
+        if int(update.elected) < 0:
+            raise Divergence(
+                f"the loss of every online network is NaN or infinite at gradient step {self.gradient_step}:"
+                " a smaller agent.learning_rate may help"
+            )
+
+    def _evaluate(self, epoch: int) -> None:
+        environment = self.make_environment()
+        observation, _ = environment.reset(seed=self.seed + epoch)
+        returns, steps = [], 0
+        for _ in range(self.evaluation_episodes):
+            episode_return, ended = 0.0, False
+            while not ended:
+                action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(steps)))
+                observation, reward, terminated, truncated, _ = environment.step(action)
+                episode_return, ended, steps = episode_return + float(reward), terminated or truncated, steps + 1
+            returns.append(episode_return)
+            observation, _ = environment.reset()
+        environment.close()
+        self.tracker.log(
+            "evaluation",
+            self._clocks(),
+            epoch=epoch,
+            **{"return": float(np.mean(returns))},
+            episodes=len(returns),
+            episode_returns=returns,
+        )
+
+    def _clocks(self) -> dict[str, Any]:
+        return {"agent_step": self.agent_step, "gradient_step": self.gradient_step}

@@ -1,0 +1,103 @@
+"""The vocabulary of the suite: what a batch, a network, a learner, an agent and a sparsifier are.
+
+Shapes: B is the batch size, K the number of online networks, `params` a nested dict of arrays as flax makes it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+Array = jax.Array | np.ndarray
+Params = Any
+Masks = dict[str, jax.Array]  # a kernel's path, such as "Conv_0/kernel" -> bool of its shape, True = kept
+
+
+class Batch(NamedTuple):
+    """B transitions, as the replay gives them."""
+
+    observation: Array  # [B, ...]
+    action: Array  # int32 [B]
+    reward: Array  # float32 [B]: the discounted sum of the n steps' rewards, clipped
+    discount: Array  # float32 [B]: gamma^n, 0 after a terminal
+    next_observation: Array  # [B, ...]
+
+
+class Network(NamedTuple):
+    """One online network."""
+
+    params: Params
+    opt_state: optax.OptState
+    masks: Masks  # empty for a method that never prunes
+    loss: jax.Array  # float32 []: cumulated since the last target update
+
+
+class LearnerState(NamedTuple):
+    """All that learning changes. The clock `step` counts gradient steps and is shared by all networks."""
+
+    online: tuple[Network, ...]  # K of them; after a target update [0] is the elected one
+    target: Params
+    key: jax.Array  # constant: each draw folds in its stream and the clock, so a state needs no other randomness
+    step: jax.Array  # int32 []
+
+
+class Agent(NamedTuple):
+    """Pure functions of parameters and batches."""
+
+    init: Callable[[jax.Array], Params]  # key -> params
+    act: Callable[..., jax.Array]  # key, params, observation [...], agent step, greedy -> action []
+    target: Callable[[Params, Batch], jax.Array]  # target params, batch -> y [B], shared by all K networks
+    loss: Callable[[Params, Batch, jax.Array], jax.Array]  # params, batch, y -> float32 []
+    optimizer: optax.GradientTransformation
+
+
+class Election(NamedTuple):
+    """What a target update decided; `elected` indexes the networks as they stood before it."""
+
+    elected: jax.Array  # int32 [], -1 when no network has a finite loss
+    reset: jax.Array  # bool [K]: whose optimizer starts afresh, in the order after the update
+
+
+class Training(NamedTuple):
+    """What a method may know of the run that it is part of."""
+
+    gradient_steps: int  # the horizon H
+    target_update_period: int  # T, in gradient steps
+    optimizer: optax.GradientTransformation
+
+
+class Sparsifier(NamedTuple):
+    """A method: what becomes of the masks after a gradient step and at a target update.
+
+    The learner applies the masks after each of the hooks, so a method changes masks and need not touch parameters.
+    """
+
+    num_networks: int
+    init: Callable[[jax.Array, Params], Masks]  # key, params -> masks
+    # key, gradient steps done, network, dense gradients -> network
+    after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network]
+    # key, gradient steps done, K networks -> K networks, election
+    at_target_update: Callable[
+        [jax.Array, jax.Array, tuple[Network, ...]], tuple[tuple[Network, ...], Election]
+    ]
+
+
+def single_network(
+    init: Callable[[jax.Array, Params], Masks],
+    after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None,
+    at_target_update: Callable[[jax.Array, jax.Array, Network], Network] | None = None,
+) -> Sparsifier:
+    """A method with K = 1, which wins each election; a hook that is left out changes nothing."""
+
+    def update(
+        key: jax.Array, step: jax.Array, networks: tuple[Network, ...]
+    ) -> tuple[tuple[Network, ...], Election]:
+        (network,) = networks
+        elected = jnp.where(jnp.isfinite(network.loss), 0, -1)
+        changed = at_target_update(key, step, network) if at_target_update else network
+        return (changed,), Election(elected, jnp.zeros(1, bool))
+
+    return Sparsifier(1, init, after_gradient or (lambda key, step, network, gradients: network), update)

@@ -1,0 +1,166 @@
+"""`make bench`: what this machine reaches, all measured in this one process and side by side.
+
+Operations are counted by XLA (padding left out); the peak is the best that a large matrix multiplication reaches.
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from suite.sparsity import prune
+from suite.tracking import Tracker
+from suite.trainer import Trainer
+from suite.types import Batch
+from sweeps.compose import compose
+from sweeps.config import resolve
+
+PEAK_SIZE = 2_048  # of the square matrices of the peak
+FILLED = 2_000  # agent steps in the replay before anything is timed
+
+
+class Bench(NamedTuple):
+    """A trainer in the middle of its work, and a batch of its replay."""
+
+    trainer: Trainer
+    batch: Batch
+    gigaflops: float  # of one gradient step of all K networks
+
+
+def prepare(method: str, network: str, width: int, folder: Path) -> Bench:
+    """A run on Pong whose replay is filled and whose functions are compiled; no target update is due."""
+    options = {"agent.network": network, "agent.width": width, "replay.capacity": 20_000}
+    clock = {"trainer.initial_samples": FILLED, "learner.target_update_period": 10**6, "trainer.epoch_agent_steps": 10**6}
+    run = resolve({"task": "atari/Pong", "method": method, "seed": 0, **options, **clock})
+    config = {"name": run.name, "task": run.task.name, "method": method, "seed": 0}
+    tracker = Tracker(folder / run.name, config, run.task.frame_skip, run.total_agent_steps, "disabled")
+    trainer = Trainer(*compose(run), tracker, run.seed, **run.options["trainer"])
+    trainer.start()
+    while trainer.gradient_step < 2:
+        trainer.step()
+    batch = trainer.replay.sample(np.random.default_rng(0))
+    # A jitted function knows its own cost; the type of `update` does not show it.
+    compiled: Any = trainer.learner.update
+    return Bench(trainer, batch, compiled.lower(trainer.state, batch).cost_analysis()["flops"] / 1e9)
+
+
+def seconds_of(function: Callable[[], Any]) -> float:
+    """Wall seconds of one call, its results ready."""
+    began = time.perf_counter()
+    jax.block_until_ready(function())
+    return time.perf_counter() - began
+
+
+def peak_rate() -> Callable[[], float]:
+    """A function that gives the GFLOP/s of one large float32 matrix multiplication."""
+    matrix = jax.random.normal(jax.random.key(0), (PEAK_SIZE, PEAK_SIZE))
+    multiply = jax.jit(jnp.matmul)
+    jax.block_until_ready(multiply(matrix, matrix))
+    return lambda: 2 * PEAK_SIZE**3 / 1e9 / seconds_of(lambda: multiply(matrix, matrix))
+
+
+def gradient_step(bench: Bench) -> float:
+    def update() -> Any:
+        bench.trainer.state = bench.trainer.learner.update(bench.trainer.state, bench.batch)
+        return bench.trainer.state
+
+    return seconds_of(update)
+
+
+def mask_update(bench: Bench, repetitions: int) -> float:
+    """Median seconds of pruning: one network to a half, or with K > 1 a target update (election, K - 1 copies)."""
+    trainer = bench.trainer
+    dense = jax.tree.map(jnp.copy, trainer.state.online[0])
+    halve = jax.jit(lambda network: prune(network.params, network.masks, 0.5))
+
+    def update() -> Any:
+        if len(trainer.state.online) == 1:
+            return halve(dense)
+        trainer.state, election = trainer.learner.update_target(trainer.state)
+        return trainer.state, election
+
+    seconds_of(update)
+    return statistics.median(seconds_of(update) for _ in range(repetitions))
+
+
+def end_to_end(bench: Bench) -> float:
+    """Seconds from one gradient step to the next in the trainer's own loop: acting, emulating, storing, sampling too."""
+    trainer = bench.trainer
+    began, first = time.perf_counter(), trainer.gradient_step
+    while trainer.gradient_step < first + 4:
+        trainer.step()
+    jax.block_until_ready(trainer.state)
+    return (time.perf_counter() - began) / 4
+
+
+def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[str, float]:
+    """Medians over `repetitions` rounds; each round takes every quantity once, so that drift hits all alike."""
+    rounds = []
+    for _ in range(repetitions):
+        step = statistics.median(gradient_step(bench) for _ in range(4))
+        loop = end_to_end(bench)
+        sample = min(seconds_of(lambda: bench.trainer.replay.sample(np.random.default_rng(0))) for _ in range(4))
+        rate = max(peak() for _ in range(2))
+        row = {"step": step, "loop": loop, "sample": sample, "peak": rate}
+        rounds.append(row | {"of peak": bench.gigaflops / step / rate, "overhead": loop / step - 1})
+    return {key: statistics.median(row[key] for row in rounds) for key in rounds[0]}
+
+
+def report(repetitions: int, folder: Path) -> Table:
+    """One row a case: K = 1 and 5 of each network, then what the mask updates cost in gradient steps."""
+    table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch 32, SAME padding")
+    for heading in ("network", "K", "gradient step", "GFLOP", "of peak", "x K=1", "ops x K=1",
+                    "end to end", "overhead", "agent steps/s", "sampling", "mask update"):  # fmt: skip
+        table.add_column(heading, justify="right")
+    peak = peak_rate()
+    peaks = []
+    for network, width in (("nature", 32), ("nature", 512), ("small", 128)):
+        one: dict[str, float] = {}
+        for method in ("gmp:period=1000000", "eaudeqn"):
+            bench = prepare(method, network, width, folder)
+            m = measure(bench, peak, repetitions)
+            m |= {"gflop": bench.gigaflops, "K": len(bench.trainer.state.online)}
+            one = one or m
+            peaks.append(m["peak"])
+            pruning = mask_update(bench, repetitions)
+            table.add_row(
+                f"{network} {width}",
+                f"{m['K']}",
+                f"{m['step'] * 1e3:.1f} ms",
+                f"{m['gflop']:.2f}",
+                f"{m['of peak']:.2f}",
+                f"{m['step'] / one['step']:.2f}",
+                f"{m['gflop'] / one['gflop']:.2f}",
+                f"{m['loop'] * 1e3:.1f} ms",
+                f"{m['overhead']:.1%}",
+                f"{bench.trainer.replay_ratio**-1 / m['loop']:.0f}",
+                f"{m['sample'] * 1e3:.2f} ms = {m['sample'] / m['step']:.1%}",
+                f"{pruning / m['step']:.2f} steps",
+            )
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+    table.caption = f"peak {statistics.median(peaks):.0f} GFLOP/s (matrix product); peak memory {memory:.1f} GiB"
+    return table
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m sweeps.bench", description="The speed of this machine, in one table.")
+    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="rounds per case [7]")
+    repetitions = max(parser.parse_args().repetitions, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        Console(width=170).print(report(repetitions, Path(folder)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

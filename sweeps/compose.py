@@ -1,0 +1,37 @@
+"""From a run's options to the parts that train it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gymnasium
+
+from baselines import METHODS
+from suite.agents import AGENTS
+from suite.environments import ENVIRONMENTS
+from suite.experience.replay import Replay
+from suite.learner import Learner, make_learner
+from suite.types import Training
+from sweeps.config import Run
+
+
+class Parts(NamedTuple):
+    make_environment: Callable[[], gymnasium.Env]
+    replay: Replay
+    learner: Learner
+
+
+def compose(run: Run) -> Parts:
+    """Task, agent and method of a run. Raises UserError when they do not fit each other."""
+    options, task = run.options, run.task
+
+    def make_environment() -> gymnasium.Env:
+        return ENVIRONMENTS[task.family](task.environment, **options["environment"])
+
+    environment = make_environment()
+    spaces = environment.observation_space, environment.action_space
+    environment.close()
+    agent = AGENTS[task.agent](*spaces, **options["agent"])
+    training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer)
+    method = METHODS[run.method.partition(":")[0]](training, **options["method"])
+    learner = make_learner(agent, method, **options["learner"])
+    return Parts(make_environment, Replay(*spaces, **options["replay"]), learner)

@@ -1,0 +1,183 @@
+"""From what a user typed, on a command line or in a sweep file, to a run whose every option is known and checked.
+
+The options are the keyword-only parameters of the functions that a run is composed of; nothing is declared twice.
+"""
+
+import difflib
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from baselines import METHODS
+from suite.agents import AGENTS
+from suite.environments import ENVIRONMENTS
+from suite.errors import UserError
+from suite.experience.replay import Replay
+from suite.learner import make_learner
+from suite.tasks import Task
+from suite.tasks import task as find_task
+from suite.trainer import Trainer
+
+Options = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """One run: (task, method, seed, options), and nothing of where it runs or is recorded."""
+
+    task: Task
+    method: str  # a label: the method's name, and those of its options that differ from the default
+    seed: int
+    options: dict[str, Options]  # group -> option -> value, complete: also those left at their default
+
+    @property
+    def name(self) -> str:
+        """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
+        definition = json.dumps([self.task.name, self.method, self.seed, self.options], sort_keys=True)
+        digest = hashlib.sha256(definition.encode()).hexdigest()[:8]
+        readable = f"{self.task.name}.{self.method}.seed{self.seed}"
+        return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)}.{digest}"
+
+    @property
+    def total_agent_steps(self) -> int:
+        trainer = self.options["trainer"]
+        return trainer["epochs"] * trainer["epoch_agent_steps"]
+
+    @property
+    def gradient_steps(self) -> int:
+        """The horizon H of schedules: gradient steps of the whole run."""
+        trainer = self.options["trainer"]
+        return max(int((self.total_agent_steps - trainer["initial_samples"]) * trainer["replay_ratio"]), 0)
+
+    def arguments(self) -> dict[str, Any]:
+        """What `resolve` makes this run from."""
+        flat = {f"{group}.{key}": value for group in groups(self.task) for key, value in self.options[group].items()}
+        return {"task": self.task.name, "method": self.method, "seed": self.seed, **flat}
+
+
+def groups(task: Task) -> dict[str, Callable[..., Any]]:
+    """The functions whose options a run on this task has, by the prefix of the options."""
+    return {
+        "agent": AGENTS[task.agent],
+        "learner": make_learner,
+        "replay": Replay,
+        "environment": ENVIRONMENTS[task.family],
+        "trainer": Trainer,
+    }
+
+
+@cache
+def options_of(function: Callable[..., Any]) -> type[BaseModel]:
+    """A model of a function's keyword-only parameters: their types, bounds, descriptions and defaults."""
+    hints = get_type_hints(function.__init__ if inspect.isclass(function) else function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    fields: dict[str, Any] = {
+        p.name: (hints[p.name], p.default) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    return create_model(function.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
+
+
+def resolve(arguments: Mapping[str, Any]) -> Run:
+    """The run that arguments such as {"task": "atari/Pong", "method": "gmp", "seed": 0, "agent.width": 32} describe.
+
+    Raises UserError for a missing or unknown key and for a value that does not fit.
+    """
+    given = dict(arguments)
+    for key in ("task", "method", "seed"):
+        if given.get(key) in (None, ""):
+            raise UserError(f"{key} is missing: a run needs --task, --method and --seed")
+    task = find_task(str(given.pop("task")))
+    method, method_options = parse_method(str(given.pop("method")))
+    seed = _seed(given.pop("seed"))
+    parts = groups(task)
+    by_group: dict[str, Options] = {group: {} for group in parts}
+    for key, value in given.items():
+        group, _, option = key.partition(".")
+        if group not in parts or not option:
+            known = [f"{name}.{o}" for name, part in parts.items() for o in options_of(part).model_fields]
+            raise UserError(f"unknown option {key!r}{suggest(key, known)}")
+        by_group[group][option] = value
+    options = {group: check(part, by_group[group], group + ".") for group, part in parts.items()}
+    return _possible(Run(task, method, seed, {**options, "method": method_options}))
+
+
+def parse_method(label: str) -> tuple[str, Options]:
+    """A method's label, such as "gmp:final_sparsity=0.9", in its one spelling, and all of its options.
+
+    Raises UserError for an unknown method or option.
+    """
+    name, _, rest = label.partition(":")
+    if name not in METHODS:
+        raise UserError(f"unknown method {name!r}{suggest(name, METHODS)}; there are {', '.join(METHODS)}")
+    given: Options = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UserError(f"method {label!r}: {part!r} should be option=value, as in gmp:final_sparsity=0.9")
+        given[key.strip()] = value.strip()
+    options = check(METHODS[name], given, f"method {name}: ")
+    defaults = options_of(METHODS[name])().model_dump()
+    changed = [f"{key}={value}" for key, value in options.items() if value != defaults[key]]
+    return name + (":" + ",".join(changed) if changed else ""), options
+
+
+def check(function: Callable[..., Any], given: Options, prefix: str) -> Options:
+    """All options of a function, from those given and the defaults. Raises UserError in the user's words."""
+    model = options_of(function)
+    values = {key: None if str(value).lower() in ("none", "null") else value for key, value in given.items()}
+    try:
+        return model.model_validate(values).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"{prefix}{key}: no such option{suggest(key, model.model_fields)}") from None
+        raise UserError(f"{prefix}{key}={given[key]}: {_lower(first['msg'])}") from None
+
+
+def suggest(word: str, known: Any) -> str:
+    """`; did you mean '...'?`, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def describe(field: FieldInfo) -> str:
+    """One line on an option: its values, what it is, its default."""
+    kind = field.annotation
+    values = getattr(kind, "__args__", None)
+    names = [getattr(value, "__name__", str(value)).replace("NoneType", "none") for value in values or [kind]]
+    return f"{'|'.join(names)}: {field.description} [{'none' if field.default is None else field.default}]"
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _seed(value: Any) -> int:
+    try:
+        seed = int(str(value))
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**31:
+        raise UserError(f"seed={value}: should be an integer from 0 to 2^31 - 1")
+    return seed
+
+
+def _possible(run: Run) -> Run:
+    """Refuse a combination of options under which nothing would be learned."""
+    trainer, replay = run.options["trainer"], run.options["replay"]
+    if run.gradient_steps < run.options["learner"]["target_update_period"]:
+        raise UserError(
+            f"{run.total_agent_steps} agent steps with trainer.initial_samples={trainer['initial_samples']} and"
+            f" trainer.replay_ratio={trainer['replay_ratio']} are {run.gradient_steps} gradient steps, fewer than"
+            f" learner.target_update_period={run.options['learner']['target_update_period']}: train longer"
+        )
+    if trainer["initial_samples"] < replay["n_step"] + 1:
+        raise UserError(f"trainer.initial_samples={trainer['initial_samples']}: should exceed replay.n_step={replay['n_step']}")
+    return run

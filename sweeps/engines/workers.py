@@ -1,0 +1,75 @@
+"""Worker processes: started on cores of their own, ended without leaving anything behind."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+Process = subprocess.Popen[bytes]
+
+ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
+LEASH = Path(__file__).with_name("leash.py")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+GRACE = 10.0  # seconds between asking a worker to end and killing it
+
+
+def cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def share(slot: int, jobs: int) -> list[int]:
+    """The cores of worker `slot` of `jobs`: all of them for a single worker, one each when there is a worker
+    a core, and taken in turn when there are more workers than cores.
+    """
+    available = cores()
+    if jobs == 1:
+        return available
+    return available[slot::jobs] or [available[slot % len(available)]]
+
+
+def start(command: Sequence[str], on: Sequence[int], output: int | IO[bytes]) -> Process:
+    """Start a command in a process group of its own (Ctrl-C reaches only us) on the given cores."""
+    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), ",".join(map(str, on))]
+    return subprocess.Popen(
+        [*leash, *command],
+        cwd=ROOT,
+        env=_environment(len(on)),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+
+
+def stop(processes: Sequence[Process], hurry: Callable[[], bool], grace: float = GRACE) -> None:
+    """Ask all to end (SIGTERM); what still lives after `grace` seconds, or once `hurry()` holds, is killed.
+
+    Only the worker itself is asked, so that its own helpers (W&B's service) can serve it to its end; whatever
+    is left of its group is killed.
+    """
+    for process in processes:
+        process.terminate()  # does nothing if it has ended
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline and not hurry() and any(p.poll() is None for p in processes):
+        time.sleep(0.05)
+    for process in processes:
+        kill_group(process)
+        process.wait()
+
+
+def kill_group(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing left (the second: macOS)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(threads: int) -> Mapping[str, str]:
+    """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise."""
+    return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **os.environ}

@@ -1,0 +1,119 @@
+"""A W&B sweep file -> the cells of its grid, offline.
+
+The files are W&B's own, so that `wandb sweep` takes them too; of W&B's format we accept what a grid needs,
+and refuse the rest with one line rather than run something else than W&B would.
+"""
+
+import itertools
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from suite.errors import UserError
+
+PROGRAM = "sweeps/run.py"
+COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]
+KEYS = ("program", "command", "name", "description", "entity", "project", "method", "metric", "parameters")
+
+Cell = dict[str, Any]  # the arguments of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
+
+
+class Grid(NamedTuple):
+    name: str  # e.g. "atari-laptop"; runs/<name> is the default folder
+    cells: list[Cell]
+
+
+def read(path: str | Path) -> Grid:
+    """The grid in a sweep file. Raises UserError on anything that is not a grid of plain values."""
+    document = _load(path)
+    try:
+        _check_head(document)
+        name = document.get("name", f"{Path(path).parent.name}-{Path(path).stem}")
+        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+            raise UserError(f"name must be a plain word such as atari-laptop, not {name!r}")
+        return Grid(name, expand(document["parameters"]))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def expand(parameters: Mapping[str, Any]) -> list[Cell]:
+    """The product of all parameters in the file's order, the last one varying fastest; but `seed` always
+    varies slowest, so that one seed of every task and method can be compared before the second seed begins.
+
+    {"task": {"values": ["a", "b"]}, "seed": {"values": [0, 1]}} -> (a 0) (b 0) (a 1) (b 1)
+    """
+    if not isinstance(parameters, Mapping) or not parameters:
+        raise UserError("parameters must list at least one parameter, e.g. `seed: {values: [0, 1]}`")
+    choices = {name: _choices(name, parameter) for name, parameter in parameters.items()}
+    order = sorted(choices, key=lambda name: name != "seed")  # stable: the others stay as they are
+    products = itertools.product(*(choices[name] for name in order))
+    return [dict(zip(order, product, strict=True)) for product in products]
+
+
+def flags(cell: Mapping[str, Any]) -> list[str]:
+    """The command line of a cell, exactly as a W&B agent writes it: {"seed": 0} -> ["--seed=0"]."""
+    return [f"--{name}={value}" for name, value in cell.items()]
+
+
+def _check_head(document: Mapping[str, Any]) -> None:
+    for key in document:
+        if key not in KEYS:
+            raise UserError(f"unknown key {key!r}; a grid has {', '.join(KEYS)}")
+    if document.get("method") != "grid":
+        raise UserError(f"method must be grid (every cell is run), not {document.get('method')!r}")
+    if document.get("program") != PROGRAM:
+        raise UserError(f"program must be {PROGRAM}, not {document.get('program')!r}")
+    if document.get("command") != COMMAND:
+        raise UserError(f"command must be {COMMAND}, not {document.get('command')!r}")
+    if "parameters" not in document:
+        raise UserError("parameters is missing; it lists the grid, e.g. `seed: {values: [0, 1]}`")
+
+
+def _choices(name: Any, parameter: Any) -> list[Any]:
+    """The values of one parameter."""
+    if not isinstance(name, str) or not name:
+        raise UserError(f"a parameter's name must be a word such as seed or agent.width, not {name!r}")
+    if not isinstance(parameter, Mapping):
+        raise UserError(f"parameter {name}: write `{{value: ...}}` or `{{values: [...]}}`, not {parameter!r}")
+    if len(parameter) != 1 or next(iter(parameter)) not in ("value", "values"):
+        found = ", ".join(map(str, parameter)) or "nothing"
+        hint = f" (nested options are written {name}.<option>)" if "parameters" in parameter else ""
+        raise UserError(f"parameter {name}: a grid takes either value or values, found {found}{hint}")
+    values = [parameter["value"]] if "value" in parameter else parameter["values"]
+    if not isinstance(values, list) or not values:
+        raise UserError(f"parameter {name}: values must be a list with at least one value, not {values!r}")
+    for value in values:
+        if not isinstance(value, str | int | float):
+            raise UserError(f"parameter {name}: {value!r} is not a plain text, number or true/false")
+    texts = [str(value) for value in values]  # as they reach the command line: 1 and "1" are the same run
+    for text in texts:
+        if texts.count(text) > 1:
+            raise UserError(f"parameter {name}: the value {text} stands there twice")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key written twice (the plain loader silently keeps the last one)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise UserError(f"the key {key!r} stands there twice")
+        return super().construct_mapping(node, deep)
+
+
+def _load(path: str | Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: a sweep file must hold keys such as method and parameters")
+    return document

@@ -1,0 +1,110 @@
+"""One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
+
+Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from baselines import METHODS
+from suite import records
+from suite.errors import Divergence, UserError
+from suite.policy import save_policy
+from suite.tasks import PAPER_GAMES, TASKS
+from suite.tracking import WANDB_MODES, Tracker
+from suite.trainer import Trainer
+from sweeps.compose import compose
+from sweeps.config import Run, describe, groups, options_of, resolve, suggest
+
+
+def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
+    """Compose task, agent and method, train, and leave a record in `folder`.
+
+    Raises UserError when the parts do not fit each other, and Divergence when training breaks down.
+    """
+    parts = compose(run)
+    config = {"name": run.name, "task": run.task.name, "method": run.method, "seed": run.seed, "options": run.options}
+    with Tracker(folder, config, run.task.frame_skip, run.total_agent_steps, wandb_mode) as tracker:
+        trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
+        state = trainer.run()
+        save_policy(folder, state.online[0], config)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        given = _parse(arguments)
+        root, wandb_mode = Path(given.pop("folder")), given.pop("wandb")
+        if wandb_mode not in WANDB_MODES:
+            raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
+        run = resolve(given)
+        folder = root / run.name
+        if records.is_finished(folder):
+            print(f"{run.name} is finished: {folder}")
+            return 0
+        execute(run, folder, wandb_mode)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Divergence as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command starts the run again", file=sys.stderr)
+        return 130
+    print(f"{run.name} is finished: {folder}")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
+    """The given options by name; their values are still strings."""
+    parser = _parser()
+    known, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        raise UserError(f"unknown option {unknown[0]}{suggest(unknown[0].partition('=')[0], flags)} (see --help)")
+    return vars(known)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m sweeps.run",
+        usage="python -m sweeps.run --task TASK --method METHOD --seed SEED [--GROUP.OPTION X ...]",
+        description="Train one agent by one method on one task, and leave a record of the run.",
+        epilog=_methods_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    required = parser.add_argument_group("the run")
+    required.add_argument("--task", metavar="TASK", help=f"such as {PAPER_GAMES[0]}: any of the 57 Atari games")
+    required.add_argument("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
+    required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
+    place = parser.add_argument_group("where it goes")
+    place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
+    place.add_argument("--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]")
+    for group, function in groups(TASKS[PAPER_GAMES[0]]).items():
+        section = parser.add_argument_group(f"{group} options")
+        for name, field in options_of(function).model_fields.items():
+            help_text = describe(field).replace("%", "%%")
+            section.add_argument(f"--{group}.{name}", metavar="X", help=help_text)
+    return parser
+
+
+def _methods_help() -> str:
+    lines = ["methods, and their options as in METHOD:option=value,option=value:"]
+    for name, function in METHODS.items():
+        lines.append(f"  {name}: {(function.__doc__ or '').strip().splitlines()[0]}")
+        lines += [f"    {option}: {describe(field)}" for option, field in options_of(function).model_fields.items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Small synthetic run folders, written as the records are."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "agent": {"network": "small", "width": 512, "learning_rate": 6.25e-5},
+    "environment": {"sticky_actions": 0.25, "frame_skip": 4},
+    "trainer": {"epochs": 3, "epoch_agent_steps": 1000},
+    "method": {},
+}
+VERSIONS = {"python": "3.11.7", "jax": "0.10.2", "ale-py": "0.12.1", "project": "1f3a9c0b"}
+
+WriteRun = Callable[..., Path]
+
+
+def write_run(
+    root: Path,
+    task: str = "atari/Pong",
+    method: str = "dense",
+    seed: int = 0,
+    returns: tuple[float | None, ...] = (-20.0, -10.0, 0.0),
+    sparsity: float = 0.0,
+    status: str | None = "finished",
+    options: dict[str, Any] | None = None,
+    versions: dict[str, str] = VERSIONS,
+    folder: str | None = None,
+) -> Path:
+    """One run folder; `options` are flat ("agent.width") and replace the defaults; status None is an unfinished run."""
+    path = root / (folder or f"{task.replace('/', '-')}.{method}.seed{seed}.0a1b2c3d")
+    path.mkdir(parents=True)
+    nested = {group: dict(values) for group, values in OPTIONS.items()}
+    for key, value in (options or {}).items():
+        group, name = key.split(".")
+        nested[group][name] = value
+    config = {"schema": 1, "name": path.name, "task": task, "method": method, "seed": seed}
+    config |= {"options": nested, "versions": versions, "total_agent_steps": 3000}
+    (path / "config.json").write_text(json.dumps(config))
+    with (path / "metrics.jsonl").open("w") as file:
+        for epoch, value in enumerate(returns, start=1):
+            clocks = {"agent_step": 1000 * epoch + seed, "frame": 4000 * epoch, "gradient_step": 250 * epoch}
+            update = {"kind": "target_update", **clocks, "losses": [0.1, None], "elected": 0}
+            row = {
+                "kind": "epoch",
+                "epoch": epoch,
+                **clocks,
+                "return": value,
+                "episodes": 1 if value is not None else 0,
+            }
+            row |= {
+                "loss": None,
+                "sparsity": sparsity * epoch / len(returns),
+                "layer_sparsity": {},
+                "seconds": 1.5 * epoch,
+            }
+            file.write(json.dumps(update) + "\n" + json.dumps(row) + "\n")
+    if status:
+        error = "all losses are NaN at 50 % of gmp_1 & more" if status == "failed" else None
+        (path / "status.json").write_text(json.dumps({"status": status, "error": error, "seconds": 4.5}))
+    return path
+
+
+def write_grid(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("atari/Pong", "atari/Boxing")) -> Path:
+    """dense and gmp on every task: returns differ by method, task and seed."""
+    for i, task in enumerate(tasks):
+        for method, sparsity in (("dense", 0.0), ("gmp", 0.95)):
+            for seed in range(seeds):
+                final = 5.0 * i + seed - (2.0 if method == "gmp" else 0.0)
+                write_run(root, task, method, seed, (-20.0, -10.0, final), sparsity)
+    return root
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> WriteRun:
+    """Writes a run into tmp_path/runs."""
+
+    def write(**values: Any) -> Path:
+        return write_run(tmp_path / "runs", **values)
+
+    return write
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """2 tasks x 2 methods x 2 seeds, all finished."""
+    return write_grid(tmp_path / "runs")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a sweep file for that grid; the text is further parameters."""
+
+    def write(text: str = "") -> Path:
+        path = tmp_path / "sweep.yaml"
+        path.write_text(
+            "program: sweeps/run.py\nmethod: grid\nparameters:\n"
+            "  task: {values: [atari/Pong, atari/Boxing]}\n  method: {values: [dense, gmp]}\n"
+            "  seed: {values: [0, 1]}\n  agent.network: {value: small}\n" + text
+        )
+        return path
+
+    return write

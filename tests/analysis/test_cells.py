@@ -1,0 +1,137 @@
+"""Which cells are expected, which are there, and which must not be compared."""
+
+import pytest
+
+from analysis import cells, runs
+from analysis.cells import Cell
+from suite.errors import UserError
+
+
+def load(root):
+    return runs.load(root)[0]
+
+
+def test_without_a_sweep_the_product_of_what_is_seen_is_expected(grid, run):
+    run(task="atari/Breakout", method="dense", seed=7)
+    found = cells.seen(load(grid))
+    assert len(found.runs) == 3 * 2 * 3  # tasks, methods, seeds
+    assert len(found.gaps()) == 18 - 9
+    assert found.gaps()[Cell("gmp", "atari/Breakout", 7)].startswith("missing")
+    assert Cell("dense", "atari/Breakout", 7) not in found.gaps()
+
+
+def test_each_kind_of_gap_is_named(tmp_path, run, sweep):
+    run(status="failed")
+    run(seed=1, status=None, returns=(1.0,))
+    run(method="gmp", returns=(1.0, 2.0, None))
+    gaps = cells.expected(load(tmp_path / "runs"), sweep()).gaps()
+    assert gaps[Cell("dense", "atari/Pong", 0)].startswith("failed (all losses are NaN")
+    assert gaps[Cell("dense", "atari/Pong", 1)] == "unfinished (last epoch at agent step 1,001 of 3,000)"
+    assert gaps[Cell("gmp", "atari/Pong", 0)].startswith("without a number")
+    assert gaps[Cell("gmp", "atari/Boxing", 1)].startswith("missing")
+    assert len(gaps) == 8
+
+
+def test_the_order_of_the_sweep_is_kept(grid, sweep):
+    found = cells.expected(load(grid), sweep())
+    assert found.rows == ["dense", "gmp"]
+    assert found.tasks == ["atari/Pong", "atari/Boxing"]
+    assert not found.gaps()
+
+
+def test_swept_options_are_rows_of_their_own(tmp_path, run, sweep):
+    for width in (32, 512):
+        for method in ("dense", "gmp"):
+            run(method=method, options={"agent.width": width}, folder=f"{method}{width}")
+    file = sweep("  agent.width: {values: [32, 512]}\n")
+    found = cells.expected(load(tmp_path / "runs"), file)
+    assert found.rows == ["dense, width=32", "dense, width=512", "gmp, width=32", "gmp, width=512"]
+    assert found.methods["gmp, width=32"] == "gmp"
+    for cell, run_there in found.present():
+        assert f"width={run_there.options['agent.width']}" in cell.row
+    with pytest.raises(UserError, match=r"dense on atari/Pong: agent.width is 32 in dense32 but 512 in dense512"):
+        cells.seen(load(tmp_path / "runs"))
+
+
+def test_runs_of_another_sweep_are_left_out_and_named(grid, run, sweep):
+    run(method="rigl", folder="other")
+    found = cells.expected(load(grid), sweep("  trainer.epochs: {value: 4}\n"))
+    assert len(found.gaps()) == 8
+    assert len(found.notes) == 9
+    assert any("other is no cell" in note and "its method is rigl" in note for note in found.notes)
+    assert any("its trainer.epochs is 3, the sweep has 4" in note for note in found.notes)
+
+
+def test_two_folders_for_one_cell(grid, run):
+    run(folder="again")
+    with pytest.raises(UserError, match=r"dense, atari/Pong, seed 0: two folders hold this cell, again and .*seed0"):
+        cells.seen(load(grid))
+
+
+def test_protocols_are_not_mixed_across_methods_either(grid, run):
+    run(method="set", options={"environment.sticky_actions": 0.0})
+    with pytest.raises(UserError, match=r"environment.sticky_actions is 0.25 in .* but 0.0 in"):
+        cells.seen(load(grid))
+
+
+def test_methods_may_differ_in_what_is_theirs(tmp_path, run):
+    run(method="dense")
+    run(method="gmp", options={"method.final_sparsity": 0.95, "agent.learning_rate": 1e-4})
+    assert cells.seen(load(tmp_path / "runs")).rows == ["dense", "gmp"]
+
+
+def test_a_label_with_options_at_their_default_is_found(tmp_path, run, sweep):
+    own = {"method.final_sparsity": 0.95, "method.power": 3}
+    run(method="gmp", options=own)
+    run(method="gmp:final_sparsity=0.9", options={**own, "method.final_sparsity": 0.9})
+    file = sweep()
+    file.write_text(file.read_text().replace("[dense, gmp]", '["gmp:final_sparsity=0.950", "gmp:final_sparsity=.9"]'))
+    found = cells.expected(load(tmp_path / "runs"), file)
+    assert [cell.row for cell, _ in found.present()] == ["gmp:final_sparsity=0.950", "gmp:final_sparsity=.9"]
+    assert not found.notes
+    file.write_text(file.read_text().replace('["gmp:final_sparsity=0.950", "gmp:final_sparsity=.9"]', "[gmp]"))
+    found = cells.expected(load(tmp_path / "runs"), file)
+    assert [there.method for _, there in found.present()] == ["gmp"]
+    assert len(found.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "equal"),
+    [
+        (1e-4, "1e-4", True),
+        (32, "32", True),
+        (True, "true", True),
+        (None, "none", True),
+        ("small", "Small", True),
+        ([1, 2], [1, 2], True),
+        (32, 33, False),
+        (None, 0, False),
+        ("small", "nature", False),
+        ([1], [2], False),
+    ],
+)
+def test_same(recorded, asked, equal):
+    assert cells.same(recorded, asked) is equal
+
+
+def test_labels_use_the_short_name_when_it_is_unambiguous():
+    assert cells.label("gmp", {"agent.width": 32}) == "gmp, width=32"
+    assert cells.label("gmp", {"agent.rate": 1, "learner.rate": 2}) == "gmp, agent.rate=1, learner.rate=2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("parameters: [1", "not a YAML file"),
+        ("a: 1", "no `parameters`"),
+        ("parameters: {seed: {min: 0, max: 3}}", "parameter seed: a grid needs"),
+        ("parameters: {task: {value: a}, seed: {value: 0}}", "should name the methods"),
+        ("parameters: {task: {value: a}, method: {value: b}, seed: {value: x}}", "whole numbers"),
+    ],
+)
+def test_a_sweep_file_that_is_none(tmp_path, text, message):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        cells.read_sweep(path)
+    assert "\n" not in str(caught.value)

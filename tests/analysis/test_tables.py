@@ -1,0 +1,184 @@
+"""Markdown, LaTeX and CSV say the same, and LaTeX is well-formed."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis import cells, runs, tables
+from analysis.comparison import OVERALL, compare
+
+COMMAND = "python -m analysis.table --runs 'a_b & 50%'"
+
+
+def comparison_of(root, sweep=None):
+    found, notes = runs.load(root)
+    grid = cells.expected(found, sweep) if sweep else cells.seen(found)
+    grid.notes.extend(notes)
+    return compare(grid, COMMAND, seed=0, repetitions=50)
+
+
+@pytest.fixture
+def holed(tmp_path, grid, run, sweep):
+    """The grid with a failed and a missing cell, and a method whose name needs escapes."""
+    shutil.rmtree(grid / "atari-Boxing.gmp.seed1.0a1b2c3d")
+    shutil.rmtree(grid / "atari-Pong.gmp.seed0.0a1b2c3d")
+    run(method="gmp", status="failed", returns=(1.0,))
+    file = sweep()
+    file.write_text(file.read_text().replace("[dense, gmp]", '[dense, gmp, "rigl:a_b=1"]'))
+    for task in ("atari/Pong", "atari/Boxing"):
+        run(task=task, method="rigl:a_b=1")
+        run(task=task, method="rigl:a_b=1", seed=1, returns=(1.0, 2.0, 9.0))
+    return comparison_of(grid, file)
+
+
+def read_markdown(text):
+    """{title: [cells of each line]} of the pipe tables."""
+    found, title = {}, ""
+    for line in text.splitlines():
+        if line.startswith("**"):
+            title = line.strip("*")
+        elif line.startswith("| "):
+            found.setdefault(title, []).append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return found
+
+
+def test_numbers_of_a_full_grid(grid):
+    comparison = comparison_of(grid)
+    text = tables.markdown(comparison)
+    found = read_markdown(text)
+    overall = found["Human-normalised score over 2 games, and final sparsity"]
+    assert overall[0] == ["method", *OVERALL, "seeds"]
+    pong, boxing = (0.0 + 20.7) / 35.3, (5.0 - 0.1) / 12.0
+    mean = (pong + 0.5 / 35.3 + boxing + 0.5 / 12) / 2
+    assert overall[1][3].startswith(f"{mean:.3f} [")
+    assert overall[2][5] == "0.950 [0.950, 0.950]"
+    assert found["Mean return per game [95 % interval] (seeds)"] == [
+        ["game", "random", "human", "dense", "gmp"],
+        ["Boxing", "0.1", "12.1", "5.5 [5.0, 6.0] (2)", "3.5 [3.0, 4.0] (2)"],
+        ["Pong", "-20.7", "14.6", "0.5 [0.0, 1.0] (2)", "-1.5 [-2.0, -1.0] (2)"],
+    ]
+    assert "Cells without a result" not in text
+
+
+def test_footer(grid):
+    text = tables.markdown(comparison_of(grid))
+    for part in (
+        "16256.9",
+        "training return",
+        "sticky_actions=0.25",
+        "epochs=3",
+        "2 expected",
+        "jax 0.10.2",
+        "rliable 1.2.0",
+    ):
+        assert part in text, part
+    assert "Commit: 1f3a9c0b." in text
+    assert f"Command: `{COMMAND}`" in text
+
+
+def test_gaps_are_named_everywhere(holed):
+    text, tex, rows = tables.markdown(holed), tables.latex(holed), tables.tidy_csv(holed)
+    assert "Cells without a result (2 of 12)" in text
+    assert "- gmp, atari/Pong, seed 0: failed (all losses are NaN at 50 % of gmp_1 & more)" in text
+    assert "- gmp, atari/Boxing, seed 1: missing" in text
+    assert "(1 of 2)" in text
+    assert "gmp, atari/Pong, seed 0: failed (all losses are NaN at 50 \\% of gmp\\_1 \\& more)" in tex
+    assert "atari/Pong seed 0: failed" in rows
+
+
+def test_csv_is_tidy(holed):
+    lines = list(csv.DictReader(io.StringIO(tables.tidy_csv(holed))))
+    assert tuple(lines[0]) == tables.CSV_COLUMNS
+    assert len(lines) == 3 * (len(OVERALL) + 2 * 3)
+    assert len({(line["method"], line["task"], line["statistic"]) for line in lines}) == len(lines)
+    line = next(line for line in lines if (line["method"], line["task"]) == ("gmp", "atari/Boxing"))
+    assert (line["statistic"], line["value"], line["low"], line["seeds"], line["expected_seeds"]) == (
+        "return",
+        "3.0",
+        "",
+        "1",
+        "2",
+    )
+    assert line["gaps"].startswith("atari/Boxing seed 1: missing")
+
+
+def check_latex(text):
+    """Balanced, every row as wide as its table, and no bare special character."""
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    bare = re.sub(r"\\[\\{}_%&#$]", "", body)
+    assert bare.count("{") == bare.count("}")
+    depth = 0
+    for c in bare:
+        depth += {"{": 1, "}": -1}.get(c, 0)
+        assert depth >= 0
+    assert not set("_%#~^<>|") & set(bare)
+    assert bare.replace("$-$", "").count("$") == 0
+    assert bare.isascii()
+    stack = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", body):
+        if kind == "begin":
+            stack.append(name)
+        else:
+            assert stack.pop() == name
+    assert not stack
+    assert body.rstrip().endswith("\\end{document}")
+    for columns, inside in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", body, re.S):
+        rows = [line for line in inside.splitlines() if line.endswith("\\\\")]
+        assert len(rows) >= 2
+        assert all(len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1 for row in rows)
+    assert len(re.findall(r"(?<!\\)&", re.sub(r"\\begin\{tabular\}.*?\\end\{tabular\}", "", body, flags=re.S))) == 0
+
+
+def test_latex_is_well_formed(holed):
+    text = tables.latex(holed)
+    check_latex(text)
+    assert "rigl:a\\_b=1" in text and "$-$20.7" in text
+    assert text.count("\\toprule") == text.count("\\bottomrule") == 3
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(holed, tmp_path):
+    (tmp_path / "t.tex").write_text(tables.latex(holed))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@given(st.text())
+def test_any_text_is_escaped(text):
+    escaped = tables.latex_text(text)
+    bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[\[\]]\}|\$\\pm\$", "", escaped)
+    assert not set("\\{}_%&#$~^<>|[]\n") & set(bare)
+
+
+def test_wide_comparisons_are_split(tmp_path, run):
+    for i in range(9):
+        run(method=f"m{i}")
+    text = tables.latex(comparison_of(tmp_path / "runs"))
+    check_latex(text)
+    assert text.count("Mean return per game") == 3
+    assert "over 1 game," in text
+
+
+def test_notes_say_what_was_done(tmp_path, run):
+    run(returns=(None, 1.0, 2.0))
+    run(seed=1, versions={"jax": "0.12.0", "project": "ffff+dirty"})
+    text = tables.markdown(comparison_of(tmp_path / "runs"))
+    assert "Epochs without a return, gaps in the curves: dense, atari/Pong, seed 0 (1)." in text
+    assert "more than one version of: python, jax, ale-py, project" in text
+    assert "jax 0.10.2 or 0.12.0" in text
+    assert "Commit: 1f3a9c0b, ffff+dirty." in text
+    assert "dense - 2 seeds: bootstrap intervals from fewer than 5 seeds are too narrow." in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.04, "0.0"), (-0.04, "0.0"), (999.94, "999.9"), (1234.5, "1,234"), (-20.7, "-20.7")]
+)
+def test_numbers(value, text):
+    assert tables._number(value) == text

@@ -1,0 +1,229 @@
+"""EauDeQN: the pruning laws by hand, the election, and what becomes of the networks."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.eaudeqn import elect, eaudeqn, linear_law, power_law
+from suite.learner import behaviour_probabilities
+from suite.sparsity import apply_masks, dense_masks, prune, sparsity
+from suite.types import Network, Training
+
+ADAM = optax.adam(1e-3)
+NAN, INF = float("nan"), float("inf")
+MANY = settings(max_examples=100, deadline=None)
+shares = st.floats(0, 1, width=32)
+
+
+# The laws ------------------------------------------------------------------------------------------------------------
+
+
+def numpy_cubic(t: float, begin: float, end: float) -> float:
+    """Zhu & Gupta (2017) to 1."""
+    return 1 - (1 - min(max((t - begin) / (end - begin), 0), 1)) ** 3
+
+
+@pytest.mark.parametrize("horizon, period", [(1000, 10), (2_495_000, 2000), (7, 1)])
+def test_power_law_with_noise_3_and_no_cap_is_the_cubic_schedule_to_1(horizon: int, period: int) -> None:
+    """The level set at t holds until t + T, and is the schedule's at t + T. The first update, at T, begins it."""
+    level = jnp.float32(0)
+    law = jax.jit(power_law)
+    for t in range(period, horizon // period * period, period):
+        level = law(level, 3.0, period / (horizon - t), 1.0)
+        assert float(level) == pytest.approx(numpy_cubic(t + period, period, horizon), abs=2e-5), t
+    assert float(level) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "level, noise, share, speed, expected",
+    [
+        (0.0, 1.0, 0.1, 1.0, 0.1),  # 1 - 0.9
+        (0.0, 3.0, 0.5, 1.0, 0.875),  # 1 - 0.5^3
+        (0.5, 2.0, 0.5, 1.0, 0.875),  # 1 - 0.5 * 0.25
+        (0.5, 2.0, 0.5, 0.01, 0.51),  # capped
+        (0.8, 0.0, 0.5, 1.0, 0.8),  # no noise, no step
+        (0.3, 0.0, 1.0, 1.0, 0.3),  # 0^0 = 1, also at the end
+        (0.3, 0.5, 1.0, 1.0, 1.0),  # nothing is left of training
+        (1.0, 3.0, 0.5, 0.01, 1.0),
+    ],
+)
+def test_power_law_by_hand(level: float, noise: float, share: float, speed: float, expected: float) -> None:
+    assert float(power_law(level, jnp.float32(noise), jnp.float32(share), speed)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "level, noise, share, speed, expected",
+    [
+        (0.0, 1.0, 0.1, 1.0, 0.1),
+        (0.5, 2.0, 0.1, 1.0, 0.6),  # 0.5 + 2 * 0.5 * 0.1
+        (0.5, 2.0, 0.1, 0.03, 0.53),  # capped
+        (0.9, 3.0, 1.0, 1.0, 1.0),  # 0.9 + 0.3 is clipped
+        (0.4, 0.0, 1.0, 1.0, 0.4),
+    ],
+)
+def test_linear_law_by_hand(level: float, noise: float, share: float, speed: float, expected: float) -> None:
+    assert float(linear_law(level, jnp.float32(noise), jnp.float32(share), speed)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("law", [jax.jit(power_law), jax.jit(linear_law)], ids=["power", "linear"])
+@MANY
+@given(level=shares, noise=st.floats(0, 3, width=32), share=shares, speed=st.floats(0.0009765625, 1, width=32))
+def test_laws_never_fall_and_keep_to_the_cap(law, level: float, noise: float, share: float, speed: float) -> None:
+    new = float(law(level, noise, share, speed))
+    assert level - 1e-6 <= new <= min(level + speed, 1) + 1e-6
+
+
+# The election --------------------------------------------------------------------------------------------------------
+
+SHAPE = (6, 5)
+
+
+@cache
+def make_network(index: int, level: float) -> Network:
+    """A network whose every array tells its index."""
+    kernel = jax.random.normal(jax.random.key(index), SHAPE)
+    params = {"Dense_0": {"kernel": kernel, "bias": jnp.full(5, 1.0 + index)}}
+    masks = jax.jit(prune)(params, dense_masks(params), jnp.float32(level))
+    params = apply_masks(params, masks)
+    moments = jax.tree.map(lambda leaf: leaf + index + 1, ADAM.init(params))
+    return Network(params, moments, masks, jnp.float32(0))
+
+
+def networks(*losses: float) -> tuple[Network, ...]:
+    made = (make_network(k, 0.1 * k) for k in range(len(losses)))
+    return tuple(network._replace(loss=jnp.float32(loss)) for network, loss in zip(made, losses, strict=True))
+
+
+@pytest.mark.parametrize(
+    "losses, winner",
+    [
+        ([3, 1, 2], 1),
+        ([1, 1, 1], 0),  # the first period: all are the same network
+        ([NAN, 2, 1], 2),
+        ([INF, -INF, 5], 2),
+        ([NAN, INF, 1e38], 2),
+        ([NAN, NAN, NAN], -1),
+        ([INF, INF, NAN], -1),
+        ([7], 0),
+        ([NAN], -1),
+    ],
+)
+def test_the_lowest_finite_loss_wins(losses: list[float], winner: int) -> None:
+    network = make_network(0, 0)
+    assert int(elect(tuple(network._replace(loss=jnp.float32(loss)) for loss in losses))) == winner
+
+
+@cache
+def compiled(num_networks: int, **options):
+    return jax.jit(eaudeqn(Training(1000, 10, ADAM), num_networks=num_networks, **options).at_target_update)
+
+
+def hold_election(losses: list[float], step: int = 500, **options) -> tuple:
+    before = networks(*losses)
+    after, election = compiled(len(losses), **options)(jax.random.key(0), jnp.int32(step), before)
+    return before, after, election
+
+
+def assert_same(left, right) -> None:
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+@pytest.mark.parametrize("losses, winner", [([3, 2, 1], 2), ([1, 2, 3], 0), ([NAN, 1, 2], 1)])
+def test_the_elected_network_goes_on_unchanged(losses: list[float], winner: int) -> None:
+    before, after, election = hold_election(losses)
+    assert int(election.elected) == winner
+    assert_same(after[0]._replace(loss=0), before[winner]._replace(loss=0))
+    assert election.reset.tolist() == [False, True, True]
+
+
+def test_the_others_become_its_sparser_copies() -> None:
+    before, after, _ = hold_election([3, 2, 1, 4], max_speed=0.4, max_noise=100)
+    elected, fresh = before[2], ADAM.init(before[2].params)
+    level = float(sparsity(elected.masks))
+    assert level == pytest.approx(0.2, abs=0.02)
+    for network in after[1:]:
+        assert_same(network.params, elected.params)  # the learner applies the masks
+        assert_same(network.opt_state, fresh)
+        mask = np.asarray(network.masks["Dense_0/kernel"])
+        assert not (mask & ~np.asarray(elected.masks["Dense_0/kernel"])).any()  # nested
+        assert level <= float(sparsity(network.masks)) <= level + 0.4 + 0.02
+    assert max(float(sparsity(network.masks)) for network in after[1:]) > level
+
+
+def test_each_copy_draws_its_own_level() -> None:
+    _, after, _ = hold_election([1, 2, 3, 4], step=0, max_noise=100, max_speed=0.4)
+    assert len({float(sparsity(network.masks)) for network in after}) >= 3
+
+
+def test_without_a_reset_the_copies_keep_the_elected_optimizer() -> None:
+    before, after, election = hold_election([3, 1, 2], reset_optimizer=False)
+    for network in after[1:]:
+        assert_same(network.opt_state, before[1].opt_state)
+    assert not election.reset.any()
+
+
+@pytest.mark.parametrize("law", ["power", "linear"])
+def test_no_noise_prunes_nothing(law: str) -> None:
+    before, after, _ = hold_election([2, 1, 3], step=990, max_noise=0, law=law)
+    for network in after:
+        assert_same(network.masks, before[1].masks)
+
+
+@pytest.mark.parametrize("step", [990, 1000, 1003, 5000])
+def test_at_and_after_the_horizon_every_layer_keeps_a_weight(step: int) -> None:
+    """Epochs end with episodes, so a run takes a few gradient steps more than its horizon."""
+    _, after, _ = hold_election([1, 2, 3], step=step, max_speed=1.0)
+    for network in after[1:]:
+        assert int(network.masks["Dense_0/kernel"].sum()) >= 1
+        assert np.isfinite(float(sparsity(network.masks)))
+
+
+def test_nobody_elected_is_told() -> None:
+    before, after, election = hold_election([NAN, NAN, INF])
+    assert int(election.elected) == -1
+    assert_same(after[0].params, before[0].params)
+
+
+@pytest.mark.parametrize("updates, speed", [(1250, 0.01), (125, 0.1), (5, 1.0)])
+def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, speed: float) -> None:
+    """Seen through the law "power" with so much noise that the cap alone decides."""
+    method = eaudeqn(Training(updates * 10, 10, ADAM), num_networks=2, max_noise=1e6)
+    params = {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}}
+    network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
+    after, _ = jax.jit(method.at_target_update)(jax.random.key(3), jnp.int32(10), (network, network))
+    assert float(sparsity(after[1].masks)) == pytest.approx(speed, abs=2e-4)
+
+
+# Who acts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rule, losses, expected",
+    [
+        ("inverse_loss", [1, 2, 4], [4 / 7, 2 / 7, 1 / 7]),
+        ("inverse_loss", [0, 0, 0], [1 / 3, 1 / 3, 1 / 3]),  # right after a target update
+        ("inverse_loss", [0, 1e-6, 3e-6], [4 / 7, 2 / 7, 1 / 7]),  # 1e6, 5e5, 2.5e5
+        ("inverse_loss", [1, NAN, 3], [0.75, 0, 0.25]),
+        ("inverse_loss", [INF, 1, NAN], [0, 1, 0]),
+        ("uniform", [1, 2, 3], [1 / 3, 1 / 3, 1 / 3]),
+        ("uniform", [1, NAN, 3], [0.5, 0, 0.5]),
+        ("elected", [9, 1, 1], [1, 0, 0]),
+        ("inverse_loss", [5], [1]),
+        # None is usable: any of them, until the target update says so.
+        ("inverse_loss", [NAN, NAN], [0.5, 0.5]),
+        ("elected", [NAN, INF], [0.5, 0.5]),
+        # A network without a finite loss never acts if one has it.
+        ("elected", [NAN, 1, 1], [0, 0.5, 0.5]),
+        ("elected", [INF, 1], [0, 1]),
+        ("inverse_loss", [3e38, NAN], [1, 0]),
+    ],
+)
+def test_behaviour_probabilities_by_hand(rule: str, losses: list[float], expected: list[float]) -> None:
+    found = jax.jit(behaviour_probabilities, static_argnums=0)(rule, jnp.array(losses, jnp.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)

@@ -1,0 +1,334 @@
+"""The learner: equivalences between methods, against a plain DQN, and what holds after every update."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from gymnasium import spaces
+
+from baselines import METHODS
+from suite.agents.dqn import dqn
+from suite.learner import Learner, make_learner, over_networks
+from suite.types import Batch, LearnerState, Training
+
+OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
+LEARNING_RATE, EPSILON, WIDTH = 3e-3, 1.5e-4, 16
+PERIOD, UPDATES = 10, 60
+
+
+def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
+    rng = np.random.default_rng(seed)
+    return [
+        Batch(
+            observation=rng.standard_normal((size, 4)).astype(np.float32),
+            action=rng.integers(3, size=size).astype(np.int32),
+            reward=rng.standard_normal(size).astype(np.float32),
+            discount=(0.9 * (rng.random(size) > 0.2)).astype(np.float32),
+            next_observation=rng.standard_normal((size, 4)).astype(np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+@cache
+def learner_of(method: str, vectorize: bool | None = None, **options) -> Learner:
+    agent = dqn(
+        OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON
+    )
+    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer), **options)
+    return make_learner(agent, sparsifier, target_update_period=PERIOD, vectorize=vectorize)
+
+
+def train(learner: Learner, data: list[Batch], seed: int = 0) -> tuple[LearnerState, list[dict], list[np.ndarray]]:
+    """The state at the end, the target updates, and the losses of the K networks after each gradient step."""
+    state, updates, losses = learner.init(seed), [], []
+    for number, batch in enumerate(data, start=1):
+        state = learner.update(state, batch)
+        losses.append(np.array([float(network.loss) for network in state.online]))
+        if number % PERIOD == 0:
+            state, update = learner.update_target(state)
+            updates.append({name: np.asarray(value) for name, value in update._asdict().items()})
+    return state, updates, losses
+
+
+def assert_close(left, right, **tolerance) -> None:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), left, right)
+
+
+def assert_same_learning(left: Learner, right: Learner) -> None:
+    """Parameters, optimizers, targets and losses. Not bit by bit: with masks in it the program is fused otherwise."""
+    data = batches(UPDATES)
+    (one, one_updates, one_losses), (two, two_updates, two_losses) = train(left, data), train(right, data)
+    for a, b in zip(one.online, two.online, strict=True):
+        assert_close((a.params, a.opt_state), (b.params, b.opt_state), rtol=1e-5, atol=1e-6)
+    assert_close(one.target, two.target, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(one_losses, two_losses, rtol=1e-5)
+    for a, b in zip(one_updates, two_updates, strict=True):
+        np.testing.assert_allclose(a["losses"], b["losses"], rtol=1e-5)
+        assert a["elected"] == b["elected"] == 0
+
+
+# Equivalences --------------------------------------------------------------------------------------------------------
+
+
+def plain_dqn(params: dict, data: list[Batch]) -> tuple[dict, dict, list[float]]:
+    """DQN without any of the suite: (parameters, target, cumulated losses), each target held for PERIOD updates."""
+    optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
+    opt_state = optimizer.init(params)
+
+    def q(params, x):
+        hidden = jnp.maximum(x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"], 0)
+        return hidden @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
+
+    def loss(params, target, batch):
+        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
+        chosen = q(params, batch.observation)[jnp.arange(len(y)), batch.action]
+        return jnp.mean((chosen - y) ** 2) / 2
+
+    @jax.jit
+    def step(params, opt_state, target, batch):
+        value, gradients = jax.value_and_grad(loss)(params, target, batch)
+        updates, opt_state = optimizer.update(gradients, opt_state)
+        return optax.apply_updates(params, updates), opt_state, value
+
+    target, cumulated, losses = params, 0.0, []
+    for number, batch in enumerate(data, start=1):
+        params, opt_state, value = step(params, opt_state, target, batch)
+        cumulated += float(value)
+        losses.append(cumulated)
+        if number % PERIOD == 0:
+            target, cumulated = params, 0.0
+    return params, target, losses
+
+
+def test_dense_is_plain_dqn() -> None:
+    learner, data = learner_of("dense"), batches(UPDATES + 5)
+    initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
+    state, updates, losses = train(learner, data)
+    params, target, expected_losses = plain_dqn(initial, data)
+    assert_close(state.online[0].params, params, rtol=1e-5, atol=1e-6)
+    assert_close(state.target, target, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose([loss[0] for loss in losses], expected_losses, rtol=1e-5)
+    assert len(updates) == UPDATES // PERIOD
+    # A test that can fail: learning moved the parameters far beyond the tolerance.
+    moved = np.abs(np.asarray(params["Dense_0"]["kernel"]) - initial["Dense_0"]["kernel"]).mean()
+    assert moved > 1e-2
+
+
+def test_eaudeqn_with_one_network_and_no_noise_is_dense() -> None:
+    assert_same_learning(learner_of("eaudeqn", num_networks=1, max_noise=0), learner_of("dense"))
+
+
+@pytest.mark.parametrize("method", ["gmp", "distill"])
+def test_pruning_to_zero_is_dense(method: str) -> None:
+    options = {"period": 1} if method == "gmp" else {}
+    assert_same_learning(learner_of(method, final_sparsity=0, start=0, end=1, **options), learner_of("dense"))
+
+
+def test_vectorized_is_unrolled() -> None:
+    """Batched matrix products sum in another order: single precision's 1e-7 a step, grown over 60 steps of Adam."""
+    options = {"num_networks": 3}
+    data = batches(UPDATES)
+    one, one_updates, one_losses = train(learner_of("eaudeqn", vectorize=False, **options), data)
+    two, two_updates, two_losses = train(learner_of("eaudeqn", vectorize=True, **options), data)
+    np.testing.assert_allclose(one_losses, two_losses, rtol=1e-4)
+    for a, b in zip(one_updates, two_updates, strict=True):
+        assert a["elected"] == b["elected"]
+        np.testing.assert_array_equal(a["sparsities"], b["sparsities"])
+    for a, b in zip(one.online, two.online, strict=True):
+        assert_close(a.masks, b.masks, rtol=0, atol=0)
+        assert_close(a.params, b.params, rtol=1e-3, atol=1e-5)
+    assert one_updates[-1]["sparsities"].min() > 0.1  # pruned networks were elected
+
+
+@pytest.mark.parametrize("vectorize", [False, True])
+def test_over_networks_keeps_networks_and_shared_arguments_apart(vectorize: bool) -> None:
+    networks = tuple({"a": jnp.full((2,), float(k)), "b": jnp.int32(k)} for k in range(3))
+    function = jax.jit(
+        lambda networks, shared: over_networks(
+            lambda n, s: (n["a"] * s.sum(), n["b"] + 1), networks, shared, vectorize=vectorize
+        )
+    )
+    result = function(networks, jnp.ones(4))
+    assert isinstance(result, tuple)
+    assert [r[0].tolist() for r in result] == [[0, 0], [4, 4], [8, 8]]
+    assert [int(r[1]) for r in result] == [1, 2, 3]
+
+
+# What holds for every method -----------------------------------------------------------------------------------------
+
+
+@jax.jit
+def leaked(state: LearnerState) -> jax.Array:
+    """How many pruned weights are not exactly zero, over all networks."""
+    counts = [
+        jnp.sum(~mask & (network.params[path.split("/")[0]]["kernel"] != 0))
+        for network in state.online
+        for path, mask in network.masks.items()
+    ]
+    return sum(counts, start=jnp.int32(0))
+
+
+EAGER = {"gmp": {"start": 0.0, "end": 1.0, "period": 7}, "distill": {"start": 0.0, "end": 1.0}, "eaudeqn": {}}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_holds_after_every_update(method: str) -> None:
+    """No pruned weight leaks, losses cumulate and are zeroed, the target is the elected network, K stays K."""
+    learner = learner_of(method, **EAGER.get(method, {}))
+    state = learner.init(1)
+    size, before = len(state.online), np.zeros(len(state.online))
+    levels = []
+    for number, batch in enumerate(batches(100), start=1):  # beyond the horizon of 60, as a real run goes
+        state = learner.update(state, batch)
+        assert int(state.step) == number
+        assert int(leaked(state)) == 0, f"after gradient step {number}"
+        losses = np.array([float(network.loss) for network in state.online])
+        assert (losses > before).all()
+        before = losses
+        if number % PERIOD == 0:
+            state, update = learner.update_target(state)
+            assert int(leaked(state)) == 0, f"after the target update at {number}"
+            np.testing.assert_array_equal(update.losses, losses)
+            assert int(update.elected) == int(np.argmin(losses))
+            jax.tree.map(np.testing.assert_array_equal, state.target, state.online[0].params)
+            assert [float(network.loss) for network in state.online] == [0] * size
+            before = np.zeros(size)
+            levels.append(float(learner.measure(state)["sparsity"]))
+            assert levels[-1] == pytest.approx(float(update.sparsities[0]))
+            if size > 1:
+                assert float(update.sparsities_before[int(update.elected)]) == levels[-1]
+    assert len(state.online) == size
+    assert levels == sorted(levels)
+    assert (levels[-1] > 0.1) == (method != "dense")
+
+
+def test_a_target_update_leaves_the_elected_network_alone() -> None:
+    """Its weights, masks and optimizer, in the last place as in the first."""
+    learner = learner_of("eaudeqn")
+    state = learner.init(0)
+    seen = set()
+    for number, batch in enumerate(batches(UPDATES), start=1):
+        state = learner.update(state, batch)
+        if number % PERIOD == 0:
+            before = jax.tree.map(np.array, state.online)
+            state, update = learner.update_target(state)
+            winner = int(update.elected)
+            seen.add(winner)
+            jax.tree.map(
+                np.testing.assert_array_equal, state.online[0][:3], before[winner][:3]
+            )
+            for network in state.online[1:]:
+                assert int(network.opt_state[0].count) == 0
+            assert int(state.online[0].opt_state[0].count) > 0
+    assert len(seen) > 1  # elections were not all won by the same place
+
+
+def test_the_target_stays_between_target_updates() -> None:
+    learner = learner_of("dense")
+    state = learner.init(0)
+    target = jax.tree.map(np.array, state.target)
+    for batch in batches(5):
+        state = learner.update(state, batch)
+    jax.tree.map(np.testing.assert_array_equal, state.target, target)
+    assert np.abs(np.asarray(state.online[0].params["Dense_0"]["kernel"]) - target["Dense_0"]["kernel"]).max() > 0
+
+
+# Measuring, acting, randomness ---------------------------------------------------------------------------------------
+
+
+def test_the_measured_loss_is_the_mean_of_the_running_period() -> None:
+    """NaN, which the record writes as null, while the period has no gradient step yet."""
+    learner, data = learner_of("dense"), batches(PERIOD + 3)
+    state = learner.init(0)
+    assert np.isnan(float(learner.measure(state)["loss"]))
+    total = 0.0
+    for number, batch in enumerate(data, start=1):
+        state = learner.update(state, batch)
+        if number <= 4:
+            total = float(state.online[0].loss)
+            assert float(learner.measure(state)["loss"]) == pytest.approx(total / number)
+        if number == PERIOD:
+            state, _ = learner.update_target(state)
+            assert np.isnan(float(learner.measure(state)["loss"])), "no gradient step since the target update"
+    assert float(learner.measure(state)["loss"]) == pytest.approx(float(state.online[0].loss) / 3)
+
+
+def test_layer_sparsity_is_measured_by_path() -> None:
+    learner = learner_of("gmp", **EAGER["gmp"])
+    state, _, _ = train(learner, batches(UPDATES))
+    measured = learner.measure(state)
+    assert set(measured["layer_sparsity"]) == {"Dense_0/kernel", "Dense_1/kernel"}
+    for path, value in measured["layer_sparsity"].items():
+        kernel = np.asarray(state.online[0].params[path.split("/")[0]]["kernel"])
+        assert float(value) == pytest.approx(np.mean(kernel == 0))
+
+
+def test_seeds_give_different_networks_and_the_same_seed_the_same() -> None:
+    learner = learner_of("dense")
+    kernels = [np.asarray(learner.init(seed).online[0].params["Dense_0"]["kernel"]) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.allclose(kernels[0], kernels[2])
+
+
+def test_the_initial_networks_are_the_same_but_share_no_memory() -> None:
+    """They are donated one by one: a buffer that is shared would be gone."""
+    state = learner_of("eaudeqn").init(0)
+    pointers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((state.online, state.target)) if leaf.size]
+    assert len(pointers) == len(set(pointers))
+    for network in state.online[1:]:
+        jax.tree.map(np.testing.assert_array_equal, network.params, state.online[0].params)
+
+
+def test_epsilon_greedy_follows_the_agent_step() -> None:
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=1.0, epsilon_end=0.0, epsilon_decay=100)
+    learner = make_learner(agent, METHODS["dense"](Training(10, 5, agent.optimizer)), target_update_period=5)
+    observation = np.ones(4, np.float32)
+    state = learner.init(0)
+    greedy = int(learner.act_greedily(state, observation, np.int32(0)))
+    late = [int(learner.act(state, observation, np.int32(step))) for step in range(100, 140)]
+    assert set(late) == {greedy}
+    early = [int(learner.act(state._replace(key=jax.random.key(k)), observation, np.int32(0))) for k in range(60)]
+    assert min(np.bincount(early, minlength=3)) >= 5  # uniform over the three
+
+
+def test_the_behaviour_network_is_drawn_among_the_population() -> None:
+    """Two networks of opposite taste: `elected` always follows the first, `uniform` both."""
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0)
+    method = METHODS["eaudeqn"](Training(100, 10, agent.optimizer), num_networks=2)
+    drawn = {}
+    for behaviour in ("uniform", "elected", "inverse_loss"):
+        learner = make_learner(agent, method, target_update_period=10, behaviour=behaviour)
+        state = learner.init(0)
+        online = []
+        for network, action, loss in zip(state.online, (0, 2), (4.0, 1.0), strict=True):
+            params = jax.tree.map(jnp.zeros_like, network.params)
+            params["Dense_1"]["bias"] = params["Dense_1"]["bias"].at[action].set(1)
+            online.append(network._replace(params=params, loss=jnp.float32(loss)))
+        state = state._replace(online=tuple(online))
+        actions = [int(learner.act(state, np.ones(4, np.float32), np.int32(step))) for step in range(100)]
+        drawn[behaviour] = np.bincount(actions, minlength=3)
+    assert drawn["elected"].tolist() == [100, 0, 0]
+    assert 30 <= drawn["uniform"][0] <= 70
+    assert drawn["uniform"][1] == 0
+    assert 5 <= drawn["inverse_loss"][0] <= 36  # a fifth: p ~ 1/4 : 1
+
+
+@pytest.mark.parametrize("loss, expected", [("squared", 2.0), ("huber", 1.5)])
+def test_losses_by_hand(loss: str, expected: float) -> None:
+    """Q = 0 everywhere and y = 2: mean((0 - 2)^2) / 2 = 2; Huber: 2 - 1/2."""
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, loss=loss)
+    params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
+    batch = batches(1)[0]
+    assert float(agent.loss(params, batch, jnp.full(8, 2.0))) == pytest.approx(expected)
+
+
+def test_the_target_bootstraps_from_the_best_action_unless_terminal() -> None:
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4)
+    params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
+    params["Dense_1"]["bias"] = jnp.array([1.0, 7.0, -3.0])
+    batch = batches(1, size=2)[0]._replace(reward=np.float32([0.5, 0.5]), discount=np.float32([0.9, 0.0]))
+    np.testing.assert_allclose(agent.target(params, batch), [0.5 + 0.9 * 7, 0.5], rtol=1e-6)

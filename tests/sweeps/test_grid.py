@@ -1,0 +1,134 @@
+"""Sweep files: expansion by hand, bad files, and W&B's own schema."""
+
+import json
+from importlib.metadata import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
+
+from suite.errors import UserError
+from sweeps import grid
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted((ROOT / "sweeps").glob("*/*.yaml"))
+HEAD = """
+program: sweeps/run.py
+command: ["${env}", python, "-m", sweeps.run, "${args}"]
+method: grid
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_product_with_the_last_parameter_fastest_and_seed_slowest():
+    parameters = {
+        "task": {"values": ["a", "b"]},
+        "seed": {"values": [0, 1]},
+        "method": {"values": ["dense", "gmp"]},
+        "trainer.epochs": {"value": 5},
+    }
+    cells = [(cell["seed"], cell["task"], cell["method"]) for cell in grid.expand(parameters)]
+    assert cells == [
+        (0, "a", "dense"),
+        (0, "a", "gmp"),
+        (0, "b", "dense"),
+        (0, "b", "gmp"),
+        (1, "a", "dense"),
+        (1, "a", "gmp"),
+        (1, "b", "dense"),
+        (1, "b", "gmp"),
+    ]
+    assert all(cell["trainer.epochs"] == 5 for cell in grid.expand(parameters))
+
+
+def test_values_keep_their_types_and_the_name_has_a_default(tmp_path):
+    path = write(tmp_path, HEAD + "parameters: {a: {value: 1.5}, b: {values: [yes, x, 3]}}")
+    read = grid.read(path)
+    assert read.name == f"{tmp_path.name}-tiny"
+    assert read.cells == [{"a": 1.5, "b": True}, {"a": 1.5, "b": "x"}, {"a": 1.5, "b": 3}]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (HEAD + "parameters: {}", "at least one parameter"),
+        (HEAD, "parameters is missing"),
+        (HEAD + "parameters: [seed]", "at least one parameter"),
+        (HEAD + "parameters: {seed: 0}", "{value: ...}"),
+        (HEAD + "parameters: {seed: {values: 0}}", "must be a list"),
+        (HEAD + "parameters: {seed: {values: []}}", "at least one value"),
+        (HEAD + "parameters: {seed: {min: 0, max: 3}}", "either value or values, found min, max"),
+        (HEAD + "parameters: {seed: {value: 0, values: [1]}}", "either value or values"),
+        (HEAD + "parameters: {seed: {}}", "found nothing"),
+        (HEAD + "parameters: {agent: {parameters: {width: {value: 1}}}}", "agent.<option>"),
+        (HEAD + "parameters: {seed: {values: [0, 1, 0]}}", "twice"),
+        (HEAD + "parameters: {seed: {values: [1, '1']}}", "twice"),
+        (HEAD + "parameters: {seed: {values: [[0]]}}", "not a plain text"),
+        (HEAD + "parameters: {seed: {value: null}}", "not a plain text"),
+        (HEAD + "parameters: {seed: {value: 2024-01-01}}", "not a plain text"),
+        (HEAD + "parameters: {3: {value: 0}}", "name"),
+        (HEAD + "parameters: {seed: {value: 0}, seed: {value: 1}}", "'seed' stands there twice"),
+        (HEAD + "method: grid\nparameters: {seed: {value: 0}}", "'method' stands there twice"),
+        (HEAD + "run_cap: 3\nparameters: {seed: {value: 0}}", "unknown key 'run_cap'"),
+        (HEAD + "name: ../x\nparameters: {seed: {value: 0}}", "plain word"),
+        (HEAD.replace("grid", "bayes") + "parameters: {seed: {value: 0}}", "method must be grid"),
+        (HEAD.replace("sweeps/run.py", "train.py") + "parameters: {seed: {value: 0}}", "program must be"),
+        (HEAD.replace('"-m", ', "") + "parameters: {seed: {value: 0}}", "command must be"),
+        ("method: [grid", "not a YAML file"),
+        ("? [a, b]\n: c", "not a YAML file"),
+        ("just words", "must hold keys"),
+        ("", "must hold keys"),
+        ("\x00", "not a YAML file"),
+        ("!!python/object/apply:os.system [ls]", "not a YAML file"),
+    ],
+)
+def test_bad_files_get_one_line(tmp_path, text, says):
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        grid.read(path)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        grid.read(tmp_path / "none.yaml")
+
+
+def test_flags_are_those_of_a_wandb_agent():
+    cell = {"task": "atari/Pong", "seed": 0, "agent.learning_rate": 6.25e-05, "environment.full": True}
+    from_the_server = {"args": {name: {"value": value} for name, value in cell.items()}}
+    assert grid.flags(cell) == create_sweep_command_args(from_the_server)["args"]
+
+
+def wandb_schema() -> jsonschema.Draft7Validator:
+    """The schema in W&B's package `sweeps`, found through its metadata: its import name is our own package's."""
+    (path,) = [path for path in files("sweeps") or [] if path.name == "schema.json"]
+    return jsonschema.Draft7Validator(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_fit_wandbs_schema(path):
+    wandb_schema().validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize("change", [{"method": "all"}, {"parameters": {"seed": 0}}, {"colour": "red"}])
+def test_wandbs_schema_refuses_what_is_wrong(change):
+    document = yaml.safe_load(SHIPPED[0].read_text())
+    with pytest.raises(jsonschema.ValidationError):
+        wandb_schema().validate({**document, **change})
+
+
+def test_shipped_grids_have_the_cells_they_promise():
+    sizes = {path.stem: len(grid.read(path).cells) for path in SHIPPED if path.parent.name == "atari"}
+    assert sizes["laptop"] == 2 * 3 * 2
+    assert sizes["evening"] == 1 * 3 * 2
+    assert sizes["paper"] == 10 * 3 * 5 * 3

@@ -1,0 +1,212 @@
+"""What a sweep costs, in which order it runs, and what its command says."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from suite import records
+from sweeps import cost, grid, launch
+from sweeps.config import resolve
+from sweeps.cost import Speed, estimate
+from sweeps.engines import local
+from sweeps.engines.cells import Work
+
+SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
+SPEED = Speed(
+    agent_step=0.001, gradient_step=0.1, networks=5, parameters=1_000_000, slot_bytes=7_056, memory_bytes=10**9
+)
+SWEEP = """
+program: sweeps/run.py
+command: ["${env}", python, "-m", sweeps.run, "${args}"]
+name: tiny
+method: grid
+parameters:
+  task: {value: atari/Pong}
+  method: {values: [dense, eaudeqn]}
+  seed: {values: [0, 1]}
+  trainer.epochs: {value: 2}
+  trainer.epoch_agent_steps: {value: 10000}
+  trainer.initial_samples: {value: 4000}
+  learner.target_update_period: {value: 100}
+"""
+FINISHED = {"status": "finished", "error": None}
+
+
+def run_of(**more):
+    return resolve({"task": "atari/Pong", "method": "eaudeqn", "seed": 0, **more})
+
+
+def short(epochs: int):
+    return run_of(
+        **{
+            "trainer.epochs": epochs,
+            "trainer.epoch_agent_steps": 10_000,
+            "trainer.initial_samples": 4_000,
+            "learner.target_update_period": 100,
+            "replay.capacity": 15_000,
+        }
+    )
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_cell_of_a_shipped_file_is_a_run(path):
+    sweep = grid.read(path)
+    assert len(launch.resolve_all(sweep, str(path))) == len(sweep.cells)
+
+
+def test_estimate_by_hand():
+    one, two = short(1), short(2)  # 10,000 and 20,000 agent steps; 1,500 and 4,000 gradient steps
+    # and per epoch the second half of an episode, 500 agent steps and 125 gradient steps
+    seconds = [cost.START + 10.5 + 162.5, cost.START + 21 + 425]
+    both = estimate([one, two], 1, lambda run: SPEED)
+    assert (both.runs, both.agent_steps) == (2, 30_000)
+    assert both.seconds == both.core_seconds == pytest.approx(sum(seconds))
+    assert both.memory_bytes == 10**9 + 15_000 * 7_056  # the replay's capacity, not the 20,000 steps
+    assert estimate([one], 1, lambda run: SPEED).memory_bytes == 10**9 + 10_000 * 7_056
+    assert estimate([one, two], 2, lambda run: SPEED).seconds == pytest.approx(seconds[1])  # the longest run
+
+
+def test_the_record_is_mostly_the_policy_in_short_runs_and_grows_with_the_elections():
+    assert 4_000_000 < cost.record_bytes(short(1), SPEED) < 4_200_000
+    often = cost.record_bytes(short(50), SPEED) - cost.record_bytes(short(1), SPEED)
+    assert often > 2 * 5 * 50 * 24  # twice, five numbers a network, the further target updates
+
+
+def test_kinds_differ_by_what_makes_a_step_slower():
+    assert cost.kind(run_of()) == cost.kind(resolve({"task": "atari/Qbert", "method": "eaudeqn", "seed": 3}))
+    assert cost.kind(run_of()) != cost.kind(run_of(method="dense"))
+    assert cost.kind(run_of()) != cost.kind(run_of(**{"agent.width": 32}))
+
+
+def test_measured_in_a_process_of_its_own(monkeypatch):
+    speed = cost.measure([run_of(method="dense", **{"agent.network": "small"})], jobs=1)(
+        run_of(method="dense", **{"agent.network": "small"})
+    )
+    assert 0 < speed.agent_step < 1
+    assert 0 < speed.gradient_step < 5
+    assert (speed.networks, speed.slot_bytes) == (1, 84 * 84)
+    assert speed.parameters > 1_000
+    assert speed.memory_bytes > 10**8
+
+
+def test_the_last_seed_begins_with_its_longest():
+    works = [
+        Work(name, [], 1, seconds) for name, seconds in [("a", 1.0), ("b", 5.0), ("c", 1.0), ("d", 5.0), ("e", 5.0)]
+    ]
+    assert [work.name for work in launch.order(works, [0, 0, 1, 1, 1])] == ["a", "b", "d", "e", "c"]
+
+
+# The command, with the measurement, the engine and the table replaced.
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "measure", lambda runs, jobs: lambda run: SPEED)
+    monkeypatch.setattr(launch, "_table", lambda folder, file: 0)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SWEEP)
+    return path
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """What the engine was asked to run; it answers with `code`."""
+    asked = []
+
+    def run(works, root, jobs):
+        asked.append((list(works), root, jobs))
+        return engine_code[0]
+
+    engine_code = [local.OK]
+    monkeypatch.setattr(local, "run", run)
+    return asked, engine_code
+
+
+def test_the_engine_gets_the_cells_under_the_names_that_the_runs_will_have(sweep, engine):
+    assert launch.main([str(sweep), "--jobs", "2"]) == 0
+    ((works, root, jobs),) = engine[0]
+    assert (root, jobs) == (Path("runs/tiny"), 2)
+    for work in works:
+        given = dict(flag.removeprefix("--").split("=", 1) for flag in work.arguments)
+        assert resolve(given).name == work.name
+        assert work.agent_steps == 20_000
+    assert len({work.name for work in works}) == 4
+
+
+def test_it_says_what_is_ahead(sweep, engine, capsys):
+    runs = launch.resolve_all(grid.read(sweep), "tiny.yaml")
+    (Path("runs/tiny") / runs[0].name).mkdir(parents=True)
+    records.write_json(Path("runs/tiny") / runs[0].name / records.STATUS, FINISHED)
+    launch.main([str(sweep), "--jobs", "3"])
+    said = capsys.readouterr().out
+    for text in ("4 runs, 80,000 agent steps", "finished already: 1 of 4", "3 runs, 60,000", "3 workers", "Ctrl-C"):
+        assert text in said, text
+
+
+def test_nothing_is_measured_or_run_when_all_is_finished(sweep, engine, monkeypatch):
+    for run in launch.resolve_all(grid.read(sweep), "tiny.yaml"):
+        (Path("elsewhere") / run.name).mkdir(parents=True)
+        records.write_json(Path("elsewhere") / run.name / records.STATUS, FINISHED)
+    monkeypatch.setattr(launch, "measure", None)
+    assert launch.main([str(sweep), "--folder", "elsewhere"]) == 0
+    assert not engine[0]
+
+
+@pytest.mark.parametrize(("engine_says", "table_says", "code"), [(0, 0, 0), (1, 0, 1), (0, 1, 1), (130, 0, 130)])
+def test_exit_codes(sweep, engine, monkeypatch, engine_says, table_says, code):
+    tables: list[str] = []
+
+    def table(folder, file):
+        tables.append(file)
+        return table_says
+
+    monkeypatch.setattr(launch, "_table", table)
+    engine[1][0] = engine_says
+    assert launch.main([str(sweep)]) == code
+    assert len(tables) == (0 if code == 130 else 1)
+
+
+def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
+    monkeypatch.setattr(launch, "measure", lambda runs, jobs: lambda run: SPEED._replace(gradient_step=2.0))
+    assert launch.main([str(sweep)]) == 2
+    said = capsys.readouterr()
+    assert "4 runs, 80,000 agent steps" in said.out  # the cost stands there first
+    assert f"python -m sweeps.launch {sweep} --confirm yes" in said.err
+    assert said.err.count("\n") == 1
+    assert not engine[0]
+    assert launch.main([str(sweep), "--confirm", "yes"]) == 0
+    assert len(engine[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required: file"),
+        (["none.yaml"], "cannot be read"),
+        (["tiny.yaml", "--jobs", "0"], "number of runs at a time"),
+        (["tiny.yaml", "--jobs", "two"], "number of runs at a time"),
+        (["tiny.yaml", "--confirm", "maybe"], "--confirm"),
+        (["tiny.yaml", "--fast"], "--fast"),
+        (["gmm.yaml"], "did you mean 'gmp'"),
+        (["same.yaml"], "two cells are the same run"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(sweep, engine, capsys, arguments, says):
+    Path("gmm.yaml").write_text(SWEEP.replace("dense", "gmm"))
+    Path("same.yaml").write_text(SWEEP.replace("[dense, eaudeqn]", "[eaudeqn, 'eaudeqn:num_networks=5']"))
+    assert launch.main(arguments) == 2
+    said = capsys.readouterr()
+    assert says in said.err
+    assert said.err.startswith("error: ") and said.err.count("\n") == 1
+    assert not engine[0]
+
+
+def test_the_entry_prints_no_traceback():
+    root = Path(launch.__file__).parents[1]
+    done = subprocess.run(
+        [*local.COMMAND[:2], "sweeps.launch", "none.yaml"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: none.yaml: cannot be read")

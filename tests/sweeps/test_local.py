@@ -1,0 +1,297 @@
+"""The local engine, with a small script in the place of a training run."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from suite.errors import UserError
+from sweeps.engines import local, workers
+from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work
+from sweeps.engines.watch import choose, duration
+
+ROOT = Path(__file__).parents[2]
+
+#: Writes the record of a run; what happens in between is its argument --do.
+SCRIPT = """
+import json, os, signal, sys, time
+from pathlib import Path
+given = dict(argument[2:].split("=", 1) for argument in sys.argv[1:])
+folder = Path(given["folder"]) / given["name"]
+with open(folder / "starts", "a") as file:
+    file.write(f"{os.getpid()}\\n")
+def write(name, value):
+    (folder / "new").write_text(json.dumps(value))
+    (folder / "new").rename(folder / name)
+def progress(agent_step):
+    write("progress.json", {"agent_step": agent_step, "total_agent_steps": 100, "rate": 50.0, "return": 1.25,
+                            "sparsity": 0.5, "time": time.time()})
+progress(40)
+cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+(folder / "seen").write_text(json.dumps({"cores": cores, "threads": os.environ["OMP_NUM_THREADS"]}))
+do, _, argument = given["do"].partition(":")
+if do == "crash":
+    print("about to divide\\n\\nZeroDivisionError: a vacuum cleaner", file=sys.stderr)
+    sys.exit(int(argument))
+elif do == "crash-once" and (folder / "starts").read_text().count("\\n") == 1:
+    write("status.json", {"status": "failed", "error": "bad luck"})
+    sys.exit(1)
+elif do == "no-status":
+    sys.exit(0)
+elif do == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+elif do == "sleep":
+    time.sleep(float(argument))
+elif do == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    (folder / "stubborn").touch()
+    time.sleep(60)
+elif do == "meet":
+    (folder / "here").touch()
+    deadline = time.time() + 20
+    while not (folder.parent / argument / "here").exists():
+        time.sleep(0.01)
+        if time.time() > deadline:
+            sys.exit("nobody came")
+progress(100)
+write("status.json", {"status": "finished", "error": None})
+print("done")
+"""
+
+#: Starts the engine as the launcher does: in a process of its own, which can be interrupted.
+LAUNCHER = """
+import sys
+from pathlib import Path
+from sweeps.engines import local
+from sweeps.engines.cells import Work
+script, root, jobs, *does = sys.argv[1:]
+works = [Work(f"run{i}", [f"--name=run{i}", f"--do={do}"], 100, 1.0) for i, do in enumerate(does)]
+sys.exit(local.run(works, Path(root), int(jobs), command=[sys.executable, script]))
+"""
+
+
+@pytest.fixture
+def script(tmp_path) -> Path:
+    path = tmp_path / "worker.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+@pytest.fixture
+def launch(script, tmp_path):
+    """launch(jobs, *does) -> (exit code, what was printed); the cells are run0, run1, ... in tmp_path/runs."""
+
+    def launch(jobs: int, *does: str, terminal: bool = False) -> tuple[int, str]:
+        works = [Work(f"run{i}", [f"--name=run{i}", f"--do={do}"], 100, 1.0) for i, do in enumerate(does)]
+        output = io.StringIO()
+        console = Console(file=output, force_terminal=terminal, width=120, height=30)
+        code = local.run(works, tmp_path / "runs", jobs, command=[sys.executable, str(script)], console=console)
+        return code, output.getvalue()
+
+    return launch
+
+
+def starts(tmp_path: Path, name: str) -> list[int]:
+    """The process ids of a cell's attempts."""
+    file = tmp_path / "runs" / name / "starts"
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def test_all_finish(launch, tmp_path):
+    code, said = launch(2, "ok", "ok", "ok")
+    assert code == 0
+    assert (tmp_path / "runs" / "run2" / "log.txt").read_text() == "done\n"
+    assert "finished run1: return 1.25, sparsity 0.5" in said
+    assert "3 finished; 100% done" in said.splitlines()[-1]
+
+
+def test_finished_cells_are_skipped_and_failed_ones_run_again(launch, tmp_path):
+    assert launch(1, "ok", "crash-once")[0] == 1
+    assert launch(1, "ok", "crash-once")[0] == 0
+    assert launch(1, "ok", "crash-once")[0] == 0
+    assert len(starts(tmp_path, "run0")) == 1
+    assert len(starts(tmp_path, "run1")) == 2
+
+
+@pytest.mark.parametrize(
+    ("do", "says"),
+    [
+        ("crash:3", ["FAILED run0: exit code 3", "about to divide", "ZeroDivisionError: a vacuum cleaner"]),
+        ("kill", ["FAILED run0: killed by SIGKILL"]),
+        ("no-status", ["FAILED run0: exit code 0, but its record does not say finished"]),
+    ],
+)
+def test_a_crash_is_reported_and_the_others_go_on(launch, tmp_path, do, says):
+    code, said = launch(1, do, "ok")
+    assert code == 1
+    assert all(line in said for line in says), said
+    assert json.loads((tmp_path / "runs" / "run1" / "status.json").read_text())["status"] == "finished"
+
+
+def test_a_log_is_kept_but_only_the_last_attempt_is_quoted(launch, tmp_path, script):
+    launch(1, "crash:3")
+    script.write_text("import sys; sys.exit('another reason')")
+    _, said = launch(1, "crash:3")
+    assert "another reason" in said
+    assert "vacuum" not in said
+    assert "vacuum" in (tmp_path / "runs" / "run0" / "log.txt").read_text()
+
+
+def test_as_many_at_a_time_as_jobs(launch):
+    assert launch(2, "meet:run1", "meet:run0")[0] == 0
+
+
+def test_never_more_at_a_time_than_jobs(launch, tmp_path):
+    assert launch(1, "sleep:0.1", "sleep:0.1")[0] == 0
+    first, second = (tmp_path / "runs" / name for name in ("run0", "run1"))
+    assert (first / "status.json").stat().st_mtime <= (second / "starts").stat().st_mtime
+
+
+@pytest.mark.skipif(len(workers.cores()) < 2, reason="needs two cores")
+def test_each_of_several_workers_has_its_cores(launch, tmp_path):
+    launch(2, "meet:run1", "meet:run0")
+    seen = [json.loads((tmp_path / "runs" / name / "seen").read_text()) for name in ("run0", "run1")]
+    if hasattr(os, "sched_getaffinity"):
+        assert not set(seen[0]["cores"]) & set(seen[1]["cores"])
+        assert sorted(seen[0]["cores"] + seen[1]["cores"]) == workers.cores()
+    assert [int(one["threads"]) for one in seen] == [len(workers.share(slot, 2)) for slot in (0, 1)]
+
+
+def test_shares(monkeypatch):
+    monkeypatch.setattr(workers, "cores", lambda: [3, 4, 5])
+    assert workers.share(0, 1) == [3, 4, 5]
+    assert [workers.share(slot, 2) for slot in range(2)] == [[3, 5], [4]]
+    assert [workers.share(slot, 5) for slot in range(5)] == [[3], [4], [5], [3], [4]]
+
+
+def test_a_place_that_cannot_be_written(launch, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError, match="cannot be started there"):
+        launch(1, "ok")
+
+
+# What follows interrupts a launcher of its own.
+
+
+def start_launcher(script: Path, tmp_path: Path, jobs: int, *does: str) -> "subprocess.Popen[str]":
+    """Started, and with `jobs` workers at work."""
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, str(script), str(tmp_path / "runs"), str(jobs), *does],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until(lambda: all((tmp_path / "runs" / f"run{i}" / "seen").exists() for i in range(jobs)))
+    return launcher
+
+
+def until(holds, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def alive(process: int) -> bool:
+    """Whether it still runs; a zombie that waits for its parent does not."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return not Path("/proc/self").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interruption_leaves_nothing_behind(script, tmp_path, launch, number):
+    launcher = start_launcher(script, tmp_path, 2, "sleep:60", "sleep:60", "ok")
+    launcher.send_signal(number)
+    said, _ = launcher.communicate(timeout=20)
+    assert launcher.returncode == 130
+    assert "Traceback" not in said
+    assert "stopping 2 run(s)" in said
+    assert "FAILED" not in said
+    assert not any(alive(starts(tmp_path, name)[-1]) for name in ("run0", "run1"))
+    assert not starts(tmp_path, "run2")
+    assert launch(2, "ok", "ok", "ok")[0] == 0  # the next call runs all three
+    assert [len(starts(tmp_path, f"run{i}")) for i in range(3)] == [2, 2, 1]
+
+
+def test_a_second_interruption_does_not_wait(script, tmp_path):
+    launcher = start_launcher(script, tmp_path, 1, "stubborn")
+    until((tmp_path / "runs" / "run0" / "stubborn").exists)
+    launcher.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        launcher.wait(timeout=1)  # the worker is given time to end well
+    launcher.send_signal(signal.SIGINT)
+    launcher.communicate(timeout=5)
+    assert launcher.returncode == 130
+    assert not alive(starts(tmp_path, "run0")[-1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_workers_do_not_outlive_a_killed_launcher(script, tmp_path):
+    launcher = start_launcher(script, tmp_path, 2, "sleep:60", "sleep:60")
+    launcher.kill()
+    launcher.wait()
+    until(lambda: not any(alive(starts(tmp_path, name)[-1]) for name in ("run0", "run1")), seconds=5)
+
+
+# What is shown.
+
+
+def test_the_table_on_a_terminal_shows_every_cell(launch):
+    code, said = launch(1, "crash:3", "sleep:1", "ok", terminal=True)
+    assert code == 1
+    for text in (
+        "run0",
+        "run1",
+        "run2",
+        "waiting",
+        "running",
+        "failed",
+        "40%",
+        "50",
+        "1.25",
+        "0.5",
+        "1 running, 1 waiting, 1 failed",
+    ):
+        assert text in said, text
+
+
+def test_what_is_shown_where_not_all_fit():
+    states = [FINISHED, FINISHED, RUNNING, WAITING, WAITING, FAILED]
+    cells = [Cell(Work(f"run{i}", [], 1, 1.0), Path(), state) for i, state in enumerate(states)]
+    names = [[cell.work.name for cell in choose(cells, room)] for room in (2, 4, 5, 9)]
+    assert names[0] == ["run2", "run5"]
+    assert names[1] == ["run2", "run3", "run4", "run5"]
+    assert names[2] == ["run1", "run2", "run3", "run4", "run5"]
+    assert names[3] == [f"run{i}" for i in range(6)]
+
+
+def test_progress_of_an_earlier_attempt_does_not_count(tmp_path):
+    (tmp_path / "progress.json").write_text(json.dumps({"agent_step": 40, "time": 1000.0}))
+    cell = Cell(Work("a", [], 100, 1.0), tmp_path, RUNNING, started=2000.0)
+    cell.refresh()
+    assert cell.fraction == 0
+    cell.started = 900.0
+    cell.refresh()
+    assert cell.fraction == 0.4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59, "59 s"), (60, "1 min"), (1000, "17 min"), (3 * 3600, "3.0 h"), (40 * 86400, "40 days")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
