@@ -1,84 +1,93 @@
-"""What an engine runs, and where each of it stands: read from the records, not from the processes."""
+"""The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+Reads run folders and writes comparison.md, comparison.tex, comparison.csv, curves.png and curves.pdf. Exits with 0;
+with 1 when cells have no result (the files are written all the same; --allow-missing accepts it); with 2 for bad input.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from suite import records
+from analysis import cells, figures, runs, tables
+from analysis.comparison import Comparison, compare
 from suite.errors import UserError
 
-WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
+BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
-class Work(NamedTuple):
-    """One cell of a grid, as an engine sees it."""
-
-    name: str  # the run's name, which is its folder's
-    arguments: list[str]  # e.g. ["--task=atari/Pong", "--seed=0"]
-    agent_steps: int
-    cost: float  # estimated seconds on one worker; only ratios matter to an engine
-
-
-@dataclass
-class Cell:
-    """A piece of work and its state."""
-
-    work: Work
-    folder: Path
-    state: str = WAITING
-    progress: dict[str, Any] = field(default_factory=dict)  # the last progress.json
-    started: float = 0.0  # unix time at which this engine started it
-    report: str = ""  # why it failed, one or a few lines
-
-    def refresh(self) -> None:
-        """Read the run's progress; what an earlier attempt left behind does not count."""
-        if not (self.folder / records.PROGRESS).exists():
-            return
-        try:
-            progress = records.read_json(self.folder / records.PROGRESS)
-        except UserError:
-            return  # only a display: the run goes on
-        if self.state == FINISHED or _number(progress.get("time")) >= self.started:
-            self.progress = progress
-
-    @property
-    def fraction(self) -> float:
-        """The part of the agent steps that is done, 0 to 1."""
-        if self.state == FINISHED:
-            return 1.0
-        total = _number(self.progress.get("total_agent_steps")) or self.work.agent_steps
-        return min(1.0, _number(self.progress.get("agent_step")) / max(total, 1))
-
-    @property
-    def rate(self) -> float:
-        """Agent steps a second, 0 when not known."""
-        return _number(self.progress.get("rate")) if self.state == RUNNING else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Of this cell alone; None when not known."""
-        return (1 - self.fraction) * self.work.agent_steps / self.rate if self.rate > 0 else None
-
-    @property
-    def cost_left(self) -> float:
-        """In the unit of `Work.cost`; a failed cell is not tried again now."""
-        return 0.0 if self.state in (FINISHED, FAILED) else self.work.cost * (1 - self.fraction)
+def report(
+    root: Path, sweep: Path | None, out: Path, command: str, seed: int = 0, repetitions: int = 2000
+) -> tuple[Comparison, str]:
+    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
+    found, notes = runs.load(root, out)
+    grid = cells.expected(found, sweep) if sweep else cells.seen(found)
+    grid.notes[:0] = notes
+    comparison = compare(grid, command, seed, repetitions)
+    markdown = tables.markdown(comparison)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "comparison.md").write_text(markdown)
+        (out / "comparison.tex").write_text(tables.latex(comparison))
+        (out / "comparison.csv").write_text(tables.tidy_csv(comparison))
+        frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
+        paths = [out / "curves.png", out / "curves.pdf"]
+        figures.curves(frame, grid.methods, grid.tasks, paths, seed, BAND_REPETITIONS)
+    except OSError as error:
+        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+    return comparison, markdown
 
 
-def look_up(works: Sequence[Work], root: Path) -> list[Cell]:
-    """The cells, finished ones marked. Raises UserError when a record is damaged."""
-    cells = [Cell(work, root / work.name) for work in works]
-    for cell in cells:
-        if records.is_finished(cell.folder):
-            cell.state = FINISHED
-            cell.refresh()
-    return cells
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
 
 
-def count(cells: Iterable[Cell], state: str) -> int:
-    return sum(cell.state == state for cell in cells)
+def seed_number(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise ValueError
+    return value
 
 
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+# argparse names a type by its function's name when a value does not fit.
+positive.__name__, seed_number.__name__ = "positive whole number", "whole number from 0 to 2**32 - 1"
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.table", description="Compare the runs of a folder in a table."
+    )
+    add = parser.add_argument
+    add("--runs", type=Path, required=True, metavar="FOLDER", help="holds one folder a run")
+    add("--sweep", type=Path, metavar="FILE", help="sweep file that says which cells there should be")
+    add("--out", type=Path, metavar="FOLDER", help="where to write (default: <runs>/report)")
+    add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
+    add("--seed", type=seed_number, default=0, help="of the bootstrap (default: 0)")
+    add("--repetitions", type=positive, default=2000, help="of the bootstrap (default: 2000)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    options = arguments(argv)
+    out = options.out or options.runs / "report"
+    command = shlex.join(["python", "-m", "analysis.table", *argv])
+    try:
+        comparison, markdown = report(options.runs, options.sweep, out, command, options.seed, options.repetitions)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(markdown)
+    print(f"Written to {out}: comparison.md, comparison.tex, comparison.csv, curves.png, curves.pdf", flush=True)
+    if comparison.gaps and not options.allow_missing:
+        count, total = len(comparison.gaps), len(comparison.grid.runs)
+        print(f"{count} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

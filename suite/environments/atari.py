@@ -21,9 +21,7 @@ def make(
     sticky_actions: Annotated[
         float, Field(ge=0, le=1, description="probability, per frame, that the game repeats the last action")
     ] = 0.25,
-    frame_skip: Annotated[
-        int, Field(ge=1, description="frames that an action is held, which make one agent step")
-    ] = 4,
+    frame_skip: Annotated[int, Field(ge=1, description="frames that an action is held, which make one agent step")] = 4,
     max_pool: Annotated[
         bool, Field(description="show the pixelwise maximum of the last two frames of an agent step")
     ] = True,

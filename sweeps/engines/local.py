@@ -114,7 +114,7 @@ def _last_lines(log: Path, start: int) -> str:
     """The last lines of this attempt's log that are not empty."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 4096))
+            file.seek(max(start, log.stat().st_size - 4096))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""

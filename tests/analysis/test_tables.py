@@ -108,6 +108,13 @@ def test_csv_is_tidy(holed):
     assert line["gaps"].startswith("atari/Boxing seed 1: missing")
 
 
+def test_only_finished_runs_count(holed):
+    """The failed run of gmp on Pong has an epoch with a return of 1; its other seed ended at -1."""
+    estimate = holed.on_task["gmp", "atari/Pong"]["return"]
+    assert (estimate.value, estimate.seeds) == (-1.0, 1)
+    assert {run.status for _, run in holed.grid.finished()} == {"finished"}
+
+
 def check_latex(text):
     """Balanced, every row as wide as its table, and no bare special character."""
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))

@@ -92,8 +92,8 @@ def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> Non
             np.testing.assert_array_equal(network.masks[path], numpy_prune(kernel, level), err_msg=f"{path} at {step}")
         seen[step] = float(sparsity(network.masks))
     assert seen[300] == 0
-    assert seen[500] == pytest.approx(0.87 * 0.875, abs=0.01)
-    assert seen[700] == seen[1000] == pytest.approx(0.87, abs=0.01)
+    assert seen[500] == pytest.approx(0.87 * 0.875, abs=0.02)
+    assert seen[700] == seen[1000] == pytest.approx(0.87, abs=0.02)
 
 
 def test_gmp_leaves_what_is_not_a_kernel_and_the_optimizer_alone() -> None:

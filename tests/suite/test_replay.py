@@ -55,9 +55,7 @@ def episodes(lengths: list[int], endings: list[str], stack: int, vector: bool = 
     return transitions
 
 
-def expected(
-    transitions: list[Transition], capacity: int, n_step: int, clip: float | None
-) -> dict[int, tuple]:
+def expected(transitions: list[Transition], capacity: int, n_step: int, clip: float | None) -> dict[int, tuple]:
     """What can be sampled, by the number of the observation's newest frame.
 
     Frames are numbered as they are met, so those that are kept are the `capacity` highest numbers.
@@ -118,9 +116,7 @@ def experiences(draw: st.DrawFn) -> dict[str, Any]:
     stack, n_step = draw(st.integers(1, 4)), draw(st.integers(1, 5))
     lengths = draw(st.lists(st.integers(1, 12), min_size=1, max_size=10))
     ended = st.sampled_from(["terminated", "truncated"])
-    endings = [draw(ended) for _ in lengths[:-1]] + [
-        draw(st.sampled_from(["terminated", "truncated", "open"]))
-    ]
+    endings = [draw(ended) for _ in lengths[:-1]] + [draw(st.sampled_from(["terminated", "truncated", "open"]))]
     return {
         "lengths": lengths,
         "endings": endings,
@@ -177,9 +173,7 @@ def test_vectors_are_stored_whole(lengths: list[int], n_step: int, capacity: int
 
 
 def test_continuous_actions_keep_their_shape_and_type() -> None:
-    replay = Replay(
-        spaces.Box(-1, 1, (3,), np.float32), spaces.Box(-1, 1, (2,), np.float32), capacity=8, batch_size=5
-    )
+    replay = Replay(spaces.Box(-1, 1, (3,), np.float32), spaces.Box(-1, 1, (2,), np.float32), capacity=8, batch_size=5)
     zeros = np.zeros(3, np.float32)
     replay.add(zeros, np.array([0.25, -0.5], np.float32), 0.0, zeros, False, False)
     action = replay.sample(np.random.default_rng(0)).action
@@ -187,9 +181,7 @@ def test_continuous_actions_keep_their_shape_and_type() -> None:
 
 
 def test_sampling_is_uniform_and_the_generator_decides() -> None:
-    replay = Replay(
-        spaces.Box(0, 999, (4, 1, 1), np.int64), spaces.Discrete(999), capacity=30, batch_size=100_000
-    )
+    replay = Replay(spaces.Box(0, 999, (4, 1, 1), np.int64), spaces.Discrete(999), capacity=30, batch_size=100_000)
     fill(replay, episodes([3, 1, 9, 1, 1, 14, 7], ["terminated", "truncated"] * 3 + ["open"], stack=4))
     actions = replay.sample(np.random.default_rng(0)).action
     counts = np.unique(actions, return_counts=True)[1]
@@ -202,9 +194,7 @@ def test_sampling_is_uniform_and_the_generator_decides() -> None:
 
 def test_a_truncation_bootstraps_from_the_observation_that_was_reached() -> None:
     for ending, discount in (("truncated", GAMMA), ("terminated", 0.0)):
-        replay = Replay(
-            spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), capacity=9, discount=GAMMA
-        )
+        replay = Replay(spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), capacity=9, discount=GAMMA)
         fill(replay, episodes([1, 1], [ending, "open"], stack=2))
         batch = replay.sample(np.random.default_rng(0))
         first = batch.action == 0
