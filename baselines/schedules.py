@@ -9,6 +9,7 @@ import jax
 import optax
 from pydantic import Field
 
+from suite.errors import UserError
 from suite.sparsity import dense_masks, prune
 from suite.types import Sparsifier, Training, single_network
 
@@ -30,7 +31,9 @@ def gmp(
     end: End = 0.8,
     period: Annotated[
         int | None,
-        Field(ge=1, description="gradient steps between prunings; default 1,000 or, if less, a 100th of training (ours)"),
+        Field(
+            ge=1, description="gradient steps between prunings; default 1,000 or, if less, a 100th of training (ours)"
+        ),
     ] = None,
 ) -> Sparsifier:
     """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper)."""
@@ -48,9 +51,7 @@ def gmp(
     return single_network(lambda key, params: dense_masks(params), after_gradient)
 
 
-def distill(
-    training: Training, *, final_sparsity: Sparsity = 0.95, start: Start = 0.2, end: End = 0.8
-) -> Sparsifier:
+def distill(training: Training, *, final_sparsity: Sparsity = 0.95, start: Start = 0.2, end: End = 0.8) -> Sparsifier:
     """Distill Q-Network (Vincent et al. 2025): one online network, made a sparser copy of the target at each target
     update. The paper's pruning schedule is not known to us; ours is gmp's."""
     schedule = _cubic(training, final_sparsity, start, end)
@@ -63,4 +64,6 @@ def distill(
 
 def _cubic(training: Training, final_sparsity: float, start: float, end: float) -> optax.Schedule:
     horizon = training.gradient_steps
+    if start > end:
+        raise UserError(f"start={start} is after end={end}: pruning should start before it ends")
     return polynomial(final_sparsity, round(start * horizon), round(end * horizon))

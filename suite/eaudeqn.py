@@ -46,7 +46,11 @@ def eaudeqn(
     max_noise: Annotated[float, Field(ge=0, description="upper end of the uniform draw U")] = 3.0,
     max_speed: Annotated[
         float | None,
-        Field(gt=0, le=1, description="largest step of sparsity an election; default 12.5 / target updates (ours), 0.01 in the paper's runs"),
+        Field(
+            gt=0,
+            le=1,
+            description="largest step of sparsity an election; default 12.5 / target updates (ours), 0.01 in the paper's runs",
+        ),
     ] = None,
     law: Annotated[Literal["power", "linear"], Field(description="pruning law (ours)")] = "power",
     reset_optimizer: Annotated[bool, Field(description="replaced networks start with a fresh optimizer")] = True,

@@ -7,6 +7,9 @@ class UserError(Exception):
     Entry points print the line to stderr and exit with 2; a user sees no traceback.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # what a user typed may hold line breaks
+
 
 class Divergence(Exception):
     """Training cannot go on, since no network has a finite loss. The run is recorded as failed."""

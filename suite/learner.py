@@ -67,8 +67,10 @@ def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
         "uniform": jnp.ones_like(losses),
         "elected": jnp.zeros_like(losses).at[0].set(1),
     }[rule]
-    usable = jnp.where(jnp.isfinite(losses), weights, 0)
-    usable = jnp.where(jnp.sum(usable) > 0, usable, jnp.ones_like(usable))
+    finite = jnp.isfinite(losses)
+    usable = jnp.where(finite, weights, 0)
+    fallback = jnp.where(finite.any(), finite, True).astype(losses.dtype)
+    usable = jnp.where(jnp.sum(usable) > 0, usable, fallback)
     return usable / jnp.sum(usable)
 
 

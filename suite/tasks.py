@@ -24,12 +24,12 @@ class Task(NamedTuple):
 
     @property
     def family(self) -> str:
-        """"atari" of "atari/Pong": which environments it belongs to."""
+        """ "atari" of "atari/Pong": which environments it belongs to."""
         return self.name.partition("/")[0]
 
     @property
     def environment(self) -> str:
-        """"Pong" of "atari/Pong": the name within the family."""
+        """ "Pong" of "atari/Pong": the name within the family."""
         return self.name.partition("/")[2]
 
 

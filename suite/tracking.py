@@ -184,7 +184,9 @@ def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
             continue
         name = f"{row['kind']}/{column}"
         items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-        metrics |= {name: value} if items is None else {f"{name}/{key}": item for key, item in items if item is not None}
+        metrics |= (
+            {name: value} if items is None else {f"{name}/{key}": item for key, item in items if item is not None}
+        )
     return metrics
 
 

@@ -26,14 +26,17 @@ class Trainer:
         tracker: Tracker,
         seed: int,
         *,
-        epochs: Annotated[int, Field(ge=1, description="epochs; each is one point of the learning curve")] = 40,
+        epochs: Annotated[
+            int, Field(ge=1, le=10**6, description="epochs; each is one point of the learning curve")
+        ] = 40,
         epoch_agent_steps: Annotated[
-            int, Field(ge=1, description="an epoch ends at the first episode end after so many agent steps")
+            int, Field(ge=1, le=10**9, description="an epoch ends at the first episode end after so many agent steps")
         ] = 250_000,
         initial_samples: Annotated[int, Field(ge=2, description="agent steps before learning starts")] = 20_000,
-        replay_ratio: Annotated[float, Field(gt=0, description="gradient steps per agent step")] = 0.25,
+        replay_ratio: Annotated[float, Field(gt=0, le=1_000, description="gradient steps per agent step")] = 0.25,
         evaluation_episodes: Annotated[
-            int, Field(ge=0, description="episodes of the elected network after each epoch, in an environment of their own")
+            int,
+            Field(ge=0, description="episodes of the elected network after each epoch, in an environment of their own"),
         ] = 0,
     ) -> None:
         self.environment = make_environment()

@@ -80,9 +80,7 @@ class Sparsifier(NamedTuple):
     # key, gradient steps done, network, dense gradients -> network
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network]
     # key, gradient steps done, K networks -> K networks, election
-    at_target_update: Callable[
-        [jax.Array, jax.Array, tuple[Network, ...]], tuple[tuple[Network, ...], Election]
-    ]
+    at_target_update: Callable[[jax.Array, jax.Array, tuple[Network, ...]], tuple[tuple[Network, ...], Election]]
 
 
 def single_network(
@@ -92,9 +90,7 @@ def single_network(
 ) -> Sparsifier:
     """A method with K = 1, which wins each election; a hook that is left out changes nothing."""
 
-    def update(
-        key: jax.Array, step: jax.Array, networks: tuple[Network, ...]
-    ) -> tuple[tuple[Network, ...], Election]:
+    def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...]) -> tuple[tuple[Network, ...], Election]:
         (network,) = networks
         elected = jnp.where(jnp.isfinite(network.loss), 0, -1)
         changed = at_target_update(key, step, network) if at_target_update else network

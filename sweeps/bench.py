@@ -41,7 +41,11 @@ class Bench(NamedTuple):
 def prepare(method: str, network: str, width: int, folder: Path) -> Bench:
     """A run on Pong whose replay is filled and whose functions are compiled; no target update is due."""
     options = {"agent.network": network, "agent.width": width, "replay.capacity": 20_000}
-    clock = {"trainer.initial_samples": FILLED, "learner.target_update_period": 10**6, "trainer.epoch_agent_steps": 10**6}
+    clock = {
+        "trainer.initial_samples": FILLED,
+        "learner.target_update_period": 10**6,
+        "trainer.epoch_agent_steps": 10**6,
+    }
     run = resolve({"task": "atari/Pong", "method": method, "seed": 0, **options, **clock})
     config = {"name": run.name, "task": run.task.name, "method": method, "seed": 0}
     tracker = Tracker(folder / run.name, config, run.task.frame_skip, run.total_agent_steps, "disabled")
@@ -154,7 +158,9 @@ def report(repetitions: int, folder: Path) -> Table:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m sweeps.bench", description="The speed of this machine, in one table.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sweeps.bench", description="The speed of this machine, in one table."
+    )
     parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="rounds per case [7]")
     repetitions = max(parser.parse_args().repetitions, 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 
+import optax
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
@@ -24,8 +25,10 @@ from suite.learner import make_learner
 from suite.tasks import Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer
+from suite.types import Training
 
 Options = dict[str, Any]
+MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
 
 
 class Run(NamedTuple):
@@ -120,6 +123,8 @@ def parse_method(label: str) -> tuple[str, Options]:
         key, equals, value = part.partition("=")
         if not equals:
             raise UserError(f"method {label!r}: {part!r} should be option=value, as in gmp:final_sparsity=0.9")
+        if key.strip() in given:
+            raise UserError(f"method {label!r}: {key.strip()} is given twice")
         given[key.strip()] = value.strip()
     options = check(METHODS[name], given, f"method {name}: ")
     defaults = options_of(METHODS[name])().model_dump()
@@ -170,14 +175,32 @@ def _seed(value: Any) -> int:
 
 
 def _possible(run: Run) -> Run:
-    """Refuse a combination of options under which nothing would be learned."""
-    trainer, replay = run.options["trainer"], run.options["replay"]
-    if run.gradient_steps < run.options["learner"]["target_update_period"]:
+    """Refuse options that do not fit each other."""
+    trainer, replay, period = (
+        run.options["trainer"],
+        run.options["replay"],
+        run.options["learner"]["target_update_period"],
+    )
+    if max(run.total_agent_steps, run.gradient_steps) > MOST_STEPS:
+        raise UserError(
+            f"trainer.epochs x trainer.epoch_agent_steps: should be at most {MOST_STEPS:,} agent and gradient steps"
+        )
+    if run.gradient_steps < period:
         raise UserError(
             f"{run.total_agent_steps} agent steps with trainer.initial_samples={trainer['initial_samples']} and"
             f" trainer.replay_ratio={trainer['replay_ratio']} are {run.gradient_steps} gradient steps, fewer than"
-            f" learner.target_update_period={run.options['learner']['target_update_period']}: train longer"
+            f" learner.target_update_period={period}: train longer"
         )
-    if trainer["initial_samples"] < replay["n_step"] + 1:
-        raise UserError(f"trainer.initial_samples={trainer['initial_samples']}: should exceed replay.n_step={replay['n_step']}")
+    if trainer["initial_samples"] <= replay["n_step"]:
+        raise UserError(
+            f"trainer.initial_samples={trainer['initial_samples']}: should exceed replay.n_step={replay['n_step']}"
+        )
+    if replay["capacity"] < replay["batch_size"]:
+        raise UserError(
+            f"replay.capacity={replay['capacity']}: should be at least replay.batch_size={replay['batch_size']}"
+        )
+    # A method looks at its own options, and needs no network for that.
+    METHODS[run.method.partition(":")[0]](
+        Training(run.gradient_steps, period, optax.identity()), **run.options["method"]
+    )
     return run

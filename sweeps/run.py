@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
     place = parser.add_argument_group("where it goes")
     place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
-    place.add_argument("--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]")
+    place.add_argument(
+        "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
+    )
     for group, function in groups(TASKS[PAPER_GAMES[0]]).items():
         section = parser.add_argument_group(f"{group} options")
         for name, field in options_of(function).model_fields.items():

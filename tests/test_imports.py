@@ -1,0 +1,187 @@
+"""What may import what, and what must not be written at all: read from the sources, nothing is run."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("suite", "baselines", "sweeps", "analysis")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path) for path in SOURCES}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The project's modules that a file names in its imports, wherever they stand in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in inner}
+    return {name for name in found if name.partition(".")[0] in PACKAGES}
+
+
+IMPORTS = {module_name(path): imports_of(path) for path in SOURCES}
+
+
+def assert_never(importers: str, *forbidden: str) -> None:
+    """No module of `importers` imports one that is, or lies in, a forbidden one."""
+    for module, imported in IMPORTS.items():
+        if module == importers or module.startswith(importers + "."):
+            wrong = {n for n in imported for f in forbidden if n == f or n.startswith(f + ".")}
+            assert not wrong, f"{module} imports {', '.join(sorted(wrong))}"
+
+
+def test_the_sources_are_found() -> None:
+    assert {"suite.types", "suite.trainer", "baselines", "sweeps.run", "analysis.table"} <= MODULES
+    assert "suite.types" in IMPORTS["suite.sparsity"]  # so that an empty answer elsewhere means something
+
+
+@pytest.mark.parametrize(
+    "importers, forbidden",
+    [
+        ("suite", ("baselines", "sweeps", "analysis")),
+        ("baselines", ("sweeps", "analysis")),
+        ("sweeps", ("analysis",)),  # the table is a program of its own, which imports no JAX
+    ],
+)
+def test_rooms_are_entered_from_one_side(importers: str, forbidden: tuple[str, ...]) -> None:
+    assert_never(importers, *forbidden)
+
+
+def test_the_suite_is_layered() -> None:
+    """types <- sparsity <- {eaudeqn, agents, learner} <- trainer."""
+    assert IMPORTS["suite.types"] <= {"suite.errors"}
+    assert IMPORTS["suite.sparsity"] <= {"suite.types", "suite.errors"}
+    middle = ("suite.eaudeqn", "suite.agents", "suite.learner")
+    assert IMPORTS["suite.eaudeqn"] <= {"suite.types", "suite.sparsity", "suite.errors"}
+    assert IMPORTS["suite.learner"] <= {"suite.types", "suite.sparsity", "suite.errors"}
+    for module in middle:
+        assert_never(module, "suite.trainer", "suite.tracking", "suite.environments", "suite.experience", "suite.tasks")
+    for module in ("suite.environments", "suite.experience", "suite.networks", "suite.tasks", "suite.records"):
+        assert_never(module, "suite.trainer", "suite.learner", "suite.agents", "suite.eaudeqn", "suite.sparsity")
+
+
+def test_the_trainer_knows_no_environment_no_agent_and_no_method() -> None:
+    assert_never("suite.trainer", "suite.environments", "suite.agents", "suite.eaudeqn", "suite.tasks", "suite.networks")
+
+
+def test_only_the_learner_touches_a_sparsifier_and_masks() -> None:
+    """`apply_masks` is called by the learner and by nobody else."""
+    users = {
+        module_name(path)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id == "apply_masks"
+    }
+    assert users == {"suite.learner"}
+
+
+def test_analysis_imports_the_tasks_the_records_and_the_errors_only() -> None:
+    for module, imported in IMPORTS.items():
+        if module.startswith("analysis"):
+            foreign = {name for name in imported if not name.startswith("analysis")}
+            assert foreign <= {"suite.tasks", "suite.records", "suite.errors"}, module
+
+
+def test_the_table_runs_without_jax() -> None:
+    check = "import sys, analysis.table; print([m for m in ('jax', 'flax', 'optax', 'wandb') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def methods_compared(tree: ast.AST) -> list[ast.AST]:
+    """Comparisons and matches of something called method, method_name, algo ... with a text."""
+
+    def called(node: ast.AST) -> bool:
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        return any(word in name.lower() for word in ("method", "algo", "sparsifier"))
+
+    def text(node: ast.AST) -> bool:
+        if isinstance(node, ast.Tuple | ast.List | ast.Set):
+            return any(map(text, node.elts))
+        return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+    found: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(map(called, sides)) and any(map(text, sides)):
+                found.append(node)
+        if isinstance(node, ast.Match) and called(node.subject):
+            found.append(node)
+    return found
+
+
+@pytest.mark.parametrize(
+    "code, wrong",
+    [
+        ('if method == "gmp": pass', True),
+        ('x = run.method in ("gmp", "rigl")', True),
+        ('if "gmp" != method_name: pass', True),
+        ('match algo:\n    case "a": pass', True),
+        ('if name == "gmp": pass', False),
+        ("if method is None: pass", False),
+        ("METHODS[method]", False),
+    ],
+)
+def test_the_search_for_comparisons_finds_them(code: str, wrong: bool) -> None:
+    assert bool(methods_compared(ast.parse(code))) == wrong
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_no_method_is_a_special_case(path: Path) -> None:
+    """What differs between methods is a Sparsifier; the one table of names is METHODS."""
+    for node in methods_compared(ast.parse(path.read_text())):
+        pytest.fail(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+
+
+def unsafe(tree: ast.Module) -> list[str]:
+    """Ways of running what a file contains: pickle, eval, exec, a YAML loader that is not a safe one."""
+    safe = {"SafeLoader", "CSafeLoader"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[-1] in safe for base in node.bases):
+            safe.add(node.name)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            found += [name for name in names if name in ("pickle", "cloudpickle", "dill", "marshal", "shelve")]
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in ("eval", "exec", "yaml.unsafe_load", "yaml.full_load"):
+                found.append(name)
+            if name == "yaml.load":
+                given = [*node.args[1:], *(word.value for word in node.keywords)]
+                if not any(ast.unparse(argument).split(".")[-1] in safe for argument in given):
+                    found.append(name)
+            if any(word.arg == "allow_pickle" for word in node.keywords):
+                found.append("allow_pickle")
+    return found
+
+
+def test_the_search_for_unsafe_code_finds_it() -> None:
+    assert unsafe(ast.parse("import pickle\nyaml.load(x)\nyaml.load(x, yaml.Loader)\neval(x)")) == [
+        "pickle",
+        "yaml.load",
+        "yaml.load",
+        "eval",
+    ]
+    assert not unsafe(ast.parse("class L(yaml.SafeLoader): pass\nyaml.load(x, L)\nyaml.load(x, Loader=yaml.SafeLoader)"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_nothing_that_is_read_can_run(path: Path) -> None:
+    assert unsafe(ast.parse(path.read_text())) == []
