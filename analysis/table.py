@@ -1,6 +1,6 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Reads run folders and writes comparison.md, comparison.tex, comparison.csv, curves.png and curves.pdf. Exits with 0;
+Reads run folders and writes comparison.md, comparison.tex, comparison.csv, and curves.png, .pdf and .csv. Exits with 0;
 with 1 when cells have no result (the files are written all the same; --allow-missing accepts it); with 2 for bad input.
 """
 
@@ -32,6 +32,7 @@ def report(
         (out / "comparison.tex").write_text(tables.latex(comparison))
         (out / "comparison.csv").write_text(tables.tidy_csv(comparison))
         frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
+        (out / "curves.csv").write_text(frame.to_csv(index=False))
         paths = [out / "curves.png", out / "curves.pdf"]
         figures.curves(frame, grid.methods, grid.tasks, paths, seed, BAND_REPETITIONS)
     except OSError as error:
@@ -81,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown)
-    print(f"Written to {out}: comparison.md, comparison.tex, comparison.csv, curves.png, curves.pdf", flush=True)
+    print(f"Written to {out}: comparison.md, .tex and .csv; curves.png, .pdf and .csv", flush=True)
     if comparison.gaps and not options.allow_missing:
         count, total = len(comparison.gaps), len(comparison.grid.runs)
         print(f"{count} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr)

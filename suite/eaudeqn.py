@@ -49,7 +49,7 @@ def eaudeqn(
         Field(
             gt=0,
             le=1,
-            description="largest step of sparsity an election; default 12.5 / target updates (ours), 0.01 in the paper's runs",
+            description="largest step of sparsity; default 12.5 / target updates (ours), in the paper's runs 0.01",
         ),
     ] = None,
     law: Annotated[Literal["power", "linear"], Field(description="pruning law (ours)")] = "power",

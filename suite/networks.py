@@ -30,8 +30,8 @@ class QNetwork(nn.Module):
         return nn.Dense(self.num_actions, kernel_init=initialise)(x)
 
 
-#: The convolutions of each named network. `nature`: Mnih et al. 2015; `small`: the data-efficient network of van Hasselt
-#: et al. 2019, an eighth of the operations, for laptops; `mlp`: none, for vector observations.
+#: The convolutions of each named network. `nature`: Mnih et al. 2015; `small`: the data-efficient network of van
+#: Hasselt et al. 2019, an eighth of the operations, for laptops; `mlp`: none, for vector observations.
 CONVOLUTIONS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "nature": ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
     "small": ((32, 5, 5), (64, 5, 5)),

@@ -1,6 +1,5 @@
 """The policy that a run hands out: the elected network as safetensors, with a JSON card that says what it is."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ def save_policy(folder: Path, network: Network, card: Mapping[str, Any]) -> None
     arrays = {path: np.asarray(leaf) for path, leaf in traverse_util.flatten_dict(network.params, sep="/").items()}
     temporary = folder / (records.POLICY + ".tmp")
     save_file(arrays, temporary)
-    os.replace(temporary, folder / records.POLICY)
+    temporary.replace(folder / records.POLICY)
     contents = {
         **card,
         "sparsity": sparsity(network.masks),

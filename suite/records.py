@@ -11,7 +11,6 @@ Standard library only, so that reading a record needs neither JAX nor W&B. NaN a
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write atomically: a reader sees the old file or the new one, never a part."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Tracker:
 
 
 class WandbRun:
-    """The run on W&B: online where a key is known, offline otherwise. The first trouble is said, then W&B is left alone."""
+    """The run on W&B: online where a key is known, offline otherwise. It is dropped at its first trouble."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any], mode: str) -> None:
         self.run: Any = None
@@ -175,7 +175,7 @@ class WandbRun:
 
 
 def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper, clocks as they are."""
+    """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper."""
     metrics: dict[str, Any] = {clock: row[clock] for clock in records.CLOCKS}
     for column, value in row.items():
         if column in records.CLOCKS or column == "kind" or value is None:

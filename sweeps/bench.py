@@ -99,7 +99,7 @@ def mask_update(bench: Bench, repetitions: int) -> float:
 
 
 def end_to_end(bench: Bench) -> float:
-    """Seconds from one gradient step to the next in the trainer's own loop: acting, emulating, storing, sampling too."""
+    """Seconds from one gradient step to the next in the trainer's own loop: acting, emulating and storing too."""
     trainer = bench.trainer
     began, first = time.perf_counter(), trainer.gradient_step
     while trainer.gradient_step < first + 4:

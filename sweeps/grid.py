@@ -107,7 +107,7 @@ class _Loader(yaml.SafeLoader):
 
 def _load(path: str | Path) -> dict[str, Any]:
     try:
-        document = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+        document = _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UserError as error:

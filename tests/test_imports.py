@@ -75,7 +75,9 @@ def test_the_suite_is_layered() -> None:
 
 
 def test_the_trainer_knows_no_environment_no_agent_and_no_method() -> None:
-    assert_never("suite.trainer", "suite.environments", "suite.agents", "suite.eaudeqn", "suite.tasks", "suite.networks")
+    assert_never(
+        "suite.trainer", "suite.environments", "suite.agents", "suite.eaudeqn", "suite.tasks", "suite.networks"
+    )
 
 
 def test_only_the_learner_touches_a_sparsifier_and_masks() -> None:
@@ -179,7 +181,9 @@ def test_the_search_for_unsafe_code_finds_it() -> None:
         "yaml.load",
         "eval",
     ]
-    assert not unsafe(ast.parse("class L(yaml.SafeLoader): pass\nyaml.load(x, L)\nyaml.load(x, Loader=yaml.SafeLoader)"))
+    assert not unsafe(
+        ast.parse("class L(yaml.SafeLoader): pass\nyaml.load(x, L)\nyaml.load(x, Loader=yaml.SafeLoader)")
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)

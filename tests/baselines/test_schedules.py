@@ -50,7 +50,11 @@ def test_the_power_is_an_argument() -> None:
 
 # The methods on networks ---------------------------------------------------------------------------------------------
 
-IMAGES, VECTORS, ACTIONS = spaces.Box(0, 255, (2, 12, 12), np.uint8), spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)
+IMAGES, VECTORS, ACTIONS = (
+    spaces.Box(0, 255, (2, 12, 12), np.uint8),
+    spaces.Box(-1, 1, (5,), np.float32),
+    spaces.Discrete(3),
+)
 
 
 def network_of(kind: str) -> Network:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.eaudeqn import elect, eaudeqn, linear_law, power_law
+from suite.eaudeqn import eaudeqn, elect, linear_law, power_law
 from suite.learner import behaviour_probabilities
 from suite.sparsity import apply_masks, dense_masks, prune, sparsity
 from suite.types import Network, Training

@@ -35,9 +35,7 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 
 @cache
 def learner_of(method: str, vectorize: bool | None = None, **options) -> Learner:
-    agent = dqn(
-        OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON
-    )
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
     sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer), **options)
     return make_learner(agent, sparsifier, target_update_period=PERIOD, vectorize=vectorize)
 
@@ -218,9 +216,7 @@ def test_a_target_update_leaves_the_elected_network_alone() -> None:
             state, update = learner.update_target(state)
             winner = int(update.elected)
             seen.add(winner)
-            jax.tree.map(
-                np.testing.assert_array_equal, state.online[0][:3], before[winner][:3]
-            )
+            jax.tree.map(np.testing.assert_array_equal, state.online[0][:3], before[winner][:3])
             for network in state.online[1:]:
                 assert int(network.opt_state[0].count) == 0
             assert int(state.online[0].opt_state[0].count) > 0

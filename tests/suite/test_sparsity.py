@@ -1,4 +1,4 @@
-"""Masks, held against a numpy reference that sorts: keep counts, nesting, ties, and magnitudes that are hard to search."""
+"""Masks, held against a numpy reference that sorts: keep counts, nesting, ties, magnitudes that are hard to search."""
 
 import jax
 import jax.numpy as jnp

@@ -74,7 +74,7 @@ def values(state: LearnerState, *observations: list[float]) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_two_steps_with_a_choice(method: str, tmp_path: Path) -> None:
-    """Nothing is paid in the first state; in the second, action 1 earns 1. So Q(2nd) = (0, 1), Q(1st) = (gamma, gamma)."""
+    """The first state pays nothing, the second 1 for action 1. So Q(2nd) = (0, 1) and Q(1st) = (gamma, gamma)."""
     state = train(lambda: Probe(2, lambda s, action: float(s == 1 and action == 1)), method, tmp_path)
     np.testing.assert_allclose(values(state, [1, 0], [0, 1]), [[GAMMA, GAMMA], [0, 1]], atol=0.1)
     rows = records.read_rows(tmp_path / records.METRICS)
@@ -257,9 +257,7 @@ def test_batches_are_drawn_independently(tmp_path: Path) -> None:
 def test_an_evaluation_follows_each_epoch_and_moves_no_clock(tmp_path: Path) -> None:
     learner = Idle()
     make = lambda: Probe(3, lambda state, action: 10.0 * action)  # noqa: E731
-    rows = run_idle(
-        tmp_path, make, learner, epochs=2, epoch_agent_steps=6, initial_samples=100, evaluation_episodes=2
-    )
+    rows = run_idle(tmp_path, make, learner, epochs=2, epoch_agent_steps=6, initial_samples=100, evaluation_episodes=2)
     assert [row["kind"] for row in rows] == ["epoch", "evaluation"] * 2
     for epoch, evaluation in zip(rows[::2], rows[1::2], strict=True):
         assert evaluation["episode_returns"] == [30, 30]

