@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from suite.sparsity import dense_masks, prune, sparsity
-from suite.types import Election, Network, Sparsifier, Training
+from suite.types import Election, Network, Sparsifier, Training, select
 
 #: sparsity of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one period is -> new
 Law = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | float], jax.Array]
@@ -61,7 +61,7 @@ def eaudeqn(
 
     def at_target_update(key, step, networks):
         elected = elect(networks)
-        kept = jax.tree.map(lambda *leaves: jax.lax.select_n(jnp.maximum(elected, 0), *leaves), *networks)
+        kept = select(elected, networks)
         share = jnp.clip(training.target_update_period / jnp.maximum(training.gradient_steps - step, 1), 0, 1)
         noise = max_noise * jax.random.uniform(key, (num_networks - 1,))
         levels = LAWS[law](sparsity(kept.masks), noise, share, speed)

@@ -12,10 +12,10 @@ import optax
 from pydantic import Field
 
 from suite.sparsity import apply_masks, layer_sparsity, sparsity
-from suite.types import Agent, Array, Batch, LearnerState, Network, Sparsifier
+from suite.types import Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, select
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.
-INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT = range(4)
+INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY = range(5)
 
 
 class TargetUpdate(NamedTuple):
@@ -35,9 +35,115 @@ class Learner(NamedTuple):
     update: Callable[[LearnerState, Batch], LearnerState]  # one gradient step of all K networks
     update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
     act: Callable[..., jax.Array]  # state, observation [...], agent step -> action [], by the behaviour network
-    act_greedily: Callable[..., jax.Array]  # likewise, by the elected network without exploration
+    act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
     measure: Callable[[LearnerState], dict[str, Any]]  # sparsity and layer_sparsity of the elected network
     target_update_period: int  # gradient steps
+
+
+def make_learner(
+    agent: Agent,
+    sparsifier: Sparsifier,
+    *,
+    target_update_period: Annotated[int, Field(ge=1, description="gradient steps between target updates")] = 2_000,
+    behaviour: Annotated[
+        Literal["inverse_loss", "uniform", "elected"],
+        Field(description="which of the K networks acts, drawn at every agent step"),
+    ] = "inverse_loss",
+    vectorize: Annotated[
+        bool | None, Field(description="map the networks by vmap; default: unless the device is a CPU")
+    ] = None,
+) -> Learner:
+    """Compile an agent and a method into the functions of a Learner."""
+
+    def init(seed: int) -> LearnerState:
+        key = jax.random.key(seed)
+        params_key, masks_key = jax.random.split(_draw(key, INIT, 0))
+        params = agent.init(params_key)
+        masks = sparsifier.init(masks_key, params)
+        params = apply_masks(params, masks)
+        network = Network(params, agent.optimizer.init(params), masks, jnp.float32(0))
+        return LearnerState((network,) * sparsifier.num_networks, params, key, jnp.int32(0))
+
+    return Learner(
+        init=jax.jit(init),
+        update=jax.jit(_update(agent, sparsifier, vectorize), donate_argnums=0),
+        update_target=jax.jit(_update_target(sparsifier), donate_argnums=0),
+        act=jax.jit(_act(agent, behaviour)),
+        act_greedily=jax.jit(_act_greedily(agent)),
+        measure=jax.jit(_measure),
+        target_update_period=target_update_period,
+    )
+
+
+def _update(
+    agent: Agent, sparsifier: Sparsifier, vectorize: bool | None
+) -> Callable[[LearnerState, Batch], LearnerState]:
+    def gradient_step(part: tuple[Network, jax.Array], batch: Batch, target: jax.Array, step: jax.Array) -> Network:
+        network, key = part
+        loss, gradients = jax.value_and_grad(agent.loss)(network.params, batch, target)
+        masked = apply_masks(gradients, network.masks)
+        updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
+        params = optax.apply_updates(network.params, updates)
+        network = Network(params, opt_state, network.masks, network.loss + loss)
+        return _masked(sparsifier.after_gradient(key, step, network, gradients))
+
+    def update(state: LearnerState, batch: Batch) -> LearnerState:
+        target = jax.lax.stop_gradient(agent.target(state.target, batch))
+        step = state.step + 1
+        keys = jax.random.split(_draw(state.key, AFTER_GRADIENT, step), len(state.online))
+        parts = tuple(zip(state.online, keys, strict=True))
+        return state._replace(
+            online=over_networks(gradient_step, parts, batch, target, step, vectorize=vectorize), step=step
+        )
+
+    return update
+
+
+def _update_target(sparsifier: Sparsifier) -> Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]:
+    def update_target(state: LearnerState) -> tuple[LearnerState, TargetUpdate]:
+        before = state.online
+        key = _draw(state.key, AT_TARGET_UPDATE, state.step)
+        online, election = sparsifier.at_target_update(key, state.step, before)
+        online = tuple(_masked(network)._replace(loss=jnp.float32(0)) for network in online)
+        record = TargetUpdate(
+            losses=jnp.stack([network.loss for network in before]),
+            sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
+            elected=election.elected,
+            sparsities=jnp.stack([sparsity(network.masks) for network in online]),
+            reset=election.reset,
+        )
+        # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
+        target = select(election.elected, tuple(network.params for network in before))
+        return state._replace(online=online, target=target), record
+
+    return update_target
+
+
+def _act(agent: Agent, behaviour: str) -> Callable[..., jax.Array]:
+    def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
+        network_key, action_key = jax.random.split(_draw(state.key, ACT, agent_step))
+        losses = jnp.stack([network.loss for network in state.online])
+        chosen = jax.random.choice(network_key, len(losses), p=behaviour_probabilities(behaviour, losses))
+
+        def by(params: Params) -> Callable[[], jax.Array]:
+            return lambda: agent.act(action_key, params, observation, agent_step, greedy=False)
+
+        return jax.lax.switch(chosen, [by(network.params) for network in state.online])
+
+    return act
+
+
+def _act_greedily(agent: Agent) -> Callable[..., jax.Array]:
+    def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
+        key = _draw(state.key, ACT_GREEDILY, clock)
+        return agent.act(key, state.online[0].params, observation, clock, greedy=True)
+
+    return act_greedily
+
+
+def _measure(state: LearnerState) -> dict[str, Any]:
+    masks = state.online[0].masks
+    return {"sparsity": sparsity(masks), "layer_sparsity": layer_sparsity(masks)}
 
 
 def over_networks(
@@ -74,89 +180,7 @@ def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
     return usable / jnp.sum(usable)
 
 
-def make_learner(
-    agent: Agent,
-    sparsifier: Sparsifier,
-    *,
-    target_update_period: Annotated[int, Field(ge=1, description="gradient steps between target updates")] = 2_000,
-    behaviour: Annotated[
-        Literal["inverse_loss", "uniform", "elected"],
-        Field(description="which of the K networks acts, drawn at every agent step"),
-    ] = "inverse_loss",
-    vectorize: Annotated[
-        bool | None, Field(description="map the networks by vmap; default: unless the device is a CPU")
-    ] = None,
-) -> Learner:
-    """Compile an agent and a method into the functions of a Learner."""
-
-    def init(seed: int) -> LearnerState:
-        key = jax.random.key(seed)
-        params_key, masks_key = jax.random.split(jax.random.fold_in(key, INIT))
-        params = agent.init(params_key)
-        masks = sparsifier.init(masks_key, params)
-        params = apply_masks(params, masks)
-        network = Network(params, agent.optimizer.init(params), masks, jnp.float32(0))
-        return LearnerState((network,) * sparsifier.num_networks, params, key, jnp.int32(0))
-
-    def gradient_step(network: Network, batch: Batch, target: jax.Array, key: jax.Array, step: jax.Array) -> Network:
-        loss, gradients = jax.value_and_grad(agent.loss)(network.params, batch, target)
-        masked = apply_masks(gradients, network.masks)
-        updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
-        params = optax.apply_updates(network.params, updates)
-        network = Network(params, opt_state, network.masks, network.loss + loss)
-        network = sparsifier.after_gradient(key, step, network, gradients)
-        return _masked(network)
-
-    def update(state: LearnerState, batch: Batch) -> LearnerState:
-        target = jax.lax.stop_gradient(agent.target(state.target, batch))
-        step = state.step + 1
-        key = _draw(state.key, AFTER_GRADIENT, step)
-        online = over_networks(gradient_step, state.online, batch, target, key, step, vectorize=vectorize)
-        return state._replace(online=online, step=step)
-
-    def update_target(state: LearnerState) -> tuple[LearnerState, TargetUpdate]:
-        key = _draw(state.key, AT_TARGET_UPDATE, state.step)
-        online, election = sparsifier.at_target_update(key, state.step, state.online)
-        online = tuple(_masked(network)._replace(loss=jnp.float32(0)) for network in online)
-        record = TargetUpdate(
-            losses=jnp.stack([network.loss for network in state.online]),
-            sparsities_before=jnp.stack([sparsity(network.masks) for network in state.online]),
-            elected=election.elected,
-            sparsities=jnp.stack([sparsity(network.masks) for network in online]),
-            reset=election.reset,
-        )
-        return state._replace(online=online, target=online[0].params), record
-
-    def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
-        network_key, action_key = jax.random.split(_draw(state.key, ACT, agent_step))
-        losses = jnp.stack([network.loss for network in state.online])
-        chosen = jax.random.choice(network_key, len(losses), p=behaviour_probabilities(behaviour, losses))
-        branches = [
-            lambda network=network: agent.act(action_key, network.params, observation, agent_step, greedy=False)
-            for network in state.online
-        ]
-        return jax.lax.switch(chosen, branches)
-
-    def act_greedily(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
-        key = _draw(state.key, ACT, agent_step)
-        return agent.act(key, state.online[0].params, observation, agent_step, greedy=True)
-
-    def measure(state: LearnerState) -> dict[str, Any]:
-        masks = state.online[0].masks
-        return {"sparsity": sparsity(masks), "layer_sparsity": layer_sparsity(masks)}
-
-    return Learner(
-        init=jax.jit(init),
-        update=jax.jit(update, donate_argnums=0),
-        update_target=jax.jit(update_target, donate_argnums=0),
-        act=jax.jit(act),
-        act_greedily=jax.jit(act_greedily),
-        measure=jax.jit(measure),
-        target_update_period=target_update_period,
-    )
-
-
-def _draw(key: jax.Array, stream: int, clock: Array) -> jax.Array:
+def _draw(key: jax.Array, stream: int, clock: Array | int) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, stream), clock)
 
 

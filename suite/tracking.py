@@ -19,6 +19,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from suite import records
+from suite.errors import UserError
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 PROJECT = "eaudeqn"
@@ -42,20 +43,27 @@ class Tracker:
     def __init__(
         self, folder: Path, config: Mapping[str, Any], frame_skip: int, total_agent_steps: int, wandb_mode: str = "auto"
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.frame_skip, self.total = folder, frame_skip, total_agent_steps
-        for stale in (records.METRICS, records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
-            (folder / stale).unlink(missing_ok=True)
-        shutil.rmtree(folder / "wandb", ignore_errors=True)  # of an attempt that did not finish
         self.config = {"schema": records.SCHEMA, **config, "versions": versions(), "total_agent_steps": self.total}
-        records.write_json(folder / records.CONFIG, self.config)
-        (folder / records.METRICS).touch()
+        try:
+            self._clear()
+            records.write_json(folder / records.CONFIG, self.config)
+        except OSError as error:
+            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
         self.latest: dict[str, Any] = {"return": None, "sparsity": None}
         self.agent_step = 0
         self.started = self.beat_at = self.line_at = time.monotonic()
         self.beat_step = 0
         self.wandb = WandbRun(folder, self.config, wandb_mode)
         self.display = _display(self.total) if sys.stderr.isatty() else None
+
+    def _clear(self) -> None:
+        """An empty record, in place of an attempt that did not finish."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
+            (self.folder / stale).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "wandb", ignore_errors=True)
+        (self.folder / records.METRICS).write_text("")
 
     def __enter__(self) -> Self:
         self._beat(0.0)
@@ -69,13 +77,13 @@ class Tracker:
         if kind is None or issubclass(kind, Exception):
             status = {
                 "status": "failed" if error else "finished",
-                "error": (str(error) or repr(error)) if error else None,
+                "error": (" ".join(str(error).split()) or repr(error)) if error else None,
                 "seconds": time.monotonic() - self.started,
                 "agent_step": self.agent_step,
             }
-            self.wandb.finish(exit_code=1 if error else 0)
             self._beat(0.0)
             records.write_json(self.folder / records.STATUS, status)
+            self.wandb.finish(exit_code=1 if error else 0)  # the record is complete, whatever W&B does
         else:
             self.wandb.finish(exit_code=130)
 
@@ -135,14 +143,14 @@ class WandbRun:
             import wandb
 
             if mode == "auto":
-                mode = "online" if wandb.login(prompt=False) else "offline"
+                mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
             task, method, seed = config["task"], config["method"], config["seed"]
             self.run = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", PROJECT),
                 dir=folder,
                 mode=mode,  # type: ignore[arg-type]
                 name=config["name"],
-                group=f"{task} {method}",
+                group=config["group"],
                 job_type=method,
                 tags=[task, method.partition(":")[0], f"seed{seed}"],
                 config=dict(config),

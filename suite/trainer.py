@@ -30,7 +30,10 @@ class Trainer:
             int, Field(ge=1, le=10**6, description="epochs; each is one point of the learning curve")
         ] = 40,
         epoch_agent_steps: Annotated[
-            int, Field(ge=1, le=10**9, description="an epoch ends at the first episode end after so many agent steps")
+            int,
+            Field(
+                ge=1, le=10**9, description="epoch n ends at the first episode end after n times so many agent steps"
+            ),
         ] = 250_000,
         initial_samples: Annotated[int, Field(ge=2, description="agent steps before learning starts")] = 20_000,
         replay_ratio: Annotated[float, Field(gt=0, le=1_000, description="gradient steps per agent step")] = 0.25,
@@ -56,6 +59,9 @@ class Trainer:
             self._train_epoch(epoch)
             if self.evaluation_episodes:
                 self._evaluate(epoch)
+        self.environment.close()
+        if not np.isfinite([network.loss for network in self.state.online]).any():
+            raise self._divergence()
         return self.state
 
     def start(self) -> None:
@@ -65,9 +71,9 @@ class Trainer:
         self.observation, _ = self.environment.reset(seed=self.seed)
 
     def _train_epoch(self, epoch: int) -> None:
-        first, returns, lengths = self.agent_step, [], []
+        returns, lengths = [], []
         episode_return, episode_length, ended = 0.0, 0, False
-        while not ended or self.agent_step - first < self.epoch_agent_steps:
+        while not ended or self.agent_step < epoch * self.epoch_agent_steps:
             reward, ended = self.step()
             episode_return, episode_length = episode_return + reward, episode_length + 1
             if ended:
@@ -108,8 +114,7 @@ class Trainer:
         """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
         due = int((self.agent_step - self.initial_samples) * self.replay_ratio)
         while self.gradient_step < due:
-            rng = np.random.Generator(np.random.Philox(key=self.seed, counter=self.gradient_step))
-            self.state = self.learner.update(self.state, self.replay.sample(rng))
+            self.state = self.learner.update(self.state, self.replay.sample(batch_rng(self.seed, self.gradient_step)))
             self.gradient_step += 1
             if self.gradient_step % self.learner.target_update_period == 0:
                 self._update_target()
@@ -119,23 +124,27 @@ class Trainer:
         self.tracker.log("target_update", self._clocks(), **update._asdict())
         self.loss = float(np.asarray(update.losses)[int(update.elected)]) / self.learner.target_update_period
         if int(update.elected) < 0:
-            raise Divergence(
-                f"the loss of every online network is NaN or infinite at gradient step {self.gradient_step}:"
-                " a smaller agent.learning_rate may help"
-            )
+            raise self._divergence()
+
+    def _divergence(self) -> Divergence:
+        return Divergence(
+            f"the loss of every online network is NaN or infinite at gradient step {self.gradient_step}:"
+            " a smaller agent.learning_rate may help"
+        )
 
     def _evaluate(self, epoch: int) -> None:
         environment = self.make_environment()
-        observation, _ = environment.reset(seed=self.seed + epoch)
-        returns, steps = [], 0
-        for _ in range(self.evaluation_episodes):
+        first_seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0] >> 1)
+        returns, clock = [], self.agent_step
+        for episode in range(self.evaluation_episodes):
+            observation, _ = environment.reset(seed=None if episode else first_seed)
             episode_return, ended = 0.0, False
             while not ended:
-                action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(steps)))
+                action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(clock)))
                 observation, reward, terminated, truncated, _ = environment.step(action)
-                episode_return, ended, steps = episode_return + float(reward), terminated or truncated, steps + 1
+                episode_return, ended, clock = episode_return + float(reward), terminated or truncated, clock + 1
+                self.tracker.progress(self.agent_step)
             returns.append(episode_return)
-            observation, _ = environment.reset()
         environment.close()
         self.tracker.log(
             "evaluation",
@@ -148,3 +157,8 @@ class Trainer:
 
     def _clocks(self) -> dict[str, Any]:
         return {"agent_step": self.agent_step, "gradient_step": self.gradient_step}
+
+
+def batch_rng(seed: int, gradient_step: int) -> np.random.Generator:
+    """The randomness of one batch. The clock is the counter's highest word, so no two batches share their draws."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, gradient_step]))

@@ -61,6 +61,11 @@ class Election(NamedTuple):
     reset: jax.Array  # bool [K]: whose optimizer starts afresh, in the order after the update
 
 
+def select(index: jax.Array, trees: tuple[Any, ...]) -> Any:
+    """The tree at a traced index, the first one for -1."""
+    return jax.tree.map(lambda *leaves: jax.lax.select_n(jnp.maximum(index, 0), *leaves), *trees)
+
+
 class Training(NamedTuple):
     """What a method may know of the run that it is part of."""
 

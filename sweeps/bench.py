@@ -47,7 +47,7 @@ def prepare(method: str, network: str, width: int, folder: Path) -> Bench:
         "trainer.epoch_agent_steps": 10**6,
     }
     run = resolve({"task": "atari/Pong", "method": method, "seed": 0, **options, **clock})
-    config = {"name": run.name, "task": run.task.name, "method": method, "seed": 0}
+    config = {"name": run.name}
     tracker = Tracker(folder / run.name, config, run.task.frame_skip, run.total_agent_steps, "disabled")
     trainer = Trainer(*compose(run), tracker, run.seed, **run.options["trainer"])
     trainer.start()

@@ -42,10 +42,14 @@ class Run(NamedTuple):
     @property
     def name(self) -> str:
         """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
-        definition = json.dumps([self.task.name, self.method, self.seed, self.options], sort_keys=True)
-        digest = hashlib.sha256(definition.encode()).hexdigest()[:8]
+        digest = _digest([self.task.name, self.method, self.seed, self.options])
         readable = f"{self.task.name}.{self.method}.seed{self.seed}"
         return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)}.{digest}"
+
+    @property
+    def group(self) -> str:
+        """What runs that differ in their seed alone have in common: W&B averages over a group."""
+        return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, self.options])[:4]}"
 
     @property
     def total_agent_steps(self) -> int:
@@ -144,6 +148,10 @@ def check(function: Callable[..., Any], given: Options, prefix: str) -> Options:
         if first["type"] == "extra_forbidden":
             raise UserError(f"{prefix}{key}: no such option{suggest(key, model.model_fields)}") from None
         raise UserError(f"{prefix}{key}={given[key]}: {_lower(first['msg'])}") from None
+
+
+def _digest(definition: Any) -> str:
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def suggest(word: str, known: Any) -> str:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from suite.errors import UserError
+from suite.trainer import batch_rng
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
 from sweeps.cost import Speed
@@ -38,8 +39,8 @@ def measure(run: Run, seconds: float = SECONDS) -> Speed:
 
     def gradient_step(number: int) -> None:
         nonlocal state
-        rng = np.random.Generator(np.random.Philox(key=0, counter=number))
-        state = jax.block_until_ready(parts.learner.update(state, parts.replay.sample(rng)))
+        batch = parts.replay.sample(batch_rng(0, number))
+        state = jax.block_until_ready(parts.learner.update(state, batch))
 
     agent_seconds = _time(agent_step, seconds, warm_up=50)
     gradient_seconds = _time(gradient_step, seconds, warm_up=2)

@@ -4,6 +4,7 @@ Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad 
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +27,23 @@ def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
     Raises UserError when the parts do not fit each other, and Divergence when training breaks down.
     """
     parts = compose(run)
-    config = {"name": run.name, "task": run.task.name, "method": run.method, "seed": run.seed, "options": run.options}
-    with Tracker(folder, config, run.task.frame_skip, run.total_agent_steps, wandb_mode) as tracker:
+    config = {
+        "name": run.name,
+        "group": run.group,
+        "task": run.task.name,
+        "method": run.method,
+        "seed": run.seed,
+        "options": run.options,
+    }
+    frame_skip = run.options["environment"].get("frame_skip", run.task.frame_skip)
+    with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode) as tracker:
         trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
         state = trainer.run()
         save_policy(folder, state.online[0], config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a worker that is asked to end, ends as by Ctrl-C
     try:
         given = _parse(arguments)
         root, wandb_mode = Path(given.pop("folder")), given.pop("wandb")

@@ -103,7 +103,7 @@ class Replay:
             self._write(observation)
         slot = self.newest
         self.actions[slot] = action
-        self.rewards[slot] = max(-self.reward_clip, min(self.reward_clip, reward))
+        self.rewards[slot] = min(max(reward, -self.reward_clip), self.reward_clip)  # in this order NaN stays NaN
         self.endings[slot] = TERMINATED if terminated else TRUNCATED if truncated else CONTINUES
         self.episode_steps += 1
         self._write(next_observation)

@@ -93,7 +93,7 @@ def test_wandb_auto_does_what_wandbs_own_variable_says(
         monkeypatch.setenv("WANDB_MODE", variable)
     monkeypatch.setattr(wandb, "login", lambda **_: True)
     monkeypatch.setattr(wandb, "init", lambda **settings: seen.append(settings.get("mode")) or 1 / 0)
-    config = {"name": "n", "task": "atari/Pong", "method": "dense", "seed": 0}
+    config = {"name": "n", "group": "g", "task": "atari/Pong", "method": "dense", "seed": 0}
     WandbRun(tmp_path, config, "auto")
     if mode == "disabled":
         assert seen in ([], ["disabled"])
@@ -107,7 +107,7 @@ def test_wandbs_trouble_does_not_stop_a_run(
     import wandb
 
     monkeypatch.setattr(wandb, "init", lambda **_: 1 / 0)
-    run = WandbRun(tmp_path, {"name": "n", "task": "atari/Pong", "method": "dense", "seed": 0}, "offline")
+    run = WandbRun(tmp_path, {"name": "n", "group": "g", "task": "atari/Pong", "method": "dense", "seed": 0}, "offline")
     run.log({"kind": "epoch"})
     run.finish(exit_code=0)
     assert "W&B is left out" in caplog.text
