@@ -4,6 +4,7 @@ SCALE ?= laptop
 JOBS ?=
 CONFIRM ?= no
 RUNS ?= runs/atari-$(SCALE)
+SWEEP = sweeps/atari/$(SCALE).yaml
 # The newest Python from 3.11 on that really runs: a pyenv shim may exist and not run.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
@@ -17,7 +18,7 @@ NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in ma
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|paper JOBS=processes CONFIRM=yes PYTHON=python3.12"
+	@echo "  options: SCALE=laptop|evening|paper JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
 
@@ -33,10 +34,10 @@ setup-cuda: $(READY) ## add JAX for NVIDIA GPUs
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-cuda.lock
 
 sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the main job)
-	@$(BIN)/python -m sweeps.launch sweeps/atari/$(SCALE).yaml --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
+	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
 
-table: $(READY) ## the comparison table of the runs in RUNS, from their records
-	@$(BIN)/python -m analysis.table --runs $(RUNS) $(ARGS)
+table: $(READY) ## the comparison table of SCALE, from the records of its runs
+	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
 
 test: $(READY) ## the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)

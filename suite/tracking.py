@@ -112,11 +112,10 @@ class Tracker:
             )
         elif now - self.line_at >= LINE:
             self.line_at = now
-            average = agent_step / (now - self.started)
-            left = max(self.total - agent_step, 0) / average / 60
+            left = max(self.total - agent_step, 0) / rate / 60
             score, sparsity = self._texts()
             print(
-                f"{agent_step:,} of {self.total:,} agent steps, {average:.0f} a second, {left:.0f} min left,"
+                f"{agent_step:,} of {self.total:,} agent steps, {rate:.0f} a second, {left:.0f} min left,"
                 f" return {score}, sparsity {sparsity}",
                 file=sys.stderr,
                 flush=True,

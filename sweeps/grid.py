@@ -108,6 +108,9 @@ class _Loader(yaml.SafeLoader):
 def _load(path: str | Path) -> dict[str, Any]:
     try:
         document = _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
+    except FileNotFoundError:
+        others = sorted(str(other) for other in Path(path).parent.glob("*.yaml"))
+        raise UserError(f"{path}: no such sweep file{'; there are ' + ', '.join(others) if others else ''}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UserError as error:

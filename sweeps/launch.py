@@ -22,13 +22,14 @@ from sweeps.engines import local, workers
 from sweeps.engines.cells import Work
 from sweeps.engines.watch import duration
 
+HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
 BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _sweep(_parse(typed), shlex.join(["python", "-m", "sweeps.launch", *typed]))
+        return _sweep(_parse(typed), shlex.join([HERE, "-m", "sweeps.launch", *typed]))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -53,7 +54,7 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
             for cell, run in zip(sweep.cells, runs, strict=True)
         ]
         seeds = [run.seed for run in runs]
-        code = local.run(order(works, seeds), folder, options.jobs)
+        code = local.run(order(works, seeds), folder, min(options.jobs, len(to_do)))
     if code == local.INTERRUPTED:
         print(f"stopped; what is finished is kept. To go on: {command}")
         return code
@@ -135,11 +136,12 @@ def _table(folder: Path, file: str) -> int:
     """Make the comparison table and say where everything lies; -> 0, or 1 if the table has gaps or failed."""
     print(flush=True)
     made = subprocess.run([sys.executable, "-m", "analysis.table", "--runs", str(folder), "--sweep", file], check=False)
+    wandb = Path(HERE).with_name("wandb")
     print(f"""
 records of the runs   {folder}/<run>/  (metrics.jsonl is the source of truth, policy.safetensors the final network)
-W&B, in the terminal  wandb leet {folder}/<run>/wandb
-W&B, in the browser   wandb login, then wandb sync {folder}/*/wandb/offline-run-*
-the table again       {shlex.join(["python", "-m", "analysis.table", "--runs", str(folder), "--sweep", file])}""")
+W&B, in the terminal  {wandb} leet {folder}/<run>/wandb
+W&B, in the browser   {wandb} login, then {wandb} sync {folder}/*/wandb/offline-run-*
+the table again       {shlex.join([HERE, "-m", "analysis.table", "--runs", str(folder), "--sweep", file])}""")
     return 1 if made.returncode else 0
 
 

@@ -1,5 +1,6 @@
 """Runs the cells of a grid on this machine, in worker processes."""
 
+import fcntl
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work,
 from sweeps.engines.watch import watch
 
 COMMAND = (sys.executable, "-m", "sweeps.run")
-LOG = "log.txt"
+LOG, LOCK = "log.txt", ".lock"
 TICK = 0.2  # seconds between two looks at the workers
 LAST_LINES = 3  # of a failed worker's log that are shown
 
@@ -43,13 +44,13 @@ def run(
 
     Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to
     <root>/<name>, and what it prints goes to log.txt there. Returns OK, SOME_FAILED or INTERRUPTED. Raises
-    UserError when a record is damaged or a folder cannot be written.
+    UserError when a record is damaged, a folder cannot be written, or another sweep is running there.
     """
     root = root.resolve()  # workers start in the project's folder
     cells = look_up(works, root)
     waiting = deque(cell for cell in cells if cell.state == WAITING)
     running: dict[int, Worker] = {}  # by slot
-    with _signals() as signals, watch(cells, console or Console(highlight=False)) as display:
+    with _alone(root), _signals() as signals, watch(cells, console or Console(highlight=False)) as display:
         try:
             while (waiting or running) and not signals:
                 for slot in sorted(set(range(jobs)) - set(running))[: len(waiting)]:
@@ -119,6 +120,22 @@ def _last_lines(log: Path, start: int) -> str:
     except OSError:
         return ""
     return "\n".join([line.rstrip() for line in lines if line.strip()][-LAST_LINES:])
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Holds the folder for one engine at a time. Raises UserError when another one has it or it cannot be written."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / LOCK).open("w")
+    except OSError as error:
+        raise UserError(f"{root}: cannot be written ({error.strerror})") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+        except BlockingIOError:
+            raise UserError(f"{root}: another sweep is running there; wait for it or choose another folder") from None
+        yield
 
 
 @contextmanager

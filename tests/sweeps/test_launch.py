@@ -173,7 +173,7 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
     assert launch.main([str(sweep)]) == 2
     said = capsys.readouterr()
     assert "4 runs, 80,000 agent steps" in said.out  # the cost stands there first
-    assert f"python -m sweeps.launch {sweep} --confirm yes" in said.err
+    assert f"-m sweeps.launch {sweep} --confirm yes" in said.err
     assert said.err.count("\n") == 1
     assert not engine[0]
     assert launch.main([str(sweep), "--confirm", "yes"]) == 0
