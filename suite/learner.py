@@ -15,7 +15,7 @@ from suite.sparsity import apply_masks, layer_sparsity, sparsity
 from suite.types import Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, select
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.
-INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY = range(5)
+INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE = range(6)
 
 
 class TargetUpdate(NamedTuple):
@@ -68,8 +68,8 @@ def make_learner(
         init=jax.jit(init),
         update=jax.jit(_update(agent, sparsifier, vectorize), donate_argnums=0),
         update_target=jax.jit(_update_target(sparsifier), donate_argnums=0),
-        act=jax.jit(_act(agent, behaviour)),
-        act_greedily=jax.jit(_act_greedily(agent)),
+        act=_act(agent, behaviour),
+        act_greedily=_act_greedily(agent),
         measure=jax.jit(_measure),
         target_update_period=target_update_period,
     )
@@ -120,23 +120,32 @@ def _update_target(sparsifier: Sparsifier) -> Callable[[LearnerState], tuple[Lea
 
 
 def _act(agent: Agent, behaviour: str) -> Callable[..., jax.Array]:
+    @jax.jit
+    def choose(key: jax.Array, losses: list[jax.Array], agent_step: Array) -> jax.Array:
+        probabilities = behaviour_probabilities(behaviour, jnp.stack(losses))
+        return jax.random.choice(_draw(key, CHOOSE, agent_step), len(losses), p=probabilities)
+
+    @jax.jit
+    def by(key: jax.Array, params: Params, observation: Array, agent_step: Array) -> jax.Array:
+        return agent.act(_draw(key, ACT, agent_step), params, observation, agent_step, greedy=False)
+
     def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
-        network_key, action_key = jax.random.split(_draw(state.key, ACT, agent_step))
-        losses = jnp.stack([network.loss for network in state.online])
-        chosen = jax.random.choice(network_key, len(losses), p=behaviour_probabilities(behaviour, losses))
-
-        def by(params: Params) -> Callable[[], jax.Array]:
-            return lambda: agent.act(action_key, params, observation, agent_step, greedy=False)
-
-        return jax.lax.switch(chosen, [by(network.params) for network in state.online])
+        # The choice comes to the host: a branch for each network inside one function costs more time than that.
+        chosen = 0
+        if len(state.online) > 1:
+            chosen = int(choose(state.key, [network.loss for network in state.online], agent_step))
+        return by(state.key, state.online[chosen].params, observation, agent_step)
 
     return act
 
 
 def _act_greedily(agent: Agent) -> Callable[..., jax.Array]:
+    @jax.jit
+    def by(key: jax.Array, params: Params, observation: Array, clock: Array) -> jax.Array:
+        return agent.act(_draw(key, ACT_GREEDILY, clock), params, observation, clock, greedy=True)
+
     def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
-        key = _draw(state.key, ACT_GREEDILY, clock)
-        return agent.act(key, state.online[0].params, observation, clock, greedy=True)
+        return by(state.key, state.online[0].params, observation, clock)
 
     return act_greedily
 

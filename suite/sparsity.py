@@ -67,8 +67,8 @@ def prune(params: Params, masks: Masks, level: jax.Array | float) -> Masks:
 def _keep_largest(weights: jax.Array, mask: jax.Array, count: jax.Array) -> jax.Array:
     """The `count` kept weights of the largest magnitude; ties go to the lower index.
 
-    A sort of a layer takes some twenty passes' time for each pass of this search for the threshold: the bits of
-    non-negative floats are ordered as the floats are, so the threshold is found among the integers.
+    No sort, which takes some thirty times as long on a large layer: the bits of non-negative floats are ordered as the
+    floats are, so the threshold can be searched for among the integers, at one cheap pass a guess.
     """
     rank = jnp.where(mask, jax.lax.bitcast_convert_type(jnp.abs(weights), jnp.int32) + 1, 0).ravel()
     count = jnp.minimum(count, jnp.sum(mask))

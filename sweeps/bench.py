@@ -1,9 +1,11 @@
 """`make bench`: what this machine reaches, all measured in this one process and side by side.
 
-Operations are counted by XLA (padding left out); the peak is the best that a large matrix multiplication reaches.
+Operations are two for each multiply-add of the matrix products and convolutions, padding included, as is usual; the peak
+is what a large matrix multiplication reaches.
 """
 
 import argparse
+import math
 import resource
 import statistics
 import sys
@@ -56,9 +58,26 @@ def prepare(method: str, network: str, width: int, folder: Path) -> Bench:
     while trainer.gradient_step < 2:
         trainer.step()
     batch = trainer.replay.sample(np.random.default_rng(0))
-    # A jitted function knows its own cost; the type of `update` does not show it.
-    compiled: Any = trainer.learner.update
-    return Bench(trainer, batch, compiled.lower(trainer.state, batch).cost_analysis()["flops"] / 1e9)
+    return Bench(trainer, batch, operations(jax.make_jaxpr(trainer.learner.update)(trainer.state, batch).jaxpr) / 1e9)
+
+
+def operations(jaxpr: Any) -> float:
+    """Two for each multiply-add in the matrix products and convolutions of a traced function, loops counted once.
+
+    The zeros that the gradient of a strided convolution puts between its inputs are not counted.
+    """
+    total = 0.0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            total += 2 * equation.outvars[0].aval.size * math.prod(shape[axis] for axis in contracted)
+        elif equation.primitive.name == "conv_general_dilated":
+            kernel, features = equation.invars[1].aval, equation.params["dimension_numbers"].rhs_spec[0]
+            taps = kernel.size / kernel.shape[features] / math.prod(equation.params["lhs_dilation"])
+            total += 2 * equation.outvars[0].aval.size * taps
+        total += sum(operations(inner) for inner in jax.core.jaxprs_in_params(equation.params))
+    return total
 
 
 def seconds_of(function: Callable[[], Any]) -> float:
@@ -126,22 +145,23 @@ def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[s
 def report(repetitions: int, folder: Path, cases: Sequence[tuple[str, int]] = CASES) -> Table:
     """One row a case: K = 1 and 5 of each network, then what the mask updates cost in gradient steps."""
     table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch 32, SAME padding")
-    for heading in ("network", "K", "gradient step", "GFLOP", "of peak", "x K=1", "ops x K=1",
+    for heading in ("network", "method", "K", "gradient step", "GFLOP", "of peak", "x K=1", "ops x K=1",
                     "end to end", "not learning", "agent steps/s", "sampling", "mask update"):  # fmt: skip
         table.add_column(heading, justify="right")
     peak = peak_rate()
     peaks = []
     for network, width in cases:
         one: dict[str, float] = {}
-        for method in ("gmp:period=1000000", "eaudeqn"):
+        for method in ("dense", "gmp:period=1000000", "eaudeqn"):
             bench = prepare(method, network, width, folder)
             m = measure(bench, peak, repetitions)
             m |= {"gflop": bench.gigaflops, "K": len(bench.trainer.state.online)}
             one = one or m
             peaks.append(m["peak"])
-            pruning = mask_update(bench, repetitions)
+            pruning = 0.0 if method == "dense" else mask_update(bench, repetitions)
             table.add_row(
                 f"{network} {width}",
+                method.partition(":")[0],
                 f"{m['K']}",
                 f"{m['step'] * 1e3:.1f} ms",
                 f"{m['gflop']:.2f}",
@@ -152,7 +172,7 @@ def report(repetitions: int, folder: Path, cases: Sequence[tuple[str, int]] = CA
                 f"{m['not learning']:.1%}",
                 f"{bench.trainer.replay_ratio**-1 / m['loop']:.0f}",
                 f"{m['sample'] * 1e3:.2f} ms = {m['sample'] / m['step']:.1%}",
-                f"{pruning / m['step']:.2f} steps",
+                f"{pruning / m['step']:.2f} steps" if pruning else "-",
             )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
     table.caption = f"peak {statistics.median(peaks):.0f} GFLOP/s (matrix product); peak memory {memory:.1f} GiB"
