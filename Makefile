@@ -40,7 +40,7 @@ table: $(READY) ## the comparison table of SCALE, from the records of its runs
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
 
 test: $(READY) ## the tests
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
