@@ -161,7 +161,7 @@ def report(repetitions: int, folder: Path, cases: Sequence[tuple[str, int]] = CA
             m |= {"gflop": bench.gigaflops, "K": len(bench.trainer.state.online)}
             one = one or m
             peaks.append(m["peak"])
-            pruning = 0.0 if method == "dense" else mask_update(bench, repetitions)
+            pruning = mask_update(bench, repetitions) if bench.trainer.state.online[0].masks else 0.0
             table.add_row(
                 f"{network} {width}",
                 method.partition(":")[0],

@@ -99,7 +99,7 @@ def test_bad_files_get_one_line(tmp_path, text, says):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such sweep file"):
         grid.read(tmp_path / "none.yaml")
 
 

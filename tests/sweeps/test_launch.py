@@ -184,7 +184,7 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
     ("arguments", "says"),
     [
         ([], "required: file"),
-        (["none.yaml"], "cannot be read"),
+        (["none.yaml"], "no such sweep file"),
         (["tiny.yaml", "--jobs", "0"], "number of runs at a time"),
         (["tiny.yaml", "--jobs", "two"], "number of runs at a time"),
         (["tiny.yaml", "--confirm", "maybe"], "--confirm"),
@@ -209,4 +209,4 @@ def test_the_entry_prints_no_traceback():
         [*local.COMMAND[:2], "sweeps.launch", "none.yaml"], cwd=root, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: none.yaml: cannot be read")
+    assert done.stderr.startswith("error: none.yaml: no such sweep file")

@@ -174,7 +174,7 @@ def test_shares(monkeypatch):
 
 def test_a_place_that_cannot_be_written(launch, tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(UserError, match="cannot be started there"):
+    with pytest.raises(UserError, match="cannot be written"):
         launch(1, "ok")
 
 
