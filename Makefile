@@ -27,11 +27,11 @@ $(READY): $(LOCK) Makefile
 	@echo "setting up $(VENV) with $(PYTHON): about 2 GB, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(LOCK)
+	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes --requirement $(LOCK)
 	@touch $@
 
 setup-cuda: $(READY) ## add JAX for NVIDIA GPUs
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-cuda.lock
+	$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes --requirement requirements-cuda.lock
 
 sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the main job)
 	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
@@ -52,9 +52,9 @@ bench: $(READY) ## speed of this machine: gradient step, replay, mask update, en
 	@$(BIN)/python -m sweeps.bench $(ARGS)
 
 lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --extra dev pyproject.toml --output-file $(LOCK)
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --all-extras pyproject.toml --output-file requirements-cuda.lock
 
 clean: ## remove .venv and caches; runs and results stay

@@ -54,7 +54,7 @@ def curves(
             if column == 0:
                 above.set_ylabel("training return")
                 below.set_ylabel("sparsity")
-        _legend(figure, axes[0, 0])
+        _legend(figure, axes[0, 0], panel * across)
         for path in paths:
             # A creation date would make two drawings of the same data differ.
             figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
@@ -119,9 +119,11 @@ def _line(axis: Axes, steps: np.ndarray, values: np.ndarray, style: dict, seed: 
     axis.fill_between(steps, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
+def _legend(figure: Figure, axis: Axes, width: float) -> None:
+    """Above all panels, with as many entries in a row as fit `width` inches."""
     handles, labels = axis.get_legend_handles_labels()
-    across = min(len(labels), 4 if max(map(len, labels)) < 22 else 3)
+    entry = 0.65 + 0.07 * max(map(len, labels))  # inches: the line and the gap, and the text
+    across = max(1, min(len(labels), int(width / entry)))
     figure.legend(
         handles,
         labels,
