@@ -151,8 +151,8 @@ def _act_greedily(agent: Agent) -> Callable[..., jax.Array]:
 
 
 def _measure(state: LearnerState) -> dict[str, Any]:
-    masks = state.online[0].masks
-    return {"sparsity": sparsity(masks), "layer_sparsity": layer_sparsity(masks)}
+    elected = state.online[0]
+    return {"sparsity": sparsity(elected.masks), "layer_sparsity": layer_sparsity(elected.params, elected.masks)}
 
 
 def over_networks(

@@ -22,7 +22,7 @@ def save_policy(folder: Path, network: Network, card: Mapping[str, Any]) -> None
     contents = {
         **card,
         "sparsity": sparsity(network.masks),
-        "layer_sparsity": layer_sparsity(network.masks),
+        "layer_sparsity": layer_sparsity(network.params, network.masks),
         "arrays": {path: {"shape": array.shape, "dtype": str(array.dtype)} for path, array in arrays.items()},
     }
     records.write_json(folder / records.POLICY_CARD, contents)

@@ -32,9 +32,10 @@ def apply_masks(params: Params, masks: Masks) -> Params:
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
-def layer_sparsity(masks: Masks) -> dict[str, jax.Array]:
-    """Fraction zero of each layer, float32 []."""
-    return {path: jnp.float32(_zeros(mask)) / mask.size for path, mask in masks.items()}
+def layer_sparsity(params: Params, masks: Masks) -> dict[str, jax.Array]:
+    """Fraction zero of each layer, float32 []; 0 for a layer that has no mask."""
+    masked = {path: jnp.float32(_zeros(mask)) / mask.size for path, mask in masks.items()}
+    return dict.fromkeys(kernels(params), jnp.float32(0)) | masked
 
 
 def sparsity(masks: Masks) -> jax.Array:

@@ -216,12 +216,14 @@ def test_a_mask_hides_even_what_is_not_finite() -> None:
 
 def test_sparsity_is_the_share_of_zeros_over_all_kernels() -> None:
     masks = {"a/kernel": jnp.arange(30) < 3, "b/kernel": jnp.ones(10, bool)}
-    layers = sparsity.layer_sparsity(masks)
-    assert {path: float(value) for path, value in layers.items()} == {"a/kernel": pytest.approx(0.9), "b/kernel": 0}
+    params = {name: {"kernel": jnp.ones(mask.shape)} for name, mask in (("a", masks["a/kernel"]), ("c", jnp.ones(4)))}
+    layers = sparsity.layer_sparsity({**params, "b": {"kernel": jnp.ones(10), "bias": jnp.zeros(10)}}, masks)
+    expected = {"a/kernel": pytest.approx(0.9), "b/kernel": 0, "c/kernel": 0}
+    assert {path: float(value) for path, value in layers.items()} == expected
     assert float(sparsity.sparsity(masks)) == pytest.approx(27 / 40)
 
 
 def test_no_masks_are_no_sparsity() -> None:
     assert float(sparsity.sparsity({})) == 0
-    assert sparsity.layer_sparsity({}) == {}
+    assert {float(value) for value in sparsity.layer_sparsity(PARAMS, {}).values()} == {0.0}
     assert sparsity.apply_masks(PARAMS, {})["Conv_0"]["kernel"].all()

@@ -154,7 +154,7 @@ def test_the_policy_is_as_sparse_as_its_card_says(swept: Swept, method: str, see
     assert card["sparsity"] == pytest.approx(swept.rows(method, seed, "epoch")[-1]["sparsity"], abs=1e-6)
     for path, level in card["layer_sparsity"].items():
         assert (kernels[path] == 0).mean() == pytest.approx(level, abs=1e-6)
-    assert set(card["layer_sparsity"]) == (set() if method == "dense" else set(kernels))
+    assert set(card["layer_sparsity"]) == set(kernels)
     assert (card["task"], card["method"], card["seed"]) == ("atari/Pong", method, seed)
 
 
