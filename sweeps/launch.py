@@ -117,7 +117,7 @@ def describe(cost: Cost, jobs: int) -> str:
 
 def confirmed(command: str) -> str:
     """The command line to type instead."""
-    return f"{command} --confirm yes   (with make: CONFIRM=yes)"
+    return f"{command.replace(' --confirm no', '')} --confirm yes   (with make: CONFIRM=yes)"
 
 
 def size(count: float) -> str:
