@@ -1,4 +1,4 @@
-"""Networks for images: observations are uint8 [B, stack, height, width], as gymnasium stacks them."""
+"""Q-networks for images, stacked as gymnasium stacks them, and for vectors."""
 
 from collections.abc import Sequence
 

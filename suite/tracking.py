@@ -112,10 +112,10 @@ class Tracker:
             )
         elif now - self.line_at >= LINE:
             self.line_at = now
-            left = max(self.total - agent_step, 0) / rate / 60
+            left = f"{max(self.total - agent_step, 0) / rate / 60:.0f} min left" if rate else "evaluating"
             score, sparsity = self._texts()
             print(
-                f"{agent_step:,} of {self.total:,} agent steps, {rate:.0f} a second, {left:.0f} min left,"
+                f"{agent_step:,} of {self.total:,} agent steps, {rate:.0f} a second, {left},"
                 f" return {score}, sparsity {sparsity}",
                 file=sys.stderr,
                 flush=True,
