@@ -54,6 +54,10 @@ def eaudeqn(
     ] = None,
     law: Annotated[Literal["power", "linear"], Field(description="pruning law (ours)")] = "power",
     reset_optimizer: Annotated[bool, Field(description="replaced networks start with a fresh optimizer")] = True,
+    actor: Annotated[
+        Literal["follow", "dense"],
+        Field(description="an actor is pruned to the elected critics' sparsity at each election, or never (ours)"),
+    ] = "follow",
 ) -> Sparsifier:
     """EauDeQN with one copy kept at the target's sparsity."""
     updates = max(training.gradient_steps // training.target_update_period, 1)
@@ -73,9 +77,15 @@ def eaudeqn(
         opt_state = training.optimizer.init(network.params) if reset_optimizer else network.opt_state
         return network._replace(opt_state=opt_state, masks=prune(network.params, network.masks, level))
 
+    def follow(key, step, acting, elected):
+        if actor == "dense":
+            return acting
+        return acting._replace(masks=prune(acting.params, acting.masks, sparsity(elected.masks)))
+
     return Sparsifier(
         num_networks=num_networks,
         init=lambda key, params: dense_masks(params),
         after_gradient=lambda key, step, network, gradients: network,
         at_target_update=at_target_update,
+        follow=follow,
     )

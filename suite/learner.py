@@ -4,6 +4,7 @@ It is the only caller of a Sparsifier, and the only place where masks are applie
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -11,21 +12,23 @@ import jax.numpy as jnp
 import optax
 from pydantic import Field
 
+from suite.mapping import over_networks
 from suite.sparsity import apply_masks, layer_sparsity, sparsity
-from suite.types import Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, select
+from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, select
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.
-INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE = range(6)
+INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT = range(9)
 
 
 class TargetUpdate(NamedTuple):
-    """What happened at a target update; all float32 [K] but `elected` (int32 []) and `reset` (bool [K])."""
+    """What happened at a target update: float32 [K], where nothing else is said."""
 
     losses: jax.Array  # cumulated over the period, in the order before the election, as are sparsities_before
     sparsities_before: jax.Array
-    elected: jax.Array
+    elected: jax.Array  # int32 []
     sparsities: jax.Array  # in the order after it, as is `reset`; [0] is the elected network
-    reset: jax.Array
+    reset: jax.Array  # bool [K]
+    actor_sparsity: jax.Array | None  # float32 [], after it; None without an actor
 
 
 class Learner(NamedTuple):
@@ -34,20 +37,35 @@ class Learner(NamedTuple):
     init: Callable[[int], LearnerState]  # seed -> state
     update: Callable[[LearnerState, Batch], LearnerState]  # one gradient step of all K networks
     update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
-    act: Callable[..., jax.Array]  # state, observation [...], agent step -> action [], by the behaviour network
+    act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
     act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
-    measure: Callable[[LearnerState], dict[str, Any]]  # sparsity and layer_sparsity of the elected network
+    measure: Callable[[LearnerState], dict[str, Any]]  # sparsities of the elected network and of the actor
     target_update_period: int  # gradient steps
+    election_steps: int  # of them, those whose losses count in the election
 
 
 def make_learner(
     agent: Agent,
     sparsifier: Sparsifier,
     *,
-    target_update_period: Annotated[int, Field(ge=1, description="gradient steps between target updates")] = 2_000,
+    target_update_period: Annotated[
+        int, Field(ge=1, description="gradient steps between target updates, which are the elections")
+    ] = 2_000,
+    polyak: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1,
+            description="share by which the target follows the elected network at every gradient step; none: it becomes"
+            " the elected network at a target update",
+        ),
+    ] = None,
+    election_window: Annotated[
+        float, Field(gt=0, le=1, description="last share of a period whose losses count in the election (ours)")
+    ] = 1.0,
     behaviour: Annotated[
         Literal["inverse_loss", "uniform", "elected"],
-        Field(description="which of the K networks acts, drawn at every agent step"),
+        Field(description="which of the K networks acts, drawn at every agent step, if there is no actor"),
     ] = "inverse_loss",
     vectorize: Annotated[
         bool | None, Field(description="map the networks by vmap; default: unless the device is a CPU")
@@ -55,68 +73,96 @@ def make_learner(
 ) -> Learner:
     """Compile an agent and a method into the functions of a Learner."""
 
+    counted = max(round(election_window * target_update_period), 1)
+    uncounted = target_update_period - counted
+
     def init(seed: int) -> LearnerState:
         key = jax.random.key(seed)
-        params_key, masks_key = jax.random.split(_draw(key, INIT, 0))
-        params = agent.init(params_key)
-        masks = sparsifier.init(masks_key, params)
-        params = apply_masks(params, masks)
-        network = Network(params, agent.optimizer.init(params), masks, jnp.float32(0))
-        return LearnerState((network,) * sparsifier.num_networks, params, key, jnp.int32(0))
+        network = _new_network(_draw(key, INIT, 0), agent, sparsifier)
+        actor = _new_network(_draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
+        return LearnerState((network,) * sparsifier.num_networks, network.params, actor, key, jnp.int32(0))
+
+    def update(state: LearnerState, batch: Batch) -> LearnerState:
+        key, step = state.key, state.step + 1
+        counts = state.step % target_update_period >= uncounted  # in the next election
+        acting = state.actor.params if state.actor else None
+        y = jax.lax.stop_gradient(agent.target(_draw(key, TARGET, step), state.target, acting, batch))
+        *keys, actor_key = jax.random.split(_draw(key, AFTER_GRADIENT, step), len(state.online) + 1)
+
+        def learn(part: tuple[Network, jax.Array]) -> Network:
+            return _gradient_step(part[1], step, part[0], agent, sparsifier, counts, batch, y)
+
+        parts = tuple(zip(state.online, keys, strict=True))
+        online = over_networks(learn, parts, vectorize=vectorize)
+        state = state._replace(online=online, step=step)
+        elected = online[0].params
+        if polyak:
+            state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
+        if agent.actor and state.actor:
+            loss_key = _draw(key, IMPROVE, step)
+            improve = agent.actor._replace(loss=lambda *inputs: agent.actor.loss(loss_key, *inputs))
+            actor = _gradient_step(actor_key, step, state.actor, improve, sparsifier, counts, elected, batch)
+            state = state._replace(actor=actor)
+        return state
 
     return Learner(
         init=jax.jit(init),
-        update=jax.jit(_update(agent, sparsifier, vectorize), donate_argnums=0),
-        update_target=jax.jit(_update_target(sparsifier), donate_argnums=0),
+        update=jax.jit(update, donate_argnums=0),
+        update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
         act=_act(agent, behaviour),
         act_greedily=_act_greedily(agent),
         measure=jax.jit(_measure),
         target_update_period=target_update_period,
+        election_steps=counted,
     )
 
 
-def _update(
-    agent: Agent, sparsifier: Sparsifier, vectorize: bool | None
-) -> Callable[[LearnerState, Batch], LearnerState]:
-    def gradient_step(part: tuple[Network, jax.Array], batch: Batch, target: jax.Array, step: jax.Array) -> Network:
-        network, key = part
-        loss, gradients = jax.value_and_grad(agent.loss)(network.params, batch, target)
-        masked = apply_masks(gradients, network.masks)
-        updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
-        params = optax.apply_updates(network.params, updates)
-        network = Network(params, opt_state, network.masks, network.loss + loss)
-        return _masked(sparsifier.after_gradient(key, step, network, gradients))
-
-    def update(state: LearnerState, batch: Batch) -> LearnerState:
-        target = jax.lax.stop_gradient(agent.target(state.target, batch))
-        step = state.step + 1
-        keys = jax.random.split(_draw(state.key, AFTER_GRADIENT, step), len(state.online))
-        parts = tuple(zip(state.online, keys, strict=True))
-        return state._replace(
-            online=over_networks(gradient_step, parts, batch, target, step, vectorize=vectorize), step=step
-        )
-
-    return update
+def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -> Network:
+    params_key, masks_key = jax.random.split(key)
+    params = agent.init(params_key)
+    masks = sparsifier.init(masks_key, params)
+    params = apply_masks(params, masks)
+    return Network(params, agent.optimizer.init(params), masks, jnp.float32(0))
 
 
-def _update_target(sparsifier: Sparsifier) -> Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]:
-    def update_target(state: LearnerState) -> tuple[LearnerState, TargetUpdate]:
-        before = state.online
-        key = _draw(state.key, AT_TARGET_UPDATE, state.step)
-        online, election = sparsifier.at_target_update(key, state.step, before)
-        online = tuple(_masked(network)._replace(loss=jnp.float32(0)) for network in online)
-        record = TargetUpdate(
-            losses=jnp.stack([network.loss for network in before]),
-            sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
-            elected=election.elected,
-            sparsities=jnp.stack([sparsity(network.masks) for network in online]),
-            reset=election.reset,
-        )
-        # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
-        target = select(election.elected, tuple(network.params for network in before))
-        return state._replace(online=online, target=target), record
+def _gradient_step(
+    key: jax.Array,
+    step: jax.Array,
+    network: Network,
+    agent: Agent | Actor,
+    sparsifier: Sparsifier,
+    counts: jax.Array,
+    *inputs: Any,
+) -> Network:
+    """One masked optimizer step on `agent.loss(params, *inputs)`, then the method's hook and its masks."""
+    loss, gradients = jax.value_and_grad(agent.loss)(network.params, *inputs)
+    masked = apply_masks(gradients, network.masks)
+    updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
+    params = optax.apply_updates(network.params, updates)
+    network = Network(params, opt_state, network.masks, network.loss + jnp.where(counts, loss, 0))
+    return _masked(sparsifier.after_gradient(key, step, network, gradients))
 
-    return update_target
+
+def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
+    """Elect. The target becomes the elected network, unless it `follows` it at every gradient step."""
+    before = state.online
+    key = _draw(state.key, AT_TARGET_UPDATE, state.step)
+    online, election = sparsifier.at_target_update(key, state.step, before)
+    online = tuple(_masked(network)._replace(loss=jnp.float32(0)) for network in online)
+    actor = state.actor
+    if actor:
+        actor = _masked(sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
+    record = TargetUpdate(
+        losses=jnp.stack([network.loss for network in before]),
+        sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
+        elected=election.elected,
+        sparsities=jnp.stack([sparsity(network.masks) for network in online]),
+        reset=election.reset,
+        actor_sparsity=sparsity(actor.masks) if actor else None,
+    )
+    # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
+    target = state.target if follows else select(election.elected, tuple(network.params for network in before))
+    return state._replace(online=online, target=target, actor=actor), record
 
 
 def _act(agent: Agent, behaviour: str) -> Callable[..., jax.Array]:
@@ -130,6 +176,8 @@ def _act(agent: Agent, behaviour: str) -> Callable[..., jax.Array]:
         return agent.act(_draw(key, ACT, agent_step), params, observation, agent_step, greedy=False)
 
     def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
+        if state.actor:
+            return by(state.key, state.actor.params, observation, agent_step)
         # The choice comes to the host: a branch for each network inside one function costs more time than that.
         chosen = 0
         if len(state.online) > 1:
@@ -145,31 +193,20 @@ def _act_greedily(agent: Agent) -> Callable[..., jax.Array]:
         return agent.act(_draw(key, ACT_GREEDILY, clock), params, observation, clock, greedy=True)
 
     def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
-        return by(state.key, state.online[0].params, observation, clock)
+        acting = state.actor or state.online[0]
+        return by(state.key, acting.params, observation, clock)
 
     return act_greedily
 
 
 def _measure(state: LearnerState) -> dict[str, Any]:
-    elected = state.online[0]
-    return {"sparsity": sparsity(elected.masks), "layer_sparsity": layer_sparsity(elected.params, elected.masks)}
-
-
-def over_networks(
-    function: Callable[..., Any], networks: tuple[Any, ...], *others: Any, vectorize: bool | None = None
-) -> tuple[Any, ...]:
-    """`function(network, *others)` for each of K networks: the one place that knows how they are mapped.
-
-    A loop inside the compiled function on a CPU, where batched convolutions are some seven times slower; vmap over
-    stacked networks elsewhere (vectorize=None chooses by the device).
-    """
-    if vectorize is None:
-        vectorize = jax.default_backend() != "cpu"
-    if not vectorize or len(networks) == 1:
-        return tuple(function(network, *others) for network in networks)
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    mapped = jax.vmap(lambda network: function(network, *others))(stacked)
-    return tuple(jax.tree.map(lambda leaf: leaf[k], mapped) for k in range(len(networks)))  # noqa: B023
+    elected, actor = state.online[0], state.actor
+    return {
+        "sparsity": sparsity(elected.masks),
+        "layer_sparsity": layer_sparsity(elected.params, elected.masks),
+        "actor_sparsity": sparsity(actor.masks) if actor else None,
+        "actor_layer_sparsity": layer_sparsity(actor.params, actor.masks) if actor else None,
+    }
 
 
 def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:

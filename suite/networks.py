@@ -1,4 +1,4 @@
-"""Q-networks for images, stacked as gymnasium stacks them, and for vectors."""
+"""Q-networks for images, stacked as gymnasium stacks them, and for vectors; the MLPs of actors and critics."""
 
 from collections.abc import Sequence
 
@@ -37,3 +37,17 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "small": ((32, 5, 5), (64, 5, 5)),
     "mlp": (),
 }
+
+
+class MLP(nn.Module):
+    """Hidden dense layers with ReLU, and a linear one: float32 [..., d] -> float32 [..., outputs]; Xavier-uniform."""
+
+    hidden: Sequence[int]
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        initialise = nn.initializers.xavier_uniform()
+        for width in self.hidden:
+            x = nn.relu(nn.Dense(width, kernel_init=initialise)(x))
+        return nn.Dense(self.outputs, kernel_init=initialise)(x)

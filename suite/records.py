@@ -17,7 +17,7 @@ from typing import Any
 
 from suite.errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 
@@ -31,17 +31,20 @@ ROWS: dict[str, tuple[str, ...]] = {
         "episodes",
         "episode_returns",
         "episode_lengths",  # agent steps
-        "loss",  # mean TD loss a gradient step of the elected network over the last complete target period; null before
+        "loss",  # mean TD loss a gradient step of the elected network over the last election window; null before
         "sparsity",  # elected network, all kernels together
         "layer_sparsity",
+        "actor_sparsity",  # null where the agent has no actor
+        "actor_layer_sparsity",
         "seconds",  # wall time since the start
     ),
     "target_update": (
-        "losses",  # [K], cumulated over the period, order before the election; null where not finite
+        "losses",  # [K], cumulated over the election window, order before the election; null where not finite
         "sparsities_before",  # [K], order before the election
         "elected",  # index into the order before the election
         "sparsities",  # [K], order after the election; [0] is the elected network
         "reset",  # [K], whose optimizer starts afresh, order after the election
+        "actor_sparsity",  # after the election; null where the agent has no actor
     ),
     "evaluation": ("epoch", "return", "episodes", "episode_returns"),
 }

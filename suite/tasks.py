@@ -8,7 +8,7 @@ that differs in VideoPinball's random score (0.0, for example in reincarnating_r
 """
 
 import difflib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from suite.errors import UserError
 
@@ -99,6 +99,8 @@ TASKS: dict[str, Task] = {
     for game, (random, human) in _ATARI_SCORES.items()
 }
 
+for _n, _f in dict(Ant=5, HalfCheetah=5, Hopper=4, Humanoid=5, Walker2d=4, Swimmer=4, InvertedPendulum=2).items():
+    TASKS[f"mujoco/{_n}"] = Task(f"mujoco/{_n}", agent="sac", frame_skip=_f, random=0.0, human=1.0)
 # The ten games of the paper's online Atari experiments, in the order of the authors' configuration.
 PAPER_GAMES: tuple[str, ...] = (
     "atari/BeamRider",
@@ -123,3 +125,23 @@ def task(name: str) -> Task:
     close = difflib.get_close_matches(name.lower(), spellings, n=1)
     hint = f"did you mean {spellings[close[0]]!r}?" if close else "tasks are called, for example, atari/Pong"
     raise UserError(f"unknown task {name!r}: {hint}")
+
+
+# Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's are
+# those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "atari": {},
+    "mujoco": {
+        "learner.target_update_period": 1_000,
+        "learner.polyak": 0.005,
+        "replay.batch_size": 256,
+        "replay.reward_clip": None,
+        "trainer.initial_samples": 5_000,
+        "trainer.replay_ratio": 1.0,
+        "trainer.epochs": 100,
+        "trainer.epoch_agent_steps": 10_000,
+        "trainer.evaluation_episodes": 10,
+        "gmp.final_sparsity": 0.9,
+        "distill.final_sparsity": 0.9,
+    },
+}

@@ -50,7 +50,7 @@ class Trainer:
         self.evaluation_episodes = evaluation_episodes
         self.agent_step = 0
         self.gradient_step = 0
-        self.loss: float | None = None  # mean TD loss of the elected network over the last complete target period
+        self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
 
     def run(self) -> LearnerState:
         """Train for all epochs. Raises Divergence when no network has a finite loss."""
@@ -98,11 +98,13 @@ class Trainer:
     def step(self) -> tuple[float, bool]:
         """One agent step: (reward, whether the episode ended).
 
-        Learning is dispatched between the choice of the action and its execution, so that the device computes while
-        the environment runs. The next action waits for it: no step is ever taken with older parameters.
+        Learning is dispatched right behind the choice of the action, whose result alone is waited for: the device
+        computes while the environment runs. The next action waits for what is learned now, so no step is ever taken
+        with older parameters.
         """
-        action = np.asarray(self.learner.act(self.state, self.observation, np.int32(self.agent_step)))
+        choice = self.learner.act(self.state, self.observation, np.int32(self.agent_step))
         self._learn()
+        action = np.asarray(choice)
         next_observation, reward, terminated, truncated, _ = self.environment.step(action)
         self.replay.add(self.observation, action, float(reward), next_observation, terminated, truncated)
         self.agent_step += 1
@@ -122,7 +124,7 @@ class Trainer:
     def _update_target(self) -> None:
         self.state, update = self.learner.update_target(self.state)
         self.tracker.log("target_update", self._clocks(), **update._asdict())
-        self.loss = float(np.asarray(update.losses)[int(update.elected)]) / self.learner.target_update_period
+        self.loss = float(np.asarray(update.losses)[int(update.elected)]) / self.learner.election_steps
         if int(update.elected) < 0:
             raise self._divergence()
 

@@ -20,14 +20,14 @@ class Batch(NamedTuple):
     """B transitions, as the replay gives them."""
 
     observation: Array  # [B, ...]
-    action: Array  # int32 [B]
+    action: Array  # int32 [B], or float32 [B, A]
     reward: Array  # float32 [B]: the discounted sum of the n steps' rewards, clipped
     discount: Array  # float32 [B]: gamma^n, 0 after a terminal
     next_observation: Array  # [B, ...]
 
 
 class Network(NamedTuple):
-    """One online network."""
+    """One online network (for SAC: a pair of critics), or an actor."""
 
     params: Params
     opt_state: optax.OptState
@@ -40,18 +40,30 @@ class LearnerState(NamedTuple):
 
     online: tuple[Network, ...]  # K of them; after a target update [0] is the elected one
     target: Params
+    actor: Network | None
     key: jax.Array  # constant: each draw folds in its stream and the clock, so a state needs no other randomness
     step: jax.Array  # int32 []
+
+
+class Actor(NamedTuple):
+    """The policy of an agent that does not act by its Q-networks alone: pure functions, as an agent's."""
+
+    init: Callable[[jax.Array], Params]  # key -> params
+    loss: Callable[[jax.Array, Params, Params, Batch], jax.Array]  # key, params, elected network's, batch -> float32 []
+    optimizer: optax.GradientTransformation
 
 
 class Agent(NamedTuple):
     """Pure functions of parameters and batches."""
 
     init: Callable[[jax.Array], Params]  # key -> params
-    act: Callable[..., jax.Array]  # key, params, observation [...], agent step, greedy -> action []
-    target: Callable[[Params, Batch], jax.Array]  # target params, batch -> y [B], shared by all K networks
+    act: Callable[..., jax.Array]  # key, params, observation [...], agent step, greedy -> action; the actor's params
+    #                                if there is one
+    target: Callable[[jax.Array, Params, Params, Batch], jax.Array]  # key, target's params, actor's (or None), batch
+    #                                -> y [B], shared by all K networks
     loss: Callable[[Params, Batch, jax.Array], jax.Array]  # params, batch, y -> float32 []
     optimizer: optax.GradientTransformation
+    actor: Actor | None = None
 
 
 class Election(NamedTuple):
@@ -86,6 +98,9 @@ class Sparsifier(NamedTuple):
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network]
     # key, gradient steps done, K networks -> K networks, election
     at_target_update: Callable[[jax.Array, jax.Array, tuple[Network, ...]], tuple[tuple[Network, ...], Election]]
+    # key, gradient steps done, actor, elected network -> actor, after an election; `init` and `after_gradient` are
+    # called for the actor too
+    follow: Callable[[jax.Array, jax.Array, Network, Network], Network]
 
 
 def single_network(
@@ -93,12 +108,21 @@ def single_network(
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None,
     at_target_update: Callable[[jax.Array, jax.Array, Network], Network] | None = None,
 ) -> Sparsifier:
-    """A method with K = 1, which wins each election; a hook that is left out changes nothing."""
+    """A method with K = 1, which wins each election; a hook that is left out changes nothing.
+
+    An actor is treated as the network is.
+    """
+    change = at_target_update or (lambda key, step, network: network)
 
     def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...]) -> tuple[tuple[Network, ...], Election]:
         (network,) = networks
         elected = jnp.where(jnp.isfinite(network.loss), 0, -1)
-        changed = at_target_update(key, step, network) if at_target_update else network
-        return (changed,), Election(elected, jnp.zeros(1, bool))
+        return (change(key, step, network),), Election(elected, jnp.zeros(1, bool))
 
-    return Sparsifier(1, init, after_gradient or (lambda key, step, network, gradients: network), update)
+    return Sparsifier(
+        num_networks=1,
+        init=init,
+        after_gradient=after_gradient or (lambda key, step, network, gradients: network),
+        at_target_update=update,
+        follow=lambda key, step, actor, elected: change(key, step, actor),
+    )

@@ -22,7 +22,7 @@ from suite.environments import ENVIRONMENTS
 from suite.errors import UserError
 from suite.experience.replay import Replay
 from suite.learner import make_learner
-from suite.tasks import Task
+from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer
 from suite.types import Training
@@ -68,24 +68,39 @@ class Run(NamedTuple):
         return {"task": self.task.name, "method": self.method, "seed": self.seed, **flat}
 
 
-def groups(task: Task) -> dict[str, Callable[..., Any]]:
-    """The functions whose options a run on this task has, by the prefix of the options."""
-    return {
+def groups(task: Task) -> dict[str, type[BaseModel]]:
+    """The options of a run on this task, by their prefix."""
+    functions = {
         "agent": AGENTS[task.agent],
         "learner": make_learner,
         "replay": Replay,
         "environment": ENVIRONMENTS[task.family],
         "trainer": Trainer,
     }
+    return {group: options_of(function, **_defaults(task, group)) for group, function in functions.items()}
+
+
+def method_options(task: Task, name: str) -> type[BaseModel]:
+    """The options of a method on this task."""
+    return options_of(METHODS[name], **_defaults(task, name))
+
+
+def _defaults(task: Task, prefix: str) -> Options:
+    """What the task's family sets otherwise than the signatures do."""
+    parts = ((key.partition("."), value) for key, value in DEFAULTS[task.family].items())
+    return {option: value for (group, _, option), value in parts if group == prefix}
 
 
 @cache
-def options_of(function: Callable[..., Any]) -> type[BaseModel]:
-    """A model of a function's keyword-only parameters: their types, bounds, descriptions and defaults."""
+def options_of(function: Callable[..., Any], **defaults: Any) -> type[BaseModel]:
+    """A model of a function's keyword-only parameters: their types, bounds, descriptions and defaults, of which
+    `defaults` replaces some."""
     hints = get_type_hints(function.__init__ if inspect.isclass(function) else function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     fields: dict[str, Any] = {
-        p.name: (hints[p.name], p.default) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
+        p.name: (hints[p.name], defaults.get(p.name, p.default))
+        for p in parameters
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
     }
     return create_model(function.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
 
@@ -100,22 +115,22 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
         if given.get(key) in (None, ""):
             raise UserError(f"{key} is missing: a run needs --task, --method and --seed")
     task = find_task(str(given.pop("task")))
-    method, method_options = parse_method(str(given.pop("method")))
+    method, options_of_method = parse_method(str(given.pop("method")), task)
     seed = _seed(given.pop("seed"))
     parts = groups(task)
     by_group: dict[str, Options] = {group: {} for group in parts}
     for key, value in given.items():
         group, _, option = key.partition(".")
         if group not in parts or not option:
-            known = [f"{name}.{o}" for name, part in parts.items() for o in options_of(part).model_fields]
+            known = [f"{name}.{o}" for name, part in parts.items() for o in part.model_fields]
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
     options = {group: check(part, by_group[group], group + ".") for group, part in parts.items()}
-    return _possible(Run(task, method, seed, {**options, "method": method_options}))
+    return _possible(Run(task, method, seed, {**options, "method": options_of_method}))
 
 
-def parse_method(label: str) -> tuple[str, Options]:
-    """A method's label, such as "gmp:final_sparsity=0.9", in its one spelling, and all of its options.
+def parse_method(label: str, task: Task) -> tuple[str, Options]:
+    """A method's label, such as "gmp:final_sparsity=0.8", in its one spelling on a task, and all of its options.
 
     Raises UserError for an unknown method or option.
     """
@@ -130,15 +145,15 @@ def parse_method(label: str) -> tuple[str, Options]:
         if key.strip() in given:
             raise UserError(f"method {label!r}: {key.strip()} is given twice")
         given[key.strip()] = value.strip()
-    options = check(METHODS[name], given, f"method {name}: ")
-    defaults = options_of(METHODS[name])().model_dump()
+    model = method_options(task, name)
+    options = check(model, given, f"method {name}: ")
+    defaults = model().model_dump()
     changed = [f"{key}={value}" for key, value in options.items() if value != defaults[key]]
     return name + (":" + ",".join(changed) if changed else ""), options
 
 
-def check(function: Callable[..., Any], given: Options, prefix: str) -> Options:
+def check(model: type[BaseModel], given: Options, prefix: str) -> Options:
     """All options of a function, from those given and the defaults. Raises UserError in the user's words."""
-    model = options_of(function)
     values = {key: None if str(value).lower() in ("none", "null") else value for key, value in given.items()}
     try:
         return model.model_validate(values).model_dump()

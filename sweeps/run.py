@@ -14,11 +14,12 @@ from baselines import METHODS
 from suite import records
 from suite.errors import Divergence, UserError
 from suite.policy import save_policy
-from suite.tasks import PAPER_GAMES, TASKS
+from suite.tasks import PAPER_GAMES, Task
+from suite.tasks import task as find_task
 from suite.tracking import WANDB_MODES, Tracker
 from suite.trainer import Trainer
 from sweeps.compose import compose
-from sweeps.config import Run, describe, groups, options_of, resolve, suggest
+from sweeps.config import Run, describe, groups, method_options, resolve, suggest
 
 
 def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
@@ -39,7 +40,7 @@ def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
     with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode) as tracker:
         trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
         state = trainer.run()
-        save_policy(folder, state.online[0], config)
+        save_policy(folder, state.actor or state.online[0], config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +76,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     """The given options by name; their values are still strings."""
-    parser = _parser()
+    parser = _parser(_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
@@ -83,18 +84,27 @@ def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     return vars(known)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _task(arguments: Sequence[str] | None) -> Task:
+    """The task that is asked for, which decides what options there are."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--task", default=PAPER_GAMES[0])
+    return find_task(parser.parse_known_args(arguments)[0].task)
+
+
+def _parser(task: Task) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m sweeps.run",
         usage="python -m sweeps.run --task TASK --method METHOD --seed SEED [--GROUP.OPTION X ...]",
         description="Train one agent by one method on one task, and leave a record of the run.",
-        epilog=_methods_help(),
+        epilog=_methods_help(task),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
     required = parser.add_argument_group("the run")
-    required.add_argument("--task", metavar="TASK", help=f"such as {PAPER_GAMES[0]}: any of the 57 Atari games")
+    required.add_argument(
+        "--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options"
+    )
     required.add_argument("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
     required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
     place = parser.add_argument_group("where it goes")
@@ -102,19 +112,20 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument(
         "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
     )
-    for group, function in groups(TASKS[PAPER_GAMES[0]]).items():
-        section = parser.add_argument_group(f"{group} options")
-        for name, field in options_of(function).model_fields.items():
+    for group, model in groups(task).items():
+        section = parser.add_argument_group(f"{group} options for {task.name}")
+        for name, field in model.model_fields.items():
             help_text = describe(field).replace("%", "%%")
             section.add_argument(f"--{group}.{name}", metavar="X", help=help_text)
     return parser
 
 
-def _methods_help() -> str:
+def _methods_help(task: Task) -> str:
     lines = ["methods, and their options as in METHOD:option=value,option=value:"]
     for name, function in METHODS.items():
         lines.append(f"  {name}: {(function.__doc__ or '').strip().splitlines()[0]}")
-        lines += [f"    {option}: {describe(field)}" for option, field in options_of(function).model_fields.items()]
+        fields = method_options(task, name).model_fields
+        lines += [f"    {option}: {describe(field)}" for option, field in fields.items()]
     return "\n".join(lines)
 
 

@@ -64,7 +64,7 @@ def dqn(
             lambda: jnp.argmax(values(params, jnp.asarray(observation)[None])[0]).astype(jnp.int32),
         )
 
-    def target(params: Params, batch: Batch) -> jax.Array:
+    def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
         return jnp.asarray(batch.reward) + batch.discount * jnp.max(values(params, batch.next_observation), axis=1)
 
     def td_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:

@@ -1,0 +1,32 @@
+"""MuJoCo environments as gymnasium registers them (v5), with actions in [-1, 1] and float32 observations."""
+
+from typing import Annotated
+
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import DtypeObservation, RescaleAction
+from pydantic import Field
+
+from suite.errors import UserError
+
+
+def make(
+    name: str,
+    *,
+    max_episode_agent_steps: Annotated[
+        int | None,
+        Field(
+            ge=1, description="agent steps after which an episode is truncated (not a terminal); none: as registered"
+        ),
+    ] = None,
+) -> gymnasium.Env:
+    """A MuJoCo environment, such as HalfCheetah, as a gymnasium environment.
+
+    Observations are float32 [d], actions float32 [A] in [-1, 1], scaled to the environment's own bounds. Rewards are
+    the environment's own. Raises UserError for an environment that gymnasium does not have.
+    """
+    full_name = f"{name}-v5"
+    if full_name not in gymnasium.registry:
+        raise UserError(f"unknown MuJoCo environment {name!r}: names are written as in gymnasium, such as HalfCheetah")
+    env = gymnasium.make(full_name, disable_env_checker=True, max_episode_steps=max_episode_agent_steps)
+    return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32)
