@@ -127,8 +127,8 @@ def task(name: str) -> Task:
     raise UserError(f"unknown task {name!r}: {hint}")
 
 
-# Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's are
-# those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
+# Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's
+# are those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "atari": {},
     "mujoco": {

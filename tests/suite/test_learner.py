@@ -11,7 +11,8 @@ from gymnasium import spaces
 
 from baselines import METHODS
 from suite.agents.dqn import dqn
-from suite.learner import Learner, make_learner, over_networks
+from suite.learner import Learner, make_learner
+from suite.mapping import over_networks
 from suite.types import Batch, LearnerState, Training
 
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
