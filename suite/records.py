@@ -17,7 +17,7 @@ from typing import Any
 
 from suite.errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 
@@ -34,6 +34,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         "loss",  # mean TD loss a gradient step of the elected network over the last complete target period; null before
         "sparsity",  # elected network, all kernels together
         "layer_sparsity",
+        "actor_sparsity",  # null where the agent has no actor
+        "actor_layer_sparsity",
         "seconds",  # wall time since the start
     ),
     "target_update": (
@@ -42,6 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "elected",  # index into the order before the election
         "sparsities",  # [K], order after the election; [0] is the elected network
         "reset",  # [K], whose optimizer starts afresh, order after the election
+        "actor_sparsity",  # after the election; null where the agent has no actor
     ),
     "evaluation": ("epoch", "return", "episodes", "episode_returns"),
 }
