@@ -136,8 +136,6 @@ TASKS: dict[str, Task] = {
     },
 }
 
-for _n, _f in dict(Ant=5, HalfCheetah=5, Hopper=4, Humanoid=5, Walker2d=4, Swimmer=4, InvertedPendulum=2).items():
-    TASKS[f"mujoco/{_n}"] = Task(f"mujoco/{_n}", agent="sac", frame_skip=_f, random=0.0, human=1.0)
 # The ten games of the paper's online Atari experiments, in the order of the authors' configuration.
 PAPER_GAMES: tuple[str, ...] = (
     "atari/BeamRider",

@@ -32,7 +32,7 @@ def sac(
     critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 1e-3,
     actor_learning_rate: Annotated[
         float, Field(gt=0, description="Adam's step size for the actor and the temperature")
-    ] = 3e-4,
+    ] = 1e-3,
     target_entropy: Annotated[
         Literal["-dim", "-dim/2"],
         Field(description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"),
