@@ -77,7 +77,7 @@ def prepare(method: str, case: Case, folder: Path) -> Bench:
     trainer.start()
     while trainer.gradient_step < 2:
         trainer.step()
-    batch = trainer.replay.sample(np.random.default_rng(0))
+    batch = trainer.experience.sample(np.random.default_rng(0))
     return Bench(trainer, batch, operations(jax.make_jaxpr(trainer.learner.update)(trainer.state, batch).jaxpr) / 1e9)
 
 
@@ -159,7 +159,7 @@ def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[s
     for _ in range(repetitions):
         step = statistics.median(gradient_step(bench) for _ in range(steps))
         loop = end_to_end(bench, steps)
-        sample = min(seconds_of(lambda: bench.trainer.replay.sample(np.random.default_rng(0))) for _ in range(4))
+        sample = min(seconds_of(lambda: bench.trainer.experience.sample(np.random.default_rng(0))) for _ in range(4))
         rate = max(peak() for _ in range(2))
         row = {"step": step, "loop": loop, "sample": sample, "peak": rate}
         rounds.append(row | {"of peak": bench.gigaflops / step / rate, "not learning": 1 - step / loop})

@@ -15,6 +15,7 @@ from baselines import METHODS
 from suite import records
 from suite.agents.dqn import dqn
 from suite.errors import Divergence, UserError
+from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import TargetUpdate, make_learner
 from suite.networks import CONVOLUTIONS, QNetwork
@@ -53,8 +54,8 @@ def train(
     ring = Replay(environment.observation_space, environment.action_space, **replay_options)
     with make_tracker(folder) as tracker:
         return Trainer(
+            Online(environment, ring),
             make_environment,
-            ring,
             learner,
             tracker,
             seed,
@@ -179,7 +180,7 @@ def run_idle(folder: Path, make_environment: Callable, learner: Idle, capacity: 
     environment = make_environment()
     ring = Replay(environment.observation_space, environment.action_space, capacity=capacity)
     with make_tracker(folder) as tracker:
-        Trainer(make_environment, ring, learner, tracker, 0, **options).run()
+        Trainer(Online(environment, ring), make_environment, learner, tracker, 0, **options).run()
     return records.read_rows(folder / records.METRICS)
 
 
@@ -303,8 +304,9 @@ def test_a_run_that_diverges_after_its_last_target_update_is_no_success(tmp_path
     learner = make_learner(agent, METHODS["dense"](Training(100, 1000, agent.optimizer)), target_update_period=1000)
     ring = Replay(environment.observation_space, environment.action_space, capacity=100)
     with pytest.raises(Divergence), make_tracker(tmp_path) as tracker:
+        experience = Online(environment, ring)
         state = Trainer(
-            Sign, ring, learner, tracker, 0, epochs=1, epoch_agent_steps=60, initial_samples=20, replay_ratio=1
+            experience, Sign, learner, tracker, 0, epochs=1, epoch_agent_steps=60, initial_samples=20, replay_ratio=1
         ).run()
         assert not np.isfinite(np.asarray(state.online[0].loss))  # the premise of this test
 
