@@ -258,7 +258,7 @@ def test_every_default_of_a_family_is_an_option_and_valid(family: str) -> None:
 
 
 def test_options_of_another_agent_are_unknown() -> None:
-    with pytest.raises(UserError, match="unknown option|no such option"):
+    with pytest.raises(UserError, match=r"unknown option|no such option"):
         resolve({**HOPPER, "agent.epsilon_end": 0.1})
 
 
