@@ -138,7 +138,8 @@ def _gradient_step(
     masked = apply_masks(gradients, network.masks)
     updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
     params = optax.apply_updates(network.params, updates)
-    network = Network(params, opt_state, network.masks, network.loss + jnp.where(counts, loss, 0))
+    counted = loss * counts  # a product, so that a loss that is not finite always counts
+    network = Network(params, opt_state, network.masks, network.loss + counted)
     return _masked(sparsifier.after_gradient(key, step, network, gradients))
 
 
