@@ -129,6 +129,7 @@ def task(name: str) -> Task:
 
 # Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's are
 # those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
+TO_A_FINAL_SPARSITY = "gmp linear cosine exponential iterative oneshot constant ste distill".split()
 DEFAULTS: dict[str, dict[str, Any]] = {
     "atari": {},
     "mujoco": {
@@ -141,7 +142,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "trainer.epochs": 100,
         "trainer.epoch_agent_steps": 10_000,
         "trainer.evaluation_episodes": 10,
-        "gmp.final_sparsity": 0.9,
-        "distill.final_sparsity": 0.9,
+        **dict.fromkeys((f"{name}.final_sparsity" for name in TO_A_FINAL_SPARSITY), 0.9),
+        **dict.fromkeys(("static.sparsity", "set.sparsity", "rigl.sparsity"), 0.9),
     },
 }

@@ -10,6 +10,7 @@ from suite.agents import AGENTS
 from suite.environments import ENVIRONMENTS
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
+from suite.pruning import make_pruner
 from suite.types import Training
 from sweeps.config import Run
 
@@ -31,7 +32,8 @@ def compose(run: Run) -> Parts:
     spaces = environment.observation_space, environment.action_space
     environment.close()
     agent = AGENTS[task.agent](*spaces, **options["agent"])
-    training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer)
+    pruner = make_pruner(**options["pruning"])
+    training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer, pruner)
     method = METHODS[run.method.partition(":")[0]](training, **options["method"])
     learner = make_learner(agent, method, **options["learner"])
     return Parts(make_environment, Replay(*spaces, **options["replay"]), learner)
