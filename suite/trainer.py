@@ -1,7 +1,8 @@
-"""The one loop: act, store, learn, evaluate, record. It knows no environment, no agent and no method."""
+"""The one loop: take a turn, learn, evaluate, record. It knows no environment, no data set, no agent and no method."""
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import gymnasium
@@ -9,19 +10,20 @@ import numpy as np
 from pydantic import Field
 
 from suite.errors import Divergence
-from suite.experience.replay import Replay
+from suite.experience import Experience
 from suite.learner import Learner
 from suite.tracking import Tracker
 from suite.types import LearnerState
 
 
 class Trainer:
-    """Trains one learner in one environment and tells a tracker what happened."""
+    """Trains one learner on one experience and tells a tracker what happened; the environments that it makes itself are
+    for evaluation."""
 
     def __init__(
         self,
+        experience: Experience,
         make_environment: Callable[[], gymnasium.Env],
-        replay: Replay,
         learner: Learner,
         tracker: Tracker,
         seed: int,
@@ -35,20 +37,18 @@ class Trainer:
                 ge=1, le=10**9, description="epoch n ends at the first episode end after n times so many agent steps"
             ),
         ] = 250_000,
-        initial_samples: Annotated[int, Field(ge=2, description="agent steps before learning starts")] = 20_000,
+        initial_samples: Annotated[int, Field(ge=0, description="agent steps before learning starts")] = 20_000,
         replay_ratio: Annotated[float, Field(gt=0, le=1_000, description="gradient steps per agent step")] = 0.25,
         evaluation_episodes: Annotated[
             int,
             Field(ge=0, description="episodes of the elected network after each epoch, in an environment of their own"),
         ] = 0,
     ) -> None:
-        self.environment = make_environment()
-        self.make_environment = make_environment
-        self.replay, self.learner, self.tracker, self.seed = replay, learner, tracker, seed
+        self.experience, self.make_environment = experience, make_environment
+        self.learner, self.tracker, self.seed = learner, tracker, seed
         self.epochs, self.epoch_agent_steps = epochs, epoch_agent_steps
         self.initial_samples, self.replay_ratio = initial_samples, replay_ratio
         self.evaluation_episodes = evaluation_episodes
-        self.agent_step = 0
         self.gradient_step = 0
         self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
 
@@ -59,64 +59,51 @@ class Trainer:
             self._train_epoch(epoch)
             if self.evaluation_episodes:
                 self._evaluate(epoch)
-        self.environment.close()
         if not np.isfinite([network.loss for network in self.state.online]).any():
             raise self._divergence()
+        self.experience.close()
         return self.state
 
     def start(self) -> None:
         """The state before the first agent step."""
         self.started = time.monotonic()
         self.state = self.learner.init(self.seed)
-        self.observation, _ = self.environment.reset(seed=self.seed)
+        self.experience.start(self.seed)
 
     def _train_epoch(self, epoch: int) -> None:
-        returns, lengths = [], []
-        episode_return, episode_length, ended = 0.0, 0, False
-        while not ended or self.agent_step < epoch * self.epoch_agent_steps:
-            reward, ended = self.step()
-            episode_return, episode_length = episode_return + reward, episode_length + 1
-            if ended:
-                returns.append(episode_return)
-                lengths.append(episode_length)
-                episode_return, episode_length = 0.0, 0
-            self.tracker.progress(self.agent_step)
+        self.experience.begin_epoch(epoch)
+        ended = False
+        while not ended or self.experience.agent_step < epoch * self.epoch_agent_steps:
+            ended = self.step()
+            self.tracker.progress(self.experience.agent_step)
         measured = self.learner.measure(self.state)
         self.tracker.log(
             "epoch",
             self._clocks(),
             epoch=epoch,
-            **{"return": float(np.mean(returns))},
-            episodes=len(returns),
-            episode_returns=returns,
-            episode_lengths=lengths,
+            **self.experience.summary(),
             loss=self.loss,
             seconds=time.monotonic() - self.started,
             **measured,
         )
 
-    def step(self) -> tuple[float, bool]:
-        """One agent step: (reward, whether the episode ended).
+    def step(self) -> bool:
+        """One turn; -> whether an epoch may end here, as it may where an episode ended.
 
         Learning is dispatched right behind the choice of the action, whose result alone is waited for: the device
         computes while the environment runs. The next action waits for what is learned now, so no step is ever taken
         with older parameters.
         """
-        choice = self.learner.act(self.state, self.observation, np.int32(self.agent_step))
+        choice = self.experience.choose(partial(self.learner.act, self.state))
         self._learn()
-        action = np.asarray(choice)
-        next_observation, reward, terminated, truncated, _ = self.environment.step(action)
-        self.replay.add(self.observation, action, float(reward), next_observation, terminated, truncated)
-        self.agent_step += 1
-        ended = terminated or truncated
-        self.observation = self.environment.reset()[0] if ended else next_observation
-        return float(reward), ended
+        return self.experience.take(choice)
 
     def _learn(self) -> None:
         """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
-        due = int((self.agent_step - self.initial_samples) * self.replay_ratio)
+        due = int((self.experience.agent_step - self.initial_samples) * self.replay_ratio)
         while self.gradient_step < due:
-            self.state = self.learner.update(self.state, self.replay.sample(batch_rng(self.seed, self.gradient_step)))
+            batch = self.experience.sample(batch_rng(self.seed, self.gradient_step))
+            self.state = self.learner.update(self.state, batch)
             self.gradient_step += 1
             if self.gradient_step % self.learner.target_update_period == 0:
                 self._update_target()
@@ -137,7 +124,7 @@ class Trainer:
     def _evaluate(self, epoch: int) -> None:
         environment = self.make_environment()
         first_seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0] >> 1)
-        returns, clock = [], self.agent_step
+        returns, clock = [], self.experience.agent_step
         for episode in range(self.evaluation_episodes):
             observation, _ = environment.reset(seed=None if episode else first_seed)
             episode_return, ended = 0.0, False
@@ -145,7 +132,7 @@ class Trainer:
                 action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(clock)))
                 observation, reward, terminated, truncated, _ = environment.step(action)
                 episode_return, ended, clock = episode_return + float(reward), terminated or truncated, clock + 1
-                self.tracker.progress(self.agent_step)
+                self.tracker.progress(self.experience.agent_step)
             returns.append(episode_return)
         environment.close()
         self.tracker.log(
@@ -158,7 +145,7 @@ class Trainer:
         )
 
     def _clocks(self) -> dict[str, Any]:
-        return {"agent_step": self.agent_step, "gradient_step": self.gradient_step}
+        return {"agent_step": self.experience.agent_step, "gradient_step": self.gradient_step}
 
 
 def batch_rng(seed: int, gradient_step: int) -> np.random.Generator:

@@ -8,6 +8,8 @@ import gymnasium
 from baselines import METHODS
 from suite.agents import AGENTS
 from suite.environments import ENVIRONMENTS
+from suite.experience import Experience
+from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
 from suite.pruning import make_pruner
@@ -16,8 +18,8 @@ from sweeps.config import Run
 
 
 class Parts(NamedTuple):
+    experience: Experience
     make_environment: Callable[[], gymnasium.Env]
-    replay: Replay
     learner: Learner
 
 
@@ -30,10 +32,9 @@ def compose(run: Run) -> Parts:
 
     environment = make_environment()
     spaces = environment.observation_space, environment.action_space
-    environment.close()
     agent = AGENTS[task.agent](*spaces, **options["agent"])
     pruner = make_pruner(**options["pruning"])
     training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer, pruner)
     method = METHODS[run.method.partition(":")[0]](training, **options["method"])
     learner = make_learner(agent, method, **options["learner"])
-    return Parts(make_environment, Replay(*spaces, **options["replay"]), learner)
+    return Parts(Online(environment, Replay(*spaces, **options["replay"])), make_environment, learner)

@@ -9,9 +9,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
-import numpy as np
 
 from suite.errors import UserError
 from suite.trainer import batch_rng
@@ -19,28 +19,23 @@ from sweeps.compose import compose
 from sweeps.config import Run, resolve
 from sweeps.cost import Speed
 
-SLOTS = 2_000  # of the replay that is filled here
 SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 
 def measure(run: Run, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
-    replay_options = {**run.options["replay"], "capacity": SLOTS}
-    parts = compose(run._replace(options={**run.options, "replay": replay_options}))
-    environment, state = parts.make_environment(), parts.learner.init(0)
-    observation, _ = environment.reset(seed=0)
+    experience, _, learner = compose(run)
+    state = learner.init(0)
+    experience.start(0)
+    experience.begin_epoch(1)
 
     def agent_step(number: int) -> None:
-        nonlocal observation
-        action = np.asarray(parts.learner.act(state, observation, np.int32(number)))
-        new, reward, terminated, truncated, _ = environment.step(action)
-        parts.replay.add(observation, action, float(reward), new, terminated, truncated)
-        observation = environment.reset()[0] if terminated or truncated else new
+        experience.take(experience.choose(partial(learner.act, state)))
 
     def gradient_step(number: int) -> None:
         nonlocal state
-        batch = parts.replay.sample(batch_rng(0, number))
-        state = jax.block_until_ready(parts.learner.update(state, batch))
+        batch = experience.sample(batch_rng(0, number))
+        state = jax.block_until_ready(learner.update(state, batch))
 
     agent_seconds = _time(agent_step, seconds, warm_up=50)
     gradient_seconds = _time(gradient_step, seconds, warm_up=2)
@@ -50,7 +45,7 @@ def measure(run: Run, seconds: float = SECONDS) -> Speed:
         gradient_step=gradient_seconds,
         networks=len(state.online),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(state.target)),
-        slot_bytes=parts.replay.frames[0].nbytes,
+        slot_bytes=experience.slot_bytes,
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
     )
 

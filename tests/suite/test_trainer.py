@@ -15,6 +15,7 @@ from baselines import METHODS
 from suite import records
 from suite.agents.dqn import dqn
 from suite.errors import Divergence, UserError
+from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import TargetUpdate, make_learner
 from suite.networks import CONVOLUTIONS, QNetwork
@@ -53,8 +54,8 @@ def train(
     ring = Replay(environment.observation_space, environment.action_space, **replay_options)
     with make_tracker(folder) as tracker:
         return Trainer(
+            Online(environment, ring),
             make_environment,
-            ring,
             learner,
             tracker,
             seed,
@@ -147,7 +148,8 @@ class Idle:
     """Counts, and keeps the batches that it was given and the agent steps at which it acted."""
 
     def __init__(self, target_update_period: int = 4, elected: int = 0) -> None:
-        self.target_update_period, self.elected = target_update_period, elected
+        self.target_update_period = self.election_steps = target_update_period
+        self.elected = elected
         self.batches, self.acted, self.acted_greedily, self.target_updates = [], [], [], []
 
     def init(self, seed: int) -> Learned:
@@ -160,7 +162,7 @@ class Idle:
     def update_target(self, state: Learned) -> tuple[Learned, TargetUpdate]:
         self.target_updates.append(state.step)
         zeros = np.zeros(1, np.float32)
-        return state, TargetUpdate(zeros, zeros, np.int32(self.elected), zeros, np.zeros(1, bool))
+        return state, TargetUpdate(zeros, zeros, np.int32(self.elected), zeros, np.zeros(1, bool), None)
 
     def act(self, state: Learned, observation, agent_step) -> np.ndarray:
         self.acted.append((int(agent_step), state.step))
@@ -171,14 +173,14 @@ class Idle:
         return np.int32(1)
 
     def measure(self, state: Learned) -> dict[str, Any]:
-        return {"sparsity": np.float32(0), "layer_sparsity": {}}
+        return {"sparsity": np.float32(0), "layer_sparsity": {}, "actor_sparsity": None, "actor_layer_sparsity": None}
 
 
 def run_idle(folder: Path, make_environment: Callable, learner: Idle, capacity: int = 100, **options) -> list[dict]:
     environment = make_environment()
     ring = Replay(environment.observation_space, environment.action_space, capacity=capacity)
     with make_tracker(folder) as tracker:
-        Trainer(make_environment, ring, learner, tracker, 0, **options).run()
+        Trainer(Online(environment, ring), make_environment, learner, tracker, 0, **options).run()
     return records.read_rows(folder / records.METRICS)
 
 
@@ -302,8 +304,9 @@ def test_a_run_that_diverges_after_its_last_target_update_is_no_success(tmp_path
     learner = make_learner(agent, METHODS["dense"](Training(100, 1000, agent.optimizer)), target_update_period=1000)
     ring = Replay(environment.observation_space, environment.action_space, capacity=100)
     with pytest.raises(Divergence), make_tracker(tmp_path) as tracker:
+        experience = Online(environment, ring)
         state = Trainer(
-            Sign, ring, learner, tracker, 0, epochs=1, epoch_agent_steps=60, initial_samples=20, replay_ratio=1
+            experience, Sign, learner, tracker, 0, epochs=1, epoch_agent_steps=60, initial_samples=20, replay_ratio=1
         ).run()
         assert not np.isfinite(np.asarray(state.online[0].loss))  # the premise of this test
 
