@@ -29,7 +29,7 @@ Delay = Annotated[
 End = Annotated[float, Field(ge=0, le=1, description="share of training after which nothing is rewired")]
 
 
-def static_until_rewired(
+def rewired_from_time_to_time(
     training: Training,
     grow: Growth,
     sparsity: float,
@@ -56,11 +56,11 @@ def static_until_rewired(
             drop_key, grow_key = jax.random.split(key)
             slopes = kernels(gradients)
             kept = training.pruner.score(drop_key, kernels(network.params), network.masks, slopes)
-            return rewire(network.masks, kept, grow(grow_key, network, slopes), fraction)
+            masks = rewire(network.masks, kept, grow(grow_key, network, slopes), fraction)
+            grown = {path: mask & ~network.masks[path] for path, mask in masks.items()}
+            return masks, forget(network.opt_state, grown)
 
-        masks = jax.lax.cond(now, rewired, lambda: network.masks)
-        grown = {path: mask & ~network.masks[path] for path, mask in masks.items()}
-        opt_state = jax.lax.cond(now, lambda: forget(network.opt_state, grown), lambda: network.opt_state)
+        masks, opt_state = jax.lax.cond(now, rewired, lambda: (network.masks, network.opt_state))
         return network._replace(masks=masks, opt_state=opt_state)
 
     return single_network(lambda key, params: training.pruner.scatter(key, params, sparsity), after_gradient)
@@ -114,7 +114,7 @@ def sparse_evolution(
     period: Period = None,
 ) -> Sparsifier:
     """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow anywhere."""
-    return static_until_rewired(training, by_chance, sparsity, drop_fraction, decay, delay, end, period)
+    return rewired_from_time_to_time(training, by_chance, sparsity, drop_fraction, decay, delay, end, period)
 
 
 def rigl(
@@ -128,4 +128,4 @@ def rigl(
     period: Period = None,
 ) -> Sparsifier:
     """RigL (Evci et al. 2020): weights grow where the dense gradient is largest, fewer and fewer."""
-    return static_until_rewired(training, by_gradient, sparsity, drop_fraction, decay, delay, end, period)
+    return rewired_from_time_to_time(training, by_gradient, sparsity, drop_fraction, decay, delay, end, period)

@@ -18,7 +18,7 @@ KEY = jax.random.key(0)
 IMAGES, VECTORS = spaces.Box(0, 255, (2, 12, 12), np.uint8), spaces.Box(-1, 1, (4,), np.float32)
 DISCRETE, CONTINUOUS = spaces.Discrete(3), spaces.Box(-1, 1, (2,), np.float32)
 
-# The golden table, by hand: to 0.8 between 20 and 80 of 100 gradient steps, masks updated every 10 ---------------------
+# The golden table, by hand: to 0.8 between 20 and 80 of 100 gradient steps, masks updated every 10 --------------------
 
 SPAN = {"final_sparsity": 0.8, "start": 0.2, "end": 0.8}
 GOLDEN = {
