@@ -12,6 +12,7 @@ from suite.experience import Experience
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
+from suite.pruning import make_pruner
 from suite.types import Training
 from sweeps.config import Run
 
@@ -32,7 +33,8 @@ def compose(run: Run) -> Parts:
     environment = make_environment()
     spaces = environment.observation_space, environment.action_space
     agent = AGENTS[task.agent](*spaces, **options["agent"])
-    training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer)
+    pruner = make_pruner(**options["pruning"])
+    training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer, pruner)
     method = METHODS[run.method.partition(":")[0]](training, **options["method"])
     learner = make_learner(agent, method, **options["learner"])
     return Parts(Online(environment, Replay(*spaces, **options["replay"])), make_environment, learner)

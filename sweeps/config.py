@@ -22,6 +22,7 @@ from suite.environments import ENVIRONMENTS
 from suite.errors import UserError
 from suite.experience.replay import Replay
 from suite.learner import make_learner
+from suite.pruning import make_pruner
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer
@@ -73,6 +74,7 @@ def groups(task: Task) -> dict[str, type[BaseModel]]:
     functions = {
         "agent": AGENTS[task.agent],
         "learner": make_learner,
+        "pruning": make_pruner,
         "replay": Replay,
         "environment": ENVIRONMENTS[task.family],
         "trainer": Trainer,
@@ -222,8 +224,7 @@ def _possible(run: Run) -> Run:
         raise UserError(
             f"replay.capacity={replay['capacity']}: should be at least replay.batch_size={replay['batch_size']}"
         )
-    # A method looks at its own options, and needs no network for that.
-    METHODS[run.method.partition(":")[0]](
-        Training(run.gradient_steps, period, optax.identity()), **run.options["method"]
-    )
+    # A method looks at its own options and at those of the pruner, and needs no network for that.
+    training = Training(run.gradient_steps, period, optax.identity(), make_pruner(**run.options["pruning"]))
+    METHODS[run.method.partition(":")[0]](training, **run.options["method"])
     return run

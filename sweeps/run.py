@@ -39,8 +39,7 @@ def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
     frame_skip = run.options["environment"].get("frame_skip", run.task.frame_skip)
     with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode) as tracker:
         trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
-        state = trainer.run()
-        save_policy(folder, state.actor or state.online[0], config)
+        save_policy(folder, parts.learner.policy(trainer.run()), config)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
