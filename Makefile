@@ -3,8 +3,9 @@
 SCALE ?= laptop
 JOBS ?=
 CONFIRM ?= no
-RUNS ?= runs/atari-$(SCALE)
-SWEEP = sweeps/atari/$(SCALE).yaml
+FAMILY ?= atari
+RUNS ?= runs/$(FAMILY)-$(SCALE)
+SWEEP = sweeps/$(FAMILY)/$(SCALE).yaml
 # The newest Python from 3.11 on that really runs: a pyenv shim may exist and not run.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
@@ -14,11 +15,11 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari table test lint format bench lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco table test lint format bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|paper JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
+	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for table) JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
 
@@ -33,10 +34,14 @@ $(READY): $(LOCK) Makefile
 setup-cuda: $(READY) ## add JAX for NVIDIA GPUs
 	$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes --requirement requirements-cuda.lock
 
+sweep-atari: FAMILY = atari
 sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the main job)
+sweep-mujoco: FAMILY = mujoco
+sweep-mujoco: $(READY) ## the MuJoCo grid of SCALE, then its comparison table
+sweep-atari sweep-mujoco:
 	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
 
-table: $(READY) ## the comparison table of SCALE, from the records of its runs
+table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
 
 test: $(READY) ## the tests

@@ -65,7 +65,7 @@ class Grid:
             elif run.status != FINISHED:
                 gaps[cell] = f"{run.status} ({run.reason})"
             elif run.final("return") is None:
-                gaps[cell] = "without a number (the return of its last epoch is null)"
+                gaps[cell] = "without a number (its last return is null)"
         return gaps
 
 

@@ -16,6 +16,7 @@ from analysis.metrics import band
 from analysis.scores import reference
 
 PAGE = 7.0  # inches: the text width of a two-column paper
+ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner than any method's dashes
 ACROSS = 4  # tasks beside each other; more go below
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 STYLE: dict[Any, Any] = {
@@ -28,9 +29,15 @@ STYLE: dict[Any, Any] = {
 
 
 def curves(
-    frame: pd.DataFrame, methods: dict[str, str], tasks: list[str], paths: list[Path], seed: int, repetitions: int
+    frame: pd.DataFrame,
+    methods: dict[str, str],
+    tasks: list[str],
+    paths: list[Path],
+    measured: str,
+    seed: int,
+    repetitions: int,
 ) -> None:
-    """Draw the tidy frame (analysis.runs.tidy) into each path, by its suffix (.png, .pdf).
+    """Draw the tidy frame (analysis.runs.tidy) into each path, by its suffix (.png, .pdf); `measured` names its return.
 
     Lines are means over seeds at equal epochs, placed at their mean agent step; bands are 95 % bootstrap intervals over
     seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order and colours, also of
@@ -52,8 +59,10 @@ def curves(
             part = frame[frame["task"] == tasks[place]]
             _panels(above, below, part, methods, tasks[place], seed, repetitions)
             if column == 0:
-                above.set_ylabel("training return")
+                above.set_ylabel(measured)
                 below.set_ylabel("sparsity")
+        if frame["actor_sparsity"].notna().any():
+            axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
         _legend(figure, axes[0, 0], panel * across)
         for path in paths:
             # A creation date would make two drawings of the same data differ.
@@ -66,9 +75,12 @@ def _panels(
     for row, style in _styles(methods).items():
         own = part[part["row"] == row]
         steps = own.groupby("epoch")["agent_step"].mean().to_numpy()
-        for axis, column in ((above, "return"), (below, "sparsity")):
+        lines = [(above, "return", style), (below, "sparsity", style)]
+        if own["actor_sparsity"].notna().any():
+            lines.append((below, "actor_sparsity", style | ACTOR))
+        for axis, column, look in lines:
             values = own.pivot(index="seed", columns="epoch", values=column).to_numpy(dtype=float)
-            _line(axis, steps, values, style, seed, repetitions)
+            _line(axis, steps, values, look, seed, repetitions)
     above.axhline(
         reference(task).random,
         color="0.45",
@@ -77,7 +89,7 @@ def _panels(
         zorder=1,
         label="random policy",
     )
-    above.set_title(task.removeprefix("atari/"))
+    above.set_title(reference(task).environment)
     above.tick_params(labelbottom=False)
     below.set_xlabel("agent steps")
     below.set_ylim(-0.03, 1.03)
@@ -102,20 +114,21 @@ def _styles(methods: dict[str, str]) -> dict[str, dict[str, Any]]:
     for row, method in methods.items():
         colour = names.index(method)
         dash = variants[method].index(row) if swept else colour + colour // len(palette)
-        styles[row] = {"color": palette[colour % 10], "linestyle": DASHES[dash % len(DASHES)], "label": row}
+        line = {"linestyle": DASHES[dash % len(DASHES)], "linewidth": 1.3}
+        styles[row] = {"color": palette[colour % 10], "label": row, **line}
     return styles
 
 
 def _line(axis: Axes, steps: np.ndarray, values: np.ndarray, style: dict, seed: int, repetitions: int) -> None:
     """values [seeds, epochs]; an empty line keeps its place in the legend."""
     if len(values) == 0:
-        axis.plot([], [], linewidth=1.3, **style)
+        axis.plot([], [], **style)
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # percentiles of a point where a seed has no number: a gap
         mean, low, high = band(values, seed, repetitions)
     marker = "o" if len(steps) <= 12 else None  # few points: show where they are
-    axis.plot(steps, mean, linewidth=1.3, marker=marker, markersize=2.5, **style)
+    axis.plot(steps, mean, marker=marker, markersize=2.5, **style)
     axis.fill_between(steps, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 

@@ -15,17 +15,24 @@ from suite.errors import UserError
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
+#: Which rows of a record its returns are taken from, and what the last of them is.
+RETURNS = {
+    "training": "mean undiscounted training return over the episodes of the last epoch (no separate evaluation)",
+    "evaluation": "mean undiscounted return over the episodes of the last evaluation (greedy actions, in an environment"
+    " of its own)",
+}
+
 #: Columns of the tidy frame. `row` is the row of the table a run belongs to: its method, and the swept options if any.
 COLUMNS = (
     "row", "method", "task", "seed", "name", "status", "epoch", "agent_step", "frame",
-    "gradient_step", "return", "episodes", "sparsity", "seconds",
+    "gradient_step", "return", "episodes", "sparsity", "actor_sparsity", "seconds",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. `options` is flat ("agent.width"); `epochs` are its epoch rows, in order; `reason` says what is
-    wrong with a run that is not finished."""
+    """One run folder. `options` is flat ("agent.width"); `epochs` are its epoch rows, in order; `returns` the rows that
+    hold its returns, the epochs or the evaluations; `reason` says what is wrong with a run that is not finished."""
 
     name: str  # of the folder
     task: str
@@ -36,18 +43,21 @@ class Run:
     status: str
     reason: str
     epochs: tuple[dict[str, Any], ...]
+    returns: tuple[dict[str, Any], ...]
 
     def final(self, column: str) -> float | None:
-        """The value in the last epoch; None when there is no number."""
-        value = self.epochs[-1].get(column) if self.epochs else None
+        """The last return, or the value of another column in the last epoch; None when there is no number."""
+        rows = self.returns if column == "return" else self.epochs
+        value = rows[-1].get(column) if rows else None
         return None if value is None else float(value)
 
 
-def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
+def load(root: Path, report: Path | None = None, which: str = "training") -> tuple[list[Run], list[str]]:
     """The runs in the folders of `root`, by name, and a note for each folder that is no run. `report`, the folder that
-    is written to, is not looked at.
+    is written to, is not looked at; `which` returns are taken is a key of RETURNS.
 
-    Raises UserError when there is no run at all, or a record is damaged or of another schema version.
+    Raises UserError when there is no run at all, or a record is damaged or of another schema version, or a finished
+    run has no such returns.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; it should hold one folder a run")
@@ -56,7 +66,7 @@ def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
         if report is not None and folder.resolve() == report.resolve():
             continue
         if (folder / records.CONFIG).exists():
-            found.append(read(folder))
+            found.append(read(folder, which))
         elif any((folder / name).exists() for name in (records.METRICS, records.STATUS, records.PROGRESS)):
             raise UserError(f"{folder}: holds a record without its {records.CONFIG}; restore it or remove the folder")
         else:
@@ -66,8 +76,8 @@ def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
     return found, notes
 
 
-def read(folder: Path) -> Run:
-    """One run folder. Raises UserError when the record is damaged."""
+def read(folder: Path, which: str = "training") -> Run:
+    """One run folder. Raises UserError as `load` does."""
     config = records.read_json(folder / records.CONFIG)
     if config.get("schema") != records.SCHEMA:
         raise UserError(
@@ -80,9 +90,16 @@ def read(folder: Path) -> Run:
             raise UserError(
                 f"{folder / records.CONFIG}: {key!r} should be of type {kind.__name__}, found {config.get(key)!r}"
             )
-    epochs = _epochs(folder)
+    rows = _rows(folder)
+    epochs = _epochs(folder / records.METRICS, rows)
+    evaluations = _evaluations(folder / records.METRICS, rows)
     options = flatten(config["options"])
     status, reason = _status(folder, epochs, options, config.get("total_agent_steps"))
+    if which == "evaluation" and status == FINISHED and not evaluations:
+        raise UserError(
+            f"{folder}: holds no evaluation to take the return from; take --return training, or run it with"
+            " trainer.evaluation_episodes of 1 or more"
+        )
     return Run(
         folder.name,
         config["task"],
@@ -93,27 +110,46 @@ def read(folder: Path) -> Run:
         status,
         reason,
         epochs,
+        evaluations if which == "evaluation" else epochs,
     )
 
 
-def _epochs(folder: Path) -> tuple[dict[str, Any], ...]:
+def _rows(folder: Path) -> list[dict[str, Any]]:
     path = folder / records.METRICS
     if not path.exists() and not (folder / records.STATUS).exists():
-        return ()  # stopped before its first row
-    rows = [row for row in records.read_rows(path) if row["kind"] == "epoch"]
-    for row in rows:
-        for key in ("epoch", "agent_step"):
-            if not isinstance(row.get(key), int):
-                raise UserError(f"{path}: an epoch row with {key!r} = {row.get(key)!r}; the file is damaged")
-        for key in ("return", "sparsity"):
-            if key not in row or not isinstance(row[key], int | float | None):
-                raise UserError(f"{path}: epoch {row['epoch']} has no valid {key!r}; the file is damaged")
-    numbers = [row["epoch"] for row in rows]
-    if numbers != list(range(1, len(rows) + 1)):
+        return []  # stopped before its first row
+    return records.read_rows(path)
+
+
+def _epochs(path: Path, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    epochs = _checked(path, rows, "epoch", ("return", "sparsity", "actor_sparsity"))
+    numbers = [row["epoch"] for row in epochs]
+    if numbers != list(range(1, len(epochs) + 1)):
         raise UserError(
             f"{path}: the epochs should be numbered 1, 2, 3 and so on, found {numbers}; the file is damaged"
         )
-    return tuple(rows)
+    return epochs
+
+
+def _evaluations(path: Path, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    evaluations = _checked(path, rows, "evaluation", ("return",))
+    numbers = [row["epoch"] for row in evaluations]
+    if numbers != sorted(set(numbers)):
+        raise UserError(f"{path}: one evaluation an epoch is expected, found those of {numbers}; the file is damaged")
+    return evaluations
+
+
+def _checked(path: Path, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    """The rows of a kind, in each of which `columns` hold a number or null."""
+    chosen = tuple(row for row in rows if row["kind"] == kind)
+    for row in chosen:
+        for key in ("epoch", "agent_step"):
+            if not isinstance(row.get(key), int):
+                raise UserError(f"{path}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
+        for key in columns:
+            if key not in row or not isinstance(row[key], int | float | None):
+                raise UserError(f"{path}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
+    return chosen
 
 
 def _status(
@@ -153,15 +189,17 @@ def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
-    """(row of the table, run) pairs -> one frame with a line an epoch and the columns COLUMNS."""
-    lines = [
-        {
-            "row": row, "method": run.method, "task": run.task, "seed": run.seed,
-            "name": run.name, "status": run.status,
-            **{column: epoch.get(column) for column in COLUMNS[6:]},
-        }
-        for row, run in rows
-        for epoch in run.epochs
-    ]  # fmt: skip
+    """(row of the table, run) pairs -> one frame with a line an epoch and the columns COLUMNS.
+
+    `return` and `episodes` are those of the run's `returns` in this epoch.
+    """
+    lines = []
+    for row, run in rows:
+        returns = {line["epoch"]: line for line in run.returns}
+        named = {"row": row, "method": run.method, "task": run.task, "seed": run.seed}
+        named |= {"name": run.name, "status": run.status}
+        for epoch in run.epochs:
+            measured = {key: returns.get(epoch["epoch"], {}).get(key) for key in ("return", "episodes")}
+            lines.append({**named, **epoch, **measured})
     frame = pd.DataFrame(lines, columns=list(COLUMNS))
-    return frame.astype({"return": float, "sparsity": float, "seconds": float})
+    return frame.astype(dict.fromkeys(("return", "sparsity", "actor_sparsity", "seconds"), float))

@@ -18,13 +18,24 @@ BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less e
 
 
 def report(
-    root: Path, sweep: Path | None, out: Path, command: str, seed: int = 0, repetitions: int = 2000
+    root: Path,
+    sweep: Path | None,
+    out: Path,
+    command: str,
+    *,
+    seed: int = 0,
+    repetitions: int = 2000,
+    which: str = "training",
+    raw: bool = False,
 ) -> tuple[Comparison, str]:
-    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
-    found, notes = runs.load(root, out)
+    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written.
+
+    `which` returns are compared is a key of runs.RETURNS; `raw` leaves them as they are.
+    """
+    found, notes = runs.load(root, out, which)
     grid = cells.expected(found, sweep) if sweep else cells.seen(found)
     grid.notes[:0] = notes
-    comparison = compare(grid, command, seed, repetitions)
+    comparison = compare(grid, command, seed=seed, repetitions=repetitions, which=which, raw=raw)
     markdown = tables.markdown(comparison)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -34,7 +45,7 @@ def report(
         frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
         (out / "curves.csv").write_text(frame.to_csv(index=False))
         paths = [out / "curves.png", out / "curves.pdf"]
-        figures.curves(frame, grid.methods, grid.tasks, paths, seed, BAND_REPETITIONS)
+        figures.curves(frame, grid.methods, grid.tasks, paths, f"{which} return", seed, BAND_REPETITIONS)
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return comparison, markdown
@@ -66,6 +77,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     add("--runs", type=Path, required=True, metavar="FOLDER", help="holds one folder a run")
     add("--sweep", type=Path, metavar="FILE", help="sweep file that says which cells there should be")
     add("--out", type=Path, metavar="FOLDER", help="where to write (default: <runs>/report)")
+    add(
+        "--return",
+        dest="which",
+        choices=tuple(runs.RETURNS),
+        default="training",
+        help="of the last epoch's training episodes, or of the last evaluation (default: training)",
+    )
+    add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
     add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
     add("--seed", type=seed_number, default=0, help="of the bootstrap (default: 0)")
     add("--repetitions", type=positive, default=2000, help="of the bootstrap (default: 2000)")
@@ -77,7 +96,16 @@ def main(argv: Sequence[str]) -> int:
     out = options.out or options.runs / "report"
     command = shlex.join(["python", "-m", "analysis.table", *argv])
     try:
-        comparison, markdown = report(options.runs, options.sweep, out, command, options.seed, options.repetitions)
+        comparison, markdown = report(
+            options.runs,
+            options.sweep,
+            out,
+            command,
+            seed=options.seed,
+            repetitions=options.repetitions,
+            which=options.which,
+            raw=options.raw,
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

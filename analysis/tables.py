@@ -6,9 +6,10 @@ import re
 import textwrap
 from dataclasses import dataclass
 
-from analysis.comparison import ON_TASK, OVERALL, SPARSITY, Comparison
+from analysis import scores
+from analysis.comparison import ACTOR_SPARSITY, RETURN, SPARSITY, Comparison
 from analysis.metrics import Estimate
-from analysis.scores import reference
+from suite.tasks import FAMILIES
 
 NONE = "—"
 ACROSS = 4  # methods beside each other; more go into a further table
@@ -60,8 +61,9 @@ def tidy_csv(comparison: Comparison) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for row in comparison.grid.rows:
-        entries = [("all", name, comparison.overall[row][name]) for name in OVERALL]
-        entries += [(t, name, comparison.on_task[row, t][name]) for t in comparison.grid.tasks for name in ON_TASK]
+        entries = [("all", name, estimate) for name, estimate in comparison.overall[row].items()]
+        for task in comparison.grid.tasks:
+            entries += [(task, name, estimate) for name, estimate in comparison.on_task[row, task].items()]
         for task, name, estimate in entries:
             gaps = [
                 f"{cell.task} seed {cell.seed}: {why}"
@@ -78,39 +80,58 @@ def _all_tables(comparison: Comparison) -> list[Table]:
     rows = comparison.grid.rows
     width = -(-len(rows) // -(-len(rows) // ACROSS))  # as few tables as fit, of equal width
     chunks = [rows[i : i + width] for i in range(0, len(rows), width)]
-    return [
-        _overall(comparison),
-        *(_by_task(comparison, chunk, "return", "Mean return") for chunk in chunks),
-        *(_by_task(comparison, chunk, SPARSITY, "Final sparsity") for chunk in chunks),
-    ]
+    families = scores.by_family(comparison.grid.tasks).values()
+    tables = [_overall(comparison)]
+    for name in (RETURN, SPARSITY, ACTOR_SPARSITY):
+        for tasks in families:
+            if name != ACTOR_SPARSITY or tasks[0] in comparison.actors:
+                tables += [_by_task(comparison, tasks, chunk, name) for chunk in chunks]
+    return tables
 
 
 def _overall(comparison: Comparison) -> Table:
-    games = len(comparison.grid.tasks)
-    header = ["method", *OVERALL, "seeds"]
+    tasks, scored = comparison.grid.tasks, comparison.scored
+    names = list(next(iter(comparison.overall.values())))
     body = []
     for row in comparison.grid.rows:
-        estimates = [comparison.overall[row][name] for name in OVERALL]
-        seeds = _seeds(estimates[0].seeds, len(comparison.grid.seeds))
-        body.append([row, *(_interval(estimate, ".3f") for estimate in estimates), seeds])
-    return Table(f"Human-normalised score over {games} game{'s' * (games != 1)}, and final sparsity", header, body)
+        estimates = comparison.overall[row]
+        seeds = _seeds(estimates[names[0]].seeds, len(comparison.grid.seeds))
+        body.append([row, *(_interval(estimates[name], ".3f") for name in names), seeds])
+    count = f"{len(scored)} of {len(tasks)}" if 0 < len(scored) < len(tasks) else str(len(tasks))
+    over = f"over {count} {scores.noun(tasks)}{'s' * (len(tasks) != 1)}"
+    kind = "- or ".join(name.replace(" ", "-") for name in scores.references(scored)) + "-normalised score"
+    sparsity = "final sparsity" + " of critics and actor" * bool(comparison.actors)
+    title = f"{kind} {over}, and {sparsity}" if scored else f"{sparsity} {over}"
+    header = ["method", *(_heading(name, comparison.actors) for name in names), "seeds"]
+    return Table(_capital(title), header, body)
 
 
-def _by_task(comparison: Comparison, rows: list[str], name: str, title: str) -> Table:
-    """Games down, methods across; returns stand beside the random and the human one."""
-    returns = name == "return"
-    header = ["game", *(["random", "human"] if returns else []), *rows]
+def _heading(name: str, actors: list[str]) -> str:
+    return {SPARSITY: "critic sparsity" if actors else "sparsity", ACTOR_SPARSITY: "actor sparsity"}.get(name, name)
+
+
+def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str) -> Table:
+    """Tasks of one family down, methods across; returns stand beside the random and the reference one."""
+    known = [scores.reference(task) for task in tasks]
+    noun, returns = scores.noun(tasks), name == RETURN
+    header = [noun, *(["random", FAMILIES[known[0].family].reference] if returns else []), *rows]
     body = []
-    for task in comparison.grid.tasks:
-        cells = [task.removeprefix("atari/")]
+    for task in known:
+        cells = [task.environment]
         if returns:
-            cells += [_number(reference(task).random), _number(reference(task).human)]
+            cells += [_number(task.random), NONE if task.reference is None else _number(task.reference)]
         for row in rows:
-            estimate = comparison.on_task[row, task][name]
-            seeds = _seeds(estimate.seeds, comparison.expected_seeds(row, task))
+            estimate = comparison.on_task[row, task.name][name]
+            seeds = _seeds(estimate.seeds, comparison.expected_seeds(row, task.name))
             cells.append(f"{_interval(estimate, '' if returns else '.3f')} ({seeds})")
         body.append(cells)
-    return Table(f"{title} per game [95 % interval] (seeds)", header, body)
+    actors = [task for task in tasks if task in comparison.actors]
+    what = "mean return" if returns else f"final {_heading(name, actors)}"
+    return Table(f"{_capital(what)} per {noun} [95 % interval] (seeds)", header, body)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _seeds(there: int, expected: int) -> str:

@@ -99,8 +99,7 @@ def make_learner(
         if polyak:
             state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
         if agent.actor and state.actor:
-            loss_key = _draw(key, IMPROVE, step)
-            improve = agent.actor._replace(loss=lambda *inputs: agent.actor.loss(loss_key, *inputs))
+            improve = agent.actor._replace(loss=partial(agent.actor.loss, _draw(key, IMPROVE, step)))
             actor = _gradient_step(actor_key, step, state.actor, improve, sparsifier, counts, elected, batch)
             state = state._replace(actor=actor)
         return state

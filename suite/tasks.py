@@ -1,10 +1,17 @@
-"""The benchmark's tasks and their reference scores. Imports no JAX: the analysis reads it too.
+"""The benchmark's tasks and the returns that count as score 0 and 1. Imports no JAX: the analysis reads it too.
 
-Random and human scores are the published ones for 57 Atari games: the mean undiscounted return of a uniformly
-random policy and of a professional human tester, with no-op starts (Mnih et al. 2015, extended to 57 games by
-Wang et al. 2016; the figures as DeepMind's dqn_zoo tabulates them in atari_data.py). Another table circulates
-that differs in VideoPinball's random score (0.0, for example in reincarnating_rl); here it is the published
-16256.9.
+Atari: the published returns for 57 games, the mean undiscounted return of a uniformly random policy and of a
+professional human tester, with no-op starts (Mnih et al. 2015, extended to 57 games by Wang et al. 2016; the
+figures as DeepMind's dqn_zoo tabulates them in atari_data.py). Another table circulates that differs in
+VideoPinball's random return (0.0, for example in reincarnating_rl); here it is the published 16256.9.
+
+MuJoCo: a random return is the mean of a uniformly random policy over 100 episodes in gymnasium's v5 environments
+(measured by sweeps.references; results/references/mujoco-random.csv). A reference return is dense SAC's after 1M
+agent steps, as published in Tianshou's MuJoCo benchmark (examples/mujoco/README.md of thu-ml/tianshou). What differs
+there: gym 0.17.3 with MuJoCo 2.0 (v3 environments; v2 for Reacher and the two pendulums); learning rate 1e-3; entropy
+coefficient fixed at 0.2; and the return is of deterministic policies, 10 episodes for each of 10 seeds, at the
+best of the 200 evaluations of the mean over the seeds. Networks of 256-256, batches of 256 and a gradient step an agent
+step are as here. It has no figures for Pusher and HumanoidStandup, so these have no score.
 """
 
 import difflib
@@ -17,10 +24,10 @@ class Task(NamedTuple):
     """What is learned, the agent that learns it, and the returns that count as score 0 and 1."""
 
     name: str  # "atari/Pong": the family, then the environment's own name (gymnasium's ALE/Pong-v5)
-    agent: str  # "dqn"
-    frame_skip: int  # frames per agent step
+    agent: str  # "dqn" or "sac"
+    frame_skip: int  # frames (Atari) or physics steps (MuJoCo) per agent step
     random: float  # mean return of a random policy: score 0
-    human: float  # mean return of a human tester: score 1
+    reference: float | None  # mean return that is score 1, the family's reference; None: the task has no score
 
     @property
     def family(self) -> str:
@@ -33,8 +40,17 @@ class Task(NamedTuple):
         return self.name.partition("/")[2]
 
 
+class Family(NamedTuple):
+    """What the tasks of a family have in common."""
+
+    reference: str  # whose return is score 1: "human"
+    source: str  # of the random and reference returns, for the footer of a table; no full stop
+    benchmark: tuple[str, ...]  # the tasks of the default grid
+    noun: str = "task"  # what one is called where there are no others
+
+
 # Game: (random, human).
-_ATARI_SCORES = {
+_ATARI_RETURNS = {
     "Alien": (227.8, 7127.7),
     "Amidar": (5.8, 1719.5),
     "Assault": (222.4, 742.0),
@@ -94,13 +110,32 @@ _ATARI_SCORES = {
     "Zaxxon": (32.5, 9173.3),
 }
 
-TASKS: dict[str, Task] = {
-    f"atari/{game}": Task(f"atari/{game}", agent="dqn", frame_skip=4, random=random, human=human)
-    for game, (random, human) in _ATARI_SCORES.items()
+# Environment: (physics steps per agent step, random, dense SAC).
+_MUJOCO_RETURNS: dict[str, tuple[int, float, float | None]] = {
+    "Ant": (5, -49.4, 5850.2),
+    "HalfCheetah": (5, -304.9, 12138.8),
+    "Hopper": (4, 17.8, 3542.2),
+    "Humanoid": (5, 114.3, 5488.5),
+    "HumanoidStandup": (5, 33506.7, None),
+    "InvertedDoublePendulum": (5, 46.3, 9359.5),
+    "InvertedPendulum": (2, 5.3, 1000.0),
+    "Pusher": (5, -148.8, None),
+    "Reacher": (2, -43.4, -2.6),
+    "Swimmer": (4, 1.7, 44.4),
+    "Walker2d": (4, 1.4, 5007.0),
 }
 
-for _n, _f in dict(Ant=5, HalfCheetah=5, Hopper=4, Humanoid=5, Walker2d=4, Swimmer=4, InvertedPendulum=2).items():
-    TASKS[f"mujoco/{_n}"] = Task(f"mujoco/{_n}", agent="sac", frame_skip=_f, random=0.0, human=1.0)
+TASKS: dict[str, Task] = {
+    **{
+        f"atari/{game}": Task(f"atari/{game}", agent="dqn", frame_skip=4, random=random, reference=human)
+        for game, (random, human) in _ATARI_RETURNS.items()
+    },
+    **{
+        f"mujoco/{name}": Task(f"mujoco/{name}", agent="sac", frame_skip=frame_skip, random=random, reference=dense)
+        for name, (frame_skip, random, dense) in _MUJOCO_RETURNS.items()
+    },
+}
+
 # The ten games of the paper's online Atari experiments, in the order of the authors' configuration.
 PAPER_GAMES: tuple[str, ...] = (
     "atari/BeamRider",
@@ -116,6 +151,28 @@ PAPER_GAMES: tuple[str, ...] = (
 )
 
 
+FAMILIES: dict[str, Family] = {
+    "atari": Family(
+        reference="human",
+        source="the random and human returns of the 57 games in Mnih et al. 2015 and Wang et al. 2016, as tabulated in"
+        " dqn_zoo; VideoPinball's random return is 16256.9 (another table in circulation has 0.0)",
+        benchmark=PAPER_GAMES,
+        noun="game",
+    ),
+    "mujoco": Family(
+        reference="dense SAC",
+        source="random returns measured over 100 episodes in gymnasium's v5 environments; dense SAC's after 1M agent"
+        " steps from Tianshou's MuJoCo benchmark, which is of the environments' v2 and v3, MuJoCo 2.0 and an entropy"
+        " coefficient of 0.2: the best of 200 evaluations, each the mean over 10 seeds and 10 episodes of the"
+        " deterministic policy",
+        # The tasks of the literature on sparse continuous control that SAC learns within 1M steps (ours).
+        benchmark=tuple(
+            f"mujoco/{name}" for name in ("Ant", "HalfCheetah", "Hopper", "Humanoid", "Walker2d", "Swimmer")
+        ),
+    ),
+}
+
+
 def task(name: str) -> Task:
     """The task of this name. Raises UserError, with the closest name there is, for any other."""
     if name in TASKS:
@@ -123,12 +180,13 @@ def task(name: str) -> Task:
     # Wrong case and a missing family are the usual slips: compare without case, with and without the family.
     spellings = {spelling.lower(): known for known in TASKS for spelling in (known, known.split("/")[1])}
     close = difflib.get_close_matches(name.lower(), spellings, n=1)
-    hint = f"did you mean {spellings[close[0]]!r}?" if close else "tasks are called, for example, atari/Pong"
+    example = "tasks are called, for example, atari/Pong or mujoco/Ant"
+    hint = f"did you mean {spellings[close[0]]!r}?" if close else example
     raise UserError(f"unknown task {name!r}: {hint}")
 
 
-# Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's are
-# those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
+# Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's
+# are those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "atari": {},
     "mujoco": {

@@ -29,8 +29,29 @@ from sweeps.compose import compose
 from sweeps.config import resolve
 
 PEAK_SIZE = 2_048  # of the square matrices of the peak
-CASES = (("nature", 32), ("nature", 512), ("small", 128))  # network, width of its hidden layer
 FILLED = 2_000  # agent steps in the replay before anything is timed
+WINDOW = 0.25  # seconds of gradient steps that one figure rests on, at least four of them
+METHODS = ("dense", "gmp:period=1000000", "eaudeqn")  # no pruning is due while steps are timed
+
+
+class Case(NamedTuple):
+    """What is trained: a task, with options. As late in training: nearly every action is the network's."""
+
+    name: str
+    task: str
+    options: dict[str, Any]
+
+
+def dqn(network: str, width: int) -> Case:
+    options = {"agent.network": network, "agent.width": width, "agent.epsilon_start": 0.01}
+    return Case(f"DQN {network} {width}", "atari/Pong", options)
+
+
+def sac(environment: str) -> Case:
+    return Case(f"SAC {environment}", f"mujoco/{environment}", {"agent.random_steps": 0})
+
+
+CASES = (dqn("nature", 32), dqn("nature", 512), dqn("small", 128), sac("HalfCheetah"), sac("Humanoid"))
 
 
 class Bench(NamedTuple):
@@ -41,16 +62,15 @@ class Bench(NamedTuple):
     gigaflops: float  # of one gradient step of all K networks
 
 
-def prepare(method: str, network: str, width: int, folder: Path) -> Bench:
-    """A run on Pong whose replay is filled and whose functions are compiled; no target update is due."""
-    # As late in training: nearly every action costs a forward pass.
-    options = {"agent.network": network, "agent.width": width, "agent.epsilon_start": 0.01, "replay.capacity": 20_000}
+def prepare(method: str, case: Case, folder: Path) -> Bench:
+    """A run whose replay is filled and whose functions are compiled; no target update is due."""
     clock = {
+        "replay.capacity": 20_000,
         "trainer.initial_samples": FILLED,
         "learner.target_update_period": 10**6,
         "trainer.epoch_agent_steps": 10**6,
     }
-    run = resolve({"task": "atari/Pong", "method": method, "seed": 0, **options, **clock})
+    run = resolve({"task": case.task, "method": method, "seed": 0, **case.options, **clock})
     config = {"name": run.name}
     tracker = Tracker(folder / run.name, config, run.task.frame_skip, run.total_agent_steps, "disabled")
     trainer = Trainer(*compose(run), tracker, run.seed, **run.options["trainer"])
@@ -122,22 +142,23 @@ def mask_update(bench: Bench, repetitions: int) -> float:
     return statistics.median(seconds_of(update) for _ in range(repetitions))
 
 
-def end_to_end(bench: Bench) -> float:
+def end_to_end(bench: Bench, steps: int) -> float:
     """Seconds from one gradient step to the next in the trainer's own loop: acting, emulating and storing too."""
     trainer = bench.trainer
     began, first = time.perf_counter(), trainer.gradient_step
-    while trainer.gradient_step < first + 4:
+    while trainer.gradient_step < first + steps:
         trainer.step()
     jax.block_until_ready(trainer.state)
-    return (time.perf_counter() - began) / 4
+    return (time.perf_counter() - began) / steps
 
 
 def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[str, float]:
     """Medians over `repetitions` rounds; each round takes every quantity once, so that drift hits all alike."""
+    steps = max(round(WINDOW / min(gradient_step(bench) for _ in range(3))), 4)
     rounds = []
     for _ in range(repetitions):
-        step = statistics.median(gradient_step(bench) for _ in range(4))
-        loop = end_to_end(bench)
+        step = statistics.median(gradient_step(bench) for _ in range(steps))
+        loop = end_to_end(bench, steps)
         sample = min(seconds_of(lambda: bench.trainer.experience.sample(np.random.default_rng(0))) for _ in range(4))
         rate = max(peak() for _ in range(2))
         row = {"step": step, "loop": loop, "sample": sample, "peak": rate}
@@ -145,25 +166,25 @@ def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[s
     return {key: statistics.median(row[key] for row in rounds) for key in rounds[0]}
 
 
-def report(repetitions: int, folder: Path, cases: Sequence[tuple[str, int]] = CASES) -> Table:
-    """One row a case: K = 1 and 5 of each network, then what the mask updates cost in gradient steps."""
-    table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch 32, SAME padding")
-    for heading in ("network", "method", "K", "gradient step", "GFLOP", "of peak", "x K=1", "ops x K=1",
+def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Table:
+    """One row a case and method: K = 1 and 5, with what the mask updates cost in gradient steps."""
+    table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}; DQN: batch 32, SAC: batch 256")
+    for heading in ("case", "method", "K", "gradient step", "GFLOP", "of peak", "x K=1", "ops x K=1",
                     "end to end", "not learning", "agent steps/s", "sampling", "mask update"):  # fmt: skip
         table.add_column(heading, justify="right")
     peak = peak_rate()
     peaks = []
-    for network, width in cases:
+    for case in cases:
         one: dict[str, float] = {}
-        for method in ("dense", "gmp:period=1000000", "eaudeqn"):
-            bench = prepare(method, network, width, folder)
+        for method in METHODS:
+            bench = prepare(method, case, folder)
             m = measure(bench, peak, repetitions)
             m |= {"gflop": bench.gigaflops, "K": len(bench.trainer.state.online)}
             one = one or m
             peaks.append(m["peak"])
             pruning = mask_update(bench, repetitions) if bench.trainer.state.online[0].masks else 0.0
             table.add_row(
-                f"{network} {width}",
+                case.name,
                 method.partition(":")[0],
                 f"{m['K']}",
                 f"{m['step'] * 1e3:.1f} ms",

@@ -26,9 +26,12 @@ class Speed(NamedTuple):
     memory_bytes: int  # the process at its peak, without the replay
 
     def seconds(self, run: Run) -> float:
-        late = run.options["trainer"]["epochs"] * EPISODE / 2
-        gradient_steps = run.gradient_steps + late * run.options["trainer"]["replay_ratio"]
-        return START + (run.total_agent_steps + late) * self.agent_step + gradient_steps * self.gradient_step
+        trainer = run.options["trainer"]
+        late = trainer["epochs"] * EPISODE / 2
+        gradient_steps = run.gradient_steps + late * trainer["replay_ratio"]
+        evaluation = trainer["epochs"] * trainer["evaluation_episodes"] * EPISODE
+        agent_steps = run.total_agent_steps + late + evaluation
+        return START + agent_steps * self.agent_step + gradient_steps * self.gradient_step
 
 
 class Cost(NamedTuple):

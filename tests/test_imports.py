@@ -67,7 +67,8 @@ def test_the_suite_is_layered() -> None:
     assert IMPORTS["suite.sparsity"] <= {"suite.types", "suite.errors"}
     middle = ("suite.eaudeqn", "suite.agents", "suite.learner")
     assert IMPORTS["suite.eaudeqn"] <= {"suite.types", "suite.sparsity", "suite.errors"}
-    assert IMPORTS["suite.learner"] <= {"suite.types", "suite.sparsity", "suite.errors"}
+    assert IMPORTS["suite.learner"] <= {"suite.types", "suite.sparsity", "suite.mapping", "suite.errors"}
+    assert IMPORTS["suite.mapping"] == set()
     for module in middle:
         assert_never(module, "suite.trainer", "suite.tracking", "suite.environments", "suite.experience", "suite.tasks")
     for module in ("suite.environments", "suite.experience", "suite.networks", "suite.tasks", "suite.records"):

@@ -1,6 +1,9 @@
 """Agents: pure functions of parameters and batches. AGENTS names them."""
 
+from collections.abc import Callable
+
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
+from suite.types import Agent
 
-AGENTS = {"dqn": dqn, "sac": sac}
+AGENTS: dict[str, Callable[..., Agent]] = {"dqn": dqn, "sac": sac}

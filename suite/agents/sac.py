@@ -1,4 +1,4 @@
-"""Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905): twin critics, a tanh-Gaussian actor, learned temperature."""
+"""Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
 
 from typing import Annotated, Literal
 
@@ -18,16 +18,21 @@ CRITICS = ("critic_0", "critic_1")
 LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarnoja et al. 2018)
 
 
+def apply(network: MLP, params: Params, x: Array) -> jax.Array:
+    """The network's outputs [..., outputs]."""
+    return network.apply({"params": params}, x)  # type: ignore[return-value]
+
+
 def sac(
     observation_space: gymnasium.Space,
     action_space: gymnasium.Space,
     *,
     critic_width: Annotated[int, Field(ge=1, description="units of the critics' two hidden layers")] = 256,
     actor_width: Annotated[int, Field(ge=1, description="units of the actor's two hidden layers")] = 256,
-    critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 3e-4,
+    critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 1e-3,
     actor_learning_rate: Annotated[
         float, Field(gt=0, description="Adam's step size for the actor and the temperature")
-    ] = 3e-4,
+    ] = 1e-3,
     target_entropy: Annotated[
         Literal["-dim", "-dim/2"],
         Field(description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"),
@@ -66,11 +71,11 @@ def sac(
         """Each critic's float32 [B]."""
         pairs = jnp.concatenate([observation, action], axis=-1)
         networks = tuple(params[name] for name in CRITICS)
-        return over_networks(lambda network: critic.apply({"params": network}, pairs)[:, 0], networks)
+        return over_networks(lambda network: apply(critic, network, pairs)[:, 0], networks)
 
     def gaussian(actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
         """Mean and log standard deviation [..., A] of the action before tanh."""
-        mean, log_std = jnp.split(policy.apply({"params": actor["policy"]}, observation), 2, axis=-1)
+        mean, log_std = jnp.split(apply(policy, actor["policy"], observation), 2, axis=-1)
         return mean, jnp.clip(log_std, *LOG_STD)
 
     def sample(key: jax.Array, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
@@ -97,7 +102,9 @@ def sac(
         return jnp.asarray(batch.reward) + batch.discount * soft_value
 
     def critic_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-        return sum(jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action))
+        return sum(
+            (jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)), jnp.float32(0)
+        )
 
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
         action, log_density = sample(key, actor, batch.observation)

@@ -1,5 +1,12 @@
 """Gymnasium environments with the paper's protocol; every item of a protocol is an option. ENVIRONMENTS names them."""
 
+from collections.abc import Callable
+
+import gymnasium
+
 from suite.environments import atari, mujoco
 
-ENVIRONMENTS = {"atari": atari.make, "mujoco": mujoco.make}  # by the family of a task
+ENVIRONMENTS: dict[str, Callable[..., gymnasium.Env]] = {
+    "atari": atari.make,
+    "mujoco": mujoco.make,
+}  # by the family of a task

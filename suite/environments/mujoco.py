@@ -1,5 +1,6 @@
 """MuJoCo environments as gymnasium registers them (v5), with actions in [-1, 1] and float32 observations."""
 
+import warnings
 from typing import Annotated
 
 import gymnasium
@@ -29,4 +30,6 @@ def make(
     if full_name not in gymnasium.registry:
         raise UserError(f"unknown MuJoCo environment {name!r}: names are written as in gymnasium, such as HalfCheetah")
     env = gymnasium.make(full_name, disable_env_checker=True, max_episode_steps=max_episode_agent_steps)
-    return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*precision lowered")  # float32 is what is wanted
+        return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32)

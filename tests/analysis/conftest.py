@@ -25,25 +25,32 @@ def write_run(
     seed: int = 0,
     returns: tuple[float | None, ...] = (-20.0, -10.0, 0.0),
     sparsity: float = 0.0,
+    actor_sparsity: float | None = None,
+    evaluations: tuple[float | None, ...] = (),
     status: str | None = "finished",
     options: dict[str, Any] | None = None,
     versions: dict[str, str] = VERSIONS,
     folder: str | None = None,
 ) -> Path:
-    """One run folder; `options` are flat ("agent.width") and replace the defaults; status None is an unfinished run."""
+    """One run folder; `options` are flat ("agent.width") and replace the defaults; status None is an unfinished run.
+
+    `evaluations` are the returns of those after the first epochs; the sparsities rise evenly to what is given.
+    """
     path = root / (folder or f"{task.replace('/', '-')}.{method}.seed{seed}.0a1b2c3d")
     path.mkdir(parents=True)
     nested = {group: dict(values) for group, values in OPTIONS.items()}
     for key, value in (options or {}).items():
         group, name = key.split(".")
         nested[group][name] = value
-    config = {"schema": 1, "name": path.name, "task": task, "method": method, "seed": seed}
+    config = {"schema": 2, "name": path.name, "task": task, "method": method, "seed": seed}
     config |= {"options": nested, "versions": versions, "total_agent_steps": 3000}
     (path / "config.json").write_text(json.dumps(config))
     with (path / "metrics.jsonl").open("w") as file:
         for epoch, value in enumerate(returns, start=1):
             clocks = {"agent_step": 1000 * epoch + seed, "frame": 4000 * epoch, "gradient_step": 250 * epoch}
-            update = {"kind": "target_update", **clocks, "losses": [0.1, None], "elected": 0}
+            share = epoch / len(returns)
+            acting = None if actor_sparsity is None else actor_sparsity * share
+            update = {"kind": "target_update", **clocks, "losses": [0.1, None], "elected": 0, "actor_sparsity": acting}
             row = {
                 "kind": "epoch",
                 "epoch": epoch,
@@ -53,11 +60,16 @@ def write_run(
             }
             row |= {
                 "loss": None,
-                "sparsity": sparsity * epoch / len(returns),
+                "sparsity": sparsity * share,
                 "layer_sparsity": {},
+                "actor_sparsity": acting,
+                "actor_layer_sparsity": None if acting is None else {},
                 "seconds": 1.5 * epoch,
             }
             file.write(json.dumps(update) + "\n" + json.dumps(row) + "\n")
+            if epoch <= len(evaluations):
+                evaluation = {"kind": "evaluation", "epoch": epoch, **clocks, "return": evaluations[epoch - 1]}
+                file.write(json.dumps({**evaluation, "episodes": 10}) + "\n")
     if status:
         error = "all losses are NaN at 50 % of gmp_1 & more" if status == "failed" else None
         (path / "status.json").write_text(json.dumps({"status": status, "error": error, "seconds": 4.5}))
@@ -71,6 +83,18 @@ def write_grid(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("atari/Pong
             for seed in range(seeds):
                 final = 5.0 * i + seed - (2.0 if method == "gmp" else 0.0)
                 write_run(root, task, method, seed, (-20.0, -10.0, final), sparsity)
+    return root
+
+
+def write_mujoco(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("mujoco/Hopper", "mujoco/Reacher")) -> Path:
+    """dense and gmp on every task, with an actor: the critics of gmp end at 0.9, its actor at 0.8."""
+    for i, task in enumerate(tasks):
+        for method, sparsity in (("dense", 0.0), ("gmp", 0.9)):
+            for seed in range(seeds):
+                final = 100.0 * i + seed - (20.0 if method == "gmp" else 0.0)
+                evaluations = (10.0, 20.0, final + 50)
+                values = {"options": {"environment.frame_skip": 2 + 2 * (1 - i)}, "evaluations": evaluations}
+                write_run(root, task, method, seed, (1.0, 2.0, final), sparsity, sparsity * 8 / 9, **values)
     return root
 
 
@@ -88,6 +112,12 @@ def run(tmp_path: Path) -> WriteRun:
 def grid(tmp_path: Path) -> Path:
     """2 tasks x 2 methods x 2 seeds, all finished."""
     return write_grid(tmp_path / "runs")
+
+
+@pytest.fixture
+def mujoco(tmp_path: Path) -> Path:
+    """2 MuJoCo tasks x 2 methods x 2 seeds, all finished and evaluated."""
+    return write_mujoco(tmp_path / "mujoco")
 
 
 @pytest.fixture

@@ -23,10 +23,40 @@ def test_variants_share_their_methods_colour():
 def test_five_tasks_with_holes_take_a_pages_width(tmp_path, run):
     tasks = [f"atari/{game}" for game in ("Pong", "Boxing", "Breakout", "Qbert", "Enduro")]
     rows = [("dense", runs.read(run(task=task, returns=(None, 1.0, 2.0)))) for task in tasks[:4]]
-    figures.curves(runs.tidy(rows), {"dense": "dense", "gmp": "gmp"}, tasks, [tmp_path / "c.png"], 0, 50)
+    figures.curves(
+        runs.tidy(rows), {"dense": "dense", "gmp": "gmp"}, tasks, [tmp_path / "c.png"], "training return", 0, 50
+    )
     image = matplotlib.image.imread(tmp_path / "c.png")
     assert image.shape[1] == 2100
     assert image[..., :3].min() < 0.5  # something is drawn
+
+
+def drawn(monkeypatch, tmp_path, frame, tasks, measured="training return"):
+    """The axes of a figure, kept from being written."""
+    kept = []
+    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, *_, **__: kept.append(figure))
+    figures.curves(frame, {"dense": "dense", "gmp": "gmp"}, tasks, [tmp_path / "c.png"], measured, 0, 50)
+    return kept[0].axes, [text.get_text() for text in kept[0].legends[0].get_texts()]
+
+
+def test_the_actors_sparsity_is_a_line_of_its_own(monkeypatch, tmp_path, run):
+    read = runs.read(
+        run(task="mujoco/Ant", sparsity=0.9, actor_sparsity=0.6, evaluations=(7.0, 8.0, 9.0)), "evaluation"
+    )
+    (above, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", read)]), ["mujoco/Ant"], "my return")
+    critics, actor = (line for line in below.lines if len(line.get_ydata()))
+    assert critics.get_ydata().tolist() == pytest.approx([0.3, 0.6, 0.9])
+    assert actor.get_ydata().tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert actor.get_color() == critics.get_color() and actor.get_linestyle() != critics.get_linestyle()
+    assert above.lines[0].get_ydata().tolist() == [7.0, 8.0, 9.0]
+    assert (above.get_title(), above.get_ylabel()) == ("Ant", "my return")
+    assert legend == ["dense", "gmp", "random policy", "actor"]
+
+
+def test_without_an_actor_there_is_no_line_of_one(monkeypatch, tmp_path, run):
+    (_, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", runs.read(run()))]), ["atari/Pong"])
+    assert sum(len(line.get_ydata()) > 0 for line in below.lines) == 1
+    assert legend == ["dense", "gmp", "random policy"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from analysis import runs
-from analysis.scores import normalised, source
+from analysis import runs, scores
 from suite.errors import UserError
 
 
@@ -58,6 +57,22 @@ def drop_epoch(folder):
     path.write_text("\n".join(path.read_text().splitlines()[:-2]) + "\n")
 
 
+def no_actor_sparsity(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"actor_sparsity"', '"actors_sparsity"'))
+
+
+def evaluate_twice(folder):
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line * (1 + ('"evaluation"' in line)) for line in lines))
+
+
+def text_evaluation(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"return": 7.5', '"return": "high"'))
+
+
 def text_return(folder):
     path = folder / "metrics.jsonl"
     path.write_text(path.read_text().replace('"return": -10.0', '"return": "high"'))
@@ -68,8 +83,11 @@ DAMAGES = {
     "last line is cut": cut_last_line,
     "epochs should be numbered": repeat_epoch,
     "2 of 3 epochs": drop_epoch,
-    "no valid 'return'": text_return,
-    "schema version 2": lambda folder: change(folder / "config.json", schema=2),
+    "epoch 2 has no valid 'return'": text_return,
+    "epoch 1 has no valid 'actor_sparsity'": no_actor_sparsity,
+    "evaluation 1 has no valid 'return'": text_evaluation,
+    "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
+    "schema version 1": lambda folder: change(folder / "config.json", schema=1),
     "'seed' should be of type int": lambda folder: change(folder / "config.json", seed="zero"),
     "not valid JSON": lambda folder: (folder / "config.json").write_text('{"schema": 1,'),
     "should be finished or failed": lambda folder: change(folder / "status.json", status="done"),
@@ -79,7 +97,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("message", DAMAGES)
 def test_damage_gives_one_clear_line(run, message):
-    folder = run()
+    folder = run(evaluations=(7.5,))
     DAMAGES[message](folder)
     with pytest.raises(UserError) as caught:
         runs.load(folder.parent)
@@ -114,11 +132,51 @@ def test_tidy_frame(run):
     assert runs.tidy([]).empty
 
 
+def test_the_actors_sparsity_is_read_beside_the_critics(run):
+    read = runs.read(run(task="mujoco/Ant", sparsity=0.9, actor_sparsity=0.6))
+    assert (read.final("sparsity"), read.final("actor_sparsity")) == (0.9, 0.6)
+    assert runs.read(run()).final("actor_sparsity") is None
+    assert runs.tidy([("dense", read)])["actor_sparsity"].tolist() == pytest.approx([0.2, 0.4, 0.6])
+
+
+def test_evaluation_returns_are_those_of_the_evaluations(run):
+    folder = run(returns=(1.0, 2.0, 3.0), evaluations=(7.5, 8.5), sparsity=0.5)
+    training, evaluated = runs.read(folder), runs.read(folder, "evaluation")
+    assert (training.final("return"), evaluated.final("return")) == (3.0, 8.5)  # the last one there is
+    assert evaluated.final("sparsity") == 0.5
+    frame = runs.tidy([("dense", evaluated)])
+    assert frame["return"].tolist()[:2] == [7.5, 8.5] and frame["return"].isna().tolist() == [False, False, True]
+    assert frame["episodes"].tolist()[:2] == [10, 10]
+    assert runs.tidy([("dense", training)])["return"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_finished_run_without_evaluations_has_no_evaluation_return(run):
+    folder = run()
+    with pytest.raises(UserError, match=r"seed0.*holds no evaluation.*trainer\.evaluation_episodes") as caught:
+        runs.load(folder.parent, which="evaluation")
+    assert "\n" not in str(caught.value)
+    assert runs.read(run(seed=1, status="failed"), "evaluation").final("return") is None
+
+
 def test_scores():
-    assert normalised("atari/Pong", -20.7) == 0.0
-    assert normalised("atari/Pong", 14.6) == pytest.approx(1.0)
-    assert normalised("atari/VideoPinball", 16256.9) == 0.0
-    assert normalised("atari/Pong", None) is None
-    assert "16256.9" in source()
+    assert scores.normalised("atari/Pong", -20.7) == 0.0
+    assert scores.normalised("atari/Pong", 14.6) == pytest.approx(1.0)
+    assert scores.normalised("atari/VideoPinball", 16256.9) == 0.0
+    assert scores.normalised("atari/Pong", None) is None
+    assert scores.normalised("mujoco/Reacher", -43.4) == 0.0
+    assert scores.normalised("mujoco/Reacher", -2.6) == 1.0
+    assert scores.normalised("mujoco/Pusher", -30.0) is None
     with pytest.raises(UserError, match="'atari/Pang'"):
-        normalised("atari/Pang", 1.0)
+        scores.normalised("atari/Pang", 1.0)
+
+
+def test_words_follow_the_families():
+    atari, mujoco = ["atari/Pong", "atari/Boxing"], ["mujoco/Ant"]
+    assert scores.noun(atari) == "game"
+    assert scores.noun(mujoco) == scores.noun(atari + mujoco) == scores.noun([]) == "task"
+    assert scores.references(mujoco + atari) == ["dense SAC", "human"]
+    assert "16256.9" in scores.source(atari) and "SAC" not in scores.source(atari)
+    assert "Tianshou" in scores.source(mujoco) and "dqn_zoo" not in scores.source(mujoco)
+    assert all(
+        part in scores.source(atari + mujoco) for part in ("for atari, ", "16256.9", "; for mujoco, ", "Tianshou")
+    )

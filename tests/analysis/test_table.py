@@ -101,6 +101,21 @@ def test_bad_input_is_one_line_and_exit_code_2(grid, arguments, capsys):
     assert not (grid / "report").exists()
 
 
+def test_options_reach_the_table(mujoco, capsys):
+    assert call("--runs", mujoco, "--return", "evaluation", "--raw") == 0
+    output = capsys.readouterr().out
+    assert "the last evaluation" in output and "Returns are not normalised" in output and "50.5 [50.0, 51.0]" in output
+    assert "--return evaluation --raw" in output  # the command, to be repeated
+    assert "50.0" in (mujoco / "report" / "curves.csv").read_text().splitlines()[3]
+
+
+def test_missing_evaluations_are_one_line_and_exit_code_2(grid, capsys):
+    assert call("--runs", grid, "--return", "evaluation") == 2
+    output = capsys.readouterr().err
+    assert "holds no evaluation" in output and output.count("\n") == 1
+    assert not (grid / "report").exists()
+
+
 def test_an_unknown_task_is_named(tmp_path, run, capsys):
     run(task="atari/Pang")
     assert call("--runs", tmp_path / "runs") == 2
@@ -113,7 +128,9 @@ def test_an_output_that_cannot_be_written(grid, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--repetitions", "0"], ["--seed", "-1"], ["--seed", "x"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--repetitions", "0"], ["--seed", "-1"], ["--seed", "x"], ["--nonsense"], ["--return", "best"]]
+)
 def test_wrong_values_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         table.main(["--runs", "x", *arguments])

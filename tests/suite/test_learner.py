@@ -11,7 +11,8 @@ from gymnasium import spaces
 
 from baselines import METHODS
 from suite.agents.dqn import dqn
-from suite.learner import Learner, make_learner, over_networks
+from suite.learner import Learner, make_learner
+from suite.mapping import over_networks
 from suite.types import Batch, LearnerState, Training
 
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
@@ -316,4 +317,4 @@ def test_the_target_bootstraps_from_the_best_action_unless_terminal() -> None:
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     params["Dense_1"]["bias"] = jnp.array([1.0, 7.0, -3.0])
     batch = batches(1, size=2)[0]._replace(reward=np.float32([0.5, 0.5]), discount=np.float32([0.9, 0.0]))
-    np.testing.assert_allclose(agent.target(params, batch), [0.5 + 0.9 * 7, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(agent.target(jax.random.key(0), params, None, batch), [0.5 + 0.9 * 7, 0.5], rtol=1e-6)

@@ -1,28 +1,79 @@
-"""The tasks: 57 games, the paper's ten, the published scores, and what a wrong name is told."""
+"""The tasks: 57 games, eleven MuJoCo environments, the returns of score 0 and 1, and what a wrong name is told."""
 
+import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import ale_py
 import gymnasium
 import pytest
 
 from suite.errors import UserError
-from suite.tasks import PAPER_GAMES, TASKS, task
+from suite.tasks import FAMILIES, PAPER_GAMES, TASKS, task
+from sweeps import references
 
 gymnasium.register_envs(ale_py)
 
+GAMES = {name: entry for name, entry in TASKS.items() if entry.family == "atari"}
+MUJOCO = {name: entry for name, entry in TASKS.items() if entry.family == "mujoco"}
+RANDOM = Path(__file__).parents[2] / "results" / "references" / "mujoco-random.csv"
+
 
 def test_there_are_57_games_that_gymnasium_knows() -> None:
-    assert len(TASKS) == 57
-    for name, entry in TASKS.items():
-        family, game = name.split("/")
-        assert family == "atari" and f"ALE/{game}-v5" in gymnasium.registry
+    assert len(GAMES) == 57
+    for name, entry in GAMES.items():
+        assert f"ALE/{entry.environment}-v5" in gymnasium.registry
         assert (entry.name, entry.agent, entry.frame_skip) == (name, "dqn", 4)
 
 
-def test_a_human_beats_a_random_policy_everywhere() -> None:
-    assert all(entry.human > entry.random for entry in TASKS.values())
+def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
+    known = {
+        spec.name
+        for spec in gymnasium.registry.values()
+        if spec.version == 5 and str(spec.entry_point).startswith("gymnasium.envs.mujoco")
+    }
+    assert {entry.environment for entry in MUJOCO.values()} == known and len(known) == 11
+    assert all((entry.name, entry.agent) == (name, "sac") for name, entry in MUJOCO.items())
+
+
+@pytest.mark.parametrize("name", MUJOCO)
+def test_frame_skips_are_the_environments_own(name: str) -> None:
+    environment = gymnasium.make(f"{MUJOCO[name].environment}-v5")
+    assert MUJOCO[name].frame_skip == environment.unwrapped.frame_skip
+    environment.close()
+
+
+def test_every_task_has_a_family_whose_benchmark_has_scores() -> None:
+    assert {entry.family for entry in TASKS.values()} == set(FAMILIES)
+    for name, family in FAMILIES.items():
+        assert len(set(family.benchmark)) == len(family.benchmark)
+        assert all(TASKS[entry].family == name and TASKS[entry].reference is not None for entry in family.benchmark)
+        assert not family.source.endswith(".")
+
+
+def test_the_reference_beats_a_random_policy_everywhere() -> None:
+    assert all(entry.reference > entry.random for entry in TASKS.values() if entry.reference is not None)
+
+
+def test_only_two_tasks_have_no_reference() -> None:
+    without = {name for name, entry in TASKS.items() if entry.reference is None}
+    assert without == {"mujoco/Pusher", "mujoco/HumanoidStandup"}
+
+
+def test_random_returns_of_mujoco_are_the_measured_ones() -> None:
+    with RANDOM.open() as file:
+        lines = {line["task"]: line for line in csv.DictReader(file)}
+    assert lines.keys() == MUJOCO.keys()
+    for name, line in lines.items():
+        assert int(line["episodes"]) >= 100
+        assert MUJOCO[name].random == round(float(line["mean"]), 1)
+
+
+def test_the_measurement_can_be_repeated() -> None:
+    returns = references.random_returns(MUJOCO["mujoco/InvertedPendulum"])  # episodes of a few steps
+    assert returns.mean() == pytest.approx(5.26)
+    assert (returns == returns.round()).all() and returns.shape == (100,)  # 1 for each step that it stands
 
 
 def test_scores_of_the_papers_games_are_the_published_ones() -> None:
@@ -41,7 +92,7 @@ def test_scores_of_the_papers_games_are_the_published_ones() -> None:
     }
     assert set(PAPER_GAMES) == {f"atari/{game}" for game in published} and len(PAPER_GAMES) == 10
     for game, scores in published.items():
-        assert (TASKS[f"atari/{game}"].random, TASKS[f"atari/{game}"].human) == scores
+        assert (TASKS[f"atari/{game}"].random, TASKS[f"atari/{game}"].reference) == scores
 
 
 def test_task_finds_every_name() -> None:
@@ -55,8 +106,12 @@ def test_task_finds_every_name() -> None:
         ("Pong", "did you mean 'atari/Pong'?"),
         ("atari/mspacman", "did you mean 'atari/MsPacman'?"),
         ("beam_rider", "did you mean 'atari/BeamRider'?"),
-        ("", "for example"),
-        ("chess", "for example"),
+        ("mujoco/Hoper", "did you mean 'mujoco/Hopper'?"),
+        ("halfcheetah", "did you mean 'mujoco/HalfCheetah'?"),
+        ("Ant-v5", "did you mean 'mujoco/Ant'?"),
+        ("mujoco/Humanoid-v5", "did you mean 'mujoco/Humanoid'?"),
+        ("", "atari/Pong or mujoco/Ant"),
+        ("chess", "atari/Pong or mujoco/Ant"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_closest_one(wrong: str, hint: str) -> None:

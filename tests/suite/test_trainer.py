@@ -148,7 +148,8 @@ class Idle:
     """Counts, and keeps the batches that it was given and the agent steps at which it acted."""
 
     def __init__(self, target_update_period: int = 4, elected: int = 0) -> None:
-        self.target_update_period, self.elected = target_update_period, elected
+        self.target_update_period = self.election_steps = target_update_period
+        self.elected = elected
         self.batches, self.acted, self.acted_greedily, self.target_updates = [], [], [], []
 
     def init(self, seed: int) -> Learned:
@@ -161,7 +162,7 @@ class Idle:
     def update_target(self, state: Learned) -> tuple[Learned, TargetUpdate]:
         self.target_updates.append(state.step)
         zeros = np.zeros(1, np.float32)
-        return state, TargetUpdate(zeros, zeros, np.int32(self.elected), zeros, np.zeros(1, bool))
+        return state, TargetUpdate(zeros, zeros, np.int32(self.elected), zeros, np.zeros(1, bool), None)
 
     def act(self, state: Learned, observation, agent_step) -> np.ndarray:
         self.acted.append((int(agent_step), state.step))
@@ -172,7 +173,7 @@ class Idle:
         return np.int32(1)
 
     def measure(self, state: Learned) -> dict[str, Any]:
-        return {"sparsity": np.float32(0), "layer_sparsity": {}}
+        return {"sparsity": np.float32(0), "layer_sparsity": {}, "actor_sparsity": None, "actor_layer_sparsity": None}
 
 
 def run_idle(folder: Path, make_environment: Callable, learner: Idle, capacity: int = 100, **options) -> list[dict]:

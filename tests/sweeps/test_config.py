@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from baselines import METHODS
 from suite.errors import UserError
-from suite.tasks import TASKS
-from sweeps.config import Run, groups, options_of, parse_method, resolve
+from suite.tasks import DEFAULTS, TASKS
+from sweeps.config import Run, groups, method_options, options_of, parse_method, resolve
 
 BASE: dict[str, Any] = {"task": "atari/Pong", "method": "eaudeqn", "seed": 0}
 
@@ -152,10 +152,11 @@ def test_names_differ_for_different_runs() -> None:
     ],
 )
 def test_labels_have_one_spelling(typed: str, label: str) -> None:
-    found, options = parse_method(typed)
+    pong = TASKS["atari/Pong"]
+    found, options = parse_method(typed, pong)
     assert found == label
     assert set(options) == set(options_of(METHODS[label.partition(":")[0]]).model_fields)
-    assert parse_method(found) == (label, options)
+    assert parse_method(found, pong) == (label, options)
 
 
 # Types: a sweep file's values and a command line's texts ------------------------------------------------------------
@@ -183,8 +184,8 @@ def test_values_and_texts_are_the_same_run(arguments: dict[str, Any]) -> None:
 
 def test_every_option_is_there_with_its_type() -> None:
     run = resolve(BASE)
-    for group, function in groups(run.task).items():
-        assert set(run.options[group]) == set(options_of(function).model_fields)
+    for group, model in groups(run.task).items():
+        assert set(run.options[group]) == set(model.model_fields)
     assert (run.options["agent"]["width"], run.options["trainer"]["replay_ratio"]) == (512, 0.25)
     assert isinstance(resolve({**BASE, "replay.discount": 1}).options["replay"]["discount"], float)
     assert isinstance(resolve({**BASE, "agent.width": "32"}).options["agent"]["width"], int)
@@ -226,9 +227,44 @@ def test_every_task_resolves(task: str) -> None:
     assert resolve({**BASE, "task": task}).task.name == task
 
 
+# Defaults by family --------------------------------------------------------------------------------------------------
+
+HOPPER = {"task": "mujoco/Hopper", "method": "gmp", "seed": 0}
+
+
+def test_a_family_has_defaults_of_its_own() -> None:
+    run = resolve(HOPPER)
+    assert (run.options["replay"]["batch_size"], run.options["replay"]["reward_clip"]) == (256, None)
+    assert (run.options["learner"]["polyak"], run.options["learner"]["target_update_period"]) == (0.005, 1_000)
+    assert run.options["method"]["final_sparsity"] == 0.9
+    assert run.total_agent_steps == 1_000_000
+    assert resolve({**HOPPER, "replay.batch_size": 32}).options["replay"]["batch_size"] == 32
+    assert resolve(BASE).options["replay"]["batch_size"] == 32
+
+
+def test_a_label_is_spelt_by_the_defaults_of_its_task() -> None:
+    assert resolve({**HOPPER, "method": "gmp:final_sparsity=0.9"}).method == "gmp"
+    assert resolve({**HOPPER, "method": "gmp:final_sparsity=0.95"}).method == "gmp:final_sparsity=0.95"
+    assert resolve({**BASE, "method": "gmp:final_sparsity=0.9"}).method == "gmp:final_sparsity=0.9"
+
+
+@pytest.mark.parametrize("family", DEFAULTS)
+def test_every_default_of_a_family_is_an_option_and_valid(family: str) -> None:
+    task = next(task for task in TASKS.values() if task.family == family)
+    models = {**groups(task), **{name: method_options(task, name) for name in METHODS}}
+    for key, value in DEFAULTS[family].items():
+        prefix, _, option = key.partition(".")
+        assert getattr(models[prefix].model_validate({option: value}), option) == value
+
+
+def test_options_of_another_agent_are_unknown() -> None:
+    with pytest.raises(UserError, match=r"unknown option|no such option"):
+        resolve({**HOPPER, "agent.epsilon_end": 0.1})
+
+
 # Anything at all -----------------------------------------------------------------------------------------------------
 
-KEYS = [f"{group}.{name}" for group, f in groups(TASKS["atari/Pong"]).items() for name in options_of(f).model_fields]
+KEYS = [f"{group}.{name}" for group, model in groups(TASKS["atari/Pong"]).items() for name in model.model_fields]
 METHOD_OPTIONS = sorted({name for method in METHODS.values() for name in options_of(method).model_fields})
 numbers = st.one_of(st.integers(), st.integers(-10, 10**40), st.floats())
 texts = st.one_of(
