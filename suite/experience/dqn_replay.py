@@ -93,7 +93,7 @@ def episodes(frames: np.ndarray, actions: np.ndarray, rewards: np.ndarray, termi
         padding = slice(start, start + BLANKS)
         if stop - start > BLANKS and not any(part[padding].any() for part in (frames, actions, rewards)):
             start += BLANKS
-        if stop in ends:
+        if start < stop and terminals[stop - 1]:
             reached = np.concatenate([frames[start:stop], frames[stop - 1 : stop]])
             yield Episode(reached, actions[start:stop], rewards[start:stop], terminated=True)
         elif stop - start > 1:

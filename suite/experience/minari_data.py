@@ -86,6 +86,8 @@ class MinariChunks:
             for number in range(episodes):
                 group = file[f"episode_{number}"]
                 steps = len(group["rewards"])
+                if steps == 0:
+                    raise ValueError(f"episode {number} has no step")
                 expected = {"rewards": (steps,), "terminations": (steps,), "truncations": (steps,)}
                 expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
                 if not packed:
