@@ -201,6 +201,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "atari": {},
     "mujoco": {
         "learner.target_update_period": 1_000,
+        "learner.election_window": 0.5,  # results/mujoco-pilots: at the whole period a fresh Adam handicaps every copy
         "learner.polyak": 0.005,
         "replay.batch_size": 256,
         "replay.reward_clip": None,
