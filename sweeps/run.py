@@ -22,12 +22,12 @@ from sweeps.compose import compose
 from sweeps.config import Run, describe, groups, method_options, resolve, suggest
 
 
-def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
-    """Compose task, agent and method, train, and leave a record in `folder`.
+def execute(run: Run, folder: Path, wandb_mode: str = "auto", record: Path | None = None) -> None:
+    """Compose task, agent and method, train, and leave a record in `folder` and a data set in `record`.
 
     Raises UserError when the parts do not fit each other, and Divergence when training breaks down.
     """
-    parts = compose(run)
+    parts = compose(run, record)
     config = {
         "name": run.name,
         "group": run.group,
@@ -36,7 +36,7 @@ def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
         "seed": run.seed,
         "options": run.options,
     }
-    frame_skip = run.options["environment"].get("frame_skip", run.task.frame_skip)
+    frame_skip = run.task.frame_skip and run.options["environment"].get("frame_skip", run.task.frame_skip)
     with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode) as tracker:
         trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
         save_policy(folder, parts.learner.policy(trainer.run()), config)
@@ -46,15 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a worker that is asked to end, ends as by Ctrl-C
     try:
         given = _parse(arguments)
-        root, wandb_mode = Path(given.pop("folder")), given.pop("wandb")
+        root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
+        record = Path(record) if record else None
         if wandb_mode not in WANDB_MODES:
             raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
         run = resolve(given)
         folder = root / run.name
-        if records.is_finished(folder):
+        if records.is_finished(folder) and (record is None or record.exists()):
             print(f"{run.name} is finished: {folder}")
             return 0
-        execute(run, folder, wandb_mode)
+        execute(run, folder, wandb_mode, record)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -110,6 +111,9 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
     place.add_argument(
         "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
+    )
+    place.add_argument(
+        "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"
     )
     for group, model in groups(task).items():
         section = parser.add_argument_group(f"{group} options for {task.name}")
