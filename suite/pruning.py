@@ -179,9 +179,9 @@ def make_pruner(
         Field(description="which weights go: the lowest |w|, any, |w gradient|, |w| over the layer's rms (ours)"),
     ] = "magnitude",
     dense_layers: Annotated[
-        Literal["none", "first", "last", "both"],
+        Literal["first", "last", "both"] | None,
         Field(description="layers that are never pruned; the others make up for it, to the same sparsity (ours)"),
-    ] = "none",
+    ] = None,
     structure: Annotated[
         str,
         Field(

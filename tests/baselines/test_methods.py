@@ -175,12 +175,12 @@ def test_every_method_trains_every_agent(method: str, agent: str) -> None:
 @pytest.mark.parametrize("agent", ["dqn", "sac"])
 def test_pruning_options_reach_the_methods(agent: str, method: str, pruning: dict) -> None:
     if agent == "dqn" and pruning.get("dense_layers") == "first":
-        pruning = pruning | {"dense_layers": "none"}
+        pruning = {"structure": pruning["structure"]}
     _, policy, measured = run(agent, method, **pruning)
     assert leaked(policy) == 0
     assert 0.05 < measured["sparsity"] < 1
     if "dense_layers" in pruning or pruning.get("structure") == "units":
-        dense = {"first": "Dense_0", "last": "Dense_1" if agent == "dqn" else "Dense_2", "none": ""}
-        name = dense[pruning.get("dense_layers", "last")]
-        layers = {path: level for path, level in measured["layer_sparsity"].items() if name and f"{name}/" in path}
-        assert all(level == 0 for level in layers.values())
+        last = "Dense_1" if agent == "dqn" else "Dense_2"
+        name = "Dense_0" if pruning.get("dense_layers") == "first" else last
+        layers = [level for path, level in measured["layer_sparsity"].items() if f"{name}/" in path]
+        assert layers and set(layers) == {0}

@@ -91,6 +91,16 @@ def test_a_run_needs_task_method_and_seed(key: str, value: Any) -> None:
         ({"trainer.epoch_agent_steps": 10**30}, ["trainer.epoch_agent_steps"]),
         ({"trainer.replay_ratio": 1e308}, ["trainer.replay_ratio"]),
         ({"replay.capacity": 3}, ["replay", "capacity"]),
+        # Pruning options that do not fit each other or the method.
+        ({"pruning.structure": "2:1"}, ["pruning.structure=2:1", "N:M with N < M such as 2:4"]),
+        ({"pruning.structure": 124}, ["pruning.structure=124", "quotation marks, '2:4'"]),  # how YAML reads 2:4
+        ({"pruning.structure": "units", "pruning.distribution": "erk"}, ["pruning.distribution=erk", "uniform"]),
+        ({"pruning.distribution": "even"}, ["pruning.distribution=even", "uniform", "erk", "global"]),
+        ({"pruning.score": "saliency"}, ["pruning.score=saliency", "eaudeqn", "magnitude"]),
+        ({"pruning.structure": "2:4", "method": "gmp"}, ["final_sparsity=0.95", "goes up to 0.5"]),
+        ({"pruning.structure": "2:4", "method": "rigl:sparsity=0.5"}, ["pruning.structure=2:4", "single weights"]),
+        ({"method": "eaudeqn:law=success,max_speed=0.1"}, ["law=success", "max_speed"]),
+        ({"method": "rigl:delay=0.9"}, ["delay=0.9", "end=0.75"]),
     ],
     ids=lambda value: ",".join(f"{key}={item}"[:40] for key, item in value.items()) if isinstance(value, dict) else "",
 )
