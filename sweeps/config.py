@@ -215,8 +215,8 @@ def _possible(run: Run) -> Run:
     )
     if run.offline and (trainer["initial_samples"], trainer["replay_ratio"]) != (0, 1):
         raise UserError(
-            "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there from the"
-            " start and of which each gradient step draws one batch"
+            "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there from"
+            " the start and of which each gradient step draws one batch"
         )
     if max(run.total_agent_steps, run.gradient_steps) > MOST_STEPS:
         raise UserError(
