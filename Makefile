@@ -6,6 +6,12 @@ CONFIRM ?= no
 FAMILY ?= atari
 RUNS ?= runs/$(FAMILY)-$(SCALE)
 SWEEP = sweeps/$(FAMILY)/$(SCALE).yaml
+# What sweep-offline learns from: a DQN run of the laptop grid.
+DATA = runs/atari-offline-data/RoadRunner
+RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task atari/RoadRunner --method dense --seed 0 \
+	--agent.network small --agent.width 128 --agent.learning_rate 0.0001 --agent.epsilon_decay 5000 \
+	--agent.epsilon_end 0.02 --learner.target_update_period 20 --replay.capacity 20000 --replay.n_step 10 \
+	--trainer.epochs 5 --trainer.epoch_agent_steps 2000 --trainer.initial_samples 1000
 # The newest Python from 3.11 on that really runs: a pyenv shim may exist and not run.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
@@ -15,7 +21,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco table test lint format bench lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline table test lint format bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +45,11 @@ sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the
 sweep-mujoco: FAMILY = mujoco
 sweep-mujoco: $(READY) ## the MuJoCo grid of SCALE, then its comparison table
 sweep-atari sweep-mujoco:
+	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
+
+sweep-offline: SCALE = offline
+sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is recorded first if there is none
+	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }
 	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
 
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs

@@ -215,6 +215,11 @@ def _possible(run: Run) -> Run:
         run.options["replay"],
         run.options["learner"]["target_update_period"],
     )
+    if run.offline and (trainer["initial_samples"], trainer["replay_ratio"]) != (0, 1):
+        raise UserError(
+            "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there from"
+            " the start and of which each gradient step draws one batch"
+        )
     if max(run.total_agent_steps, run.gradient_steps) > MOST_STEPS:
         raise UserError(
             f"trainer.epochs x trainer.epoch_agent_steps: should be at most {MOST_STEPS:,} agent and gradient steps"
@@ -225,13 +230,7 @@ def _possible(run: Run) -> Run:
             f" trainer.replay_ratio={trainer['replay_ratio']} are {run.gradient_steps} gradient steps, fewer than"
             f" learner.target_update_period={period}: train longer"
         )
-    if run.offline:
-        if (trainer["initial_samples"], trainer["replay_ratio"]) != (0, 1):
-            raise UserError(
-                "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there"
-                " from the start and of which each gradient step draws one batch"
-            )
-    elif trainer["initial_samples"] <= replay["n_step"]:
+    if not run.offline and trainer["initial_samples"] <= replay["n_step"]:
         raise UserError(
             f"trainer.initial_samples={trainer['initial_samples']}: should exceed replay.n_step={replay['n_step']}"
         )

@@ -135,7 +135,8 @@ class Recorder(gymnasium.Wrapper):
         super().__init__(environment)
         if folder.exists():
             raise UserError(f"{folder}: is there already; a data set is recorded into a new folder")
-        self.folder, self.partial = folder, folder.with_name(folder.name + ".partial")
+        self.folder = folder.absolute()  # Minari 0.5.4 looks for a relative one inside itself
+        self.partial = self.folder.with_name(folder.name + ".partial")
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
         try:
@@ -171,7 +172,10 @@ class Recorder(gymnasium.Wrapper):
         if terminated or truncated:
             actions, rewards, terminations, truncations = (list(column) for column in zip(*self.steps, strict=True))
             episode = EpisodeBuffer(None, None, None, self.observations, actions, rewards, terminations, truncations)
-            self.storage.update_episodes([episode])
+            try:
+                self.storage.update_episodes([episode])
+            except OSError as error:
+                raise UserError(f"{self.partial}: cannot be written ({_line(error)})") from None
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:

@@ -223,10 +223,13 @@ def record(folder: Path) -> set[tuple]:
     return transitions
 
 
-def test_what_is_recorded_is_learned_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("relative", [False, True])
+def test_what_is_recorded_is_learned_from(relative: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks, next stacks, rewards and endings: the same transitions, and no others."""
-    transitions = record(tmp_path / "film")
-    data = loaded(tmp_path / "film")
+    monkeypatch.chdir(tmp_path)
+    folder = Path("some/film") if relative else tmp_path / "film"
+    transitions = record(folder)
+    data = loaded(folder)
     assert sampled(data) == transitions
     assert len(data.replay) == len(transitions)
 
