@@ -138,7 +138,7 @@ def _gradient_step(
     masked = apply_masks(gradients, network.masks)
     updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
     params = optax.apply_updates(network.params, updates)
-    counted = loss * counts  # a product, so that a loss that is not finite always counts
+    counted = jnp.where(counts | ~jnp.isfinite(loss), loss, 0)  # what is not finite always counts: it is lost
     network = Network(params, opt_state, network.masks, network.loss + counted)
     return _masked(sparsifier.after_gradient(key, step, network, gradients))
 
