@@ -163,7 +163,7 @@ def _gradient_step(
     if pruned == "kept":
         updates = apply_masks(updates, masks)  # momentum would go on moving them
     params = optax.apply_updates(network.params, updates)
-    counted = weight * loss  # a product, so that a loss that is not finite always counts
+    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # what is not finite always counts
     network = Network(params, opt_state, masks, network.loss + counted)
     return _settle(sparsifier, sparsifier.after_gradient(key, step, network, gradients))
 
