@@ -1,7 +1,8 @@
 """`make bench`: what this machine reaches, all measured in this one process and side by side.
 
 Operations are two for each multiply-add of the matrix products and convolutions, padding included, as is usual; the
-peak is what a large matrix multiplication reaches.
+peak is what a large matrix multiplication reaches, and `products alone` what the step's own products reach when there
+is nothing else to do.
 """
 
 import argparse
@@ -60,6 +61,7 @@ class Bench(NamedTuple):
     trainer: Trainer
     batch: Batch
     gigaflops: float  # of one gradient step of all K networks
+    products: Callable[[], Any]  # its products alone
 
 
 def prepare(method: str, case: Case, folder: Path) -> Bench:
@@ -78,29 +80,49 @@ def prepare(method: str, case: Case, folder: Path) -> Bench:
     while trainer.gradient_step < 2:
         trainer.step()
     batch = trainer.experience.sample(np.random.default_rng(0))
-    return Bench(trainer, batch, operations(jax.make_jaxpr(trainer.learner.update)(trainer.state, batch).jaxpr) / 1e9)
+    equations = products(jax.make_jaxpr(trainer.learner.update)(trainer.state, batch).jaxpr)
+    return Bench(trainer, batch, sum(map(operations, equations)) / 1e9, alone(equations))
 
 
-def operations(jaxpr: Any) -> float:
-    """Two for each multiply-add in the matrix products and convolutions of a traced function, loops counted once.
+PRODUCTS = ("dot_general", "conv_general_dilated")
 
-    The zeros that the gradient of a strided convolution puts between its inputs are not counted.
-    """
-    total = 0.0
+
+def products(jaxpr: Any) -> list[Any]:
+    """The equations of a traced function that are matrix products or convolutions; those of a loop once."""
+    found = []
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            (contracted, _), _ = equation.params["dimension_numbers"]
-            shape = equation.invars[0].aval.shape
-            total += 2 * equation.outvars[0].aval.size * math.prod(shape[axis] for axis in contracted)
-        elif equation.primitive.name == "conv_general_dilated":
-            kernel, features = equation.invars[1].aval, equation.params["dimension_numbers"].rhs_spec[0]
-            taps = kernel.size / kernel.shape[features] / math.prod(equation.params["lhs_dilation"])
-            total += 2 * equation.outvars[0].aval.size * taps
+        if equation.primitive.name in PRODUCTS:
+            found.append(equation)
         for parameter in equation.params.values():
             for item in parameter if isinstance(parameter, tuple | list) else (parameter,):
                 inner = getattr(item, "jaxpr", item)  # a closed program holds an open one
-                total += operations(inner) if hasattr(inner, "eqns") else 0.0
-    return total
+                found += products(inner) if hasattr(inner, "eqns") else []
+    return found
+
+
+def operations(equation: Any) -> float:
+    """Two for each multiply-add of a product. The zeros that the gradient of a strided convolution puts between its
+    inputs are not counted."""
+    if equation.primitive.name == "dot_general":
+        (contracted, _), _ = equation.params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return 2.0 * equation.outvars[0].aval.size * math.prod(shape[axis] for axis in contracted)
+    kernel, features = equation.invars[1].aval, equation.params["dimension_numbers"].rhs_spec[0]
+    taps = kernel.size / kernel.shape[features] / math.prod(equation.params["lhs_dilation"])
+    return 2.0 * equation.outvars[0].aval.size * taps
+
+
+def alone(equations: Sequence[Any]) -> Callable[[], Any]:
+    """A program of these products and nothing else, each on operands of its own and waiting for no other: what no
+    gradient step of this compiler that has them can be faster than."""
+    keys = iter(jax.random.split(jax.random.key(0), 2 * len(equations)))
+    operands = [[jax.random.normal(next(keys), v.aval.shape, v.aval.dtype) for v in e.invars] for e in equations]
+
+    @jax.jit
+    def run(operands: list[list[jax.Array]]) -> list[Any]:
+        return [e.primitive.bind(*inputs, **e.params) for e, inputs in zip(equations, operands, strict=True)]
+
+    return lambda: run(operands)
 
 
 def seconds_of(function: Callable[[], Any]) -> float:
@@ -155,22 +177,25 @@ def end_to_end(bench: Bench, steps: int) -> float:
 
 def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[str, float]:
     """Medians over `repetitions` rounds; each round takes every quantity once, so that drift hits all alike."""
+    seconds_of(bench.products)  # compiles
     steps = max(round(WINDOW / min(gradient_step(bench) for _ in range(3))), 4)
     rounds = []
     for _ in range(repetitions):
         step = statistics.median(gradient_step(bench) for _ in range(steps))
         loop = end_to_end(bench, steps)
         sample = min(seconds_of(lambda: bench.trainer.experience.sample(np.random.default_rng(0))) for _ in range(4))
+        bound = statistics.median(seconds_of(bench.products) for _ in range(steps))
         rate = max(peak() for _ in range(2))
-        row = {"step": step, "loop": loop, "sample": sample, "peak": rate}
-        rounds.append(row | {"of peak": bench.gigaflops / step / rate, "not learning": 1 - step / loop})
+        row = {"step": step, "loop": loop, "sample": sample, "bound": bound, "peak": rate}
+        row |= {"of peak": bench.gigaflops / step / rate, "bound of peak": bench.gigaflops / bound / rate}
+        rounds.append(row | {"not learning": 1 - step / loop})
     return {key: statistics.median(row[key] for row in rounds) for key in rounds[0]}
 
 
 def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Table:
     """One row a case and method: K = 1 and 5, with what the mask updates cost in gradient steps."""
     table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}; DQN: batch 32, SAC: batch 256")
-    for heading in ("case", "method", "K", "gradient step", "GFLOP", "of peak", "x K=1", "ops x K=1",
+    for heading in ("case", "method", "K", "gradient step", "GFLOP", "of peak", "products alone", "x K=1", "ops x K=1",
                     "end to end", "not learning", "agent steps/s", "sampling", "mask update"):  # fmt: skip
         table.add_column(heading, justify="right")
     peak = peak_rate()
@@ -191,6 +216,7 @@ def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Tab
                 f"{m['step'] * 1e3:.1f} ms",
                 f"{m['gflop']:.2f}",
                 f"{m['of peak']:.2f}",
+                f"{m['bound'] * 1e3:.1f} ms = {m['bound of peak']:.2f}",
                 f"{m['step'] / one['step']:.2f}",
                 f"{m['gflop'] / one['gflop']:.2f}",
                 f"{m['loop'] * 1e3:.1f} ms",

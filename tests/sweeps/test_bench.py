@@ -1,12 +1,14 @@
 """The benchmark runs and fills its table; what it measures is for people, and no time is asserted."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweeps.bench import Case, dqn, operations, report
+from sweeps.bench import Case, alone, dqn, operations, products, report
 
 
 def test_every_cell_of_the_table_is_a_measurement(tmp_path: Path) -> None:
@@ -23,17 +25,28 @@ def test_every_cell_of_the_table_is_a_measurement(tmp_path: Path) -> None:
     assert "peak" in str(table.caption)
 
 
+def counted(function: Callable[..., Any], *inputs: jax.Array) -> float:
+    return sum(map(operations, products(jax.make_jaxpr(function)(*inputs).jaxpr)))
+
+
+def convolve(images: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jax.lax.conv_general_dilated(images, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
 def test_operations_by_hand() -> None:
     x, w = jnp.ones((3, 4)), jnp.ones((4, 5))
-    assert operations(jax.make_jaxpr(jnp.matmul)(x, w).jaxpr) == 2 * 3 * 4 * 5
+    assert counted(jnp.matmul, x, w) == 2 * 3 * 4 * 5
     images, kernel = jnp.ones((2, 8, 8, 3)), jnp.ones((4, 4, 3, 6))
-
-    def convolve(images, kernel):
-        return jax.lax.conv_general_dilated(images, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
     forward = 2 * (2 * 4 * 4 * 6) * (4 * 4 * 3)
-    assert operations(jax.make_jaxpr(convolve)(images, kernel).jaxpr) == forward
+    assert counted(convolve, images, kernel) == forward
     both = jax.jit(jax.grad(lambda *inputs: jnp.sum(convolve(*inputs) ** 2), argnums=(0, 1)))
-    assert (
-        operations(jax.make_jaxpr(both)(images, kernel).jaxpr) == 3 * forward
-    )  # forward, and a gradient for each input
+    assert counted(both, images, kernel) == 3 * forward  # forward, and a gradient for each input
+
+
+def test_products_alone_are_those_of_the_function() -> None:
+    """As many, of the same shapes; none is left out by the compiler for being the same as another."""
+    function = jax.jit(lambda images, kernel: (convolve(images, kernel), convolve(images, kernel + 1)))
+    equations = products(jax.make_jaxpr(function)(jnp.ones((2, 8, 8, 3)), jnp.ones((4, 4, 3, 6))).jaxpr)
+    first, second = alone(equations)()
+    assert first.shape == second.shape == (2, 4, 4, 6)
+    assert not np.allclose(first, second)
