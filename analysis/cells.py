@@ -36,6 +36,7 @@ class Grid:
     runs: dict[Cell, Run | None]
     methods: dict[str, str]  # row -> its method
     notes: list[str] = field(default_factory=list)
+    column: str = "return"  # of the runs' histories: which returns are compared
 
     @property
     def rows(self) -> list[str]:
@@ -64,12 +65,12 @@ class Grid:
                 gaps[cell] = "missing (there is no such run)"
             elif run.status != FINISHED:
                 gaps[cell] = f"{run.status} ({run.reason})"
-            elif run.final("return") is None:
+            elif run.final(self.column) is None:
                 gaps[cell] = "without a number (its last return is null)"
         return gaps
 
 
-def seen(runs: Iterable[Run]) -> Grid:
+def seen(runs: Iterable[Run], column: str = "return") -> Grid:
     """The grid of the product of the tasks, methods and seeds that occur. Raises UserError as `check_options` does."""
     runs = list(runs)
     check_options((run.method, run) for run in runs)
@@ -77,10 +78,10 @@ def seen(runs: Iterable[Run]) -> Grid:
     cells: dict[Cell, Run | None] = {Cell(*values): None for values in itertools.product(*axes)}
     for run in runs:
         _place(cells, Cell(run.method, run.task, run.seed), run)
-    return Grid(cells, {method: method for method in axes[0]})
+    return Grid(cells, {method: method for method in axes[0]}, column=column)
 
 
-def expected(runs: Iterable[Run], sweep: Path) -> Grid:
+def expected(runs: Iterable[Run], sweep: Path, column: str = "return") -> Grid:
     """The grid of a sweep file. Runs that are no cell of it are left out, with a note that says why."""
     parameters = read_sweep(sweep)
     swept = tuple(key for key, values in parameters.items() if key not in NAMED and len(values) > 1)
@@ -103,7 +104,7 @@ def expected(runs: Iterable[Run], sweep: Path) -> Grid:
     check_options(((cell.row, run) for cell, run in placed), swept)
     for cell, run in placed:
         _place(cells, cell, run)
-    return Grid(cells, methods, notes)
+    return Grid(cells, methods, notes, column)
 
 
 def read_sweep(path: Path) -> dict[str, list[Any]]:

@@ -103,7 +103,8 @@ def _final(grid: Grid, row: str, column: str) -> dict[str, dict[int, float | Non
     values: dict[str, dict[int, float | None]] = {cell.task: {} for cell in grid.runs if cell.row == row}
     for cell, run in grid.finished():
         if cell.row == row:
-            values[cell.task][cell.seed] = None if run.final(RETURN) is None else run.final(column)
+            done = run.final(grid.column)
+            values[cell.task][cell.seed] = done if done is None or column == RETURN else run.final(column)
     return values
 
 
@@ -117,7 +118,7 @@ def _more_notes(grid: Grid, raw: bool) -> list[str]:
             f"No reference return is known for {', '.join(unscored)}: no score, so not in the aggregates of scores; the"
             " returns are shown as they are."
         )
-    holes = {cell: sum(row[RETURN] is None for row in run.returns) for cell, run in grid.finished()}
+    holes = {cell: int(run.history[grid.column].isna().sum()) for cell, run in grid.finished()}
     named = [f"{cell} ({count})" for cell, count in holes.items() if count]
     if named:
         notes.append(f"Epochs without a return, gaps in the curves: {'; '.join(named)}.")
@@ -172,7 +173,7 @@ def _protocol(grid: Grid, which: str) -> str:
     """Which return was taken, and the environment and length of training, as the records have them."""
     runs = [run for _, run in grid.finished()] or [run for _, run in grid.present()]
     families = scores.by_family(dict.fromkeys(run.task for run in runs))
-    parts = [f"return = {RETURNS[which]}"]
+    parts = [f"return = {RETURNS[which][1]}"]
     for family, tasks in families.items():
         listed = _options([run for run in runs if run.task in tasks])
         if listed:

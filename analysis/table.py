@@ -12,6 +12,7 @@ from pathlib import Path
 
 from analysis import cells, figures, runs, tables
 from analysis.comparison import Comparison, compare
+from analysis.sources import runfolder
 from suite.errors import UserError
 
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
@@ -32,8 +33,10 @@ def report(
 
     `which` returns are compared is a key of runs.RETURNS; `raw` leaves them as they are.
     """
-    found, notes = runs.load(root, out, which)
-    grid = cells.expected(found, sweep) if sweep else cells.seen(found)
+    found, notes = runfolder.load(root, out)
+    runs.check_returns(found, which)
+    column = runs.RETURNS[which][0]
+    grid = cells.expected(found, sweep, column) if sweep else cells.seen(found, column)
     grid.notes[:0] = notes
     comparison = compare(grid, command, seed=seed, repetitions=repetitions, which=which, raw=raw)
     markdown = tables.markdown(comparison)
@@ -45,6 +48,7 @@ def report(
         frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
         (out / "curves.csv").write_text(frame.to_csv(index=False))
         paths = [out / "curves.png", out / "curves.pdf"]
+        frame = frame.assign(**{"return": frame[column]})
         figures.curves(frame, grid.methods, grid.tasks, paths, f"{which} return", seed, BAND_REPETITIONS)
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None

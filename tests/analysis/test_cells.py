@@ -2,13 +2,14 @@
 
 import pytest
 
-from analysis import cells, runs
+from analysis import cells
 from analysis.cells import Cell
+from analysis.sources import runfolder
 from suite.errors import UserError
 
 
 def load(root):
-    return runs.load(root)[0]
+    return runfolder.load(root)[0]
 
 
 def test_without_a_sweep_the_product_of_what_is_seen_is_expected(grid, run):

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from analysis import cells, runs, tables
 from analysis.comparison import compare
 from analysis.metrics import NOTHING
+from analysis.sources import runfolder
 
 OVERALL = ("IQM", "median", "mean", "optimality gap", "sparsity")
 COMMAND = "python -m analysis.table --runs 'a_b & 50%'"
 
 
 def comparison_of(root, sweep=None, which="training", raw=False):
-    found, notes = runs.load(root, which=which)
-    grid = cells.expected(found, sweep) if sweep else cells.seen(found)
+    found, notes = runfolder.load(root)
+    column = runs.RETURNS[which][0]
+    grid = cells.expected(found, sweep, column) if sweep else cells.seen(found, column)
     grid.notes.extend(notes)
     return compare(grid, COMMAND, seed=0, repetitions=50, which=which, raw=raw)
 
