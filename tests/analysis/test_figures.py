@@ -4,6 +4,7 @@ import matplotlib.image
 import pytest
 
 from analysis import figures, runs
+from analysis.sources import runfolder
 
 
 @pytest.mark.parametrize("count", [1, 3, 10, 23])
@@ -22,7 +23,7 @@ def test_variants_share_their_methods_colour():
 
 def test_five_tasks_with_holes_take_a_pages_width(tmp_path, run):
     tasks = [f"atari/{game}" for game in ("Pong", "Boxing", "Breakout", "Qbert", "Enduro")]
-    rows = [("dense", runs.read(run(task=task, returns=(None, 1.0, 2.0)))) for task in tasks[:4]]
+    rows = [("dense", runfolder.read(run(task=task, returns=(None, 1.0, 2.0)))) for task in tasks[:4]]
     figures.curves(
         runs.tidy(rows), {"dense": "dense", "gmp": "gmp"}, tasks, [tmp_path / "c.png"], "training return", 0, 50
     )
@@ -40,9 +41,7 @@ def drawn(monkeypatch, tmp_path, frame, tasks, measured="training return"):
 
 
 def test_the_actors_sparsity_is_a_line_of_its_own(monkeypatch, tmp_path, run):
-    read = runs.read(
-        run(task="mujoco/Ant", sparsity=0.9, actor_sparsity=0.6, evaluations=(7.0, 8.0, 9.0)), "evaluation"
-    )
+    read = runfolder.read(run(task="mujoco/Ant", returns=(7.0, 8.0, 9.0), sparsity=0.9, actor_sparsity=0.6))
     (above, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", read)]), ["mujoco/Ant"], "my return")
     critics, actor = (line for line in below.lines if len(line.get_ydata()))
     assert critics.get_ydata().tolist() == pytest.approx([0.3, 0.6, 0.9])
@@ -54,7 +53,7 @@ def test_the_actors_sparsity_is_a_line_of_its_own(monkeypatch, tmp_path, run):
 
 
 def test_without_an_actor_there_is_no_line_of_one(monkeypatch, tmp_path, run):
-    (_, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", runs.read(run()))]), ["atari/Pong"])
+    (_, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", runfolder.read(run()))]), ["atari/Pong"])
     assert sum(len(line.get_ydata()) > 0 for line in below.lines) == 1
     assert legend == ["dense", "gmp", "random policy"]
 

@@ -1,0 +1,167 @@
+"""Run folders -> runs. Only the record is read (config.json, metrics.jsonl, status.json; see suite.records)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.runs import FAILED, FINISHED, UNFINISHED, Run, history
+from suite import records
+from suite.errors import UserError
+
+#: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
+ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
+
+
+def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
+    """The runs in the folders of `root`, by name, and a note for each folder that is no run. `report`, the folder that
+    is written to, is not looked at.
+
+    Raises UserError when there is no run at all, or a record is damaged or of another schema version.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; it should hold one folder a run")
+    found, notes = [], []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if report is not None and folder.resolve() == report.resolve():
+            continue
+        if (folder / records.CONFIG).exists():
+            found.append(read(folder))
+        elif any((folder / name).exists() for name in (records.METRICS, records.STATUS, records.PROGRESS)):
+            raise UserError(f"{folder}: holds a record without its {records.CONFIG}; restore it or remove the folder")
+        else:
+            notes.append(f"The folder {folder.name} holds no {records.CONFIG}: it is no run and was left out.")
+    if not found:
+        raise UserError(f"{root}: holds no run (a folder with a {records.CONFIG})")
+    return found, notes
+
+
+def read(folder: Path) -> Run:
+    """One run folder. Raises UserError as `load` does."""
+    path = folder / records.METRICS
+    config = records.read_json(folder / records.CONFIG)
+    stopped_early = not path.exists() and not (folder / records.STATUS).exists()  # before its first row
+    rows = [] if stopped_early else records.read_rows(path)
+    run = build(folder.name, folder / records.CONFIG, config, path, rows, "records")
+    status, reason = _status(folder, run)
+    return replace(run, status=status, reason=reason)
+
+
+def build(
+    name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[dict[str, Any]], source: str
+) -> Run:
+    """The run of a record's configuration and rows, as one that is not finished."""
+    config = checked(where, config)
+    options = flatten(config["options"])
+    epochs = history_of(rows_from, rows)
+    done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.get("total_agent_steps")
+    return Run(
+        name=name,
+        task=config["task"],
+        method=config["method"],
+        seed=config["seed"],
+        options=options,
+        versions=config["versions"],
+        status=UNFINISHED,
+        reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if isinstance(total, int) else ""),
+        source=source,
+        protocol=protocol(config["task"], options, config["versions"]),
+        agent_steps=total if isinstance(total, int) else None,
+        history=epochs,
+    )
+
+
+def checked(where: object, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record's configuration, when it is one that this program reads; otherwise UserError, which names `where`."""
+    if config.get("schema") != records.SCHEMA:
+        raise UserError(
+            f"{where}: schema version {config.get('schema')!r}, but this program reads version {records.SCHEMA}"
+        )
+    kinds = {"task": str, "method": str, "seed": int, "options": dict, "versions": dict}
+    for key, kind in kinds.items():
+        if not isinstance(config.get(key), kind):
+            raise UserError(f"{where}: {key!r} should be of type {kind.__name__}, found {config.get(key)!r}")
+    return config
+
+
+def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    """What the returns of a run depend on beside the agent: environment, physics, and the length of an epoch."""
+    family = task.partition("/")[0]
+    parts = [ENVIRONMENTS.get(family, family)]
+    if family == "mujoco":
+        parts.append(f"mujoco {versions.get('mujoco', 'of unknown version')}")
+    for key, value in sorted(options.items()):
+        if key.startswith("environment."):
+            # W&B gives 1.0 back as 1.
+            whole = isinstance(value, float) and value.is_integer()
+            parts.append(f"{key.partition('.')[2]}={int(value) if whole else value}")
+    if isinstance(length := options.get("trainer.epoch_agent_steps"), int):
+        parts.append(f"epochs of {length:,} agent steps")
+    return ", ".join(parts)
+
+
+def history_of(where: object, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The history in a record's rows. Raises UserError, which names `where`, when they cannot be a run's."""
+    epochs = _checked(where, rows, "epoch", ("return", "sparsity", "actor_sparsity"))
+    numbers = [row["epoch"] for row in epochs]
+    if numbers != list(range(1, len(epochs) + 1)):
+        raise UserError(
+            f"{where}: the epochs should be numbered 1, 2, 3 and so on, found {numbers}; the file is damaged"
+        )
+    evaluations = _checked(where, rows, "evaluation", ("return",))
+    numbers = [row["epoch"] for row in evaluations]
+    if numbers != sorted(set(numbers)):
+        raise UserError(f"{where}: one evaluation an epoch is expected, found those of {numbers}; the file is damaged")
+    evaluated = {row["epoch"]: row["return"] for row in evaluations}
+    return history({**row, "evaluation_return": evaluated.get(row["epoch"])} for row in epochs)
+
+
+def _checked(where: object, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of a kind, in each of which `columns` hold a number or null."""
+    chosen = [row for row in rows if row["kind"] == kind]
+    for row in chosen:
+        for key in ("epoch", "agent_step"):
+            if not isinstance(row.get(key), int):
+                raise UserError(f"{where}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
+        for key in columns:
+            if key not in row or not isinstance(row[key], int | float | None):
+                raise UserError(f"{where}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
+    return chosen
+
+
+def _status(folder: Path, run: Run) -> tuple[str, str]:
+    """(status, reason). A record that says "finished" has to hold all its epochs."""
+    path = folder / records.STATUS
+    if not path.exists():
+        return run.status, run.reason
+    state = records.read_json(path)
+    if state.get("status") == FAILED:
+        return FAILED, " ".join(str(state.get("error") or "no error was recorded").split())
+    if state.get("status") != FINISHED:
+        raise UserError(f"{path}: the status should be finished or failed, found {state.get('status')!r}")
+    metrics = folder / records.METRICS
+    if not metrics.read_bytes().endswith(b"\n"):
+        raise UserError(f"{metrics}: the run is finished, but the last line is cut; the file is damaged")
+    if not is_complete(run):
+        asked = run.options["trainer.epochs"]
+        raise UserError(f"{metrics}: the run is finished, but {len(run.history)} of {asked} epochs are there")
+    return FINISHED, ""
+
+
+def is_complete(run: Run) -> bool:
+    """Whether all epochs are there, as far as it is known how many there should be."""
+    asked = run.options.get("trainer.epochs")
+    return not isinstance(asked, int) or asked == len(run.history)
+
+
+def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"agent": {"width": 32}} -> {"agent.width": 32}."""
+    flat: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
