@@ -1,4 +1,4 @@
-"""The ledger of elections: in a run with several online networks, which one won when, and why pruning went on or stopped.
+"""The ledger of elections: in a run with several online networks, which one won when, and why pruning stopped.
 
 Between two target updates the kept copy holds the target's sparsity and the others are sparser. A step of sparsity is
 taken when a network sparser than the target is elected, and refused when sparser ones stood but none of them was.
@@ -137,8 +137,8 @@ def summary(ledger: pd.DataFrame) -> Summary:
 def stopped(ledger: pd.DataFrame) -> int | None:
     """Position of the election after which no step was taken and that is a stop; None when pruning went on.
 
-    A stop is a row of refusals that would be unlikely (SURPRISE) if sparser networks had gone on to win as often as until
-    then; -1 when none has ever won.
+    A stop is a row of refusals that would be unlikely (SURPRISE) if sparser networks had gone on to win as often as
+    until then; -1 when none has ever won.
     """
     taken = np.flatnonzero(ledger["outcome"] == TAKEN)
     refused = np.flatnonzero(ledger["outcome"] == REFUSED)

@@ -1,9 +1,9 @@
 """Sparsity and score together: what a method reaches on both axes at once, and how sure that is.
 
 Sparsity is an outcome of EauDeQN and an input of the others, so neither axis can be held still. The bootstrap here is
-joint: a resample draws seeds within each task, and takes the realised sparsity and the score of the same runs. Its point
-is (mean sparsity, IQM of the scores) over all tasks and seeds. Rows of the table are resampled each on its own, as their
-runs are independent; probabilities are shares of the resamples.
+joint: a resample draws seeds within each task, and takes the realised sparsity and the score of the same runs. Its
+point is (mean sparsity, IQM of the scores) over all tasks and seeds. Rows of the table are resampled each on its own,
+as their runs are independent; probabilities are shares of the resamples.
 """
 
 import math
@@ -116,9 +116,9 @@ def region(outcome: Outcome) -> Region | None:
     """The 95 % confidence region, a normal ellipse; None where there are too few seeds.
 
     An ellipse, since a mean and a trimmed mean of many runs are near normal; the hull or the density of the resamples
-    would take over the bootstrap's narrowness. That is corrected here: resampling n seeds finds (n - 1)/n of the variance,
-    and the radius is Hotelling's, with tasks x (seeds - 1) degrees of freedom, in place of the normal one. In simulations
-    with 5 and 10 seeds such regions hold the true point 95 to 98 % of the time.
+    would take over the bootstrap's narrowness. That is corrected here: resampling n seeds finds (n - 1)/n of the
+    variance, and the radius is Hotelling's, with tasks x (seeds - 1) degrees of freedom, in place of the normal one. In
+    simulations with 5 and 10 seeds such regions hold the true point 95 to 98 % of the time.
     """
     freedom = outcome.tasks * (outcome.seeds - 1)
     if freedom < LEAST_FREEDOM:
@@ -206,8 +206,8 @@ def score_at(points: np.ndarray, sparsity: float) -> float:
 
 
 class Matched(NamedTuple):
-    """A row beside a sweep, both at the row's own sparsity. `inside` is the share of resamples whose sparsity lies within
-    the sweep's; `remark` says why there is no number or no interval."""
+    """A row beside a sweep, both at the row's own sparsity. `inside` is the share of resamples whose sparsity lies
+    within the sweep's; `remark` says why there is no number or no interval."""
 
     sparsity: float
     score: float
@@ -242,8 +242,8 @@ def matched(own: Outcome, sweep: Sequence[Outcome]) -> Matched:
 def last_kept(points: np.ndarray, threshold: float) -> float:
     """The sparsity up to which a sweep's score, linear in between its rows, holds a threshold.
 
-    Up to the first time it falls below: a sparser row that recovers does not count. -inf: the least sparse row is below;
-    inf: no row is.
+    Up to the first time it falls below: a sparser row that recovers does not count. -inf: the least sparse row is
+    below; inf: no row is.
     """
     levels, scores = curve(points)
     below = np.flatnonzero(scores < threshold)

@@ -48,8 +48,8 @@ def report(
         frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
         (out / "curves.csv").write_text(frame.to_csv(index=False))
         paths = [out / "curves.png", out / "curves.pdf"]
-        frame = frame.assign(**{"return": frame[column]})
-        figures.curves(frame, grid.methods, grid.tasks, paths, f"{which} return", seed, BAND_REPETITIONS)
+        panels = {column: f"{which} return", "sparsity": "sparsity"}
+        figures.save(figures.curves(frame, grid.methods, grid.tasks, panels, seed, BAND_REPETITIONS), paths)
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return comparison, markdown
