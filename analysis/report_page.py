@@ -15,7 +15,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from analysis import figures
-from analysis.tables import NONE, Table
+from analysis.markup import NONE, Table
 
 PARTS = Path(__file__).parent / "page"
 LARGEST = 400_000  # characters of an SVG; a larger figure is shown as PNG
@@ -90,7 +90,7 @@ def sortable(table: Table, markup: Sequence[Sequence[str]] | None = None) -> str
         heads.append(f'<th scope="col" data-kind="{kind}"><button type="button">{text(name)}</button></th>')
     lines = []
     for number, cells in enumerate(table.body):
-        line = [_cell(cell, column >= table.words) for column, cell in enumerate(cells)]
+        line = [_cell(cell, column >= table.words, (number, column) in table.bold) for column, cell in enumerate(cells)]
         line += [f'<td data-key="">{cell}</td>' for cell in (markup[number] if markup else ())]
         lines.append(f"<tr>{''.join(line)}</tr>")
     return (
@@ -99,10 +99,9 @@ def sortable(table: Table, markup: Sequence[Sequence[str]] | None = None) -> str
     )
 
 
-def _cell(words: str, number: bool) -> str:
-    if not number:
-        return f"<td>{text(words)}</td>"
-    return f'<td class="number" data-key="{key(words)}">{text(words)}</td>'
+def _cell(words: str, number: bool, bold: bool) -> str:
+    shown = f"<b>{text(words)}</b>" if bold else text(words)
+    return f'<td class="number" data-key="{key(words)}">{shown}</td>' if number else f"<td>{shown}</td>"
 
 
 def key(words: str) -> str:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from suite.errors import UserError
-
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
 #: The returns there are: the column that holds them, and what they are.
@@ -23,11 +21,6 @@ RETURNS = {
         "mean undiscounted return over the episodes of the last evaluation (greedy actions, in an environment of its"
         " own)",
     ),
-}
-
-OTHERWISE = {
-    "training": ("evaluation", ""),
-    "evaluation": ("training", ", or run it with trainer.evaluation_episodes of 1 or more"),
 }
 
 #: Columns of a run's history: numbers, a row an epoch, NaN where there is none.
@@ -82,15 +75,6 @@ class Run:
         """The value of a column in the last epoch; None when it is no number."""
         value = float(self.history[column].iloc[-1]) if len(self.history) else math.nan
         return None if math.isnan(value) else value
-
-
-def check_returns(runs: Iterable[Run], which: str) -> None:
-    """Raises UserError for a finished run without any return of the kind `which`, a key of RETURNS."""
-    column = RETURNS[which][0]
-    other, remedy = OTHERWISE[which]
-    for run in runs:
-        if run.status == FINISHED and run.history[column].isna().all():
-            raise UserError(f"{run.name}: holds no {which} to take the return from; take --return {other}{remedy}")
 
 
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

@@ -1,58 +1,128 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Reads run folders and writes comparison.md, comparison.tex, comparison.csv, and curves.png, .pdf and .csv. Exits with 0;
-with 1 when cells have no result (the files are written all the same; --allow-missing accepts it); with 2 for bad input.
+Reads runs (analysis.sources says from where) and writes comparison.md, .tex and .csv, curves.png and .pdf, and what
+figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no result (the
+files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for bad input.
 """
 
 import argparse
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from analysis import cells, figures, runs, tables
-from analysis.comparison import Comparison, compare
-from analysis.sources import runfolder
+import numpy as np
+import pandas as pd
+
+from analysis import cells, figures, profiles, protocol, runs, scores, sources, tables
+from analysis.comparison import SCORE, Comparison, compare, final_values
+from analysis.settings import Settings
 from suite.errors import UserError
 
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
-def report(
-    root: Path,
-    sweep: Path | None,
-    out: Path,
-    command: str,
-    *,
-    seed: int = 0,
-    repetitions: int = 2000,
-    which: str = "training",
-    raw: bool = False,
-) -> tuple[Comparison, str]:
-    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written.
+@dataclass(frozen=True)
+class Selection:
+    """Which runs are compared. `methods` None takes all; `agent_steps` is where runs are cut; `required` are (methods,
+    tasks, seeds) that must have a result."""
 
-    `which` returns are compared is a key of runs.RETURNS; `raw` leaves them as they are.
-    """
-    found, notes = runfolder.load(root, out)
-    runs.check_returns(found, which)
-    column = runs.RETURNS[which][0]
-    grid = cells.expected(found, sweep, column) if sweep else cells.seen(found, column)
+    places: Sequence[str]
+    sweep: Path | None = None
+    which: str = "training"  # returns, a key of runs.RETURNS
+    methods: Sequence[str] | None = None
+    agent_steps: int | None = None
+    required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
+
+
+def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
+    """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
+    found, notes = sources.load(selection.places, out)
+    if selection.methods is not None:
+        known = sorted({run.method for run in found})
+        for method in selection.methods:
+            if method not in known:
+                raise UserError(f"--methods: no run of {method!r}; there are {', '.join(map(repr, known))}")
+        left_out = [method for method in known if method not in selection.methods]
+        found = [run for run in found if run.method in selection.methods]
+        notes += [f"Methods left out (--methods): {', '.join(left_out)}."] * bool(left_out)
+    if selection.agent_steps is not None:
+        found = [protocol.cut(run, selection.agent_steps) for run in found]
+        notes.append(f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later.")
+    if not mix:
+        protocol.check_returns(found, selection.which)
+    if selection.sweep:
+        grid = cells.expected(found, selection.sweep, selection.which, mix)
+    else:
+        grid = cells.seen(found, selection.which, mix)
+    for required in selection.required:
+        cells.require(grid, *required)
     grid.notes[:0] = notes
-    comparison = compare(grid, command, seed=seed, repetitions=repetitions, which=which, raw=raw)
+    return grid
+
+
+@dataclass(frozen=True)
+class Results:
+    """A comparison, its finished runs as a tidy frame, and its curves by row. In `drawn`, the `return` of the frame is the
+    one that is compared."""
+
+    comparison: Comparison
+    frame: pd.DataFrame
+    drawn: pd.DataFrame
+    profiles: Mapping[str, profiles.Curve]
+    efficiency: Mapping[str, profiles.Curve]
+    which: str
+
+
+def gather(selection: Selection, out: Path, command: str, settings: Settings) -> Results:
+    """All numbers. Raises UserError as `select` and `compare` do."""
+    grid = select(selection, out, settings.mix)
+    comparison = compare(grid, command, settings)
+    frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
+    drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+    found = {}
+    for row in grid.rows if comparison.scored else []:
+        by_task = final_values(grid, row, comparison.scored, [], settings.references)[SCORE]
+        curve, _ = profiles.profile(by_task, settings.seed, settings.repetitions)  # its notes are those of the IQM
+        if curve is not None:
+            found[row] = curve
+    scorable = drawn[drawn["task"].isin(comparison.scored)]
+    curves, notes = profiles.sample_efficiency(scorable, settings.seed, BAND_REPETITIONS, settings.references)
+    comparison.notes.extend(f"{note}." for note in notes)
+    return Results(comparison, frame, drawn, found, curves, selection.which)
+
+
+def write(results: Results, out: Path, settings: Settings) -> str:
+    """Write all files into `out`; their Markdown. Raises UserError where that is not possible."""
+    comparison, grid = results.comparison, results.comparison.grid
     markdown = tables.markdown(comparison)
+    files = {
+        "comparison.md": markdown,
+        "comparison.tex": tables.latex(comparison),
+        "comparison.csv": tables.tidy_csv(comparison),
+        "curves.csv": results.frame.to_csv(index=False),
+        "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
+        "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
+    }
+    panels = {"return": f"{results.which} return", "sparsity": "sparsity"}
+    curves = figures.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "comparison.md").write_text(markdown)
-        (out / "comparison.tex").write_text(tables.latex(comparison))
-        (out / "comparison.csv").write_text(tables.tidy_csv(comparison))
-        frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
-        (out / "curves.csv").write_text(frame.to_csv(index=False))
-        paths = [out / "curves.png", out / "curves.pdf"]
-        panels = {column: f"{which} return", "sparsity": "sparsity"}
-        figures.save(figures.curves(frame, grid.methods, grid.tasks, panels, seed, BAND_REPETITIONS), paths)
+        for name, text in files.items():
+            (out / name).write_text(text)
+        figures.save(curves, [out / "curves.png", out / "curves.pdf"])
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
-    return comparison, markdown
+    return markdown
+
+
+def report(selection: Selection, out: Path, command: str, settings: Settings | None = None) -> tuple[Comparison, str]:
+    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
+    settings = settings or Settings()
+    results = gather(selection, out, command, settings)
+    return results.comparison, write(results, out, settings)
 
 
 def positive(text: str) -> int:
@@ -69,18 +139,41 @@ def seed_number(text: str) -> int:
     return value
 
 
+def positive_number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def seed_list(text: str) -> list[int]:
+    """ "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError."""
+    seeds: list[int] = []
+    for part in text.replace(",", " ").split():
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if not match:
+            raise UserError(f"--require: seeds are written as in '0-4 7', found {text!r}")
+        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return seeds
+
+
 # argparse names a type by its function's name when a value does not fit.
 positive.__name__, seed_number.__name__ = "positive whole number", "whole number from 0 to 2**32 - 1"
+positive_number.__name__ = "positive number"
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.table", description="Compare the runs of a folder in a table."
-    )
+    parser = argparse.ArgumentParser(prog="python -m analysis.table", description="Compare runs in a table.")
     add = parser.add_argument
-    add("--runs", type=Path, required=True, metavar="FOLDER", help="holds one folder a run")
+    add(
+        "--runs",
+        action="append",
+        required=True,
+        metavar="PLACE",
+        help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV file; may be repeated",
+    )
     add("--sweep", type=Path, metavar="FILE", help="sweep file that says which cells there should be")
-    add("--out", type=Path, metavar="FOLDER", help="where to write (default: <runs>/report)")
+    add("--out", type=Path, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
     add(
         "--return",
         dest="which",
@@ -88,8 +181,23 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
         default="training",
         help="of the last epoch's training episodes, or of the last evaluation (default: training)",
     )
+    add("--methods", nargs="+", metavar="METHOD", help="compare only these")
+    add("--agent-steps", type=positive, metavar="N", help="cut all runs after so many agent steps")
     add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
+    add("--references", type=Path, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
+    add("--video-pinball-random", type=float, metavar="RETURN", help="VideoPinball's random return (default: 16256.9)")
+    add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
+    add("--effect", type=positive_number, default=0.1, help="difference of scores that is to be seen (default: 0.1)")
+    add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
     add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
+    add(
+        "--require",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("METHODS", "TASKS", "SEEDS"),
+        help="cells that must have a result: 'dense gmp' 'atari/Pong' '0-4'; may be repeated",
+    )
     add("--seed", type=seed_number, default=0, help="of the bootstrap (default: 0)")
     add("--repetitions", type=positive, default=2000, help="of the bootstrap (default: 2000)")
     return parser.parse_args(argv)
@@ -97,27 +205,40 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def main(argv: Sequence[str]) -> int:
     options = arguments(argv)
-    out = options.out or options.runs / "report"
+    first = Path(options.runs[0])
+    out = options.out or (first if first.is_dir() else Path()) / "report"
     command = shlex.join(["python", "-m", "analysis.table", *argv])
     try:
-        comparison, markdown = report(
-            options.runs,
-            options.sweep,
-            out,
-            command,
-            seed=options.seed,
-            repetitions=options.repetitions,
-            which=options.which,
-            raw=options.raw,
+        references = scores.from_file(options.references) if options.references else scores.PUBLISHED
+        if options.video_pinball_random is not None:
+            references = scores.with_video_pinball(references, options.video_pinball_random)
+        chosen = {key: getattr(options, key) for key in ("seed", "repetitions", "raw", "reference", "effect", "mix")}
+        required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
+        selection = Selection(
+            options.runs, options.sweep, options.which, options.methods, options.agent_steps, required
         )
+        comparison, markdown = report(selection, out, command, Settings(**chosen, references=references))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown)
-    print(f"Written to {out}: comparison.md, .tex and .csv; curves.png, .pdf and .csv", flush=True)
-    if comparison.gaps and not options.allow_missing:
-        count, total = len(comparison.gaps), len(comparison.grid.runs)
-        print(f"{count} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr)
+    names = "comparison.md, .tex and .csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
+    print(f"Written to {out}: {names}", flush=True)
+    return _missing(comparison, options.allow_missing)
+
+
+def _missing(comparison: Comparison, allowed: bool) -> int:
+    """The exit code, and a line on what is missing."""
+    gaps, total = comparison.gaps, len(comparison.grid.runs)
+    required = [cell for cell in gaps if cell in comparison.grid.required]
+    if required:
+        some = "; ".join(map(str, required[:5])) + "; ..." * (len(required) > 5)
+        print(f"{len(required)} required cells have no result: {some}", file=sys.stderr)
+        return 1
+    if gaps and not allowed:
+        print(
+            f"{len(gaps)} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr
+        )
         return 1
     return 0
 

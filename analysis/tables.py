@@ -2,57 +2,51 @@
 
 import csv
 import io
-import re
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from analysis import scores
-from analysis.comparison import ACTOR_SPARSITY, RETURN, SPARSITY, Comparison
-from analysis.metrics import Estimate
-from suite.tasks import FAMILIES
+from analysis.comparison import ACTOR_SPARSITY, OPERATIONS, RETURN, SECONDS, SPARSITY, Comparison
+from analysis.markup import (
+    NONE,
+    Table,
+    latex_document,
+    latex_list,
+    latex_table,
+    latex_text,
+    markdown_list,
+    markdown_table,
+)
+from analysis.metrics import FEW_SEEDS, NOTHING, SCORE_STATISTICS, Estimate
+from analysis.provenance import letter
 
-NONE = "—"
 ACROSS = 4  # methods beside each other; more go into a further table
 CSV_COLUMNS = ("method", "task", "statistic", "value", "low", "high", "seeds", "expected_seeds", "gaps")
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as plain text. The first `words` columns are text, the others numbers."""
-
-    title: str
-    header: list[str]
-    body: list[list[str]]
-    words: int = 1
+LOWER_IS_BETTER = ("optimality gap",)
+HOUR = 3600.0
 
 
 def markdown(comparison: Comparison) -> str:
+    source = [f"{name}: {f'`{text}`' if name == 'Command' else text}" for name, text in comparison.source]
     parts = [
         "# Comparison",
-        *(_markdown_table(table) for table in _all_tables(comparison)),
+        *(markdown_table(table) for table in _all_tables(comparison)),
+        *(markdown_list(title, lines) for title, lines in _lists(comparison)),
+        markdown_list("Source", source),
     ]
-    for title, lines in _lists(comparison):
-        parts.append("\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)]))
-    parts.append("\n".join(["**Source**", "", *(f"- {name}: {_code(name, text)}" for name, text in comparison.source)]))
     return "\n\n".join(parts) + "\n"
 
 
 def latex(comparison: Comparison) -> str:
-    """A document that compiles as it stands; each table can also be taken out on its own (it needs booktabs)."""
-    parts = [
-        "% Compiles as it stands. For a paper, copy a table environment; it needs \\usepackage{booktabs}.",
-        "\\documentclass[a4paper,10pt]{article}\n\\usepackage[landscape,margin=1.5cm]{geometry}\n\\usepackage{booktabs}\n\\begin{document}",
-    ]
-    parts += [_latex_table(table) for table in _all_tables(comparison)]
+    parts = [latex_table(table) for table in _all_tables(comparison)]
     parts.append("\\raggedright\\sloppy\\small")
     for title, lines in _lists(comparison):
-        parts.append(_latex_list(title, [latex_text(line) for line in lines]))
+        parts.append(latex_list(title, [latex_text(line) for line in lines]))
     source = [
         f"{latex_text(name)}: " + (f"\\texttt{{{latex_text(text)}}}" if name == "Command" else latex_text(text))
         for name, text in comparison.source
     ]
-    parts += [_latex_list("Source", source), "\\end{document}"]
-    return "\n\n".join(parts) + "\n"
+    return latex_document([*parts, latex_list("Source", source)])
 
 
 def tidy_csv(comparison: Comparison) -> str:
@@ -62,6 +56,10 @@ def tidy_csv(comparison: Comparison) -> str:
     writer.writerow(CSV_COLUMNS)
     for row in comparison.grid.rows:
         entries = [("all", name, estimate) for name, estimate in comparison.overall[row].items()]
+        if row in comparison.against:
+            other, pair = comparison.against[row]
+            entries.append(("all", f"difference to {other}", pair.difference))
+            entries.append(("all", f"probability of improvement over {other}", pair.improvement))
         for task in comparison.grid.tasks:
             entries += [(task, name, estimate) for name, estimate in comparison.on_task[row, task].items()]
         for task, name, estimate in entries:
@@ -70,64 +68,120 @@ def tidy_csv(comparison: Comparison) -> str:
                 for cell, why in comparison.gaps.items()
                 if cell.row == row and task in ("all", cell.task)
             ]
-            expected = len(comparison.grid.seeds) if task == "all" else comparison.expected_seeds(row, task)
+            expected = comparison.grid.seeds(row, None if task == "all" else task)
             numbers = ["" if number is None else repr(number) for number in estimate[:3]]
             writer.writerow([row, task, name, *numbers, estimate.seeds, expected, "; ".join(gaps)])
     return out.getvalue()
 
 
 def _all_tables(comparison: Comparison) -> list[Table]:
-    rows = comparison.grid.rows
-    width = -(-len(rows) // -(-len(rows) // ACROSS))  # as few tables as fit, of equal width
-    chunks = [rows[i : i + width] for i in range(0, len(rows), width)]
-    families = scores.by_family(comparison.grid.tasks).values()
-    tables = [_overall(comparison)]
-    for name in (RETURN, SPARSITY, ACTOR_SPARSITY):
-        for tasks in families:
-            if name != ACTOR_SPARSITY or tasks[0] in comparison.actors:
-                tables += [_by_task(comparison, tasks, chunk, name) for chunk in chunks]
+    """For each block of one protocol: the aggregates, the comparison with the reference, then task by task."""
+    families = list(scores.by_family(comparison.grid.tasks).values())
+    tables = []
+    for i, block in enumerate(comparison.blocks):
+        where = f" (protocol {letter(i)})" if len(comparison.blocks) > 1 else ""
+        width = -(-len(block) // -(-len(block) // ACROSS))  # as few tables as fit, of equal width
+        chunks = [block[j : j + width] for j in range(0, len(block), width)]
+        tables.append(_overall(comparison, block, where))
+        if any(row in comparison.against for row in block):
+            tables.append(_compared(comparison, block, where))
+        for name in (RETURN, SPARSITY, ACTOR_SPARSITY, SECONDS, OPERATIONS):
+            for tasks in families:
+                if any(name in comparison.on_task[row, task] for row in block for task in tasks):
+                    tables += [_by_task(comparison, tasks, chunk, name, where) for chunk in chunks]
     return tables
 
 
-def _overall(comparison: Comparison) -> Table:
+def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
     tasks, scored = comparison.grid.tasks, comparison.scored
-    names = list(next(iter(comparison.overall.values())))
+    names = [
+        name
+        for name in (*SCORE_STATISTICS, SPARSITY, ACTOR_SPARSITY)
+        if any(name in comparison.overall[row] for row in rows)
+    ]
+    columns = [[comparison.overall[row].get(name, NOTHING) for row in rows] for name in names]
     body = []
-    for row in comparison.grid.rows:
-        estimates = comparison.overall[row]
-        seeds = _seeds(estimates[names[0]].seeds, len(comparison.grid.seeds))
-        body.append([row, *(_interval(estimates[name], ".3f") for name in names), seeds])
+    for i, row in enumerate(rows):
+        there = columns[0][i].seeds if columns else 0
+        body.append([row, *(_interval(c[i], ".3f") for c in columns), _seeds(there, comparison.grid.seeds(row))])
+    bold = {
+        (best, j)
+        for j, (name, column) in enumerate(zip(names, columns, strict=True), start=1)
+        if name in SCORE_STATISTICS and (best := clear_best(column, name in LOWER_IS_BETTER)) is not None
+    }
     count = f"{len(scored)} of {len(tasks)}" if 0 < len(scored) < len(tasks) else str(len(tasks))
     over = f"over {count} {scores.noun(tasks)}{'s' * (len(tasks) != 1)}"
-    kind = "- or ".join(name.replace(" ", "-") for name in scores.references(scored)) + "-normalised score"
+    references = scores.names(scored, comparison.references)
+    kind = "- or ".join(name.replace(" ", "-") for name in references) + "-normalised score"
     sparsity = "final sparsity" + " of critics and actor" * bool(comparison.actors)
     title = f"{kind} {over}, and {sparsity}" if scored else f"{sparsity} {over}"
     header = ["method", *(_heading(name, comparison.actors) for name in names), "seeds"]
-    return Table(_capital(title), header, body)
+    return Table(_capital(title) + where, header, body, bold=bold)
+
+
+def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
+    noun = scores.noun(comparison.grid.tasks)
+    header = ["method", "compared with", "difference of mean score", "probability of improvement"]
+    header += [f"{noun}s better", f"{noun}s worse", f"{noun}s", "seeds needed"]
+    body = []
+    for row in rows:
+        if row in comparison.against:
+            other, pair = comparison.against[row]
+            needed = NONE if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
+            counts = [str(len(names)) for names in (pair.better, pair.worse, pair.tasks)]
+            body.append(
+                [row, other, _interval(pair.difference, ".3f"), _interval(pair.improvement, ".2f"), *counts, needed]
+            )
+    return Table(f"Each method against a reference, {noun} by {noun}{where}", header, body, words=2)
 
 
 def _heading(name: str, actors: list[str]) -> str:
     return {SPARSITY: "critic sparsity" if actors else "sparsity", ACTOR_SPARSITY: "actor sparsity"}.get(name, name)
 
 
-def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str) -> Table:
+def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str, where: str) -> Table:
     """Tasks of one family down, methods across; returns stand beside the random and the reference one."""
-    known = [scores.reference(task) for task in tasks]
+    known = [scores.reference(task, comparison.references) for task in tasks]
     noun, returns = scores.noun(tasks), name == RETURN
-    header = [noun, *(["random", FAMILIES[known[0].family].reference] if returns else []), *rows]
-    body = []
-    for task in known:
+    names = scores.names(tasks, comparison.references)
+    header = [noun, *(["random", " or ".join(names)] if returns else []), *rows]
+    actors = [task for task in tasks if task in comparison.actors]
+    what, form, unit = {
+        RETURN: ("mean return", "", 1.0),
+        SECONDS: ("hours of wall time", ".2f", HOUR),
+        OPERATIONS: ("operations of training", ".3g", 1.0),
+    }.get(name, (f"final {_heading(name, actors)}", ".3f", 1.0))
+    body, bold = [], set()
+    for i, task in enumerate(known):
         cells = [task.environment]
         if returns:
             cells += [_number(task.random), NONE if task.reference is None else _number(task.reference)]
+        if returns and (best := _best_of_block(comparison, task.name, rows)) is not None:
+            bold.add((i, len(cells) + best))
         for row in rows:
-            estimate = comparison.on_task[row, task.name][name]
-            seeds = _seeds(estimate.seeds, comparison.expected_seeds(row, task.name))
-            cells.append(f"{_interval(estimate, '' if returns else '.3f')} ({seeds})")
+            estimate = comparison.on_task[row, task.name].get(name, NOTHING)
+            seeds = _seeds(estimate.seeds, comparison.grid.seeds(row, task.name))
+            cells.append(f"{_interval(_in(unit, estimate), form)} ({seeds})")
         body.append(cells)
-    actors = [task for task in tasks if task in comparison.actors]
-    what = "mean return" if returns else f"final {_heading(name, actors)}"
-    return Table(f"{_capital(what)} per {noun} [95 % interval] (seeds)", header, body)
+    return Table(f"{_capital(what)} per {noun} [95 % interval] (seeds){where}", header, body, bold=bold)
+
+
+def _best_of_block(comparison: Comparison, task: str, rows: list[str]) -> int | None:
+    """The place among `rows` of the clear best of their whole block, if it is one of them."""
+    block = next(block for block in comparison.blocks if rows[0] in block)
+    best = clear_best([comparison.on_task[row, task].get(RETURN, NOTHING) for row in block])
+    return rows.index(block[best]) if best is not None and block[best] in rows else None
+
+
+def clear_best(estimates: Sequence[Estimate], lower: bool = False) -> int | None:
+    """The place of the best of several estimates, if its interval overlaps no other's and all rest on enough seeds."""
+    there = [(i, estimate) for i, estimate in enumerate(estimates) if estimate.value is not None]
+    if len(there) < 2 or any(e.low is None or e.high is None or e.seeds < FEW_SEEDS for _, e in there):
+        return None
+    sign = -1 if lower else 1
+    spans = {i: sorted((sign * e.low, sign * e.high)) for i, e in there}  # type: ignore[operator]
+    best = max(there, key=lambda pair: sign * pair[1].value)[0]  # type: ignore[operator]
+    return best if all(spans[best][0] > high for i, (_, high) in spans.items() if i != best) else None
 
 
 def _capital(text: str) -> str:
@@ -136,6 +190,11 @@ def _capital(text: str) -> str:
 
 def _seeds(there: int, expected: int) -> str:
     return str(there) if there == expected else f"{there} of {expected}"
+
+
+def _in(unit: float, estimate: Estimate) -> Estimate:
+    value, low, high = (None if number is None else number / unit for number in estimate[:3])
+    return Estimate(value, low, high, estimate.seeds)
 
 
 def _interval(estimate: Estimate, form: str) -> str:
@@ -159,75 +218,3 @@ def _lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
         ("Notes", comparison.notes),
     ]
     return [(title, lines) for title, lines in named if lines]
-
-
-# Markdown ----------
-
-
-def _markdown_table(table: Table) -> str:
-    """Padded, so that it also reads well in a terminal."""
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, *table.body)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-
-    def padded(line: list[str]) -> str:
-        cells = [
-            cell.ljust(width) if i < table.words else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        return f"| {' | '.join(cells)} |"
-
-    rule = ["-" * (w + 2) if i < table.words else "-" * (w + 1) + ":" for i, w in enumerate(widths)]
-    return "\n".join([f"**{table.title}**", "", padded(lines[0]), f"|{'|'.join(rule)}|", *map(padded, lines[1:])])
-
-
-def _code(name: str, text: str) -> str:
-    return f"`{text}`" if name == "Command" else text
-
-
-# LaTeX ----------
-
-_ESCAPES = {
-    "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "_": "\\_", "%": "\\%", "&": "\\&", "#": "\\#", "$": "\\$",
-    "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
-    "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
-    "[": "{[}", "]": "{]}",  # a line that began with [ would be read as an argument of the \\ before it
-    NONE: "---", "±": "$\\pm$",
-}  # fmt: skip
-
-
-def latex_text(text: str) -> str:
-    """Any text, so that LaTeX prints it; what is not ASCII, which a font may lack, becomes a question mark."""
-    return "".join(_ESCAPES.get(c, c if c.isascii() and c.isprintable() else "?") for c in text)
-
-
-def _latex_number(cell: str) -> str:
-    """Like latex_text, with a minus sign for the hyphen of a negative number."""
-    return re.sub(r"-(?=\d)", "$-$", latex_text(cell))
-
-
-def _latex_table(table: Table) -> str:
-    def line(cells: list[str], body: bool = True) -> str:
-        done = [_latex_number(c) if body and i >= table.words else latex_text(c) for i, c in enumerate(cells)]
-        return "  " + " & ".join(done) + " \\\\"
-
-    columns = "l" * table.words + "r" * (len(table.header) - table.words)
-    return "\n".join(
-        [
-            "\\begin{table}[htbp]",
-            "\\centering\\scriptsize\\setlength{\\tabcolsep}{4pt}",
-            f"\\caption{{{latex_text(table.title)}}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            "  \\toprule",
-            line(table.header, body=False),
-            "  \\midrule",
-            *map(line, table.body),
-            "  \\bottomrule",
-            "\\end{tabular}",
-            "\\end{table}",
-        ]
-    )
-
-
-def _latex_list(title: str, lines: list[str]) -> str:
-    items = "\n".join(f"  \\item {line}" for line in lines)
-    return f"\\paragraph{{{latex_text(title)}}}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}"

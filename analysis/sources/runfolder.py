@@ -1,6 +1,7 @@
 """Run folders -> runs. Only the record is read (config.json, metrics.jsonl, status.json; see suite.records)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +40,35 @@ def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
 
 def read(folder: Path) -> Run:
     """One run folder. Raises UserError as `load` does."""
-    config = checked(folder / records.CONFIG, records.read_json(folder / records.CONFIG))
-    epochs = _history(folder)
+    path = folder / records.METRICS
+    config = records.read_json(folder / records.CONFIG)
+    stopped_early = not path.exists() and not (folder / records.STATUS).exists()  # before its first row
+    rows = [] if stopped_early else records.read_rows(path)
+    run = build(folder.name, folder / records.CONFIG, config, path, rows, "records")
+    status, reason = _status(folder, run)
+    return replace(run, status=status, reason=reason)
+
+
+def build(
+    name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[dict[str, Any]], source: str
+) -> Run:
+    """The run of a record's configuration and rows, as one that is not finished."""
+    config = checked(where, config)
     options = flatten(config["options"])
-    total = config.get("total_agent_steps")
-    status, reason = _status(folder, epochs, options, total)
+    epochs = history_of(rows_from, rows)
+    done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.get("total_agent_steps")
     return Run(
-        name=folder.name,
+        name=name,
         task=config["task"],
         method=config["method"],
         seed=config["seed"],
         options=options,
         versions=config["versions"],
-        status=status,
-        reason=reason,
-        source="records",
+        status=UNFINISHED,
+        reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if isinstance(total, int) else ""),
+        source=source,
         protocol=protocol(config["task"], options, config["versions"]),
-        agent_steps=total,
+        agent_steps=total if isinstance(total, int) else None,
         history=epochs,
     )
 
@@ -79,64 +92,68 @@ def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str])
     parts = [ENVIRONMENTS.get(family, family)]
     if family == "mujoco":
         parts.append(f"mujoco {versions.get('mujoco', 'of unknown version')}")
-    parts += [f"{k.partition('.')[2]}={v}" for k, v in sorted(options.items()) if k.startswith("environment.")]
+    for key, value in sorted(options.items()):
+        if key.startswith("environment."):
+            # W&B gives 1.0 back as 1.
+            whole = isinstance(value, float) and value.is_integer()
+            parts.append(f"{key.partition('.')[2]}={int(value) if whole else value}")
     if isinstance(length := options.get("trainer.epoch_agent_steps"), int):
         parts.append(f"epochs of {length:,} agent steps")
     return ", ".join(parts)
 
 
-def _history(folder: Path) -> pd.DataFrame:
-    path = folder / records.METRICS
-    stopped_early = not path.exists() and not (folder / records.STATUS).exists()  # before its first row
-    rows = [] if stopped_early else records.read_rows(path)
-    epochs = _checked(path, rows, "epoch", ("return", "sparsity", "actor_sparsity"))
+def history_of(where: object, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The history in a record's rows. Raises UserError, which names `where`, when they cannot be a run's."""
+    epochs = _checked(where, rows, "epoch", ("return", "sparsity", "actor_sparsity"))
     numbers = [row["epoch"] for row in epochs]
     if numbers != list(range(1, len(epochs) + 1)):
         raise UserError(
-            f"{path}: the epochs should be numbered 1, 2, 3 and so on, found {numbers}; the file is damaged"
+            f"{where}: the epochs should be numbered 1, 2, 3 and so on, found {numbers}; the file is damaged"
         )
-    evaluations = _checked(path, rows, "evaluation", ("return",))
+    evaluations = _checked(where, rows, "evaluation", ("return",))
     numbers = [row["epoch"] for row in evaluations]
     if numbers != sorted(set(numbers)):
-        raise UserError(f"{path}: one evaluation an epoch is expected, found those of {numbers}; the file is damaged")
+        raise UserError(f"{where}: one evaluation an epoch is expected, found those of {numbers}; the file is damaged")
     evaluated = {row["epoch"]: row["return"] for row in evaluations}
     return history({**row, "evaluation_return": evaluated.get(row["epoch"])} for row in epochs)
 
 
-def _checked(path: Path, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+def _checked(where: object, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     """The rows of a kind, in each of which `columns` hold a number or null."""
     chosen = [row for row in rows if row["kind"] == kind]
     for row in chosen:
         for key in ("epoch", "agent_step"):
             if not isinstance(row.get(key), int):
-                raise UserError(f"{path}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
+                raise UserError(f"{where}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
         for key in columns:
             if key not in row or not isinstance(row[key], int | float | None):
-                raise UserError(f"{path}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
+                raise UserError(f"{where}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
     return chosen
 
 
-def _status(folder: Path, epochs: pd.DataFrame, options: Mapping[str, Any], total: int | None) -> tuple[str, str]:
+def _status(folder: Path, run: Run) -> tuple[str, str]:
     """(status, reason). A record that says "finished" has to hold all its epochs."""
     path = folder / records.STATUS
     if not path.exists():
-        done = epochs["agent_step"].iloc[-1] if len(epochs) else 0
-        return UNFINISHED, f"last epoch at agent step {done:,}" + (f" of {total:,}" if isinstance(total, int) else "")
+        return run.status, run.reason
     state = records.read_json(path)
     if state.get("status") == FAILED:
         return FAILED, " ".join(str(state.get("error") or "no error was recorded").split())
     if state.get("status") != FINISHED:
         raise UserError(f"{path}: the status should be finished or failed, found {state.get('status')!r}")
-    if not (folder / records.METRICS).read_bytes().endswith(b"\n"):
-        raise UserError(
-            f"{folder / records.METRICS}: the run is finished, but the last line is cut; the file is damaged"
-        )
-    asked = options.get("trainer.epochs")
-    if isinstance(asked, int) and asked != len(epochs):
-        raise UserError(
-            f"{folder / records.METRICS}: the run is finished, but {len(epochs)} of {asked} epochs are there"
-        )
+    metrics = folder / records.METRICS
+    if not metrics.read_bytes().endswith(b"\n"):
+        raise UserError(f"{metrics}: the run is finished, but the last line is cut; the file is damaged")
+    if not is_complete(run):
+        asked = run.options["trainer.epochs"]
+        raise UserError(f"{metrics}: the run is finished, but {len(run.history)} of {asked} epochs are there")
     return FINISHED, ""
+
+
+def is_complete(run: Run) -> bool:
+    """Whether all epochs are there, as far as it is known how many there should be."""
+    asked = run.options.get("trainer.epochs")
+    return not isinstance(asked, int) or asked == len(run.history)
 
 
 def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

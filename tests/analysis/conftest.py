@@ -93,7 +93,7 @@ def write_mujoco(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("mujoco/H
             for seed in range(seeds):
                 final = 100.0 * i + seed - (20.0 if method == "gmp" else 0.0)
                 evaluations = (10.0, 20.0, final + 50)
-                values = {"options": {"environment.frame_skip": 2 + 2 * (1 - i)}, "evaluations": evaluations}
+                values = {"options": {"environment.frame_skip": 2}, "evaluations": evaluations}
                 write_run(root, task, method, seed, (1.0, 2.0, final), sparsity, sparsity * 8 / 9, **values)
     return root
 

@@ -4,6 +4,7 @@ import pytest
 
 from analysis import cells
 from analysis.cells import Cell
+from analysis.runs import Run, history
 from analysis.sources import runfolder
 from suite.errors import UserError
 
@@ -63,15 +64,9 @@ def test_runs_of_another_sweep_are_left_out_and_named(grid, run, sweep):
     assert any("its trainer.epochs is 3, the sweep has 4" in note for note in found.notes)
 
 
-def test_two_folders_for_one_cell(grid, run):
+def test_two_runs_of_one_cell(grid, run):
     run(folder="again")
-    with pytest.raises(UserError, match=r"dense, atari/Pong, seed 0: two folders hold this cell, again and .*seed0"):
-        cells.seen(load(grid))
-
-
-def test_protocols_are_not_mixed_across_methods_either(grid, run):
-    run(method="set", options={"environment.sticky_actions": 0.0})
-    with pytest.raises(UserError, match=r"environment.sticky_actions is 0.25 in .* but 0.0 in"):
+    with pytest.raises(UserError, match=r"dense, atari/Pong, seed 0: two runs hold this cell, again and .*seed0"):
         cells.seen(load(grid))
 
 
@@ -96,43 +91,46 @@ def test_a_label_with_options_at_their_default_is_found(tmp_path, run, sweep):
     assert len(found.notes) == 1
 
 
-@pytest.mark.parametrize(
-    ("recorded", "asked", "equal"),
-    [
-        (1e-4, "1e-4", True),
-        (32, "32", True),
-        (True, "true", True),
-        (None, "none", True),
-        ("small", "Small", True),
-        ([1, 2], [1, 2], True),
-        (32, 33, False),
-        (None, 0, False),
-        ("small", "nature", False),
-        ([1], [2], False),
-    ],
-)
-def test_same(recorded, asked, equal):
-    assert cells.same(recorded, asked) is equal
+def guest(method="SAC (Dopamine)", task="atari/Pong", seed=0, source="dopamine"):
+    rows = [{"epoch": 1, "agent_step": 3000, "return": 5.0}]
+    return Run(f"{method} {seed}", task, method, seed, {}, {}, "finished", "", source, "theirs", 3000, history(rows))
 
 
-def test_labels_use_the_short_name_when_it_is_unambiguous():
-    assert cells.label("gmp", {"agent.width": 32}) == "gmp, width=32"
-    assert cells.label("gmp", {"agent.rate": 1, "learner.rate": 2}) == "gmp, agent.rate=1, learner.rate=2"
+def test_published_results_are_guests_on_our_tasks(grid, sweep):
+    guests = [guest(seed=seed) for seed in range(3)] + [guest(task="atari/Qbert")]
+    for found in (cells.seen(load(grid) + guests), cells.expected(load(grid) + guests, sweep())):
+        assert found.rows == ["dense", "gmp", "SAC (Dopamine)"]
+        assert "atari/Qbert" not in found.tasks
+        assert not found.gaps()  # nobody expects them on Boxing
+        assert (found.seeds("dense"), found.seeds("SAC (Dopamine)"), found.seeds("SAC (Dopamine)", "atari/Boxing")) == (
+            2,
+            3,
+            0,
+        )
+        assert found.notes == ["SAC (Dopamine): its results on 1 other tasks were left out."]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("parameters: [1", "not a YAML file"),
-        ("a: 1", "no `parameters`"),
-        ("parameters: {seed: {min: 0, max: 3}}", "parameter seed: a grid needs"),
-        ("parameters: {task: {value: a}, seed: {value: 0}}", "should name the methods"),
-        ("parameters: {task: {value: a}, method: {value: b}, seed: {value: x}}", "whole numbers"),
-    ],
-)
-def test_a_sweep_file_that_is_none(tmp_path, text, message):
-    path = tmp_path / "sweep.yaml"
-    path.write_text(text)
-    with pytest.raises(UserError, match=message) as caught:
-        cells.read_sweep(path)
-    assert "\n" not in str(caught.value)
+def test_published_results_alone_are_a_grid_of_their_own():
+    found = cells.seen([guest("A"), guest("B", task="atari/Qbert")])
+    assert len(found.runs) == 4 and len(found.gaps()) == 2
+
+
+def test_a_file_may_add_seeds_to_a_method(grid):
+    found = cells.seen([*load(grid), guest("dense", seed=7, source="csv")])
+    assert found.seeds("dense", "atari/Pong") == 3
+    with pytest.raises(UserError, match="two runs hold this cell"):
+        cells.seen([*load(grid), guest("dense", seed=1, source="csv")])
+
+
+def test_what_is_required_is_expected(grid):
+    found = cells.seen(load(grid))
+    cells.require(found, ["dense", "rigl"], ["atari/Pong", "atari/Qbert"], [0, 2])
+    assert found.rows == ["dense", "gmp", "rigl"]
+    assert len(found.required) == 8
+    missing = {str(cell) for cell in found.gaps()}
+    assert missing == {
+        "dense, atari/Pong, seed 2",
+        "dense, atari/Qbert, seed 0",
+        "dense, atari/Qbert, seed 2",
+        *(f"rigl, atari/{game}, seed {seed}" for game in ("Pong", "Qbert") for seed in (0, 2)),
+    }

@@ -4,7 +4,6 @@ import pytest
 
 from analysis import runs
 from analysis.sources import runfolder
-from suite.errors import UserError
 
 
 def test_tidy_frame(run):
@@ -30,12 +29,6 @@ def test_tidy_frame_of_nothing():
     assert frame.empty and list(frame.columns) == list(runs.COLUMNS)
 
 
-def test_a_protocol_names_what_a_return_depends_on(run):
-    atari, mujoco = runfolder.read(run()), runfolder.read(run(task="mujoco/Ant", versions={"mujoco": "4.0.0"}))
-    assert atari.protocol == "ALE v5, frame_skip=4, sticky_actions=0.25, epochs of 1,000 agent steps"
-    assert mujoco.protocol.startswith("gymnasium v5, mujoco 4.0.0, ")
-
-
 def test_the_actors_sparsity_is_read_beside_the_critics(run):
     read = runfolder.read(run(task="mujoco/Ant", sparsity=0.9, actor_sparsity=0.6))
     assert (read.final("sparsity"), read.final("actor_sparsity")) == (0.9, 0.6)
@@ -45,12 +38,3 @@ def test_the_actors_sparsity_is_read_beside_the_critics(run):
 def test_final_values_are_those_of_the_last_epoch(run):
     read = runfolder.read(run(returns=(1.0, 2.0, 3.0), evaluations=(7.5, 8.5), sparsity=0.5))
     assert (read.final("return"), read.final("evaluation_return"), read.final("sparsity")) == (3.0, None, 0.5)
-
-
-def test_a_finished_run_without_evaluations_has_no_evaluation_return(run):
-    finished, failed = runfolder.read(run()), runfolder.read(run(seed=1, status="failed"))
-    with pytest.raises(UserError, match=r"seed0.*holds no evaluation.*trainer\.evaluation_episodes") as caught:
-        runs.check_returns([failed, finished], "evaluation")
-    assert "\n" not in str(caught.value)
-    runs.check_returns([failed], "evaluation")
-    runs.check_returns([finished], "training")

@@ -1,5 +1,6 @@
 """The command, from run folders to files, and its exit codes."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,12 +8,16 @@ import sys
 from pathlib import Path
 
 import matplotlib.image
+import pandas as pd
 import pytest
 
 from analysis import table
+from analysis.settings import Settings
+from analysis.table import Selection
 
 ROOT = Path(__file__).parents[2]
 FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv"}
+FILES |= {"efficiency.csv", "profiles.csv"}
 
 
 def call(*arguments):
@@ -87,7 +92,7 @@ def test_one_seed_and_ragged_tasks_are_said(tmp_path, run, seeds, capsys):
 
 def test_the_same_seed_gives_the_same_files(grid, tmp_path):
     for out in ("a", "b"):
-        table.report(grid, None, tmp_path / out, "the command", seed=3, repetitions=50)
+        table.report(Selection([str(grid)]), tmp_path / out, "the command", Settings(seed=3, repetitions=50))
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -106,13 +111,14 @@ def test_options_reach_the_table(mujoco, capsys):
     output = capsys.readouterr().out
     assert "the last evaluation" in output and "Returns are not normalised" in output and "50.5 [50.0, 51.0]" in output
     assert "--return evaluation --raw" in output  # the command, to be repeated
-    assert "50.0" in (mujoco / "report" / "curves.csv").read_text().splitlines()[3]
+    frame = pd.read_csv(mujoco / "report" / "curves.csv")
+    assert frame["evaluation_return"].tolist()[:3] == [10.0, 20.0, 50.0]
 
 
 def test_missing_evaluations_are_one_line_and_exit_code_2(grid, capsys):
     assert call("--runs", grid, "--return", "evaluation") == 2
     output = capsys.readouterr().err
-    assert "holds no evaluation" in output and output.count("\n") == 1
+    assert "holds no evaluation return" in output and output.count("\n") == 1
     assert not (grid / "report").exists()
 
 
@@ -136,3 +142,93 @@ def test_wrong_values_exit_with_2(arguments, capsys):
         table.main(["--runs", "x", *arguments])
     assert caught.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_published_baseline_beside_our_runs(grid, tmp_path, capsys):
+    values = [(i, v) for seed in range(3) for i, v in ((0, -21.0), (1, -15.0 + seed))]
+    rows = [
+        {"Iteration": iteration, "Value": value, "Agent": agent}
+        for agent in ("DQN", "C51")
+        for iteration, value in values
+    ]
+    (tmp_path / "pong.json").write_text(json.dumps(rows))
+    arguments = ("--runs", grid, "--runs", tmp_path / "pong.json", "--methods", "dense", "gmp", "DQN (Dopamine)")
+    assert call(*arguments) == 0
+    output = capsys.readouterr().out
+    assert "(protocol A)" in output and "(protocol B)" in output
+    assert "- Protocol B: DQN (Dopamine): Dopamine's Atari (gym NoFrameskip-v0), sticky_actions=0.25" in output
+    assert "- Methods left out (--methods): C51 (Dopamine)." in output
+    assert "-14.0 [-15.0, -13.0] (3)" in output
+    assert call(*arguments, "--mix") == 0
+    output = capsys.readouterr().out
+    assert "(protocol" not in output and "DIFFERENT PROTOCOLS are compared with each other (--mix)" in output
+    frame = pd.read_csv(grid / "report" / "curves.csv")
+    assert set(frame["source"]) == {"records", "dopamine"} and len(set(frame["protocol"])) == 2
+
+
+def test_runs_are_cut(grid, capsys):
+    assert call("--runs", grid, "--agent-steps", 2000) == 0
+    output = capsys.readouterr().out
+    assert "-10.0 [-10.0, -10.0] (2)" in output and "2,000 agent steps" in output
+
+
+def test_what_is_required_fails_in_spite_of_allow_missing(grid, capsys):
+    assert call("--runs", grid, "--require", "dense gmp", "atari/Pong", "0-1") == 0
+    assert call("--runs", grid, "--allow-missing", "--require", "dense", "atari/Pong atari/Qbert", "0 1") == 1
+    error = capsys.readouterr().err
+    assert "2 required cells have no result: dense, atari/Qbert, seed 0; dense, atari/Qbert, seed 1" in error
+    assert call("--runs", grid, "--require", "dense", "atari/Pong", "zero") == 2
+
+
+def test_statistics_are_written_for_figures(grid, capsys):
+    assert call("--runs", grid) == 0
+    profiles, efficiency = (pd.read_csv(grid / "report" / f"{name}.csv") for name in ("profiles", "efficiency"))
+    assert profiles.columns.tolist() == ["row", "score", "fraction_above", "low", "high"]
+    assert efficiency.columns.tolist() == ["row", "agent_step", "IQM", "low", "high"]
+    assert efficiency["row"].tolist() == ["dense"] * 3 + ["gmp"] * 3
+    assert profiles["fraction_above"].between(0, 1).all()
+
+
+def test_a_last_return_of_null_is_a_cell_without_a_result(tmp_path, run, capsys):
+    run(returns=(1.0, 2.0, None))
+    run(seed=1)
+    assert call("--runs", tmp_path / "runs") == 1
+    output = capsys.readouterr()
+    assert "dense, atari/Pong, seed 0: without a number (its last return is null)" in output.out
+    assert "1 of 2 cells have no result" in output.err
+
+
+def truncate(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text()[:-10])
+
+
+BAD = {
+    "the last line is cut; the file is damaged": truncate,
+    "two runs hold this cell": lambda folder: shutil.copytree(folder, folder.parent / "again"),
+    "schema version 1, but this program reads version 2": lambda folder: (folder / "config.json").write_text(
+        (folder / "config.json").read_text().replace('"schema": 2', '"schema": 1')
+    ),
+    "holds no run": lambda folder: shutil.rmtree(folder),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_each_damage_is_one_line(run, capsys, message):
+    folder = run()
+    BAD[message](folder)
+    assert call("--runs", folder.parent) == 2
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and message in output.err
+
+
+@pytest.mark.parametrize("arguments", [["--effect", "0"], ["--agent-steps", "0"], ["--require", "a", "b"]])
+def test_more_wrong_values_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        table.main(["--runs", "x", *arguments])
+    assert caught.value.code == 2
+
+
+def test_a_method_that_is_not_there(grid, capsys):
+    assert call("--runs", grid, "--methods", "rigl") == 2
+    assert "no run of 'rigl'; there are 'dense', 'gmp'" in capsys.readouterr().err

@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import cells, runs, tables
+from analysis import cells, scores, tables
 from analysis.comparison import compare
-from analysis.metrics import NOTHING
+from analysis.markup import latex_text
+from analysis.metrics import NOTHING, Estimate
+from analysis.settings import Settings
 from analysis.sources import runfolder
+from tests.analysis.conftest import write_grid
 
 OVERALL = ("IQM", "median", "mean", "optimality gap", "sparsity")
 COMMAND = "python -m analysis.table --runs 'a_b & 50%'"
 
 
-def comparison_of(root, sweep=None, which="training", raw=False):
+def comparison_of(root, sweep=None, which="training", **settings):
     found, notes = runfolder.load(root)
-    column = runs.RETURNS[which][0]
-    grid = cells.expected(found, sweep, column) if sweep else cells.seen(found, column)
+    grid = cells.expected(found, sweep, which) if sweep else cells.seen(found, which)
     grid.notes.extend(notes)
-    return compare(grid, COMMAND, seed=0, repetitions=50, which=which, raw=raw)
+    return compare(grid, COMMAND, Settings(repetitions=50, **settings))
 
 
 @pytest.fixture
@@ -76,7 +78,8 @@ def test_footer(grid):
         "16256.9",
         "training return",
         "sticky_actions=0.25",
-        "epochs=3",
+        "epochs of 1,000 agent steps",
+        "3,000 agent steps",
         "2 expected",
         "jax 0.10.2",
         "rliable 1.2.0",
@@ -99,7 +102,7 @@ def test_gaps_are_named_everywhere(holed):
 def test_csv_is_tidy(holed):
     lines = list(csv.DictReader(io.StringIO(tables.tidy_csv(holed))))
     assert tuple(lines[0]) == tables.CSV_COLUMNS
-    assert len(lines) == 3 * (len(OVERALL) + 2 * 3)
+    assert len(lines) == 3 * (len(OVERALL) + 2 * 4) + 2 * 2
     assert len({(line["method"], line["task"], line["statistic"]) for line in lines}) == len(lines)
     line = next(line for line in lines if (line["method"], line["task"]) == ("gmp", "atari/Boxing"))
     assert (line["statistic"], line["value"], line["low"], line["seeds"], line["expected_seeds"]) == (
@@ -150,7 +153,7 @@ def test_latex_is_well_formed(holed):
     text = tables.latex(holed)
     check_latex(text)
     assert "rigl:a\\_b=1" in text and "$-$20.7" in text
-    assert text.count("\\toprule") == text.count("\\bottomrule") == 3
+    assert text.count("\\toprule") == text.count("\\bottomrule") == 5
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
@@ -163,7 +166,7 @@ def test_latex_compiles(holed, tmp_path):
 
 @given(st.text())
 def test_any_text_is_escaped(text):
-    escaped = tables.latex_text(text)
+    escaped = latex_text(text)
     bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[\[\]]\}|\$\\pm\$", "", escaped)
     assert not set("\\{}_%&#$~^<>|[]\n") & set(bare)
 
@@ -247,7 +250,7 @@ def test_families_side_by_side(grid, mujoco):
     assert len(found["Final critic sparsity per task [95 % interval] (seeds)"]) == 3
     assert len(found["Final actor sparsity per task [95 % interval] (seeds)"]) == 3
     assert all(part in text for part in ("(human or dense SAC - random): for atari, the", "for mujoco, "))
-    assert "atari: frame_skip=4, " in text and "mujoco: frame_skip=4 or 2, " in text
+    assert "ALE v5, frame_skip=4, " in text and "gymnasium v5, mujoco of unknown version, frame_skip=2, " in text
     check_latex(tables.latex(comparison))
     scores = [csv_of(comparison)["dense", task, "score"]["value"] for task in comparison.grid.tasks]
     assert float(csv_of(comparison)["dense", "all", "mean"]["value"]) == pytest.approx(sum(map(float, scores)) / 4)
@@ -294,7 +297,7 @@ def test_raw_returns_are_not_aggregated(grid):
     assert found["Mean return per game [95 % interval] (seeds)"][1][3] == "5.5 [5.0, 6.0] (2)"
     assert "- Returns are not normalised, and none is aggregated over tasks, as their units differ." in text
     assert "Normaliser: none, returns are raw" in text and "IQM" not in text and "score" not in text
-    assert {name for _, _, name in csv_of(comparison)} == {"return", "sparsity"}
+    assert {name for _, _, name in csv_of(comparison)} == {"return", "sparsity", "seconds"}
     assert "2 seeds: bootstrap intervals" in text
 
 
@@ -303,8 +306,8 @@ def test_evaluation_returns(mujoco):
     assert training.on_task["gmp", "mujoco/Hopper"]["return"].value == -19.5
     assert evaluated.on_task["gmp", "mujoco/Hopper"]["return"].value == 30.5
     assert evaluated.on_task["gmp", "mujoco/Hopper"]["sparsity"].value == 0.9
-    assert "return = mean undiscounted training return" in tables.markdown(training)
-    assert "return = mean undiscounted return over the episodes of the last evaluation" in tables.markdown(evaluated)
+    assert "Return: mean undiscounted training return" in tables.markdown(training)
+    assert "Return: mean undiscounted return over the episodes of the last evaluation" in tables.markdown(evaluated)
 
 
 def test_an_actor_is_expected_on_tasks_without_a_run(mujoco):
@@ -313,3 +316,66 @@ def test_an_actor_is_expected_on_tasks_without_a_run(mujoco):
     assert comparison.overall["gmp"]["actor_sparsity"] == NOTHING
     assert "gmp - no aggregate: no finished run on mujoco/Reacher." in comparison.notes  # once, not for each statistic
     assert sum("no aggregate" in note for note in comparison.notes) == 1
+
+
+def estimates(*spans, seeds=5):
+    return [Estimate((low + high) / 2, low, high, seeds) for low, high in spans]
+
+
+def test_the_best_is_clear_only_when_its_interval_is_apart():
+    assert tables.clear_best(estimates((0, 1), (2, 3), (1, 1.9))) == 1
+    assert tables.clear_best(estimates((0, 1), (2, 3), (1, 2))) is None  # they touch
+    assert tables.clear_best(estimates((0, 1), (2, 3)), lower=True) == 0
+    assert tables.clear_best(estimates((0, 1), (2, 3), seeds=4)) is None  # too few seeds to say so
+    assert tables.clear_best([*estimates((0, 1)), NOTHING]) is None  # nothing to be better than
+    assert tables.clear_best([NOTHING, *estimates((0, 1), (2, 3))]) == 2
+    assert tables.clear_best([Estimate(9.0, None, None, 9), *estimates((0, 1))]) is None
+
+
+def test_the_clear_best_is_bold(tmp_path):
+    comparison = comparison_of(write_grid(tmp_path / "runs", seeds=5))
+    found = read_markdown(tables.markdown(comparison))
+    returns = found["Mean return per game [95 % interval] (seeds)"]
+    assert returns[1][4].startswith("7.0 [")  # seeds 0 to 4 on Boxing: 5 to 9 against 3 to 7, which overlap
+    comparison.on_task["gmp", "atari/Boxing"]["return"] = Estimate(20.0, 19.0, 21.0, 5)
+    comparison.overall["gmp"]["optimality gap"] = Estimate(-9.0, -9.1, -8.9, 5)
+    text, tex = tables.markdown(comparison), tables.latex(comparison)
+    assert read_markdown(text)["Mean return per game [95 % interval] (seeds)"][1][4] == "**20.0 [19.0, 21.0] (5)**"
+    assert "**-9.000 [-9.100, -8.900]**" in text
+    assert "\\textbf{20.0 {[}19.0, 21.0{]} (5)}" in tex and "\\textbf{$-$9.000" in tex
+    check_latex(tex)
+
+
+def test_methods_are_compared_with_dense(tmp_path):
+    comparison = comparison_of(write_grid(tmp_path / "runs", seeds=5))
+    found = read_markdown(tables.markdown(comparison))["Each method against a reference, game by game"]
+    assert found[0] == [
+        *("method", "compared with", "difference of mean score", "probability of improvement"),
+        *("games better", "games worse", "games", "seeds needed"),
+    ]
+    assert len(found) == 2 and found[1][:2] == ["gmp", "dense"]
+    difference = -2 * (1 / 35.3 + 1 / 12) / 2
+    assert found[1][2].startswith(f"{difference:.3f} [")
+    lines = csv_of(comparison)
+    assert float(lines["gmp", "all", "difference to dense"]["value"]) == pytest.approx(difference)
+    other = comparison_of(tmp_path / "runs", reference="gmp")
+    assert float(csv_of(other)["dense", "all", "difference to gmp"]["value"]) == pytest.approx(-difference)
+
+
+def test_without_the_reference_that_is_said(grid):
+    comparison = comparison_of(grid, reference="rigl")
+    assert "There is no row rigl of the same protocol to compare the others with." in comparison.notes
+    assert "against a reference" not in tables.markdown(comparison)
+
+
+def test_other_references(grid, tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("task,random,reference\natari/Pong,0,1\natari/Boxing,0,10\n")
+    comparison = comparison_of(grid, references=scores.from_file(path))
+    text = tables.markdown(comparison)
+    assert comparison.overall["dense"]["mean"].value == pytest.approx((0.5 + 0.55) / 2)
+    assert "Reference-normalised score over 2 games" in text and "of mine.csv" in text and "human" not in text
+
+
+def test_the_coverage_of_the_intervals_is_told(grid):
+    assert "83 % with 5 seeds for the mean on one game" in tables.markdown(comparison_of(grid))
