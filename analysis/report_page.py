@@ -7,7 +7,7 @@ import base64
 import html
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -22,19 +22,30 @@ LARGEST = 400_000  # characters of an SVG; a larger figure is shown as PNG
 SCREEN_DPI = 160
 
 
+class Picture(NamedTuple):
+    """A figure to be drawn; `name` is that of the files beside the page."""
+
+    name: str
+    caption: str
+    draw: Callable[[], Figure]
+
+
+Part = str | Picture  # a str is HTML
+
+
 class Section(NamedTuple):
     title: str
-    parts: Sequence[str]  # HTML
+    parts: Sequence[Part]
 
 
-def page(title: str, sections: Iterable[Section]) -> str:
-    """The whole document. Sections without a part are left out."""
+def page(title: str, sections: Iterable[Section], show: Callable[[Picture], str]) -> str:
+    """The whole document; `show` makes HTML of a picture. Sections without a part are left out."""
     shown = [section for section in sections if section.parts]
     anchors = {section.title: re.sub(r"\W+", "-", section.title.lower()) for section in shown}
     contents = " ".join(f'<a href="#{anchors[s.title]}">{text(s.title)}</a>' for s in shown)
     body = "\n".join(
         f'<section id="{anchors[section.title]}">\n<h2>{text(section.title)}</h2>\n'
-        + "\n".join(section.parts)
+        + "\n".join(show(part) if isinstance(part, Picture) else part for part in section.parts)
         + "\n</section>"
         for section in shown
     )
@@ -69,7 +80,7 @@ def command(words: str) -> str:
 
 
 def drawing(figure: Figure, name: str, caption: str) -> str:
-    """A figure with its caption; `name` is that of the files beside the page."""
+    """A drawn figure with its caption."""
     element = figures.markup(figure)
     if len(element) > LARGEST:
         pixels = io.BytesIO()
@@ -82,16 +93,17 @@ def drawing(figure: Figure, name: str, caption: str) -> str:
     return f'<figure id="figure-{name}"{wide}>\n{element}\n<figcaption>{text(caption)}</figcaption>\n</figure>'
 
 
-def sortable(table: Table, markup: Sequence[Sequence[str]] | None = None) -> str:
-    """A table whose headers sort it. `markup` holds further cells of each line, HTML, under the last headers."""
+def sortable(table: Table, more: Mapping[str, Sequence[str]] | None = None) -> str:
+    """A table whose headers sort it. `more` are further columns of HTML by their headers, which do not."""
     heads = []
     for column, name in enumerate(table.header):
         kind = "text" if column < table.words else "number"
         heads.append(f'<th scope="col" data-kind="{kind}"><button type="button">{text(name)}</button></th>')
+    heads += [f'<th scope="col">{text(name)}</th>' for name in more or {}]
     lines = []
-    for number, cells in enumerate(table.body):
-        line = [_cell(cell, column >= table.words, (number, column) in table.bold) for column, cell in enumerate(cells)]
-        line += [f'<td data-key="">{cell}</td>' for cell in (markup[number] if markup else ())]
+    for i, cells in enumerate(table.body):
+        line = [_cell(cell, j >= table.words, (i, j) in table.bold) for j, cell in enumerate(cells)]
+        line += [f"<td>{column[i]}</td>" for column in (more or {}).values()]
         lines.append(f"<tr>{''.join(line)}</tr>")
     return (
         f'<div class="scroll"><table class="sortable"><caption>{text(table.title)}</caption>\n'

@@ -65,8 +65,8 @@ def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
 
 @dataclass(frozen=True)
 class Results:
-    """A comparison, its finished runs as a tidy frame, and its curves by row. In `drawn`, the `return` of the frame is the
-    one that is compared."""
+    """A comparison, its finished runs as a tidy frame, and its curves by row. In `drawn`, the `return` of the frame is
+    the one that is compared."""
 
     comparison: Comparison
     frame: pd.DataFrame
@@ -162,9 +162,10 @@ positive.__name__, seed_number.__name__ = "positive whole number", "whole number
 positive_number.__name__ = "positive number"
 
 
-def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m analysis.table", description="Compare runs in a table.")
-    add = parser.add_argument
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """The options that say which runs are compared, and how."""
+    found = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    add = found.add_argument
     add(
         "--runs",
         action="append",
@@ -200,34 +201,38 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     add("--seed", type=seed_number, default=0, help="of the bootstrap (default: 0)")
     add("--repetitions", type=positive, default=2000, help="of the bootstrap (default: 2000)")
-    return parser.parse_args(argv)
+    return found
+
+
+def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
+    """What the options say: which runs, where to write, how to compare. Raises UserError for values that do not fit."""
+    first = Path(options.runs[0])
+    out = options.out or (first if first.is_dir() else Path()) / "report"
+    references = scores.from_file(options.references) if options.references else scores.PUBLISHED
+    if options.video_pinball_random is not None:
+        references = scores.with_video_pinball(references, options.video_pinball_random)
+    named = {key: getattr(options, key) for key in ("seed", "repetitions", "raw", "reference", "effect", "mix")}
+    required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
+    selection = Selection(options.runs, options.sweep, options.which, options.methods, options.agent_steps, required)
+    return selection, out, Settings(**named, references=references)
 
 
 def main(argv: Sequence[str]) -> int:
-    options = arguments(argv)
-    first = Path(options.runs[0])
-    out = options.out or (first if first.is_dir() else Path()) / "report"
+    options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
     command = shlex.join(["python", "-m", "analysis.table", *argv])
     try:
-        references = scores.from_file(options.references) if options.references else scores.PUBLISHED
-        if options.video_pinball_random is not None:
-            references = scores.with_video_pinball(references, options.video_pinball_random)
-        chosen = {key: getattr(options, key) for key in ("seed", "repetitions", "raw", "reference", "effect", "mix")}
-        required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
-        selection = Selection(
-            options.runs, options.sweep, options.which, options.methods, options.agent_steps, required
-        )
-        comparison, markdown = report(selection, out, command, Settings(**chosen, references=references))
+        selection, out, settings = chosen(options)
+        comparison, markdown = report(selection, out, command, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown)
     names = "comparison.md, .tex and .csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
     print(f"Written to {out}: {names}", flush=True)
-    return _missing(comparison, options.allow_missing)
+    return missing(comparison, options.allow_missing)
 
 
-def _missing(comparison: Comparison, allowed: bool) -> int:
+def missing(comparison: Comparison, allowed: bool) -> int:
     """The exit code, and a line on what is missing."""
     gaps, total = comparison.gaps, len(comparison.grid.runs)
     required = [cell for cell in gaps if cell in comparison.grid.required]
