@@ -157,7 +157,7 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(own, reference(tasks[place]).environment)
+        _stack(list(own), reference(tasks[place]).environment)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)

@@ -18,6 +18,10 @@ from analysis.ledger import IDLE, REFUSED, TAKEN
 from analysis.pareto import Outcome, region
 
 BLUE, ORANGE, _, RED = sns.color_palette("colorblind", n_colors=4)
+KEY: dict[str, Any] = {
+    "frameon": True, "framealpha": 0.8, "edgecolor": "none", "borderpad": 0.2,
+    "handlelength": 1.4, "columnspacing": 0.8,
+}  # fmt: skip
 RECENT = 15  # elections over which a running median is taken
 
 
@@ -134,22 +138,12 @@ def elections(book: pd.DataFrame, title: str) -> Figure:
     above.set_ylim(bottom=min(0.0, -0.03 * book["level"].max()))
     above.set_ylabel("sparsity")
     above.set_title(title)
-    above.legend(loc="upper left", frameon=True, framealpha=0.8, edgecolor="none", borderpad=0.2, handlelength=1.4)
     _challenge(middle, book)
     _winners(below, book)
     if stop is not None and stop >= 0:
         for axis in (above, middle, below):
-            axis.axvline(x.iloc[stop], color=RED, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
-        above.annotate(
-            "last step",
-            (x.iloc[stop], 0.04),
-            xycoords=("data", "axes fraction"),
-            xytext=(-2, 0),
-            textcoords="offset points",
-            ha="right",
-            fontsize=7,
-            color=RED,
-        )
+            axis.axvline(x.iloc[stop], color=RED, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1, label="last step")
+    above.legend(loc="lower right", **KEY)
     steps(below)
     below.set_xlabel("agent steps")
     for axis in (above, middle, below):
@@ -182,16 +176,7 @@ def _challenge(axis: Axes, book: pd.DataFrame) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.yaxis.set_major_formatter(FuncFormatter(short))
     axis.set_ylabel("loss / kept copy's")
-    axis.legend(
-        loc="upper left",
-        frameon=True,
-        framealpha=0.8,
-        edgecolor="none",
-        borderpad=0.2,
-        handlelength=1.4,
-        ncols=3,
-        columnspacing=0.8,
-    )
+    axis.legend(loc="upper left", ncols=3, **KEY)
 
 
 def _apart(ticks: list[float], low: float, high: float) -> list[float]:

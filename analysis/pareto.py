@@ -140,12 +140,12 @@ def region(outcome: Outcome) -> Region | None:
 
 def dominates(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """[..., 2] x [..., 2] -> bool [...]: at least as sparse and as good, and more of one of them."""
-    return (a >= b).all(axis=-1) & (a > b).any(axis=-1)
+    return np.logical_and((a >= b).all(axis=-1), (a > b).any(axis=-1))
 
 
 def front(points: np.ndarray) -> np.ndarray:
     """[methods, ..., 2] -> bool [methods, ...]: which are dominated by none. Equal points stand side by side."""
-    return ~dominates(points[:, None], points[None]).any(axis=0)
+    return np.logical_not(dominates(points[:, None], points[None]).any(axis=0))
 
 
 def on_front(found: Mapping[str, Outcome]) -> dict[str, float]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analysis import figures, report_sections, report_sparsity, table
+from analysis import figures, report_sections, report_sparsity, scores, table
+from analysis.cells import Grid
 from analysis.comparison import Comparison
 from analysis.pareto import KEPT
 from analysis.report_page import Picture, Section, drawing, page
@@ -49,7 +50,7 @@ def report(
 
         try:
             (out / FIGURES).mkdir(exist_ok=True)
-            (out / PAGE).write_text(page(_title(results), parts, show))
+            (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show))
         except OSError as error:
             raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
         progress.update(step, description="written")
@@ -79,8 +80,9 @@ def sections(
     ]
 
 
-def _title(results: Results) -> str:
-    return f"Sparse deep reinforcement learning: {', '.join(results.comparison.grid.rows[:6])}"
+def _title(grid: Grid) -> str:
+    tasks = report_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
+    return f"{report_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
 
 
 def _progress() -> Progress:

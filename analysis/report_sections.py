@@ -27,9 +27,9 @@ def summary(comparison: Comparison) -> Section:
     """What was compared, and a line a row of the table."""
     grid = comparison.grid
     finished = sum(1 for _ in grid.finished())
-    noun = scores.noun(grid.tasks)
+    tasks = counted(len(grid.tasks), scores.noun(grid.tasks))
     lines = [
-        f"{len(grid.rows)} methods on {len(grid.tasks)} {noun}{'s' * (len(grid.tasks) != 1)}: {finished} of"
+        f"{counted(len(grid.rows), 'method')} on {tasks}: {finished} of"
         f" {len(grid.runs)} runs are finished, {len(comparison.gaps)} have no result.",
     ]
     for row, estimates in comparison.overall.items():
@@ -40,6 +40,10 @@ def summary(comparison: Comparison) -> Section:
         lines.append(f"{row}: {', '.join(said) or 'no number'}.")
     parts = [listing(lines), *(sortable(table) for table in _aggregates(comparison))]
     return Section("Summary", parts)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _aggregates(comparison: Comparison) -> list[Table]:

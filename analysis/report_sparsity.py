@@ -58,8 +58,9 @@ def _axes(
         return []
     methods = {row: grid.methods[row] for row in found}
     fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference)
-    dense = {row: reference_row(grid, row, settings.reference) for row in found}
-    one = [found[row] for row in set(dense.values()) if row in found]
+    beside = {row: reference_row(grid, row, settings.reference) for row in found}
+    dense = {row: other for row, other in beside.items() if other in found}
+    one = [found[row] for row in set(dense.values())]
     picture = partial(
         figures_sparsity.pareto,
         found,
@@ -69,10 +70,10 @@ def _axes(
         kept * one[0].point[1] if len(one) == 1 and one[0].point[1] > 0 else None,
     )
     caption = (
-        f"Sparsity{where} and IQM of the scores, with 95 % confidence regions (normal ellipses with Hotelling's radius; a"
-        " line where the sparsity is fixed; none with too few runs). In brackets: the probability of being on the"
-        f" Pareto front. Dotted: {kept:.0%} of the score of {settings.reference}. Lines join sweeps of final sparsities."
-        " Methods of one fixed sparsity stand beside each other."
+        f"Sparsity{where} and IQM of the scores, with 95 % confidence regions (normal ellipses with Hotelling's radius;"
+        " a line where the sparsity is fixed; none with too few runs). In brackets: the probability of being on the"
+        f" Pareto front. Dotted: {kept:.0%} of the score of {settings.reference}. Lines join sweeps of final"
+        " sparsities. Methods of one fixed sparsity stand beside each other."
     )
     parts: list[Part] = [Picture(name, caption, picture), sortable(_joint(found, fronts, dense, kept, where))]
     matched = _matched(found, sweeps, where)
@@ -85,7 +86,7 @@ def _axes(
 
 
 def _joint(
-    found: Mapping[str, Outcome], fronts: Mapping[str, float], dense: Mapping[str, str | None], kept: float, where: str
+    found: Mapping[str, Outcome], fronts: Mapping[str, float], dense: Mapping[str, str], kept: float, where: str
 ) -> Table:
     header = [
         "method",
@@ -100,7 +101,7 @@ def _joint(
     for row, outcome in found.items():
         spans = [pareto.interval(float(outcome.point[i]), outcome.draws[:, i], outcome.seeds) for i in (0, 1)]
         line = [row, *(interval(span, ".3f") for span in spans), _number(fronts.get(row))]
-        if dense[row] in found:
+        if row in dense:
             against = pareto.against(outcome, found[dense[row]], kept)
             line += [interval(against.ratio, ".3f"), _number(against.keeps)]
         else:
@@ -128,14 +129,14 @@ def _matched(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]], 
 def _kept(
     found: Mapping[str, Outcome],
     sweeps: Mapping[str, Sequence[str]],
-    dense: Mapping[str, str | None],
+    dense: Mapping[str, str],
     kept: float,
     where: str,
 ) -> Table:
     body = []
     for name, rows in sweeps.items():
         along = pareto.rows_of(found, rows)
-        reference = next((dense[row] for row in rows if dense.get(row) in found), None)
+        reference = next((dense[row] for row in rows if row in dense), None)
         if len(along) > 1 and reference is not None:
             span = min(o.point[0] for o in along), max(o.point[0] for o in along)
             body.append([name, _level(pareto.kept_sparsity(along, found[reference], kept), *span)])
@@ -190,8 +191,8 @@ def layers(grid: Grid, folders: Mapping[Cell, Path]) -> Section:
 
 
 def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) -> Section:
-    """What became of the elections of every run with several online networks; the figures of those that are asked for by
-    name, or else of the lowest seed of each row and task."""
+    """What became of the elections of every run with several online networks; the figures of those that are asked for
+    by name, or else of the lowest seed of each row and task."""
     books: dict[Cell, pd.DataFrame] = {}
     for cell, run in grid.present():
         if cell in folders and len(book := ledger.read(folders[cell])):
@@ -199,7 +200,7 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
             books |= {cell: book} if len(book) else {}
     if not books:
         return Section("Elections", [])
-    first = {(cell.row, cell.task): cell for cell in reversed(sorted(books, key=lambda cell: cell.seed))}
+    first = {(cell.row, cell.task): cell for cell in sorted(books, key=lambda cell: -cell.seed)}
     shown = [cell for cell in books if (grid.runs[cell].name in asked if asked else cell in first.values())]  # type: ignore[union-attr]
     parts: list[Part] = []
     for cell in shown[:LEDGERS] if not asked else shown:

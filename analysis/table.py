@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import cells, figures, profiles, protocol, runs, scores, sources, tables
 from analysis.comparison import SCORE, Comparison, compare, final_values
+from analysis.profiles import Curve
 from analysis.settings import Settings
 from suite.errors import UserError
 
@@ -71,8 +72,8 @@ class Results:
     comparison: Comparison
     frame: pd.DataFrame
     drawn: pd.DataFrame
-    profiles: Mapping[str, profiles.Curve]
-    efficiency: Mapping[str, profiles.Curve]
+    profiles: Mapping[str, Curve]
+    efficiency: Mapping[str, Curve]
     which: str
 
 
