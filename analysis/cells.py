@@ -6,6 +6,7 @@ with the seeds that they have.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,8 +52,8 @@ class Grid:
 
     def seeds(self, row: str, task: str | None = None) -> int:
         """How many there should be: on a task, or on the task that should have most."""
-        tasks = self.tasks if task is None else [task]
-        return max(sum(cell.row == row and cell.task == one for cell in self.runs) for one in tasks)
+        counts = Counter(cell.task for cell in self.runs if cell.row == row)
+        return max(counts.values(), default=0) if task is None else counts[task]
 
     def present(self) -> Iterator[tuple[Cell, Run]]:
         return ((cell, run) for cell, run in self.runs.items() if run is not None)

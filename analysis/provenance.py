@@ -78,18 +78,18 @@ def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool)
     return (
         f"{what}. Brackets are 95 % intervals of a stratified bootstrap over seeds within each {noun}"
         f" (percentile, {settings.repetitions:,} repetitions, seed {settings.seed}, rliable). They are too narrow with"
-        f" few seeds: {coverage(noun)}. Sparsity is the fraction of zeros in all"
+        f" few seeds: {coverage(noun, bool(scored))}. Sparsity is the fraction of zeros in all"
         f" kernels of the elected network at the end of training{apart}."
     )
 
 
-def coverage(noun: str) -> str:
-    """What share of such intervals holds the true value, as simulated (analysis.metrics)."""
+def coverage(noun: str, scored: bool) -> str:
+    """How much of the time such an interval holds the true value, as simulated (analysis.metrics)."""
     parts = [
-        f"{one:.0f} % with {seeds} seeds for the mean on one {noun} and {many:.0f} % for the IQM over ten"
+        f"with {seeds} seeds {one:.0f} % (mean on one {noun})" + f" and {many:.0f} % (IQM over ten)" * scored
         for seeds, (one, many) in COVERAGE.items()
     ]
-    return f"simulated, they hold the true value in {', '.join(parts)}"
+    return f"simulated, the true value lies in them {', '.join(parts)} of the time"
 
 
 def _compared(grid: Grid, settings: Settings) -> str:
@@ -107,7 +107,7 @@ def _compared(grid: Grid, settings: Settings) -> str:
 def _bold() -> str:
     return (
         "the best of a table's methods, where its interval overlaps no other's and all rest on at least"
-        f" {FEW_SEEDS} seeds; nothing otherwise."
+        f" {FEW_SEEDS} seeds (stricter than a test of their difference at 5 %); nothing otherwise."
     )
 
 

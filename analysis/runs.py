@@ -92,6 +92,7 @@ def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
         named[key] = [getattr(run, key) for _, run in rows]
     measured = pd.concat([run.history for _, run in rows], ignore_index=True) if rows else history([])
     whole = [key for key in ("frame", "gradient_step") if measured[key].notna().all()]
-    frame = pd.DataFrame({key: np.repeat(np.array(values), lengths) for key, values in named.items()})
-    frame = frame.astype({key: object for key in named if key != "seed"})
+    # Repeated texts are shared as objects; numpy's own strings would take gigabytes.
+    frame = pd.DataFrame({key: np.repeat(np.array(values, dtype=object), lengths) for key, values in named.items()})
+    frame = frame.astype({"seed": int})
     return pd.concat([frame, measured.astype(dict.fromkeys(whole, int))], axis=1)[list(COLUMNS)]

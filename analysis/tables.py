@@ -148,7 +148,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
     actors = [task for task in tasks if task in comparison.actors]
     what, form, unit = {
         RETURN: ("mean return", "", 1.0),
-        SECONDS: ("hours of wall time", ".2f", HOUR),
+        SECONDS: ("hours of wall time", ".3g", HOUR),
         OPERATIONS: ("operations of training", ".3g", 1.0),
     }.get(name, (f"final {_heading(name, actors)}", ".3f", 1.0))
     body, bold = [], set()

@@ -33,7 +33,7 @@ def test_profile_agrees_with_rliables():
 def test_profile_counts_what_is_above_and_not_at():
     curve, _ = profile({"a": {0: 0.0, 1: 1.0}, "b": {0: 1.0, 1: 2.0}}, 0, 10, np.array([-1.0, 0.0, 1.0, 2.0]))
     assert curve.value.tolist() == [1.0, 0.75, 0.25, 0.0]
-    curve, notes = profile({"a": {0: 1.0}}, 0, 10)
+    curve, _ = profile({"a": {0: 1.0}}, 0, 10)
     assert np.isnan(curve.low).all() and curve.value[0] == 1.0
     assert profile({"a": {}}, 0, 10)[0] is None
 
