@@ -129,9 +129,15 @@ def summary(ledger: pd.DataFrame) -> Summary:
         int((outcome == IDLE).sum()),
         int(ledger["resets"].sum()),
         float(ledger["level"].iloc[-1]),
-        float(taken["step"].median()),
+        _median(taken["step"]),
         int(taken["agent_step"].iloc[-1]) if len(taken) else None,
     )
+
+
+def _median(values: pd.Series) -> float:
+    """Of the values that are there; NaN without any."""
+    there = values.dropna()
+    return float(there.median()) if len(there) else math.nan
 
 
 def stopped(ledger: pd.DataFrame) -> int | None:
@@ -177,7 +183,7 @@ def _against(after: pd.DataFrame, typical: float) -> str:
     refused = after[after["outcome"] == REFUSED]
     idle = len(after) - len(refused)
     parts = [f"Of the {len(after)} elections since, the sparser networks lost {len(refused)}"]
-    challenge, offer = refused["challenge"].median(), refused["smallest_offer"].median()
+    challenge, offer = _median(refused["challenge"]), _median(refused["smallest_offer"])
     if not math.isnan(challenge):
         parts.append(f": the best of them had {challenge:.2f} times the kept copy's loss (median)")
     if not math.isnan(offer):

@@ -59,7 +59,7 @@ def _axes(
     methods = {row: grid.methods[row] for row in found}
     fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference)
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
-    dense = {row: other for row, other in beside.items() if other in found}
+    dense = {row: other for row, other in beside.items() if other is not None and other in found}
     one = [found[row] for row in set(dense.values())]
     picture = partial(
         figures_sparsity.pareto,

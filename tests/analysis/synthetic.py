@@ -54,26 +54,12 @@ def write_run(root: Path, task: Task, method: str, seed: int, epochs: int, elect
     skill = kept * rng.normal(1.0, 0.15) * (1 - np.exp(-np.arange(1, epochs + 1) / (0.25 * epochs)))
     returns = task.random + (reference - task.random) * (skill + rng.normal(0, 0.03, epochs))
     rows = [(row["agent_step"], row) for row in ledger]
-    for i in range(epochs):
-        clocks = _clocks((i + 1) * EPOCH)
-        layers = {layer: float(levels[i]) for layer in LAYERS}
-        episodes = [float(value) for value in rng.normal(returns[i], 1, 5)]
-        row = records.row(
-            "epoch",
-            clocks,
-            epoch=i + 1,
-            **{"return": float(returns[i])},
-            episodes=5,
-            episode_returns=episodes,
-            episode_lengths=[EPOCH // 5] * 5,
-            loss=float(1 / (i + 1)),
-            sparsity=float(levels[i]),
-            layer_sparsity=layers,
-            actor_sparsity=None,
-            actor_layer_sparsity=None,
-            seconds=60.0 * (i + 1),
-        )
-        rows.append((clocks["agent_step"], row))
+    episodes = rng.normal(returns[:, None], 1, (epochs, 5)).tolist()
+    for i, (level, value) in enumerate(zip(levels.tolist(), returns.tolist(), strict=True)):
+        row = {"kind": "epoch", **_clocks((i + 1) * EPOCH), "epoch": i + 1, "return": value, "episodes": 5}
+        row |= {"episode_returns": episodes[i], "episode_lengths": [EPOCH // 5] * 5, "loss": 1 / (i + 1)}
+        row |= {"sparsity": level, "layer_sparsity": dict.fromkeys(LAYERS, level), "seconds": 60.0 * (i + 1)}
+        rows.append((row["agent_step"], row | {"actor_sparsity": None, "actor_layer_sparsity": None}))
     rows.sort(key=lambda pair: pair[0])
     (folder / records.METRICS).write_text("".join(json.dumps(row) + "\n" for _, row in rows))
     options = {"environment": {"sticky_actions": 0.25}, "trainer": {"epochs": epochs, "epoch_agent_steps": EPOCH}}
