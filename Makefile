@@ -21,11 +21,11 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline table test lint format bench lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline table report test lint format bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for table) JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
+	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for table and report) JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
 
@@ -54,6 +54,9 @@ sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is r
 
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
+
+report: $(READY) ## that and all figures on one HTML page, with the runs and what is missing
+	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
 
 test: $(READY) ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -9,7 +9,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import cells, figures, profiles, protocol, runs, scores, sources, tables
 from analysis.comparison import SCORE, Comparison, compare, final_values
+from analysis.profiles import Curve
 from analysis.settings import Settings
 from suite.errors import UserError
 
@@ -63,53 +64,66 @@ def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
     return grid
 
 
-def report(selection: Selection, out: Path, command: str, settings: Settings | None = None) -> tuple[Comparison, str]:
-    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
-    settings = settings or Settings()
+@dataclass(frozen=True)
+class Results:
+    """A comparison, its finished runs as a tidy frame, and its curves by row. In `drawn`, the `return` of the frame is
+    the one that is compared."""
+
+    comparison: Comparison
+    frame: pd.DataFrame
+    drawn: pd.DataFrame
+    profiles: Mapping[str, Curve]
+    efficiency: Mapping[str, Curve]
+    which: str
+
+
+def gather(selection: Selection, out: Path, command: str, settings: Settings) -> Results:
+    """All numbers. Raises UserError as `select` and `compare` do."""
     grid = select(selection, out, settings.mix)
     comparison = compare(grid, command, settings)
     frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
     drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
-    statistics, notes = _statistics(comparison, drawn, settings)
-    comparison.notes.extend(notes)
+    found = {}
+    for row in grid.rows if comparison.scored else []:
+        by_task = final_values(grid, row, comparison.scored, [], settings.references)[SCORE]
+        curve, _ = profiles.profile(by_task, settings.seed, settings.repetitions)  # its notes are those of the IQM
+        if curve is not None:
+            found[row] = curve
+    scorable = drawn[drawn["task"].isin(comparison.scored)]
+    curves, notes = profiles.sample_efficiency(scorable, settings.seed, BAND_REPETITIONS, settings.references)
+    comparison.notes.extend(f"{note}." for note in notes)
+    return Results(comparison, frame, drawn, found, curves, selection.which)
+
+
+def write(results: Results, out: Path, settings: Settings) -> str:
+    """Write all files into `out`; their Markdown. Raises UserError where that is not possible."""
+    comparison, grid = results.comparison, results.comparison.grid
     markdown = tables.markdown(comparison)
     files = {
         "comparison.md": markdown,
         "comparison.tex": tables.latex(comparison),
         "comparison.csv": tables.tidy_csv(comparison),
-        "curves.csv": frame.to_csv(index=False),
-        **{name: each.to_csv(index=False) for name, each in statistics.items()},
+        "curves.csv": results.frame.to_csv(index=False),
+        "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
+        "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
     }
+    panels = {"return": f"{results.which} return", "sparsity": "sparsity"}
+    curves = figures.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (out / name).write_text(text)
-        paths = [out / "curves.png", out / "curves.pdf"]
-        measured = f"{selection.which} return"
-        figures.curves(drawn, grid.methods, grid.tasks, paths, measured, settings.seed, BAND_REPETITIONS)
+        figures.save(curves, [out / "curves.png", out / "curves.pdf"])
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
-    return comparison, markdown
+    return markdown
 
 
-def _statistics(
-    comparison: Comparison, drawn: pd.DataFrame, settings: Settings
-) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Performance profiles and sample-efficiency curves by the files they are written to, and notes on them."""
-    grid, scored, references = comparison.grid, comparison.scored, settings.references
-    found = {}
-    for row in grid.rows if scored else []:
-        by_task = final_values(grid, row, scored, [], references)[SCORE]
-        curve, _ = profiles.profile(by_task, settings.seed, settings.repetitions)  # its notes are those of the IQM
-        if curve is not None:
-            found[row] = curve
-    scorable = drawn[drawn["task"].isin(scored)]
-    curves, notes = profiles.sample_efficiency(scorable, settings.seed, BAND_REPETITIONS, references)
-    files = {
-        "profiles.csv": profiles.tidy(found, "score", "fraction_above"),
-        "efficiency.csv": profiles.tidy(curves, "agent_step", "IQM"),
-    }
-    return files, [f"{note}." for note in notes]
+def report(selection: Selection, out: Path, command: str, settings: Settings | None = None) -> tuple[Comparison, str]:
+    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
+    settings = settings or Settings()
+    results = gather(selection, out, command, settings)
+    return results.comparison, write(results, out, settings)
 
 
 def positive(text: str) -> int:
@@ -149,9 +163,10 @@ positive.__name__, seed_number.__name__ = "positive whole number", "whole number
 positive_number.__name__ = "positive number"
 
 
-def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m analysis.table", description="Compare runs in a table.")
-    add = parser.add_argument
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """The options that say which runs are compared, and how."""
+    found = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    add = found.add_argument
     add(
         "--runs",
         action="append",
@@ -187,34 +202,38 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     add("--seed", type=seed_number, default=0, help="of the bootstrap (default: 0)")
     add("--repetitions", type=positive, default=2000, help="of the bootstrap (default: 2000)")
-    return parser.parse_args(argv)
+    return found
+
+
+def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
+    """What the options say: which runs, where to write, how to compare. Raises UserError for values that do not fit."""
+    first = Path(options.runs[0])
+    out = options.out or (first if first.is_dir() else Path()) / "report"
+    references = scores.from_file(options.references) if options.references else scores.PUBLISHED
+    if options.video_pinball_random is not None:
+        references = scores.with_video_pinball(references, options.video_pinball_random)
+    named = {key: getattr(options, key) for key in ("seed", "repetitions", "raw", "reference", "effect", "mix")}
+    required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
+    selection = Selection(options.runs, options.sweep, options.which, options.methods, options.agent_steps, required)
+    return selection, out, Settings(**named, references=references)
 
 
 def main(argv: Sequence[str]) -> int:
-    options = arguments(argv)
-    first = Path(options.runs[0])
-    out = options.out or (first if first.is_dir() else Path()) / "report"
+    options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
     command = shlex.join(["python", "-m", "analysis.table", *argv])
     try:
-        references = scores.from_file(options.references) if options.references else scores.PUBLISHED
-        if options.video_pinball_random is not None:
-            references = scores.with_video_pinball(references, options.video_pinball_random)
-        chosen = {key: getattr(options, key) for key in ("seed", "repetitions", "raw", "reference", "effect", "mix")}
-        required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
-        selection = Selection(
-            options.runs, options.sweep, options.which, options.methods, options.agent_steps, required
-        )
-        comparison, markdown = report(selection, out, command, Settings(**chosen, references=references))
+        selection, out, settings = chosen(options)
+        comparison, markdown = report(selection, out, command, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown)
     names = "comparison.md, .tex and .csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
     print(f"Written to {out}: {names}", flush=True)
-    return _missing(comparison, options.allow_missing)
+    return missing(comparison, options.allow_missing)
 
 
-def _missing(comparison: Comparison, allowed: bool) -> int:
+def missing(comparison: Comparison, allowed: bool) -> int:
     """The exit code, and a line on what is missing."""
     gaps, total = comparison.gaps, len(comparison.grid.runs)
     required = [cell for cell in gaps if cell in comparison.grid.required]

@@ -30,17 +30,17 @@ def markdown(comparison: Comparison) -> str:
     source = [f"{name}: {f'`{text}`' if name == 'Command' else text}" for name, text in comparison.source]
     parts = [
         "# Comparison",
-        *(markdown_table(table) for table in _all_tables(comparison)),
-        *(markdown_list(title, lines) for title, lines in _lists(comparison)),
+        *(markdown_table(table) for table in all_tables(comparison)),
+        *(markdown_list(title, lines) for title, lines in lists(comparison)),
         markdown_list("Source", source),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(comparison: Comparison) -> str:
-    parts = [latex_table(table) for table in _all_tables(comparison)]
+    parts = [latex_table(table) for table in all_tables(comparison)]
     parts.append("\\raggedright\\sloppy\\small")
-    for title, lines in _lists(comparison):
+    for title, lines in lists(comparison):
         parts.append(latex_list(title, [latex_text(line) for line in lines]))
     source = [
         f"{latex_text(name)}: " + (f"\\texttt{{{latex_text(text)}}}" if name == "Command" else latex_text(text))
@@ -74,7 +74,7 @@ def tidy_csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
-def _all_tables(comparison: Comparison) -> list[Table]:
+def all_tables(comparison: Comparison) -> list[Table]:
     """For each block of one protocol: the aggregates, the comparison with the reference, then task by task."""
     families = list(scores.by_family(comparison.grid.tasks).values())
     tables = []
@@ -103,7 +103,7 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
     body = []
     for i, row in enumerate(rows):
         there = columns[0][i].seeds if columns else 0
-        body.append([row, *(_interval(c[i], ".3f") for c in columns), _seeds(there, comparison.grid.seeds(row))])
+        body.append([row, *(interval(c[i], ".3f") for c in columns), _seeds(there, comparison.grid.seeds(row))])
     bold = {
         (best, j)
         for j, (name, column) in enumerate(zip(names, columns, strict=True), start=1)
@@ -130,7 +130,7 @@ def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
             needed = NONE if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
             counts = [str(len(names)) for names in (pair.better, pair.worse, pair.tasks)]
             body.append(
-                [row, other, _interval(pair.difference, ".3f"), _interval(pair.improvement, ".2f"), *counts, needed]
+                [row, other, interval(pair.difference, ".3f"), interval(pair.improvement, ".2f"), *counts, needed]
             )
     return Table(f"Each method against a reference, {noun} by {noun}{where}", header, body, words=2)
 
@@ -161,7 +161,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
         for row in rows:
             estimate = comparison.on_task[row, task.name].get(name, NOTHING)
             seeds = _seeds(estimate.seeds, comparison.grid.seeds(row, task.name))
-            cells.append(f"{_interval(_in(unit, estimate), form)} ({seeds})")
+            cells.append(f"{interval(_in(unit, estimate), form)} ({seeds})")
         body.append(cells)
     return Table(f"{_capital(what)} per {noun} [95 % interval] (seeds){where}", header, body, bold=bold)
 
@@ -197,7 +197,7 @@ def _in(unit: float, estimate: Estimate) -> Estimate:
     return Estimate(value, low, high, estimate.seeds)
 
 
-def _interval(estimate: Estimate, form: str) -> str:
+def interval(estimate: Estimate, form: str) -> str:
     if estimate.value is None:
         return NONE
     if estimate.low is None or estimate.high is None:
@@ -211,7 +211,7 @@ def _number(value: float, form: str = "") -> str:
     return text.removeprefix("-") if not text.strip("-0.") else text
 
 
-def _lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
+def lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
     gaps = [f"{cell}: {textwrap.shorten(why, 240, placeholder=' ...')}" for cell, why in comparison.gaps.items()]
     named = [
         (f"Cells without a result ({len(gaps)} of {len(comparison.grid.runs)})", gaps),

@@ -50,7 +50,8 @@ def write_run(
             clocks = {"agent_step": 1000 * epoch + seed, "frame": 4000 * epoch, "gradient_step": 250 * epoch}
             share = epoch / len(returns)
             acting = None if actor_sparsity is None else actor_sparsity * share
-            update = {"kind": "target_update", **clocks, "losses": [0.1, None], "elected": 0, "actor_sparsity": acting}
+            update = {"kind": "target_update", **clocks, "losses": [None], "elected": 0, "actor_sparsity": acting}
+            update |= {"sparsities_before": [sparsity * share], "sparsities": [sparsity * share], "reset": [False]}
             row = {
                 "kind": "epoch",
                 "epoch": epoch,

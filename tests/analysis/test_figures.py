@@ -9,40 +9,41 @@ from analysis.sources import runfolder
 
 @pytest.mark.parametrize("count", [1, 3, 10, 23])
 def test_methods_are_told_apart(count):
-    styles = figures._styles({f"m{i}": f"m{i}" for i in range(count)}).values()
+    styles = figures.styles({f"m{i}": f"m{i}" for i in range(count)}).values()
     assert len({(style["color"], str(style["linestyle"])) for style in styles}) == count
     if count > 1:
         assert len({str(style["linestyle"]) for style in styles}) > 1  # also without colours
 
 
 def test_variants_share_their_methods_colour():
-    styles = figures._styles({f"{m}, width={w}": m for m in ("dense", "gmp") for w in (32, 512)})
+    styles = figures.styles({f"{m}, width={w}": m for m in ("dense", "gmp") for w in (32, 512)})
     assert styles["gmp, width=32"]["color"] == styles["gmp, width=512"]["color"] != styles["dense, width=32"]["color"]
     assert styles["gmp, width=32"]["linestyle"] != styles["gmp, width=512"]["linestyle"]
+
+
+METHODS = {"dense": "dense", "gmp": "gmp"}
+PANELS = {"return": "my return", "sparsity": "sparsity"}
 
 
 def test_five_tasks_with_holes_take_a_pages_width(tmp_path, run):
     tasks = [f"atari/{game}" for game in ("Pong", "Boxing", "Breakout", "Qbert", "Enduro")]
     rows = [("dense", runfolder.read(run(task=task, returns=(None, 1.0, 2.0)))) for task in tasks[:4]]
-    figures.curves(
-        runs.tidy(rows), {"dense": "dense", "gmp": "gmp"}, tasks, [tmp_path / "c.png"], "training return", 0, 50
-    )
+    figure = figures.curves(runs.tidy(rows), METHODS, tasks, PANELS, 0, 50)
+    figures.save(figure, [tmp_path / "c.png"])
     image = matplotlib.image.imread(tmp_path / "c.png")
     assert image.shape[1] == 2100
     assert image[..., :3].min() < 0.5  # something is drawn
 
 
-def drawn(monkeypatch, tmp_path, frame, tasks, measured="training return"):
-    """The axes of a figure, kept from being written."""
-    kept = []
-    monkeypatch.setattr(figures.Figure, "savefig", lambda figure, *_, **__: kept.append(figure))
-    figures.curves(frame, {"dense": "dense", "gmp": "gmp"}, tasks, [tmp_path / "c.png"], measured, 0, 50)
-    return kept[0].axes, [text.get_text() for text in kept[0].legends[0].get_texts()]
+def drawn(frame, tasks):
+    """The axes of the curves, and their legend."""
+    figure = figures.curves(frame, METHODS, tasks, PANELS, 0, 50)
+    return figure.axes, [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_the_actors_sparsity_is_a_line_of_its_own(monkeypatch, tmp_path, run):
+def test_the_actors_sparsity_is_a_line_of_its_own(run):
     read = runfolder.read(run(task="mujoco/Ant", returns=(7.0, 8.0, 9.0), sparsity=0.9, actor_sparsity=0.6))
-    (above, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", read)]), ["mujoco/Ant"], "my return")
+    (above, below), legend = drawn(runs.tidy([("dense", read)]), ["mujoco/Ant"])
     critics, actor = (line for line in below.lines if len(line.get_ydata()))
     assert critics.get_ydata().tolist() == pytest.approx([0.3, 0.6, 0.9])
     assert actor.get_ydata().tolist() == pytest.approx([0.2, 0.4, 0.6])
@@ -52,8 +53,8 @@ def test_the_actors_sparsity_is_a_line_of_its_own(monkeypatch, tmp_path, run):
     assert legend == ["dense", "gmp", "random policy", "actor"]
 
 
-def test_without_an_actor_there_is_no_line_of_one(monkeypatch, tmp_path, run):
-    (_, below), legend = drawn(monkeypatch, tmp_path, runs.tidy([("dense", runfolder.read(run()))]), ["atari/Pong"])
+def test_without_an_actor_there_is_no_line_of_one(run):
+    (_, below), legend = drawn(runs.tidy([("dense", runfolder.read(run()))]), ["atari/Pong"])
     assert sum(len(line.get_ydata()) > 0 for line in below.lines) == 1
     assert legend == ["dense", "gmp", "random policy"]
 
@@ -62,4 +63,4 @@ def test_without_an_actor_there_is_no_line_of_one(monkeypatch, tmp_path, run):
     ("value", "text"), [(0, "0"), (-20, "\N{MINUS SIGN}20"), (9000, "9000"), (12000, "12k"), (2.5e6, "2.5M")]
 )
 def test_short_numbers(value, text):
-    assert figures._short(value, None) == text
+    assert figures.short(value) == text

@@ -1,0 +1,199 @@
+"""The report end to end: the page, the files beside it, and what a browser makes of it."""
+
+import html
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from analysis import report
+from analysis.report_sections import reproduce
+from analysis.sources import runfolder
+from sweeps.config import resolve
+from sweeps.run import _parse
+from tests.analysis.synthetic import write_runs
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+METHODS = ["dense", "gmp:final_sparsity=0.5", "gmp", "eaudeqn"]
+TASKS = ["atari/Pong", "atari/Boxing"]
+FIGURES = {"aggregates", "improvement", "profiles", "efficiency", "pareto", "curves", "sparsity", "layers-atari"}
+
+
+def call(*arguments):
+    return report.main([str(a) for a in (*arguments, "--repetitions", 50)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder of runs of which one is missing, one has failed and one is going on, and its report."""
+    root = tmp_path_factory.mktemp("runs")
+    write_runs(root, TASKS, METHODS, seeds=3, epochs=4, elections=30)
+    shutil.rmtree(root / "atari-Pong.gmp.seed2")
+    status = root / "atari-Boxing.gmp.seed1" / "status.json"
+    status.write_text(json.dumps({"status": "failed", "error": "all losses are <b>NaN</b>"}))
+    (root / "atari-Boxing.eaudeqn.seed0" / "status.json").unlink()
+    assert call("--runs", root) == 1  # cells without a result
+    return root
+
+
+@pytest.fixture(scope="module")
+def page(made):
+    return (made / "report" / "report.html").read_text()
+
+
+def test_every_figure_is_there_as_pdf_png_and_in_the_page(made, page):
+    elections = {f"elections-atari-{run}" for run in ("Pong.eaudeqn.seed0", "Boxing.eaudeqn.seed0")}
+    files = {path.name for path in (made / "report" / "figures").iterdir()}
+    assert files == {f"{name}.{suffix}" for name in FIGURES | elections for suffix in ("pdf", "png")}
+    assert set(re.findall(r'<figure id="figure-([^"]+)"', page)) == FIGURES | elections
+    assert (made / "report" / "comparison.md").exists()
+
+
+def test_the_page_holds_all_it_shows(page):
+    """Nothing is asked for, from a network or from the disk."""
+    wanted = re.findall(r'\b(?:src|href|srcset|data|action)="([^"]*)"', page)
+    assert wanted and all(address.startswith(("#", "data:image/png;base64,")) for address in wanted)
+    assert "default-src 'none'" in page and "@import" not in page and "<link" not in page
+    assert not re.search(r'url\(["\']?(?!#)', page)
+
+
+def test_runs_statuses_gaps_and_notes_are_said(page):
+    assert "23 of" not in page and "21 of 24 runs are finished, 3 have no result" in page
+    for name in ("atari-Pong.gmp.seed0", "atari-Boxing.eaudeqn.seed0"):
+        assert f"<td>{name}</td>" in page
+    assert "failed: all losses are &lt;b&gt;NaN&lt;/b&gt;" in page
+    assert "missing (there is no such run)" in page
+    assert "ragged seeds" in page and "Protocol" in page
+
+
+def test_the_two_axes_are_in_the_page(page):
+    for title in ("At matched sparsity", "The sparsity up to which a sweep keeps 95%", "dominates the one above"):
+        assert title in page
+    assert "Pruning" in page and "steps taken" in page
+
+
+def test_a_published_row_without_sparsity_is_said_to_have_none(made, tmp_path, capsys):
+    lines = ["method,task,seed,agent_step,return"]
+    lines += [f"published,{task},{seed},40000,{seed}" for task in TASKS for seed in range(2)]
+    (tmp_path / "published.csv").write_text("\n".join(lines) + "\n")
+    code = call(
+        "--runs", made, "--runs", tmp_path / "published.csv", "--out", tmp_path / "out", "--allow-missing", "--mix"
+    )
+    assert code == 0, capsys.readouterr().err
+    assert "published: its sparsity is not known." in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_chosen_elections_are_drawn(made, tmp_path):
+    run = "atari-Pong.eaudeqn.seed2"
+    assert call("--runs", made, "--out", tmp_path, "--allow-missing", "--elections", run) == 0
+    drawn = {path.stem for path in (tmp_path / "figures").glob("elections-*.pdf")}
+    assert drawn == {f"elections-{run}"} - {""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("--runs", "nowhere"), "nowhere"), (("--runs", "{made}", "--elections", "x"), "--elections: no run folder 'x'")],
+)
+def test_bad_input_is_one_line_and_exit_code_2(made, arguments, message, tmp_path, capsys):
+    given = [a.format(made=made) for a in arguments]
+    assert call(*given, "--out", tmp_path / "out") == 2
+    output = capsys.readouterr()
+    last = output.err.strip().splitlines()[-1]
+    assert last.startswith("error: ") and message in last and "Traceback" not in output.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("share", ["-1", "100", "x"])
+def test_a_share_that_is_none(share, capsys):
+    with pytest.raises(SystemExit) as caught:
+        report.main(["--runs", "x", "--within", share])
+    assert caught.value.code == 2 and "percentage from 0 to 100" in capsys.readouterr().err
+
+
+def test_few_runs_have_a_report_too(run, tmp_path):
+    """One run, without a sparsity, an election or another method; and none that is finished."""
+    run()
+    assert call("--runs", tmp_path / "runs") == 0
+    run(seed=1, status="failed")
+    run(method="gmp", status=None)
+    shutil.rmtree(tmp_path / "runs" / "atari-Pong.dense.seed0.0a1b2c3d")
+    assert call("--runs", tmp_path / "runs", "--allow-missing") == 0
+
+
+def test_mujoco_and_raw_have_a_report_too(mujoco):
+    assert call("--runs", mujoco, "--return", "evaluation") == 0
+    page = (mujoco / "report" / "report.html").read_text()
+    assert 'id="figure-pareto-actors"' in page and "sparsity of actors" in page
+    assert call("--runs", mujoco, "--raw") == 0
+    assert 'id="figure-pareto"' not in (mujoco / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"task": "atari/Pong", "method": "gmp:final_sparsity=0.5", "seed": "3", "agent.width": "32"},
+        {"task": "mujoco/Hopper", "method": "eaudeqn", "seed": "0", "learner.vectorize": "none"},
+    ],
+)
+def test_the_command_makes_the_same_run_again(tmp_path, given):
+    """The name of a run is made of all its options."""
+    asked = resolve(given)
+    config = {"schema": 2, "task": asked.task.name, "method": asked.method, "seed": asked.seed}
+    config |= {"options": asked.options, "versions": {}, "total_agent_steps": asked.total_agent_steps}
+    (tmp_path / asked.name).mkdir()
+    (tmp_path / asked.name / "config.json").write_text(json.dumps(config))
+    words = shlex.split(reproduce(runfolder.read(tmp_path / asked.name)))
+    assert words[:3] == ["python", "-m", "sweeps.run"]
+    again = _parse(words[3:])
+    again = {key: value for key, value in again.items() if key not in ("folder", "wandb")}
+    assert resolve(again).name == asked.name
+
+
+# In a browser ----------
+
+
+def rendered(page, tmp_path, script):
+    """The page's document after its own scripts and this one; fails when the browser complains of anything."""
+    copy = tmp_path / "copy.html"
+    copy.write_text(page.replace("</body>", f"<script>{script}</script>\n</body>"))
+    command = [CHROMIUM, "--headless", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--no-sandbox"] * (os.geteuid() == 0) + ["--enable-logging=stderr", "--window-size=1400,1000"]
+    done = subprocess.run([*command, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "CONSOLE" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def first_column(document, number=0):
+    """Of a table, in the order of its rows."""
+    tables = re.findall(r'<table class="sortable">.*?</table>', document, flags=re.DOTALL)
+    body = tables[number].partition("<tbody>")[2]
+    return [html.unescape(cell) for cell in re.findall(r"<tr><td[^>]*>(?:<b>)?([^<]*)", body)]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt-get install chromium)")
+def test_a_browser_shows_the_page_and_its_headers_sort(page, tmp_path):
+    click = 'document.querySelectorAll("table.sortable")[0].querySelectorAll("th button")[{}].click();'
+    measure = (
+        "document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;"
+        "document.body.dataset.flat = [...document.querySelectorAll('figure svg, figure img')]"
+        ".filter(e => e.getBoundingClientRect().height < 50).length;"
+    )
+    shown = rendered(page, tmp_path, measure)
+    assert 'data-wide="false"' in shown and 'data-flat="0"' in shown
+    assert sorted(first_column(shown)) == sorted(METHODS)
+    text = re.sub(r"<(script|style)[^>]*>.*?</\1>|<[^>]+>", " ", shown, flags=re.DOTALL)
+    for said in ("Summary", "Human-normalised score over 2 games", "agent steps", "Cells without a result (3 of 24)"):
+        assert said in text
+
+    values = dict(re.findall(r'<tr><td>([^<]*)</td><td class="number" data-key="([^"]*)"', page))
+    expected = sorted(METHODS, key=lambda row: float(values[row]))
+    up = rendered(page, tmp_path, click.format(1))
+    assert first_column(up) == expected
+    assert up.count('aria-sort="ascending"') == 1
+    assert first_column(rendered(page, tmp_path, 2 * click.format(1))) == expected[::-1]
+    assert first_column(rendered(page, tmp_path, click.format(1) + click.format(0))) == sorted(METHODS)

@@ -1,0 +1,67 @@
+"""The page's parts: what they escape, what they are sorted by, and that figures can stand in it."""
+
+import re
+
+import numpy as np
+import pytest
+
+from analysis import figures, report_page
+from analysis.markup import NONE, Table
+from analysis.report_page import Picture, Section
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ("4,810 [4,550, 5,069] (2)", "4810"),
+        ("-0.130 [-0.218, -0.043]", "-0.130"),
+        ("> 0.980 [0.2, > 0.980]", "0.980"),
+        ("1.5e+12", "1.5e+12"),
+        ("0", "0"),
+        (NONE, ""),
+        ("none", ""),
+        ("", ""),
+    ],
+)
+def test_a_cell_is_sorted_by_its_first_number(words, key):
+    assert report_page.key(words) == key
+
+
+def test_any_text_is_read_as_text():
+    evil = '<script>alert("x")</script> & more'
+    table = Table(evil, [evil, evil], [[evil, evil]], bold={(0, 0)})
+    parts = [report_page.paragraph(evil), report_page.listing([evil], evil), report_page.facts([(evil, evil)])]
+    parts += [report_page.command(evil), report_page.sortable(table)]
+    whole = report_page.page(evil, [Section(evil, parts)], lambda _: "")
+    assert whole.count("<script>") == 1  # the page's own
+    assert whole.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; more") == 15
+
+
+def test_sections_without_a_part_are_left_out():
+    whole = report_page.page("t", [Section("Full", ["x"]), Section("Empty", [])], lambda _: "")
+    assert '<a href="#full">' in whole and "Empty" not in whole
+
+
+def figure(points):
+    drawn = figures.blank(1, 1)
+    drawn.subplots().plot(np.random.default_rng(0).normal(size=points), label="kept")
+    return drawn
+
+
+def test_pictures_are_shown_where_they_stand():
+    picture = Picture("name", "caption", lambda: figure(3))
+    shown = report_page.page("t", [Section("A", ["<p>before</p>", picture])], lambda p: f"<i>{p.name}</i>")
+    assert "<p>before</p>\n<i>name</i>" in shown
+
+
+def test_a_small_figure_is_svg_whose_text_is_text():
+    element = report_page.drawing(figure(3), "one", "a caption <&>")
+    assert element.startswith('<figure id="figure-one">\n<svg role="img" aria-label="a caption &lt;&amp;&gt;"')
+    assert "<text" in element and '<g id="' not in element and "<?xml" not in element
+    defined, used = (set(re.findall(form, element)) for form in (r' id="([^"]+)"', r'(?:url\(|href=")#([^")]+)'))
+    assert used <= defined
+
+
+def test_a_large_figure_is_png(monkeypatch):
+    monkeypatch.setattr(report_page, "LARGEST", 1000)
+    assert 'src="data:image/png;base64,iVBOR' in report_page.drawing(figure(3), "one", "caption")
