@@ -1,7 +1,7 @@
 """Where an episode begins: what an environment's next reset depends on, so that the episode can be played again.
 
 The running episode is restored by its actions. That asks nothing of an environment and its wrappers but that a reset
-leaves no trace of the episode before, except in what is captured here. ALE has more state than it gives away (the action
+leaves no trace of the episode before, except in what is captured here. ALE has more state than it gives away (an action
 that may stick to the next frame, the screen), but all of it is reset.
 """
 
