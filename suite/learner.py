@@ -1,6 +1,7 @@
 """The one learner: K online networks, one target, one batch, and a method's hooks on their two clocks.
 
-It is the only caller of a Sparsifier, and the only place where masks are applied: last, after every hook.
+It is the only caller of a Sparsifier, and the only place where masks are applied: last, after every hook, or, for a
+method that keeps pruned weights, wherever a network is read.
 """
 
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class Learner(NamedTuple):
     act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
     act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
     measure: Callable[[LearnerState], dict[str, Any]]  # sparsities of the elected network and of the actor
+    policy: Callable[[LearnerState], Network]  # what a run hands out, pruned weights zero: the actor or elected network
     target_update_period: int  # gradient steps
     election_steps: int  # of them, those whose losses count in the election
 
@@ -74,33 +76,35 @@ def make_learner(
     """Compile an agent and a method into the functions of a Learner."""
 
     counted = max(round(election_window * target_update_period), 1)
-    uncounted = target_update_period - counted
+    effective = partial(_effective, sparsifier)
+    loss_weight = _loss_weights(sparsifier.forgetting, target_update_period, counted)
 
     def init(seed: int) -> LearnerState:
         key = jax.random.key(seed)
         network = _new_network(_draw(key, INIT, 0), agent, sparsifier)
         actor = _new_network(_draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
-        return LearnerState((network,) * sparsifier.num_networks, network.params, actor, key, jnp.int32(0))
+        online = (network,) * sparsifier.num_networks
+        return LearnerState(online, effective(network), actor, key, jnp.int32(0), sparsifier.memory)
 
     def update(state: LearnerState, batch: Batch) -> LearnerState:
         key, step = state.key, state.step + 1
-        counts = state.step % target_update_period >= uncounted  # in the next election
-        acting = state.actor.params if state.actor else None
+        weight = loss_weight(state.step)  # in the next election
+        acting = effective(state.actor) if state.actor else None
         y = jax.lax.stop_gradient(agent.target(_draw(key, TARGET, step), state.target, acting, batch))
         *keys, actor_key = jax.random.split(_draw(key, AFTER_GRADIENT, step), len(state.online) + 1)
 
         def learn(part: tuple[Network, jax.Array]) -> Network:
-            return _gradient_step(part[1], step, part[0], agent, sparsifier, counts, batch, y)
+            return _gradient_step(part[1], step, part[0], agent, sparsifier, weight, batch, y)
 
         parts = tuple(zip(state.online, keys, strict=True))
         online = over_networks(learn, parts, vectorize=vectorize)
         state = state._replace(online=online, step=step)
-        elected = online[0].params
+        elected = effective(online[0])
         if polyak:
             state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
         if agent.actor and state.actor:
             improve = agent.actor._replace(loss=partial(agent.actor.loss, _draw(key, IMPROVE, step)))
-            actor = _gradient_step(actor_key, step, state.actor, improve, sparsifier, counts, elected, batch)
+            actor = _gradient_step(actor_key, step, state.actor, improve, sparsifier, weight, elected, batch)
             state = state._replace(actor=actor)
         return state
 
@@ -108,9 +112,10 @@ def make_learner(
         init=jax.jit(init),
         update=jax.jit(update, donate_argnums=0),
         update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
-        act=_act(agent, behaviour),
-        act_greedily=_act_greedily(agent),
+        act=_act(agent, sparsifier, behaviour),
+        act_greedily=_act_greedily(agent, sparsifier),
         measure=jax.jit(_measure),
+        policy=lambda state: _masked(state.actor or state.online[0]),
         target_update_period=target_update_period,
         election_steps=counted,
     )
@@ -119,9 +124,26 @@ def make_learner(
 def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -> Network:
     params_key, masks_key = jax.random.split(key)
     params = agent.init(params_key)
-    masks = sparsifier.init(masks_key, params)
-    params = apply_masks(params, masks)
-    return Network(params, agent.optimizer.init(params), masks, jnp.float32(0))
+    network = Network(params, (), sparsifier.init(masks_key, params), jnp.float32(0))
+    network = _settle(sparsifier, network)
+    return network._replace(opt_state=agent.optimizer.init(network.params))
+
+
+def _loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:
+    """The weight in the next election of the loss of a gradient step, by the gradient steps before it.
+
+    The last `counted` of a period count, and one that is older by a step by a factor 1 - forgetting less: an
+    exponential moving average of the losses, but for what is the same for all networks that began the period as
+    copies. The weights sum to `counted`, so that the cumulated loss has the same scale.
+    """
+    retained = 1 - forgetting
+    scale = counted / sum(retained**age for age in range(counted))
+
+    def weight(steps: jax.Array) -> jax.Array:
+        age = period - 1 - steps % period
+        return jnp.where(age < counted, scale * jnp.float32(retained) ** age, 0)
+
+    return weight
 
 
 def _gradient_step(
@@ -130,27 +152,31 @@ def _gradient_step(
     network: Network,
     agent: Agent | Actor,
     sparsifier: Sparsifier,
-    counts: jax.Array,
+    weight: jax.Array,
     *inputs: Any,
 ) -> Network:
     """One masked optimizer step on `agent.loss(params, *inputs)`, then the method's hook and its masks."""
-    loss, gradients = jax.value_and_grad(agent.loss)(network.params, *inputs)
-    masked = apply_masks(gradients, network.masks)
-    updates, opt_state = agent.optimizer.update(masked, network.opt_state, network.params)
+    pruned, masks = sparsifier.pruned_weights, network.masks
+    loss, gradients = jax.value_and_grad(agent.loss)(_effective(sparsifier, network), *inputs)
+    learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
+    updates, opt_state = agent.optimizer.update(learned, network.opt_state, network.params)
+    if pruned == "kept":
+        updates = apply_masks(updates, masks)  # momentum would go on moving them
     params = optax.apply_updates(network.params, updates)
-    network = Network(params, opt_state, network.masks, network.loss + jnp.where(counts, loss, 0))
-    return _masked(sparsifier.after_gradient(key, step, network, gradients))
+    counted = weight * loss  # a product, so that a loss that is not finite always counts
+    network = Network(params, opt_state, masks, network.loss + counted)
+    return _settle(sparsifier, sparsifier.after_gradient(key, step, network, gradients))
 
 
 def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
     """Elect. The target becomes the elected network, unless it `follows` it at every gradient step."""
     before = state.online
     key = _draw(state.key, AT_TARGET_UPDATE, state.step)
-    online, election = sparsifier.at_target_update(key, state.step, before)
-    online = tuple(_masked(network)._replace(loss=jnp.float32(0)) for network in online)
+    online, memory, election = sparsifier.at_target_update(key, state.step, before, state.memory)
+    online = tuple(_settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
     actor = state.actor
     if actor:
-        actor = _masked(sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
+        actor = _settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
     record = TargetUpdate(
         losses=jnp.stack([network.loss for network in before]),
         sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
@@ -160,40 +186,42 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
         actor_sparsity=sparsity(actor.masks) if actor else None,
     )
     # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
-    target = state.target if follows else select(election.elected, tuple(network.params for network in before))
-    return state._replace(online=online, target=target, actor=actor), record
+    effective = partial(_effective, sparsifier)
+    target = state.target if follows else select(election.elected, tuple(map(effective, before)))
+    return state._replace(online=online, target=target, actor=actor, memory=memory), record
 
 
-def _act(agent: Agent, behaviour: str) -> Callable[..., jax.Array]:
+def _act(agent: Agent, sparsifier: Sparsifier, behaviour: str) -> Callable[..., jax.Array]:
     @jax.jit
     def choose(key: jax.Array, losses: list[jax.Array], agent_step: Array) -> jax.Array:
         probabilities = behaviour_probabilities(behaviour, jnp.stack(losses))
         return jax.random.choice(_draw(key, CHOOSE, agent_step), len(losses), p=probabilities)
 
     @jax.jit
-    def by(key: jax.Array, params: Params, observation: Array, agent_step: Array) -> jax.Array:
+    def by(key: jax.Array, acting: Network, observation: Array, agent_step: Array) -> jax.Array:
+        params = _effective(sparsifier, acting)
         return agent.act(_draw(key, ACT, agent_step), params, observation, agent_step, greedy=False)
 
     def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
         if state.actor:
-            return by(state.key, state.actor.params, observation, agent_step)
+            return by(state.key, _in_use(sparsifier, state.actor), observation, agent_step)
         # The choice comes to the host: a branch for each network inside one function costs more time than that.
         chosen = 0
         if len(state.online) > 1:
             chosen = int(choose(state.key, [network.loss for network in state.online], agent_step))
-        return by(state.key, state.online[chosen].params, observation, agent_step)
+        return by(state.key, _in_use(sparsifier, state.online[chosen]), observation, agent_step)
 
     return act
 
 
-def _act_greedily(agent: Agent) -> Callable[..., jax.Array]:
+def _act_greedily(agent: Agent, sparsifier: Sparsifier) -> Callable[..., jax.Array]:
     @jax.jit
-    def by(key: jax.Array, params: Params, observation: Array, clock: Array) -> jax.Array:
+    def by(key: jax.Array, acting: Network, observation: Array, clock: Array) -> jax.Array:
+        params = _effective(sparsifier, acting)
         return agent.act(_draw(key, ACT_GREEDILY, clock), params, observation, clock, greedy=True)
 
     def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
-        acting = state.actor or state.online[0]
-        return by(state.key, acting.params, observation, clock)
+        return by(state.key, _in_use(sparsifier, state.actor or state.online[0]), observation, clock)
 
     return act_greedily
 
@@ -231,3 +259,19 @@ def _draw(key: jax.Array, stream: int, clock: Array | int) -> jax.Array:
 
 def _masked(network: Network) -> Network:
     return network._replace(params=apply_masks(network.params, network.masks))
+
+
+def _settle(sparsifier: Sparsifier, network: Network) -> Network:
+    """After a hook: pruned weights are zero, unless the method keeps them."""
+    return _masked(network) if sparsifier.pruned_weights == "zero" else network
+
+
+def _effective(sparsifier: Sparsifier, network: Network) -> Params:
+    """What the network computes with: its parameters, pruned weights zero, also those that the method keeps."""
+    return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)
+
+
+def _in_use(sparsifier: Sparsifier, network: Network) -> Network:
+    """What acting needs of a network: a call costs time by the array."""
+    masks = {} if sparsifier.pruned_weights == "zero" else network.masks
+    return network._replace(opt_state=(), masks=masks)

@@ -26,12 +26,14 @@ RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it i
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
-#: frame (emulator frames or physics steps) and gradient_step.
+#: frame (emulator frames or physics steps) and gradient_step. Learning offline takes no step in an environment: there
+#: agent_step counts the batches drawn from the data set, and frame stays 0.
 CLOCKS = ("agent_step", "frame", "gradient_step")
 ROWS: dict[str, tuple[str, ...]] = {
     "epoch": (
         "epoch",
-        "return",  # mean undiscounted training return of the episodes that ended in this epoch; null if none did
+        "return",  # mean undiscounted training return of the episodes that ended in this epoch; null if none did, as
+        #            offline, where only the evaluation has returns
         "episodes",
         "episode_returns",
         "episode_lengths",  # agent steps

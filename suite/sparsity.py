@@ -1,10 +1,10 @@
-"""Masks: how many weights a layer keeps, which ones, and how sparse a network is.
+"""Masks: what they do, how sparse a network is, and the search for the weights of the largest scores.
 
-Only kernels are pruned, never biases, and each network is ranked alone. Everything here works on the flat dict of a
-network's kernels ("Conv_0/kernel" -> array) and can be traced: a sparsity may be a Python float or a scalar array.
+Only kernels are pruned, never biases. Everything here works on the flat dict of a network's kernels ("Conv_0/kernel" ->
+array) and can be traced: a sparsity may be a Python float or a scalar array. Which weights go is suite.pruning's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import jax
@@ -55,37 +55,42 @@ def keep_count(level: jax.Array | float, size: int) -> jax.Array:
     return jnp.clip(kept, 1, size).astype(jnp.int32)
 
 
-def prune(params: Params, masks: Masks, level: jax.Array | float) -> Masks:
-    """The sparser masks of a network: in each layer the largest weights that `level` leaves (uniform over layers).
-
-    The masks are nested: a pruned weight stays pruned, so a level below a layer's sparsity changes nothing there.
-    Magnitude pruning after Zhu & Gupta (2017).
-    """
-    weights = kernels(params)
-    return {path: _keep_largest(weights[path], mask, keep_count(level, mask.size)) for path, mask in masks.items()}
-
-
-def _keep_largest(weights: jax.Array, mask: jax.Array, count: jax.Array) -> jax.Array:
-    """The `count` kept weights of the largest magnitude; ties go to the lower index.
+def keep_largest(scores: Mapping[str, jax.Array], masks: Masks, count: jax.Array) -> Masks:
+    """Of the kept weights of these layers, ranked together, the `count` of the largest |score|; ties go to the lower
+    index and the earlier layer. All of them, where fewer are kept.
 
     No sort, which takes some thirty times as long on a large layer: the bits of non-negative floats are ordered as the
     floats are, so the threshold can be searched for among the integers, at one cheap pass a guess.
     """
-    rank = jnp.where(mask, jax.lax.bitcast_convert_type(jnp.abs(weights), jnp.int32) + 1, 0).ravel()
-    count = jnp.minimum(count, jnp.sum(mask))
-    threshold, at_least = _largest_bound(lambda bound: jnp.sum(rank >= bound, dtype=jnp.int32), jnp.max(rank), count)
+    ranks = {
+        path: jnp.where(mask, jax.lax.bitcast_convert_type(jnp.abs(scores[path]), jnp.int32) + 1, 0)
+        for path, mask in masks.items()
+    }
+    count = jnp.minimum(count, sum(jnp.sum(mask, dtype=jnp.int32) for mask in masks.values()))
+    highest = jnp.max(jnp.stack([jnp.max(rank) for rank in ranks.values()]))
+    threshold, at_least = _largest_bound(partial(_count_from, ranks), highest, count)
     return jax.lax.cond(
-        at_least == count, lambda: rank >= threshold, partial(_break_ties, rank, threshold, count)
-    ).reshape(mask.shape)
+        at_least == count,
+        lambda: {path: rank >= threshold for path, rank in ranks.items()},
+        partial(_break_ties, ranks, threshold, count),
+    )
 
 
-def _break_ties(rank: jax.Array, threshold: jax.Array, count: jax.Array) -> jax.Array:
-    """All ranks above the threshold and, of those equal to it, the first in the layer's order, `count` in all."""
-    missing = count - jnp.sum(rank > threshold, dtype=jnp.int32)
-    place = jnp.arange(rank.size, 0, -1, dtype=jnp.int32)  # the first weight has the highest place
-    tied = jnp.where(rank == threshold, place, 0)
-    first, _ = _largest_bound(lambda bound: jnp.sum(tied >= bound, dtype=jnp.int32), jnp.int32(rank.size), missing)
-    return (rank > threshold) | (tied >= first)
+def _count_from(ranks: Mapping[str, jax.Array], bound: jax.Array) -> jax.Array:
+    return sum((jnp.sum(rank >= bound, dtype=jnp.int32) for rank in ranks.values()), start=jnp.int32(0))
+
+
+def _break_ties(ranks: Mapping[str, jax.Array], threshold: jax.Array, count: jax.Array) -> Masks:
+    """All ranks above the threshold and, of those equal to it, the first in the layers' order, `count` in all."""
+    missing = count - _count_from(ranks, threshold + 1)
+    size = sum(rank.size for rank in ranks.values())
+    places, start = {}, size
+    for path, rank in ranks.items():  # the first weight has the highest place
+        place = start - jnp.arange(rank.size, dtype=jnp.int32).reshape(rank.shape)
+        places[path] = jnp.where(rank == threshold, place, 0)
+        start -= rank.size
+    first, _ = _largest_bound(partial(_count_from, places), jnp.int32(size), missing)
+    return {path: (rank > threshold) | ((places[path] >= first) & (missing > 0)) for path, rank in ranks.items()}
 
 
 def _largest_bound(

@@ -24,8 +24,8 @@ class Task(NamedTuple):
     """What is learned, the agent that learns it, and the returns that count as score 0 and 1."""
 
     name: str  # "atari/Pong": the family, then the environment's own name (gymnasium's ALE/Pong-v5)
-    agent: str  # "dqn" or "sac"
-    frame_skip: int  # frames (Atari) or physics steps (MuJoCo) per agent step
+    agent: str  # "dqn", "sac" or "cql"
+    frame_skip: int  # frames (Atari) or physics steps (MuJoCo) per agent step; 0 where learning sees no environment
     random: float  # mean return of a random policy: score 0
     reference: float | None  # mean return that is score 1, the family's reference; None: the task has no score
 
@@ -136,6 +136,12 @@ TASKS: dict[str, Task] = {
     },
 }
 
+# An offline task is a game that is learned from a data set; its evaluation is scored as the game is.
+TASKS |= {
+    f"offline/{game}": TASKS[f"atari/{game}"]._replace(name=f"offline/{game}", agent="cql", frame_skip=0)
+    for game in _ATARI_RETURNS
+}
+
 # The ten games of the paper's online Atari experiments, in the order of the authors' configuration.
 PAPER_GAMES: tuple[str, ...] = (
     "atari/BeamRider",
@@ -171,14 +177,18 @@ FAMILIES: dict[str, Family] = {
         ),
     ),
 }
+FAMILIES["offline"] = FAMILIES["atari"]._replace(
+    benchmark=tuple(name.replace("atari/", "offline/") for name in PAPER_GAMES)
+)
 
 
 def task(name: str) -> Task:
     """The task of this name. Raises UserError, with the closest name there is, for any other."""
     if name in TASKS:
         return TASKS[name]
-    # Wrong case and a missing family are the usual slips: compare without case, with and without the family.
-    spellings = {spelling.lower(): known for known in TASKS for spelling in (known, known.split("/")[1])}
+    # Wrong case and a missing family are the usual slips: compare without case, with and without the family (without,
+    # the family that comes first is meant).
+    spellings = {spelling.lower(): known for known in reversed(TASKS) for spelling in (known, known.split("/")[1])}
     close = difflib.get_close_matches(name.lower(), spellings, n=1)
     example = "tasks are called, for example, atari/Pong or mujoco/Ant"
     hint = f"did you mean {spellings[close[0]]!r}?" if close else example
@@ -191,6 +201,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "atari": {},
     "mujoco": {
         "learner.target_update_period": 1_000,
+        "learner.election_window": 0.5,  # results/mujoco-pilots: at the whole period a fresh Adam handicaps every copy
         "learner.polyak": 0.005,
         "replay.batch_size": 256,
         "replay.reward_clip": None,
@@ -200,6 +211,24 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "trainer.epoch_agent_steps": 10_000,
         "trainer.evaluation_episodes": 10,
         "gmp.final_sparsity": 0.9,
+        "linear.final_sparsity": 0.9,
+        "cosine.final_sparsity": 0.9,
+        "exponential.final_sparsity": 0.9,
+        "iterative.final_sparsity": 0.9,
+        "oneshot.final_sparsity": 0.9,
+        "constant.final_sparsity": 0.9,
+        "ste.final_sparsity": 0.9,
+        "static.sparsity": 0.9,
+        "set.sparsity": 0.9,
+        "rigl.sparsity": 0.9,
         "distill.final_sparsity": 0.9,
+    },
+    # The paper's offline configuration; evaluation is ours.
+    "offline": {
+        "trainer.epochs": 50,
+        "trainer.epoch_agent_steps": 62_500,
+        "trainer.initial_samples": 0,
+        "trainer.replay_ratio": 1.0,
+        "trainer.evaluation_episodes": 10,
     },
 }

@@ -162,7 +162,7 @@ class Trainer:
     def _divergence(self) -> Divergence:
         return Divergence(
             f"the loss of every online network is NaN or infinite at gradient step {self.gradient_step}:"
-            " a smaller agent.learning_rate may help"
+            " a smaller learning rate (agent.*learning_rate) may help"
         )
 
     def _evaluate(self) -> None:

@@ -4,7 +4,7 @@ Shapes: B is the batch size, K the number of online networks, `params` a nested 
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,7 @@ class LearnerState(NamedTuple):
     actor: Network | None
     key: jax.Array  # constant: each draw folds in its stream and the clock, so a state needs no other randomness
     step: jax.Array  # int32 []
+    memory: Any  # what the method carries from one target update to the next: a tree of arrays, None for most
 
 
 class Actor(NamedTuple):
@@ -78,12 +79,30 @@ def select(index: jax.Array, trees: tuple[Any, ...]) -> Any:
     return jax.tree.map(lambda *leaves: jax.lax.select_n(jnp.maximum(index, 0), *leaves), *trees)
 
 
+Level = jax.Array | float  # a sparsity: of a whole network, all its kernels together
+
+
+class Pruner(NamedTuple):
+    """How a run prunes: its options `pruning.*` as pure functions, the same for every method (suite.pruning)."""
+
+    # key, params, masks, sparsity, gradients (None where there are none) -> masks nested in those given
+    prune: Callable[[jax.Array, Params, Masks, Level, Params | None], Masks]
+    # key, params, sparsity -> random masks, for a network that is sparse from the start
+    scatter: Callable[[jax.Array, Params, Level], Masks]
+    # key, kernels by path, masks, gradients by path -> scores >= 0 of the kernels' shapes; the lowest go first
+    score: Callable[..., dict[str, jax.Array]]
+    needs_gradients: bool  # `score` does
+    structure: str  # "unstructured", or what `prune` and `scatter` keep to
+    limit: float  # the largest sparsity that the structure has
+
+
 class Training(NamedTuple):
     """What a method may know of the run that it is part of."""
 
     gradient_steps: int  # the horizon H
     target_update_period: int  # T, in gradient steps
     optimizer: optax.GradientTransformation
+    pruner: Pruner
 
 
 class Sparsifier(NamedTuple):
@@ -96,17 +115,26 @@ class Sparsifier(NamedTuple):
     init: Callable[[jax.Array, Params], Masks]  # key, params -> masks
     # key, gradient steps done, network, dense gradients -> network
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network]
-    # key, gradient steps done, K networks -> K networks, election
-    at_target_update: Callable[[jax.Array, jax.Array, tuple[Network, ...]], tuple[tuple[Network, ...], Election]]
+    # key, gradient steps done, K networks, memory -> K networks, memory, election
+    at_target_update: Callable[
+        [jax.Array, jax.Array, tuple[Network, ...], Any], tuple[tuple[Network, ...], Any, Election]
+    ]
     # key, gradient steps done, actor, elected network -> actor, after an election; `init` and `after_gradient` are
     # called for the actor too
     follow: Callable[[jax.Array, jax.Array, Network, Network], Network]
+    memory: Any = None  # at the start: a tree of arrays
+    # What becomes of pruned weights: zero; kept as they were, and out of use while the masks say so; or out of use and
+    # yet learning, by the gradients of the weights in use (straight-through).
+    pruned_weights: Literal["zero", "kept", "learning"] = "zero"
+    # Rate a gradient step at which an election forgets losses: 0 counts all of a period alike.
+    forgetting: float = 0.0
 
 
 def single_network(
     init: Callable[[jax.Array, Params], Masks],
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None,
     at_target_update: Callable[[jax.Array, jax.Array, Network], Network] | None = None,
+    pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
     """A method with K = 1, which wins each election; a hook that is left out changes nothing.
 
@@ -114,10 +142,10 @@ def single_network(
     """
     change = at_target_update or (lambda key, step, network: network)
 
-    def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...]) -> tuple[tuple[Network, ...], Election]:
+    def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...], memory: Any) -> Any:
         (network,) = networks
         elected = jnp.where(jnp.isfinite(network.loss), 0, -1)
-        return (change(key, step, network),), Election(elected, jnp.zeros(1, bool))
+        return (change(key, step, network),), memory, Election(elected, jnp.zeros(1, bool))
 
     return Sparsifier(
         num_networks=1,
@@ -125,4 +153,5 @@ def single_network(
         after_gradient=after_gradient or (lambda key, step, network, gradients: network),
         at_target_update=update,
         follow=lambda key, step, actor, elected: change(key, step, actor),
+        pruned_weights=pruned_weights,
     )

@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from suite.sparsity import prune
+from suite.pruning import make_pruner
 from suite.tracking import Tracker
 from suite.trainer import Trainer
 from suite.types import Batch
@@ -130,7 +130,8 @@ def mask_update(bench: Bench, repetitions: int) -> float:
     """Median seconds of pruning: one network to a half, or with K > 1 a target update (election, K - 1 copies)."""
     trainer = bench.trainer
     dense = jax.tree.map(jnp.copy, trainer.state.online[0])
-    halve = jax.jit(lambda network: prune(network.params, network.masks, 0.5))
+    prune, key = make_pruner().prune, jax.random.key(0)
+    halve = jax.jit(lambda network: prune(key, network.params, network.masks, 0.5, None))
 
     def update() -> Any:
         if len(trainer.state.online) == 1:

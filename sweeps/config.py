@@ -20,14 +20,17 @@ from baselines import METHODS
 from suite.agents import AGENTS
 from suite.environments import ENVIRONMENTS
 from suite.errors import UserError
+from suite.experience.dataset import Dataset
 from suite.experience.replay import Replay
 from suite.learner import make_learner
+from suite.pruning import make_pruner
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer
 from suite.types import Training
 
 Options = dict[str, Any]
+DATASETS = {"offline": Dataset}  # by the family of a task, where there is one
 MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
 
 
@@ -52,6 +55,11 @@ class Run(NamedTuple):
         return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, self.options])[:4]}"
 
     @property
+    def offline(self) -> bool:
+        """Whether it learns from a data set."""
+        return self.task.family in DATASETS
+
+    @property
     def total_agent_steps(self) -> int:
         trainer = self.options["trainer"]
         return trainer["epochs"] * trainer["epoch_agent_steps"]
@@ -70,13 +78,16 @@ class Run(NamedTuple):
 
 def groups(task: Task) -> dict[str, type[BaseModel]]:
     """The options of a run on this task, by their prefix."""
-    functions = {
+    functions: dict[str, Callable[..., Any]] = {
         "agent": AGENTS[task.agent],
         "learner": make_learner,
+        "pruning": make_pruner,
         "replay": Replay,
         "environment": ENVIRONMENTS[task.family],
         "trainer": Trainer,
     }
+    if task.family in DATASETS:
+        functions["dataset"] = DATASETS[task.family]
     return {group: options_of(function, **_defaults(task, group)) for group, function in functions.items()}
 
 
@@ -214,7 +225,13 @@ def _possible(run: Run) -> Run:
             f" trainer.replay_ratio={trainer['replay_ratio']} are {run.gradient_steps} gradient steps, fewer than"
             f" learner.target_update_period={period}: train longer"
         )
-    if trainer["initial_samples"] <= replay["n_step"]:
+    if run.offline:
+        if (trainer["initial_samples"], trainer["replay_ratio"]) != (0, 1):
+            raise UserError(
+                "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there"
+                " from the start and of which each gradient step draws one batch"
+            )
+    elif trainer["initial_samples"] <= replay["n_step"]:
         raise UserError(
             f"trainer.initial_samples={trainer['initial_samples']}: should exceed replay.n_step={replay['n_step']}"
         )
@@ -222,8 +239,7 @@ def _possible(run: Run) -> Run:
         raise UserError(
             f"replay.capacity={replay['capacity']}: should be at least replay.batch_size={replay['batch_size']}"
         )
-    # A method looks at its own options, and needs no network for that.
-    METHODS[run.method.partition(":")[0]](
-        Training(run.gradient_steps, period, optax.identity()), **run.options["method"]
-    )
+    # A method looks at its own options and at those of the pruner, and needs no network for that.
+    training = Training(run.gradient_steps, period, optax.identity(), make_pruner(**run.options["pruning"]))
+    METHODS[run.method.partition(":")[0]](training, **run.options["method"])
     return run

@@ -27,10 +27,10 @@ class Speed(NamedTuple):
 
     def seconds(self, run: Run) -> float:
         trainer = run.options["trainer"]
-        late = trainer["epochs"] * EPISODE / 2
+        late = 0 if run.offline else trainer["epochs"] * EPISODE / 2
         gradient_steps = run.gradient_steps + late * trainer["replay_ratio"]
         evaluation = trainer["epochs"] * trainer["evaluation_episodes"] * EPISODE
-        agent_steps = run.total_agent_steps + late + evaluation
+        agent_steps = evaluation + (0 if run.offline else run.total_agent_steps + late)
         return START + agent_steps * self.agent_step + gradient_steps * self.gradient_step
 
 

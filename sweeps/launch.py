@@ -58,7 +58,7 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     if code == local.INTERRUPTED:
         print(f"stopped; what is finished is kept. To go on: {command}")
         return code
-    gaps = _table(folder, options.file)
+    gaps = _table(folder, options.file, "evaluation" if all(run.offline for run in runs) else "training")
     if code == local.SOME_FAILED:
         print(f"some runs failed, see above and {folder}/<run>/{local.LOG}. To run them again: {command}")
     return code or gaps
@@ -132,16 +132,18 @@ def physical_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _table(folder: Path, file: str) -> int:
+def _table(folder: Path, file: str, returns: str) -> int:
     """Make the comparison table and say where everything lies; -> 0, or 1 if the table has gaps or failed."""
     print(flush=True)
-    made = subprocess.run([sys.executable, "-m", "analysis.table", "--runs", str(folder), "--sweep", file], check=False)
+    command = ["-m", "analysis.table", "--runs", str(folder), "--sweep", file]
+    command += ["--return", returns] if returns != "training" else []
+    made = subprocess.run([sys.executable, *command], check=False)
     wandb = Path(HERE).with_name("wandb")
     print(f"""
 records of the runs   {folder}/<run>/  (metrics.jsonl is the source of truth, policy.safetensors the final network)
 W&B, in the terminal  {wandb} leet {folder}/<run>/wandb
 W&B, in the browser   {wandb} login, then {wandb} sync {folder}/*/wandb/offline-run-*
-the table again       {shlex.join([HERE, "-m", "analysis.table", "--runs", str(folder), "--sweep", file])}""")
+the table again       {shlex.join([HERE, *command])}""")
     return 1 if made.returncode else 0
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import numpy as np
 
 from suite.errors import UserError
 from suite.trainer import batch_rng
@@ -24,20 +25,29 @@ SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 def measure(run: Run, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
-    experience, _, learner = compose(run)
+    experience, make_environment, learner = compose(run)
     state = learner.init(0)
     experience.start(0)
     experience.begin_epoch(1)
+    environment = make_environment()
+    observation, _ = environment.reset(seed=0)
 
     def agent_step(number: int) -> None:
         experience.take(experience.choose(partial(learner.act, state)))
+
+    def evaluation_step(number: int) -> None:
+        nonlocal observation
+        action = np.asarray(learner.act_greedily(state, observation, np.int32(number)))
+        observation, _, terminated, truncated, _ = environment.step(action)
+        if terminated or truncated:
+            observation, _ = environment.reset()
 
     def gradient_step(number: int) -> None:
         nonlocal state
         batch = experience.sample(batch_rng(0, number))
         state = jax.block_until_ready(learner.update(state, batch))
 
-    agent_seconds = _time(agent_step, seconds, warm_up=50)
+    agent_seconds = _time(evaluation_step if run.offline else agent_step, seconds, warm_up=50)
     gradient_seconds = _time(gradient_step, seconds, warm_up=2)
     unit = 1 if sys.platform == "darwin" else 1024
     return Speed(

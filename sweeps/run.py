@@ -31,15 +31,18 @@ def execute(
     run: Run,
     folder: Path,
     wandb_mode: str = "auto",
+    record: Path | None = None,
     interval: float = INTERVAL,
     asked: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Compose task, agent and method, train, and leave a record in `folder`; go on from the last checkpoint there.
+    """Compose task, agent and method, train, and leave a record in `folder` and a data set in `record`.
+
+    It goes on from the last checkpoint in `folder`, but starts over when there is a data set to make.
 
     `interval` is the seconds between checkpoints, `asked` whether the run is to end early. Raises UserError when the
     parts do not fit each other, Divergence when training breaks down, and KeyboardInterrupt when it was asked to end.
     """
-    parts = compose(run)
+    parts = compose(run, record)
     config = {
         "name": run.name,
         "group": run.group,
@@ -48,16 +51,16 @@ def execute(
         "seed": run.seed,
         "options": run.options,
     }
-    frame_skip = run.options["environment"].get("frame_skip", run.task.frame_skip)
+    frame_skip = run.task.frame_skip and run.options["environment"].get("frame_skip", run.task.frame_skip)
     checkpoints = _checkpoints(run, folder, interval, asked)
-    saved = checkpoints.newest()
+    saved = None if record else checkpoints.newest()
     if saved:
         print(f"going on from agent step {saved.state['agent_step']:,}", flush=True)
     try:
         with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
             trainer = Trainer(*parts, tracker, run.seed, checkpoints, **run.options["trainer"])
             state = trainer.run(saved.state if saved else None)
-            save_policy(folder, state.actor or state.online[0], config)
+            save_policy(folder, parts.learner.policy(state), config)
     except Divergence:
         checkpoints.clear()  # to go on from there would end as it did
         raise
@@ -73,18 +76,19 @@ def _checkpoints(
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = _parse(arguments)
-        root, wandb_mode = Path(given.pop("folder")), given.pop("wandb")
+        root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
+        record = Path(record) if record else None
         interval = _seconds(given.pop("checkpoint-interval"))
         if wandb_mode not in WANDB_MODES:
             raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
         run = resolve(given)
         folder = root / run.name
-        if records.is_finished(folder):
+        if records.is_finished(folder) and (record is None or record.exists()):
             _checkpoints(run, folder).clear()  # if it was killed before it could do so
             print(f"{run.name} is finished: {folder}")
             return 0
         with _signals() as asked:
-            execute(run, folder, wandb_mode, interval, asked)
+            execute(run, folder, wandb_mode, record, interval, asked)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -175,6 +179,9 @@ def _parser(task: Task) -> argparse.ArgumentParser:
         default=str(INTERVAL),
         metavar="SECONDS",
         help="between checkpoints, which are also made at the end of epochs [600]",
+    )
+    place.add_argument(
+        "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"
     )
     for group, model in groups(task).items():
         section = parser.add_argument_group(f"{group} options for {task.name}")

@@ -1,6 +1,6 @@
 """Environments whose values are known, to see whether an agent learns at all, and where it does not.
 
-Actions are two; observations are float32 [2]: which state this is.
+Actions are two, or one number in [-1, 1]; observations are float32 [2]: which state this is.
 """
 
 import gymnasium
@@ -50,3 +50,27 @@ class Sign(gymnasium.Env):
 
     def _observe(self) -> np.ndarray:
         return np.array([2 * self.sign - 1, 1], np.float32)
+
+
+class Aim(gymnasium.Env):
+    """One step: a random sign is shown, and the reward is -(action - sign / 2)^2; -0.25 for an action of 0.
+
+    The episode ends by a terminal or, with `truncates`, by truncation into a state that shows the same sign.
+    """
+
+    def __init__(self, truncates: bool = False) -> None:
+        self.observation_space = spaces.Box(-1, 1, (2,), np.float32)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+        self.truncates = truncates
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.sign = 2 * int(self.np_random.integers(2)) - 1
+        return self._observe(), {}
+
+    def step(self, action):
+        reward = -((float(action[0]) - self.sign / 2) ** 2)
+        return self._observe(), reward, not self.truncates, self.truncates, {}
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.sign, 1], np.float32)

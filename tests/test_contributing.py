@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
+from suite.pruning import make_pruner
 from suite.sparsity import sparsity
 from suite.types import Network, Training
 from sweeps.config import options_of
@@ -17,16 +18,16 @@ TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
 
 def test_the_new_method_of_the_guide_works() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    body = code[code.index("def oneshot") :].strip().splitlines()
+    body = code[code.index("def halving") :].strip().splitlines()
     assert len([line for line in body if line.strip()]) <= 10
     names: dict = {}
     exec(code, names)
-    method = names["oneshot"](Training(100, 10, optax.identity()), final_sparsity=0.75)
-    assert set(options_of(names["oneshot"]).model_fields) == {"final_sparsity"}
+    method = names["halving"](Training(100, 10, optax.identity(), make_pruner()), times=4)
+    assert set(options_of(names["halving"]).model_fields) == {"times"}
 
     params = {"Dense_0": {"kernel": jnp.arange(1.0, 101.0).reshape(10, 10), "bias": jnp.ones(10)}}
     network = Network(params, (), method.init(jax.random.key(0), params), jnp.float32(0))
     after = jax.jit(method.after_gradient)
-    for step, expected in ((49, 0.0), (50, 0.75), (51, 0.0)):
-        pruned = after(jax.random.key(0), jnp.int32(step), network, params)
-        assert float(sparsity(pruned.masks)) == pytest.approx(expected)
+    for step, expected in ((24, 0.0), (25, 0.5), (26, 0.5), (50, 0.75), (74, 0.75), (75, 0.88)):
+        network = after(jax.random.key(0), jnp.int32(step), network, params)
+        assert float(sparsity(network.masks)) == pytest.approx(expected)

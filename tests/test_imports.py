@@ -62,11 +62,12 @@ def test_rooms_are_entered_from_one_side(importers: str, forbidden: tuple[str, .
 
 
 def test_the_suite_is_layered() -> None:
-    """types <- sparsity <- {eaudeqn, agents, learner} <- trainer."""
+    """types <- sparsity <- pruning <- {eaudeqn, agents, learner} <- trainer."""
     assert IMPORTS["suite.types"] <= {"suite.errors"}
     assert IMPORTS["suite.sparsity"] <= {"suite.types", "suite.errors"}
-    middle = ("suite.eaudeqn", "suite.agents", "suite.learner")
-    assert IMPORTS["suite.eaudeqn"] <= {"suite.types", "suite.sparsity", "suite.errors"}
+    middle = ("suite.pruning", "suite.eaudeqn", "suite.agents", "suite.learner")
+    assert IMPORTS["suite.pruning"] <= {"suite.types", "suite.sparsity", "suite.errors"}
+    assert IMPORTS["suite.eaudeqn"] <= {"suite.types", "suite.sparsity", "suite.pruning", "suite.errors"}
     assert IMPORTS["suite.learner"] <= {"suite.types", "suite.sparsity", "suite.mapping", "suite.errors"}
     assert IMPORTS["suite.mapping"] == set()
     for module in middle:

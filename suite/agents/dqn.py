@@ -1,5 +1,6 @@
 """Deep Q-Network (Mnih et al. 2015), in the variant of the paper's configuration: Adam and a squared error."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import gymnasium
@@ -39,14 +40,40 @@ def dqn(
     The loss of a batch is mean((Q(s, a) - y)^2) / 2 with y = r + gamma^n max_a' Q_target(s', a').
     Raises UserError when the network does not fit the observations or the actions are not discrete.
     """
+    return q_learning(
+        observation_space,
+        action_space,
+        lambda q, chosen, y: LOSSES[loss](chosen, y),
+        network=network,
+        width=width,
+        optimizer=optax.adam(learning_rate, eps=adam_epsilon),
+        epsilon=optax.linear_schedule(epsilon_start, epsilon_end, epsilon_decay),
+        epsilon_evaluation=epsilon_evaluation,
+    )
+
+
+def q_learning(
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    *,
+    network: str,
+    width: int,
+    optimizer: optax.GradientTransformation,
+    epsilon: optax.Schedule,
+    epsilon_evaluation: float,
+) -> Agent:
+    """Q-learning whose loss is the mean of loss(Q(s, .) [B, A], Q(s, a) [B], y [B]) -> [B].
+
+    Raises UserError when the network does not fit the observations or the actions are not discrete.
+    """
     if not isinstance(action_space, spaces.Discrete):
-        raise UserError(f"agent dqn needs discrete actions, not {action_space}")
+        raise UserError(f"a Q-network needs discrete actions, not {action_space}")
     shape = observation_space.shape or ()
     if len(shape) != (3 if CONVOLUTIONS[network] else 1):
         fitting = "nature or small" if len(shape) == 3 else "mlp"
         raise UserError(f"agent.network={network} does not fit observations of shape {shape}; use {fitting}")
     q_network = QNetwork(CONVOLUTIONS[network], width, int(action_space.n))
-    epsilon = optax.linear_schedule(epsilon_start, epsilon_end, epsilon_decay)
 
     def init(key: jax.Array) -> Params:
         return q_network.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]
@@ -67,8 +94,9 @@ def dqn(
     def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
         return jnp.asarray(batch.reward) + batch.discount * jnp.max(values(params, batch.next_observation), axis=1)
 
-    def td_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-        chosen = jnp.take_along_axis(values(params, batch.observation), batch.action[:, None], axis=1)[:, 0]
-        return jnp.mean(LOSSES[loss](chosen, y))
+    def mean_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
+        q = values(params, batch.observation)
+        chosen = jnp.take_along_axis(q, batch.action[:, None], axis=1)[:, 0]
+        return jnp.mean(loss(q, chosen, y))
 
-    return Agent(init, act, target, td_loss, optax.adam(learning_rate, eps=adam_epsilon))
+    return Agent(init, act, target, mean_loss, optimizer)

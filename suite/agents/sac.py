@@ -46,11 +46,12 @@ def sac(
     pi(a'|s')), a' ~ pi(s'); the actor's is mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), and the temperature's
     -log alpha mean(log pi(a|s) + target entropy). Raises UserError for other spaces.
     """
-    if not isinstance(action_space, spaces.Box) or not (abs(action_space.low) == abs(action_space.high)).all():
-        raise UserError(f"agent sac needs continuous actions in [-1, 1], not {action_space}")
+    box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
+    if box is None or not ((box.low == -1) & (box.high == 1)).all():
+        raise UserError(f"agent sac needs continuous actions in [-1, 1]^A, not {action_space}")
     if len(observation_space.shape or ()) != 1:
         raise UserError(f"agent sac needs vector observations, not {observation_space}")
-    dimension = action_space.shape[0]
+    dimension = box.shape[0]
     critic = MLP((critic_width, critic_width), 1)
     policy = MLP((actor_width, actor_width), 2 * dimension)
     entropy = -dimension / 2 if target_entropy == "-dim/2" else -dimension

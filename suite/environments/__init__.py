@@ -9,4 +9,5 @@ from suite.environments import atari, mujoco
 ENVIRONMENTS: dict[str, Callable[..., gymnasium.Env]] = {
     "atari": atari.make,
     "mujoco": mujoco.make,
+    "offline": atari.make,  # for evaluation
 }  # by the family of a task

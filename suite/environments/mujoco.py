@@ -1,14 +1,18 @@
 """MuJoCo environments as gymnasium registers them (v5), with actions in [-1, 1] and float32 observations."""
 
+import logging
 import warnings
 from typing import Annotated
 
 import gymnasium
+import mujoco
 import numpy as np
 from gymnasium.wrappers import DtypeObservation, RescaleAction
 from pydantic import Field
 
 from suite.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 
 def make(
@@ -29,7 +33,11 @@ def make(
     full_name = f"{name}-v5"
     if full_name not in gymnasium.registry:
         raise UserError(f"unknown MuJoCo environment {name!r}: names are written as in gymnasium, such as HalfCheetah")
+    # MuJoCo's warnings go to the log, not to a file in the current folder; what it says of gymnasium's own models while
+    # they are loaded (an attribute that is to be removed) concerns nobody here.
+    mujoco.set_mju_user_warning(logger.debug)
     env = gymnasium.make(full_name, disable_env_checker=True, max_episode_steps=max_episode_agent_steps)
+    mujoco.set_mju_user_warning(logger.warning)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered")  # float32 is what is wanted
         return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32)

@@ -73,7 +73,7 @@ class Replay:
             )
         self.capacity, self.batch_size, self.n_step = capacity, batch_size, n_step
         self.reward_clip = np.inf if reward_clip is None else reward_clip
-        self._stack, self._frame_shape, self._observation_shape = stack, frame_shape, shape
+        self._stack, self._frame_shape, self.observation_shape = stack, frame_shape, shape
         self._back = np.arange(stack)[::-1]
         self._ahead = np.arange(n_step)
         self._powers = (float(discount) ** np.arange(n_step + 1)).astype(np.float32)
@@ -88,6 +88,11 @@ class Replay:
             self.sampleable = np.zeros(capacity, np.bool_)
         except MemoryError as error:
             raise UserError(f"no memory for a replay of {capacity} observations: {error}") from error
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; the memory stays reserved."""
+        self.sampleable[:] = False
         self.size, self.newest, self.used, self.written, self.episode_steps = 0, -1, 0, 0, 0
         self._segments: list[tuple[int, int, Segment]] = []  # (first, last + 1, contents): what has been saved
 
@@ -172,7 +177,7 @@ class Replay:
     def _observations(self, slots: np.ndarray) -> np.ndarray:
         """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
         rows = (slots[:, None] - np.minimum(self._back, self.depths[slots][:, None])) % self.capacity
-        return self.frames[rows].reshape(len(slots), *self._observation_shape)
+        return self.frames[rows].reshape(len(slots), *self.observation_shape)
 
     def save(self) -> State:
         """All that `restore` needs. What earlier calls gave away is not given away again: see Segment."""

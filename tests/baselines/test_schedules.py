@@ -1,4 +1,6 @@
-"""Schedules by hand, and what gmp and distill realise on real networks, against an independent numpy implementation."""
+"""Schedules by hand, and what gmp and distill realise on real networks, against an independent numpy implementation.
+
+What every method realises is in test_methods.py."""
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +11,31 @@ from gymnasium import spaces
 
 from baselines import METHODS
 from baselines.dense import dense
-from baselines.schedules import distill, gmp, polynomial
+from baselines.schedules import (
+    SCHEDULES,
+    constant_sparsity,
+    cosine,
+    distill,
+    exponential,
+    gmp,
+    iterative,
+    iterative_pruning,
+    linear,
+    oneshot,
+    polynomial,
+)
 from suite.agents.dqn import dqn
 from suite.errors import UserError
-from suite.sparsity import apply_masks, sparsity
+from suite.pruning import make_pruner
+from suite.sparsity import apply_masks, dense_masks, sparsity
 from suite.types import Network, Training
 
 ADAM = optax.adam(1e-3)
 KEY = jax.random.key(0)
+
+
+def training(gradient_steps: int = 1000, **pruning) -> Training:
+    return Training(gradient_steps, 10, ADAM, make_pruner(**pruning))
 
 
 # The schedule --------------------------------------------------------------------------------------------------------
@@ -46,6 +65,39 @@ def test_cubic_schedule_by_hand(final: float, start: int, end: int, step: int, e
 def test_the_power_is_an_argument() -> None:
     assert float(polynomial(0.8, 0, 10, power=1)(5)) == pytest.approx(0.4)
     assert float(polynomial(0.8, 0, 10, power=2)(5)) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    "schedule, expected",  # at 100, 200, 300, 350, 400, 500, 600 of a schedule to 0.9 between 200 and 400
+    [
+        (linear, [0, 0, 0.45, 0.675, 0.9, 0.9, 0.9]),
+        (cosine, [0, 0, 0.45, 0.9 * (2 + np.sqrt(2)) / 4, 0.9, 0.9, 0.9]),
+        (exponential, [0, 0, 1 - np.sqrt(0.1), 1 - 0.1**0.75, 0.9, 0.9, 0.9]),
+        (lambda *arguments: iterative(*arguments, prunings=3), [0, 0.3, 0.6, 0.6, 0.9, 0.9, 0.9]),
+        (lambda *arguments: iterative(*arguments, prunings=1), [0, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]),
+    ],
+    ids=["linear", "cosine", "exponential", "iterative", "one shot"],
+)
+def test_the_other_schedules_by_hand(schedule, expected: list[float]) -> None:
+    found = [float(schedule(0.9, 200, 400)(step)) for step in (100, 200, 300, 350, 400, 500, 600)]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_rise_to_their_end(name: str) -> None:
+    for start, end in ((0, 50), (10, 40), (20, 20), (0, 0)):
+        found = np.array([float(SCHEDULES[name](0.7, start, end)(step)) for step in range(60)])
+        assert (np.diff(found) >= -1e-7).all()
+        assert found[-1] == pytest.approx(0.7)
+        assert (found[:start] == 0).all()
+        jitted = jax.jit(SCHEDULES[name](0.7, start, end))
+        np.testing.assert_allclose([float(jitted(step)) for step in (0, 15, 59)], found[[0, 15, 59]], rtol=1e-5)
+
+
+def test_iterative_prunings_divide_the_time() -> None:
+    found = np.array([float(iterative(0.8, 100, 200, prunings=5)(step)) for step in range(300)])
+    assert (np.flatnonzero(np.diff(found)) + 1).tolist() == [100, 125, 150, 175, 200]
+    np.testing.assert_allclose(np.unique(found), [0, 0.16, 0.32, 0.48, 0.64, 0.8], rtol=1e-5)
 
 
 # The methods on networks ---------------------------------------------------------------------------------------------
@@ -83,7 +135,7 @@ def kernels_of(params: dict) -> dict[str, np.ndarray]:
 def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> None:
     """Weights do not move here, so that a sort of the initial weights says which of them are kept at each step."""
     start = network_of(kind)
-    method = gmp(Training(1000, 10, ADAM), final_sparsity=0.87, start=0.3, end=0.7, period=50)
+    method = gmp(training(), final_sparsity=0.87, start=0.3, end=0.7, period=50)
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = jax.jit(method.after_gradient)
     kernels, seen = kernels_of(start.params), {}
@@ -102,7 +154,7 @@ def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> Non
 
 def test_gmp_leaves_what_is_not_a_kernel_and_the_optimizer_alone() -> None:
     start = network_of("mlp")
-    method = gmp(Training(100, 10, ADAM), period=1)
+    method = gmp(training(100), period=1)
     network = start._replace(masks=method.init(KEY, start.params))
     pruned = jax.jit(method.after_gradient)(KEY, jnp.int32(90), network, start.params)
     assert set(pruned.masks) == {"Dense_0/kernel", "Dense_1/kernel"}
@@ -111,7 +163,7 @@ def test_gmp_leaves_what_is_not_a_kernel_and_the_optimizer_alone() -> None:
 
 @pytest.mark.parametrize("horizon, expected", [(2_495_000, 1000), (50_000, 500), (70, 1)])
 def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: int) -> None:
-    method = gmp(Training(horizon, 10, ADAM))
+    method = gmp(training(horizon))
     start = network_of("mlp")
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = jax.jit(method.after_gradient)
@@ -122,21 +174,21 @@ def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: 
             assert float(sparsity(after_gradient(KEY, jnp.int32(step), network, start.params).masks)) == 0
 
 
-@pytest.mark.parametrize("method", [gmp, distill])
+@pytest.mark.parametrize("method", [gmp, distill, METHODS["cosine"], iterative_pruning])
 def test_a_schedule_that_ends_before_it_starts_is_refused(method) -> None:
     with pytest.raises(UserError, match="start"):
-        method(Training(1000, 10, ADAM), start=0.8, end=0.2)
+        method(training(), start=0.8, end=0.2)
 
 
 def test_distill_prunes_at_target_updates_only() -> None:
     start = network_of("mlp")
-    method = distill(Training(1000, 10, ADAM), final_sparsity=0.8, start=0.0, end=1.0)
+    method = distill(training(), final_sparsity=0.8, start=0.0, end=1.0)
     network = start._replace(masks=method.init(KEY, start.params))
     after = method.after_gradient(KEY, jnp.int32(990), network, start.params)
     assert float(sparsity(after.masks)) == 0
     at_target_update = jax.jit(method.at_target_update)
     for step in (10, 250, 500, 1000):
-        (network,), election = at_target_update(KEY, jnp.int32(step), (network,))
+        (network,), _, election = at_target_update(KEY, jnp.int32(step), (network,), None)
         assert int(election.elected) == 0
         assert not election.reset.any()
         level = numpy_level(step, 0.8, 0, 1000)
@@ -146,19 +198,93 @@ def test_distill_prunes_at_target_updates_only() -> None:
 
 def test_dense_has_no_masks() -> None:
     start = network_of("mlp")
-    method = dense(Training(1000, 10, ADAM))
+    method = dense(training())
     assert method.init(KEY, start.params) == {}
-    (after,), election = method.at_target_update(KEY, jnp.int32(10), (start,))
+    (after,), _, election = method.at_target_update(KEY, jnp.int32(10), (start,), None)
     assert after.masks == {}
     assert (method.num_networks, int(election.elected)) == (1, 0)
+
+
+# When masks are updated, and of what ---------------------------------------------------------------------------------
+
+
+def levels_at(method, steps: range) -> dict[int, float]:
+    """The sparsity after each of the steps at which it changes; weights do not move."""
+    network = network_of("mlp")
+    network = network._replace(masks=method.init(KEY, network.params))
+    after_gradient, found = jax.jit(method.after_gradient), {0: float(sparsity(network.masks))}
+    for step in steps:
+        new = after_gradient(KEY, jnp.int32(step), network, network.params)
+        if float(sparsity(new.masks)) != float(sparsity(network.masks)):
+            found[step] = float(sparsity(new.masks))
+        network = new
+    return found
+
+
+def test_a_few_prunings_come_at_their_very_steps() -> None:
+    """Not at multiples of a period."""
+    found = levels_at(
+        iterative_pruning(training(100), final_sparsity=0.75, start=0.13, end=0.57, prunings=3), range(1, 100)
+    )
+    assert found == pytest.approx({0: 0, 13: 0.25, 35: 0.5, 57: 0.75}, abs=0.02)
+    assert levels_at(oneshot(training(100), final_sparsity=0.75, at=0.37), range(1, 100)) == pytest.approx(
+        {0: 0, 37: 0.75}, abs=0.02
+    )
+    assert levels_at(oneshot(training(100), final_sparsity=0.75, at=0), range(1, 5)) == {0: 0.75}
+    assert levels_at(constant_sparsity(training(100), final_sparsity=0.75), range(1, 5)) == {0: 0.75}
+
+
+@pytest.mark.parametrize("regrow, back", [(True, True), (False, False)])
+def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
+    """A weight that was pruned has become the largest since (here by hand)."""
+    network = network_of("mlp")
+    method = gmp(training(100), final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow)
+    after_gradient = jax.jit(method.after_gradient)
+    network = after_gradient(KEY, jnp.int32(50), network._replace(masks=dense_masks(network.params)), network.params)
+    gone = tuple(np.argwhere(~np.asarray(network.masks["Dense_0/kernel"]))[0])
+    params = jax.tree.map(jnp.copy, network.params)
+    params["Dense_0"]["kernel"] = params["Dense_0"]["kernel"].at[gone].set(100.0)
+    again = after_gradient(KEY, jnp.int32(51), network._replace(params=params), params)
+    assert bool(again.masks["Dense_0/kernel"][gone]) == back
+    assert int(again.masks["Dense_0/kernel"].sum()) == 20
+    assert method.pruned_weights == ("kept" if regrow else "zero")
+
+
+def test_saliency_reads_the_gradients_of_the_step() -> None:
+    network = network_of("mlp")
+    method = gmp(training(100, score="saliency"), final_sparsity=0.5, start=0, end=0.1, period=1)
+    network = network._replace(masks=method.init(KEY, network.params))
+    gradients = jax.tree.map(lambda leaf: 1 / leaf, network.params)  # |w g| = 1 ...
+    gradients["Dense_0"]["kernel"] = (
+        gradients["Dense_0"]["kernel"].at[2:].multiply(2)
+    )  # ... and 2 in three rows of five
+    masks = jax.jit(method.after_gradient)(KEY, jnp.int32(50), network, gradients).masks
+    assert masks["Dense_0/kernel"].sum(axis=1).tolist()[:2] == [0, 0]
+    assert int(masks["Dense_0/kernel"].sum()) == 20
+
+
+# What is refused -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["distill", "eaudeqn", "constant"])
+def test_saliency_is_refused_where_there_are_no_gradients(method: str) -> None:
+    with pytest.raises(UserError, match=r"pruning\.score=saliency needs gradients.*use magnitude"):
+        METHODS[method](training(score="saliency"))
+
+
+@pytest.mark.parametrize("method", ["gmp", "linear", "iterative", "oneshot", "constant", "ste", "distill"])
+def test_a_sparsity_beyond_the_structure_is_refused(method: str) -> None:
+    METHODS[method](training(structure="2:4"), final_sparsity=0.5)
+    with pytest.raises(UserError, match=r"final_sparsity=0\.6: pruning\.structure=2:4 goes up to 0\.5"):
+        METHODS[method](training(structure="2:4"), final_sparsity=0.6)
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "eaudeqn"])
 def test_a_single_network_whose_loss_is_not_finite_is_not_elected(name: str) -> None:
     start = network_of("mlp")
-    method = METHODS[name](Training(1000, 10, ADAM))
+    method = METHODS[name](training())
     masks = method.init(KEY, start.params)
     for loss, elected in ((float("nan"), -1), (float("inf"), -1), (1.0, 0)):
         network = start._replace(masks=masks, loss=jnp.float32(loss))
-        _, election = jax.jit(method.at_target_update)(KEY, jnp.int32(10), (network,))
+        _, _, election = jax.jit(method.at_target_update)(KEY, jnp.int32(10), (network,), None)
         assert int(election.elected) == elected

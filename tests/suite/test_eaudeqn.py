@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.eaudeqn import eaudeqn, elect, linear_law, power_law
+from suite.eaudeqn import any_network, eaudeqn, linear_law, lowest_loss, next_step, power_law, success_law
+from suite.errors import UserError
 from suite.learner import behaviour_probabilities
-from suite.sparsity import apply_masks, dense_masks, prune, sparsity
+from suite.pruning import make_pruner
+from suite.sparsity import apply_masks, dense_masks, sparsity
 from suite.types import Network, Training
 
 ADAM = optax.adam(1e-3)
@@ -89,7 +91,7 @@ def make_network(index: int, level: float) -> Network:
     """A network whose every array tells its index."""
     kernel = jax.random.normal(jax.random.key(index), SHAPE)
     params = {"Dense_0": {"kernel": kernel, "bias": jnp.full(5, 1.0 + index)}}
-    masks = jax.jit(prune)(params, dense_masks(params), jnp.float32(level))
+    masks = jax.jit(make_pruner().prune)(jax.random.key(0), params, dense_masks(params), jnp.float32(level), None)
     params = apply_masks(params, masks)
     moments = jax.tree.map(lambda leaf: leaf + index + 1, ADAM.init(params))
     return Network(params, moments, masks, jnp.float32(0))
@@ -116,17 +118,18 @@ def networks(*losses: float) -> tuple[Network, ...]:
 )
 def test_the_lowest_finite_loss_wins(losses: list[float], winner: int) -> None:
     network = make_network(0, 0)
-    assert int(elect(tuple(network._replace(loss=jnp.float32(loss)) for loss in losses))) == winner
+    assert int(lowest_loss(tuple(network._replace(loss=jnp.float32(loss)) for loss in losses))) == winner
 
 
 @cache
 def compiled(num_networks: int, **options):
-    return jax.jit(eaudeqn(Training(1000, 10, ADAM), num_networks=num_networks, **options).at_target_update)
+    training = Training(1000, 10, ADAM, make_pruner())
+    return jax.jit(eaudeqn(training, num_networks=num_networks, **options).at_target_update)
 
 
 def hold_election(losses: list[float], step: int = 500, **options) -> tuple:
     before = networks(*losses)
-    after, election = compiled(len(losses), **options)(jax.random.key(0), jnp.int32(step), before)
+    after, _, election = compiled(len(losses), **options)(jax.random.key(0), jnp.int32(step), before, None)
     return before, after, election
 
 
@@ -193,11 +196,113 @@ def test_nobody_elected_is_told() -> None:
 @pytest.mark.parametrize("updates, speed", [(1250, 0.01), (125, 0.1), (5, 1.0)])
 def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, speed: float) -> None:
     """Seen through the law "power" with so much noise that the cap alone decides."""
-    method = eaudeqn(Training(updates * 10, 10, ADAM), num_networks=2, max_noise=1e6)
+    method = eaudeqn(Training(updates * 10, 10, ADAM, make_pruner()), num_networks=2, max_noise=1e6)
     params = {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}}
     network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
-    after, _ = jax.jit(method.at_target_update)(jax.random.key(3), jnp.int32(10), (network, network))
+    after, _, _ = jax.jit(method.at_target_update)(jax.random.key(3), jnp.int32(10), (network, network), None)
     assert float(sparsity(after[1].masks)) == pytest.approx(speed, abs=2e-4)
+
+
+# Ablations -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_random_election_is_uniform_over_the_finite() -> None:
+    candidates = networks(5, NAN, 1, 3)
+    draw = jax.jit(jax.vmap(lambda key: any_network(key, candidates)))
+    winners = np.bincount(draw(jax.random.split(jax.random.key(0), 600)), minlength=4)
+    assert winners[1] == 0
+    assert (np.abs(winners[[0, 2, 3]] - 200) < 45).all()
+    assert int(any_network(jax.random.key(0), networks(NAN, INF))) == -1
+    elected = {int(hold_election([1, 2, 3], step=step, elect="random")[2].elected) for step in range(1)}
+    assert elected <= {0, 1, 2}
+
+
+def test_without_a_kept_copy_all_become_sparser() -> None:
+    before, after, election = hold_election([3, 1, 2], keep_copy=False, max_noise=100, max_speed=0.3)
+    assert len(after) == 3
+    assert election.reset.tolist() == [True] * 3
+    level = float(sparsity(before[1].masks))
+    assert min(float(sparsity(network.masks)) for network in after) > level
+    (only,), election = hold_election([1], keep_copy=False, max_noise=100, max_speed=0.3)[1:]
+    assert float(sparsity(only.masks)) > 0 and election.reset.tolist() == [True]
+
+
+def test_shared_draws_make_copies_alike() -> None:
+    _, after, _ = hold_election([1, 2, 3, 4], step=0, max_noise=100, max_speed=0.4, shared_draws=True)
+    levels = [float(sparsity(network.masks)) for network in after]
+    assert levels[0] < levels[1] == levels[2] == levels[3]
+
+
+def test_one_network_with_a_kept_copy_is_never_pruned() -> None:
+    _, after, election = hold_election([1], shared_draws=True)
+    assert len(after) == 1 and float(sparsity(after[0].masks)) == 0 and not election.reset.any()
+
+
+# The law "success" ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "level, draw, step, expected",
+    [
+        (0.0, 1.0, 0.1, 0.1),
+        (0.5, 1.0, 0.1, 0.55),  # a tenth of what is left
+        (0.5, 0.0, 0.1, 0.505),  # the draw's lower end: a tenth of the step
+        (0.9, 0.5, 0.2, 1 - 0.1 * (1 - 0.2 / np.sqrt(10))),
+        (1.0, 1.0, 0.5, 1.0),
+    ],
+)
+def test_success_law_by_hand(level: float, draw: float, step: float, expected: float) -> None:
+    assert float(success_law(level, jnp.float32(draw), jnp.float32(step))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_step_grows_by_a_win_of_a_pruned_copy_and_holds_at_one_in_five() -> None:
+    step = jnp.float32(0.01)
+    assert float(next_step(step, jnp.array(True), 1.2, 0.2)) == pytest.approx(0.012)
+    assert float(next_step(step, jnp.array(False), 1.2, 0.2)) == pytest.approx(0.01 * 1.2**-0.25)
+    for won in (True, False, False, False, False):
+        step = next_step(step, jnp.array(won), 1.2, 0.2)
+    assert float(step) == pytest.approx(0.01, rel=1e-5)
+    assert float(next_step(jnp.float32(0.49), jnp.array(True), 1.2, 0.2)) == 0.5
+    assert float(next_step(jnp.float32(1e-4), jnp.array(False), 1.2, 0.2)) == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize(
+    "losses, factor",
+    [
+        ([2, 1, 3], 1.2),  # a pruned copy won
+        ([1, 2, 3], 1.2**-0.25),
+        ([1, 1, 3], 1.2),  # one that is no worse: the first period, or a copy that has lost nothing
+        ([1, NAN, 3], 1.2**-0.25),
+        ([NAN, 2, 3], 1.2),
+    ],
+)
+def test_the_step_is_remembered_from_election_to_election(losses: list[float], factor: float) -> None:
+    method = compiled(3, law="success")
+    _, step, _ = method(jax.random.key(0), jnp.int32(10), networks(*losses), jnp.float32(0.01))
+    assert float(step) == pytest.approx(0.01 * factor)
+
+
+def test_the_law_success_knows_no_horizon() -> None:
+    params = {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}}
+    network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
+    found = []
+    for horizon in (100, 1_000_000):
+        method = eaudeqn(Training(horizon, 10, ADAM, make_pruner()), law="success")
+        assert float(method.memory) == pytest.approx(0.01)
+        better = network._replace(loss=jnp.float32(0.5))
+        after, _, _ = jax.jit(method.at_target_update)(
+            jax.random.key(3), jnp.int32(90), (network, *[better] * 4), method.memory
+        )
+        found.append([float(sparsity(n.masks)) for n in after])
+    assert found[0] == found[1]
+    assert found[0][0] == 0
+    assert all(0.0011 <= level <= 0.0121 for level in found[0][1:])  # from a tenth of the step of 0.012 up to it
+
+
+@pytest.mark.parametrize("options", [{"max_speed": 0.1}, {"keep_copy": False}])
+def test_the_law_success_refuses_what_it_cannot_use(options: dict) -> None:
+    with pytest.raises(UserError, match="law=success"):
+        eaudeqn(Training(100, 10, ADAM, make_pruner()), law="success", **options)
 
 
 # Who acts ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from baselines import METHODS
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
 from suite.mapping import over_networks
-from suite.types import Batch, LearnerState, Training
+from suite.pruning import make_pruner
+from suite.sparsity import dense_masks
+from suite.types import Batch, LearnerState, Network, Params, Training
 
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
 LEARNING_RATE, EPSILON, WIDTH = 3e-3, 1.5e-4, 16
@@ -37,7 +39,7 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 @cache
 def learner_of(method: str, vectorize: bool | None = None, **options) -> Learner:
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
-    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer), **options)
+    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options)
     return make_learner(agent, sparsifier, target_update_period=PERIOD, vectorize=vectorize)
 
 
@@ -51,6 +53,13 @@ def train(learner: Learner, data: list[Batch], seed: int = 0) -> tuple[LearnerSt
             state, update = learner.update_target(state)
             updates.append({name: np.asarray(value) for name, value in update._asdict().items()})
     return state, updates, losses
+
+
+EAGER: dict[str, dict] = {
+    **{name: {"start": 0.0, "end": 1.0, "period": 7} for name in ("gmp", "linear", "cosine", "exponential", "ste")},
+    **{name: {"start": 0.0, "end": 1.0} for name in ("distill", "iterative")},
+    **{name: {"period": 7} for name in ("set", "rigl")},
+}
 
 
 def assert_close(left, right, **tolerance) -> None:
@@ -121,10 +130,25 @@ def test_eaudeqn_with_one_network_and_no_noise_is_dense() -> None:
     assert_same_learning(learner_of("eaudeqn", num_networks=1, max_noise=0), learner_of("dense"))
 
 
-@pytest.mark.parametrize("method", ["gmp", "distill"])
-def test_pruning_to_zero_is_dense(method: str) -> None:
-    options = {"period": 1} if method == "gmp" else {}
-    assert_same_learning(learner_of(method, final_sparsity=0, start=0, end=1, **options), learner_of("dense"))
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("gmp", {"period": 1, "start": 0, "end": 1}),
+        ("gmp", {"period": 1, "start": 0, "end": 1, "regrow": True}),
+        ("ste", {"period": 1, "start": 0, "end": 1}),
+        ("distill", {"start": 0, "end": 1}),
+        ("iterative", {}),
+        ("constant", {}),
+    ],
+)
+def test_pruning_to_zero_is_dense(method: str, options: dict) -> None:
+    assert_same_learning(learner_of(method, final_sparsity=0, **options), learner_of("dense"))
+
+
+@pytest.mark.parametrize("method", ["static", "set", "rigl"])
+def test_no_sparsity_from_the_start_is_dense(method: str) -> None:
+    options = {} if method == "static" else {"period": 1}
+    assert_same_learning(learner_of(method, sparsity=0, **options), learner_of("dense"))
 
 
 def test_vectorized_is_unrolled() -> None:
@@ -157,21 +181,141 @@ def test_over_networks_keeps_networks_and_shared_arguments_apart(vectorize: bool
     assert [int(r[1]) for r in result] == [1, 2, 3]
 
 
+# Methods that keep pruned weights ------------------------------------------------------------------------------------
+
+
+def plain_sparse_dqn(params: dict, data: list[Batch], *, level: float, dense_gradient: bool) -> tuple[dict, list[dict]]:
+    """DQN whose masks are made anew of all weights before each update: (weights, the weights in use after each)."""
+    optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
+    opt_state, target, used = optimizer.init(params), params, []
+
+    def masks_of(params):
+        def largest(leaf):
+            order = np.argsort(-np.abs(np.asarray(leaf)).ravel(), kind="stable")
+            mask = np.zeros(leaf.size, bool)
+            mask[order[: int(np.round((1 - level) * leaf.size))]] = True
+            return mask.reshape(leaf.shape)
+
+        return {name: {"kernel": largest(layer["kernel"]), "bias": True} for name, layer in params.items()}
+
+    def q(params, x):
+        hidden = jnp.maximum(x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"], 0)
+        return hidden @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
+
+    @jax.jit
+    def slopes(params, target, batch):
+        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
+        rows = jnp.arange(len(y))
+        return jax.grad(lambda params: jnp.mean((q(params, batch.observation)[rows, batch.action] - y) ** 2) / 2)(
+            params
+        )
+
+    def masked(tree):
+        return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), tree, masks)
+
+    masks = jax.tree.map(np.ones_like, params)
+    for number, batch in enumerate(data, start=1):
+        gradients = slopes(masked(params), target, batch)
+        updates, opt_state = optimizer.update(gradients if dense_gradient else masked(gradients), opt_state)
+        params = optax.apply_updates(params, updates if dense_gradient else masked(updates))
+        masks = masks_of(params)
+        used.append(masked(params))
+        if number % PERIOD == 0:
+            target = masked(params)
+    return params, used
+
+
+@pytest.mark.parametrize("method, options, dense_gradient", [("ste", {}, True), ("gmp", {"regrow": True}, False)])
+def test_masks_made_anew_of_all_weights(method: str, options: dict, dense_gradient: bool) -> None:
+    """Held against a plain implementation: loss, target and policy read masked weights; ste's gradient goes to all."""
+    level, data = 0.5, batches(2 * PERIOD + 3)
+    learner = learner_of(method, final_sparsity=level, start=0, end=1e-9, period=1, **options)
+    initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
+    state, _, _ = train(learner, data)
+    params, used = plain_sparse_dqn(initial, data, level=level, dense_gradient=dense_gradient)
+    assert_close(state.online[0].params, params, rtol=1e-4, atol=1e-5)
+    assert_close(state.target, used[2 * PERIOD - 1], rtol=1e-4, atol=1e-5)
+    assert_close(learner.policy(state).params, used[-1], rtol=1e-4, atol=1e-5)
+    kept = np.asarray(state.online[0].params["Dense_0"]["kernel"])[~np.asarray(state.online[0].masks["Dense_0/kernel"])]
+    assert (kept != 0).all()  # which the policy has not
+    zero = np.asarray(learner.policy(state).params["Dense_0"]["kernel"]) == 0
+    np.testing.assert_array_equal(zero, ~np.asarray(state.online[0].masks["Dense_0/kernel"]))
+
+
+@pytest.mark.parametrize("method, options", [("ste", {}), ("gmp", {"regrow": True})])
+def test_acting_reads_masked_weights(method: str, options: dict) -> None:
+    """Action 2 is best by a weight that is pruned, else action 1."""
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
+    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options)
+    learner = make_learner(agent, sparsifier, target_update_period=PERIOD)
+    state = learner.init(0)
+    params: Params = jax.tree.map(jnp.zeros_like, state.online[0].params)
+    params["Dense_0"]["bias"] = jnp.ones(4)
+    params["Dense_1"]["kernel"] = params["Dense_1"]["kernel"].at[0, 2].set(5.0).at[0, 1].set(1.0)
+    masks = dense_masks(params)
+    hidden = {**masks, "Dense_1/kernel": masks["Dense_1/kernel"].at[0, 2].set(False)}
+    for mask, action in ((masks, 2), (hidden, 1)):
+        seen = state._replace(online=(state.online[0]._replace(params=params, masks=mask),))
+        assert int(learner.act(seen, np.ones(4, np.float32), np.int32(0))) == action
+        assert int(learner.act_greedily(seen, np.ones(4, np.float32), np.int32(0))) == action
+
+
+# Losses in the election ----------------------------------------------------------------------------------------------
+
+
+def test_a_smoothed_election_weighs_late_losses_more() -> None:
+    """Two networks' losses by gradient step: their exponential moving averages, from the same value, say who wins."""
+    rate, data = 0.3, batches(PERIOD)
+    plain, smoothed = (
+        learner_of("eaudeqn", num_networks=1, elect=elect, smoothing=rate) for elect in ("loss", "smoothed")
+    )
+    _, _, cumulated = train(plain, data)
+    losses = np.diff(np.concatenate([[0.0], np.array(cumulated)[:, 0]]))
+    weights = (1 - rate) ** np.arange(PERIOD - 1, -1, -1)
+    expected = np.cumsum(losses * weights * PERIOD / weights.sum())
+    _, _, found = train(smoothed, data)
+    np.testing.assert_allclose(np.array(found)[:, 0], expected, rtol=1e-3)
+
+
+# What a step costs ---------------------------------------------------------------------------------------------------
+
+
+def searches(jaxpr) -> int:
+    """Loops and sorts that run at every step: those in a branch run only when it is taken."""
+    found = 0
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        found += name in ("while", "scan", "sort", "top_k")
+        if name in ("pjit", "jit", "closed_call", "custom_jvp_call", "custom_vjp_call"):
+            inner = next(v for v in equation.params.values() if hasattr(v, "jaxpr"))
+            found += searches(inner.jaxpr)
+    return found
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_ranking_where_no_pruning_is_due(method: str) -> None:
+    learner = learner_of(method, **EAGER.get(method, {}))
+    jaxpr = jax.make_jaxpr(learner.update)(learner.init(0), batches(1)[0]).jaxpr
+    assert searches(jaxpr) == 0
+
+
 # What holds for every method -----------------------------------------------------------------------------------------
 
 
 @jax.jit
-def leaked(state: LearnerState) -> jax.Array:
+def leaked(networks: list[Network]) -> jax.Array:
     """How many pruned weights are not exactly zero, over all networks."""
     counts = [
         jnp.sum(~mask & (network.params[path.split("/")[0]]["kernel"] != 0))
-        for network in state.online
+        for network in networks
         for path, mask in network.masks.items()
     ]
     return sum(counts, start=jnp.int32(0))
 
 
-EAGER = {"gmp": {"start": 0.0, "end": 1.0, "period": 7}, "distill": {"start": 0.0, "end": 1.0}, "eaudeqn": {}}
+def in_use(learner: Learner, state: LearnerState) -> list[Network]:
+    """The networks as they compute: the pruned weights that some methods keep are zero."""
+    return [learner.policy(state._replace(online=(network,))) for network in state.online]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -184,14 +328,14 @@ def test_what_holds_after_every_update(method: str) -> None:
     for number, batch in enumerate(batches(100), start=1):  # beyond the horizon of 60, as a real run goes
         state = learner.update(state, batch)
         assert int(state.step) == number
-        assert int(leaked(state)) == 0, f"after gradient step {number}"
+        assert int(leaked(in_use(learner, state))) == 0, f"after gradient step {number}"
         losses = np.array([float(network.loss) for network in state.online])
         assert (losses > before).all()
         before = losses
         if number % PERIOD == 0:
-            candidates = [jax.tree.map(np.array, network.params) for network in state.online]
+            candidates = [jax.tree.map(np.array, network.params) for network in in_use(learner, state)]
             state, update = learner.update_target(state)
-            assert int(leaked(state)) == 0, f"after the target update at {number}"
+            assert int(leaked(in_use(learner, state))) == 0, f"after the target update at {number}"
             np.testing.assert_array_equal(update.losses, losses)
             assert int(update.elected) == int(np.argmin(losses))
             # As it was before the method pruned it: distill's online network is a sparser copy of its target.
@@ -271,7 +415,9 @@ def test_networks_share_no_memory() -> None:
 
 def test_epsilon_greedy_follows_the_agent_step() -> None:
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=1.0, epsilon_end=0.0, epsilon_decay=100)
-    learner = make_learner(agent, METHODS["dense"](Training(10, 5, agent.optimizer)), target_update_period=5)
+    learner = make_learner(
+        agent, METHODS["dense"](Training(10, 5, agent.optimizer, make_pruner())), target_update_period=5
+    )
     observation = np.ones(4, np.float32)
     state = learner.init(0)
     greedy = int(learner.act_greedily(state, observation, np.int32(0)))
@@ -284,7 +430,7 @@ def test_epsilon_greedy_follows_the_agent_step() -> None:
 def test_the_behaviour_network_is_drawn_among_the_population() -> None:
     """Two networks of opposite taste: `elected` always follows the first, `uniform` both."""
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0)
-    method = METHODS["eaudeqn"](Training(100, 10, agent.optimizer), num_networks=2)
+    method = METHODS["eaudeqn"](Training(100, 10, agent.optimizer, make_pruner()), num_networks=2)
     drawn = {}
     for behaviour in ("uniform", "elected", "inverse_loss"):
         learner = make_learner(agent, method, target_update_period=10, behaviour=behaviour)

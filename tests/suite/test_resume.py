@@ -51,9 +51,9 @@ class Random(Probe):
     """Episodes of random lengths and rewards, which come from the environment's own generator."""
 
     def reset(self, *, seed=None, options=None):
-        observation = super().reset(seed=seed)
+        super().reset(seed=seed)
         self.length = int(self.np_random.integers(1, 9))
-        return observation
+        return self._observe(), {}
 
     def step(self, action):
         observation, _, terminated, truncated, info = super().step(action)

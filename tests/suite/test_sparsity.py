@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from suite import sparsity
+from suite.pruning import make_pruner
 
 TINY = np.finfo(np.float32).smallest_subnormal
 MANY = settings(max_examples=60, deadline=None)
@@ -41,9 +42,14 @@ def network(values: np.ndarray) -> dict:
     return {"Dense_0": {"kernel": jnp.asarray(values), "bias": jnp.ones(3)}}
 
 
+def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
+    """By the pruner of default options: the largest magnitudes, layer by layer."""
+    return make_pruner().prune(jax.random.key(0), params, masks, level, None)
+
+
 @jax.jit
 def prune_traced(values: jax.Array, mask: jax.Array, level: jax.Array) -> jax.Array:
-    return sparsity.prune({"a": {"kernel": values}}, {"a/kernel": mask}, level)["a/kernel"]
+    return prune({"a": {"kernel": values}}, {"a/kernel": mask}, level)["a/kernel"]
 
 
 def prune_one(values: np.ndarray, mask: np.ndarray, level: float) -> np.ndarray:
@@ -169,8 +175,8 @@ def test_pruning_is_the_same_inside_and_outside_of_jit() -> None:
     rng = np.random.default_rng(2)
     params = network(np.round(rng.standard_normal((8, 9)), 1).astype(np.float32))
     dense = sparsity.dense_masks(params)
-    eager = sparsity.prune(params, dense, 0.6)["Dense_0/kernel"]
-    traced = jax.jit(sparsity.prune)(params, dense, jnp.float32(0.6))["Dense_0/kernel"]
+    eager = prune(params, dense, 0.6)["Dense_0/kernel"]
+    traced = jax.jit(prune)(params, dense, jnp.float32(0.6))["Dense_0/kernel"]
     np.testing.assert_array_equal(eager, traced)
     assert int(eager.sum()) == 29
 
@@ -182,6 +188,28 @@ def test_each_network_under_vmap_is_ranked_alone() -> None:
     pruned = jax.vmap(prune_traced)(jnp.asarray(values), jnp.ones((3, SIZE), bool), jnp.array([0.25, 0.5, 0.75]))
     for mask, row, level in zip(pruned, values, (0.25, 0.5, 0.75), strict=True):
         np.testing.assert_array_equal(mask, reference_mask(row, np.ones(SIZE, bool), reference_count(level, SIZE)))
+
+
+# Several layers ranked together --------------------------------------------------------------------------------------
+
+FIRST = 9  # weights in the first of two layers
+
+
+@jax.jit
+def keep_two(values: jax.Array, mask: jax.Array, count: jax.Array) -> jax.Array:
+    """The search over two layers that are the halves of one."""
+    layers = {"a": slice(0, FIRST), "b": slice(FIRST, SIZE)}
+    scores, masks = ({name: array[part] for name, part in layers.items()} for array in (values, mask))
+    kept = sparsity.keep_largest(scores, masks, count)
+    return jnp.concatenate([kept["a"], kept["b"]])
+
+
+@MANY
+@given(weights, masks, st.integers(0, SIZE))
+def test_layers_ranked_together_are_ranked_as_one(values: np.ndarray, mask: np.ndarray, count: int) -> None:
+    """Ties go to the earlier layer; a count of none, and one beyond what is there, included."""
+    kept = keep_two(jnp.asarray(values), jnp.asarray(mask), jnp.int32(count))
+    np.testing.assert_array_equal(kept, reference_mask(values, mask, count))
 
 
 # What is prunable, and what masks do ---------------------------------------------------------------------------------
@@ -199,7 +227,7 @@ def test_only_kernels_are_prunable() -> None:
 
 
 def test_biases_and_norms_are_never_touched() -> None:
-    pruned = sparsity.prune(PARAMS, sparsity.dense_masks(PARAMS), 0.9)
+    pruned = prune(PARAMS, sparsity.dense_masks(PARAMS), 0.9)
     masked = sparsity.apply_masks(PARAMS, pruned)
     assert jax.tree.structure(masked) == jax.tree.structure(PARAMS)
     for path in (("Conv_0", "bias"), ("Dense_0", "bias"), ("LayerNorm_0", "scale"), ("LayerNorm_0", "bias")):

@@ -19,6 +19,7 @@ from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import TargetUpdate, make_learner
 from suite.networks import CONVOLUTIONS, QNetwork
+from suite.pruning import make_pruner
 from suite.tracking import Tracker
 from suite.trainer import Trainer
 from suite.types import LearnerState, Training
@@ -35,9 +36,10 @@ def make_tracker(folder: Path) -> Tracker:
 # Probes: real parts, known values ------------------------------------------------------------------------------------
 
 STEPS, PERIOD, WIDTH = 1500, 25, 32
-LOW = {  # a little sparsity, so that the values can still be learned exactly
-    "gmp": {"final_sparsity": 0.3},
-    "distill": {"final_sparsity": 0.3},
+LOW: dict[str, dict[str, Any]] = {  # a little sparsity, so that the values can still be learned exactly
+    **{name: {"final_sparsity": 0.3} for name in METHODS},
+    **{name: {"sparsity": 0.3} for name in ("static", "set", "rigl")},
+    "dense": {},
     "eaudeqn": {"num_networks": 3, "max_speed": 0.01},
 }
 
@@ -48,12 +50,12 @@ def train(
     environment = make_environment()
     agent_options = {"learning_rate": 3e-3, "epsilon_end": 0.2, "epsilon_decay": STEPS // 2, **agent_options}
     agent = dqn(environment.observation_space, environment.action_space, network="mlp", width=WIDTH, **agent_options)
-    training = Training(STEPS // 2, PERIOD, agent.optimizer)
-    learner = make_learner(agent, METHODS[method](training, **LOW.get(method, {})), target_update_period=PERIOD)
+    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner())
+    learner = make_learner(agent, METHODS[method](training, **LOW[method]), target_update_period=PERIOD)
     replay_options = {"capacity": 500, "discount": GAMMA, **(replay or {})}
     ring = Replay(environment.observation_space, environment.action_space, **replay_options)
     with make_tracker(folder) as tracker:
-        return Trainer(
+        state = Trainer(
             Online(environment, ring),
             make_environment,
             learner,
@@ -65,6 +67,7 @@ def train(
             replay_ratio=0.5,
             evaluation_episodes=2,
         ).run()
+    return state._replace(online=(learner.policy(state),))
 
 
 def values(state: LearnerState, *observations: list[float]) -> np.ndarray:
@@ -301,7 +304,9 @@ def test_a_run_that_diverges_after_its_last_target_update_is_no_success(tmp_path
     """Otherwise a policy of NaN is handed out as finished."""
     environment = Sign()
     agent = dqn(environment.observation_space, environment.action_space, network="mlp", width=4, learning_rate=1e30)
-    learner = make_learner(agent, METHODS["dense"](Training(100, 1000, agent.optimizer)), target_update_period=1000)
+    learner = make_learner(
+        agent, METHODS["dense"](Training(100, 1000, agent.optimizer, make_pruner())), target_update_period=1000
+    )
     ring = Replay(environment.observation_space, environment.action_space, capacity=100)
     with pytest.raises(Divergence), make_tracker(tmp_path) as tracker:
         experience = Online(environment, ring)

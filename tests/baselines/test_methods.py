@@ -1,0 +1,186 @@
+"""Every method of the table of names: a golden table of what it realises, and that it trains every agent."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from gymnasium import spaces
+
+from baselines import METHODS
+from suite.agents import AGENTS
+from suite.agents.dqn import dqn
+from suite.learner import make_learner
+from suite.pruning import erk_counts, make_pruner
+from suite.types import Batch, LearnerState, Network, Training
+
+KEY = jax.random.key(0)
+IMAGES, VECTORS = spaces.Box(0, 255, (2, 12, 12), np.uint8), spaces.Box(-1, 1, (4,), np.float32)
+DISCRETE, CONTINUOUS = spaces.Discrete(3), spaces.Box(-1, 1, (2,), np.float32)
+
+# The golden table, by hand: to 0.8 between 20 and 80 of 100 gradient steps, masks updated every 10 --------------------
+
+SPAN = {"final_sparsity": 0.8, "start": 0.2, "end": 0.8}
+GOLDEN = {
+    # method, options: level after the gradient steps 10, 20, 30, 50, 80 and 100
+    ("gmp", "period=10"): [0, 0, 0.8 * (1 - (5 / 6) ** 3), 0.7, 0.8, 0.8],  # 0.8 (1 - 1/8)
+    ("gmp", "period=10,power=1"): [0, 0, 0.8 / 6, 0.4, 0.8, 0.8],
+    ("gmp", "period=10,regrow=1"): [0, 0, 0.8 * (1 - (5 / 6) ** 3), 0.7, 0.8, 0.8],
+    ("ste", "period=10,power=2"): [0, 0, 0.8 * (1 - (5 / 6) ** 2), 0.6, 0.8, 0.8],
+    ("linear", "period=10"): [0, 0, 0.8 / 6, 0.4, 0.8, 0.8],
+    ("cosine", "period=10"): [0, 0, 0.4 * (1 - np.sqrt(3) / 2), 0.4, 0.8, 0.8],
+    ("exponential", "period=10"): [0, 0, 1 - 0.2 ** (1 / 6), 1 - np.sqrt(0.2), 0.8, 0.8],
+    ("iterative", "prunings=4"): [0, 0.2, 0.2, 0.4, 0.8, 0.8],  # at 20, 40, 60 and 80
+    ("oneshot", ""): [0, 0, 0, 0.8, 0.8, 0.8],  # half-way
+    ("constant", ""): [0.8] * 6,
+    ("distill", "schedule=cosine"): [0, 0, 0.4 * (1 - np.sqrt(3) / 2), 0.4, 0.8, 0.8],
+    ("static", ""): [0.8] * 6,
+    ("set", "period=10"): [0.8] * 6,
+    ("rigl", "period=10"): [0.8] * 6,
+    ("dense", ""): [0] * 6,
+    ("eaudeqn", "max_noise=0"): [0] * 6,
+}
+OPTIONS = {
+    **dict.fromkeys(("gmp", "ste", "linear", "cosine", "exponential", "iterative", "distill"), SPAN),
+    **{name: {"final_sparsity": 0.8} for name in ("oneshot", "constant")},
+    **{name: {"sparsity": 0.8} for name in ("static", "set", "rigl")},
+}
+
+
+def test_the_table_is_complete() -> None:
+    assert {name for name, _ in GOLDEN} == set(METHODS)
+
+
+def make(name: str, more: str, training: Training):
+    plain = dict(part.split("=") for part in more.split(",") if part)
+    typed = {key: value if key == "schedule" else int(value) for key, value in plain.items()}
+    return METHODS[name](training, **OPTIONS.get(name, {}), **typed)
+
+
+def numpy_count(level: float, size: int) -> int:
+    return max(int(np.round((np.float32(1) - np.float32(level)) * np.float32(size))), 1)
+
+
+@pytest.mark.parametrize("kind, space, layers", [("mlp", VECTORS, 2), ("small", IMAGES, 4)])
+@pytest.mark.parametrize("name, more", GOLDEN, ids=lambda value: value or "default")
+def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int) -> None:
+    """Weights do not move; so the kept are the largest of the initial ones, where magnitude decides."""
+    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner()))
+    params = dqn(space, DISCRETE, network=kind, width=8).init(KEY)
+    kernels = {f"{layer}/kernel": np.asarray(arrays["kernel"]) for layer, arrays in params.items()}
+    assert len(kernels) == layers
+    sparse_from_the_start = name in ("static", "set", "rigl")
+    network = Network(params, optax.adam(1e-3).init(params), method.init(KEY, params), jnp.float32(0))
+    networks, memory = (network,) * method.num_networks, method.memory
+    after_gradient, at_target_update = jax.jit(method.after_gradient), jax.jit(method.at_target_update)
+    golden = dict(zip((10, 20, 30, 50, 80, 100), GOLDEN[name, more], strict=True))
+    for step in range(1, 101):
+        networks = tuple(after_gradient(KEY, jnp.int32(step), network, params) for network in networks)
+        if step % 10 == 0:
+            networks, memory, _ = at_target_update(KEY, jnp.int32(step), networks, memory)
+        if step not in golden or name == "dense":
+            continue
+        shapes = {path: kernel.shape for path, kernel in kernels.items()}
+        erk = erk_counts(golden[step], shapes)
+        for path, kernel in kernels.items():
+            mask = np.asarray(networks[0].masks[path])
+            if sparse_from_the_start:
+                assert mask.sum() == int(erk[path]), (path, step)
+            else:
+                number = numpy_count(golden[step], kernel.size)
+                kept = np.argsort(-np.abs(kernel.ravel()), kind="stable")[:number]
+                np.testing.assert_array_equal(np.flatnonzero(mask), np.sort(kept), err_msg=f"{path} at {step}")
+
+
+# Every method with every agent ---------------------------------------------------------------------------------------
+
+SMALL = {"dqn": {"network": "mlp", "width": 16}, "sac": {"critic_width": 16, "actor_width": 16}}
+EARLY = {  # so that all of it happens within 100 updates
+    **{name: {"period": 7} for name in ("gmp", "linear", "cosine", "exponential", "ste", "set", "rigl")},
+}
+
+
+def batches(count: int, action_space: spaces.Space) -> list[Batch]:
+    rng = np.random.default_rng(0)
+    discrete = isinstance(action_space, spaces.Discrete)
+    return [
+        Batch(
+            observation=rng.standard_normal((8, 4)).astype(np.float32),
+            action=rng.integers(3, size=8).astype(np.int32)
+            if discrete
+            else rng.uniform(-1, 1, (8, 2)).astype(np.float32),
+            reward=rng.standard_normal(8).astype(np.float32),
+            discount=(0.9 * (rng.random(8) > 0.2)).astype(np.float32),
+            next_observation=rng.standard_normal((8, 4)).astype(np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+def leaked(network: Network) -> int:
+    """Pruned weights that are not exactly zero."""
+    found = 0
+    for path, mask in network.masks.items():
+        leaf = network.params
+        for part in path.split("/"):
+            leaf = leaf[part]
+        found += int((~np.asarray(mask) & (np.asarray(leaf) != 0)).sum())
+    return found
+
+
+def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network, dict]:
+    """100 updates of a small agent: the state, the policy, what is measured."""
+    action_space = CONTINUOUS if agent_name == "sac" else DISCRETE
+    agent = AGENTS[agent_name](VECTORS, action_space, **SMALL.get(agent_name, SMALL["dqn"]))
+    training = Training(100, 10, agent.optimizer, make_pruner(**pruning))
+    sparsifier = METHODS[method](training, **EARLY.get(method, {}))
+    learner = make_learner(agent, sparsifier, target_update_period=10, polyak=0.05 if agent.actor else None)
+    state = learner.init(0)
+    for number, batch in enumerate(batches(100, action_space), start=1):
+        state = learner.update(state, batch)
+        if number % 10 == 0:
+            state, _ = learner.update_target(state)
+    for act in (learner.act, learner.act_greedily):
+        assert np.isfinite(np.asarray(act(state, np.ones(4, np.float32), np.int32(10_000)))).all()
+    return state, learner.policy(state), jax.tree.map(float, learner.measure(state))
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_every_agent(method: str, agent: str) -> None:
+    state, policy, measured = run(agent, method)
+    assert leaked(policy) == 0
+    assert all(
+        np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((state.online, state.target)) if leaf.size
+    )
+    for key in ["sparsity"] + ["actor_sparsity"] * (state.actor is not None):
+        assert (measured[key] > 0.05) == (method != "dense"), key
+    if method not in ("dense", "eaudeqn"):
+        assert measured["sparsity"] == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "method, pruning",
+    [
+        ("gmp", {"distribution": "erk", "score": "saliency"}),
+        ("gmp", {"distribution": "global", "score": "normalised", "dense_layers": "last"}),
+        ("eaudeqn", {"distribution": "global", "score": "random"}),
+        ("eaudeqn", {"structure": "units"}),
+        ("eaudeqn", {"structure": "1:16", "dense_layers": "first"}),
+        ("rigl", {"distribution": "uniform", "score": "saliency"}),
+        ("distill", {"distribution": "erk", "structure": "unstructured"}),
+    ],
+    ids=lambda value: ",".join(value.values()) if isinstance(value, dict) else value,
+)
+@pytest.mark.parametrize("agent", ["dqn", "sac"])
+def test_pruning_options_reach_the_methods(agent: str, method: str, pruning: dict) -> None:
+    if agent == "dqn" and pruning.get("dense_layers") == "first":
+        pruning = pruning | {"dense_layers": "none"}
+    _, policy, measured = run(agent, method, **pruning)
+    assert leaked(policy) == 0
+    assert 0.05 < measured["sparsity"] < 1
+    if "dense_layers" in pruning or pruning.get("structure") == "units":
+        dense = {"first": "Dense_0", "last": "Dense_1" if agent == "dqn" else "Dense_2", "none": ""}
+        name = dense[pruning.get("dense_layers", "last")]
+        layers = {path: level for path, level in measured["layer_sparsity"].items() if name and f"{name}/" in path}
+        assert all(level == 0 for level in layers.values())
