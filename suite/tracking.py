@@ -139,7 +139,7 @@ class Tracker:
     def _note(self, line: Mapping[str, Any]) -> None:
         if line["kind"] == "epoch":
             self.latest = {"return": line["return"], "sparsity": line["sparsity"]}
-        elif kind == "evaluation" and self.latest["return"] is None:  # no episode is played in training
+        elif line["kind"] == "evaluation" and self.latest["return"] is None:  # no episode is played in training
             self.latest["return"] = line["return"]
 
     def progress(self, agent_step: int) -> None:
