@@ -23,6 +23,7 @@ from suite.errors import UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
+from suite.pruning import make_pruner
 from suite.tracking import Tracker
 from suite.trainer import Trainer
 from suite.types import Training
@@ -43,7 +44,7 @@ class Case(NamedTuple):
 def case(make_environment: Callable[[], gymnasium.Env], agent: Callable, method: str, **options: Any) -> Case:
     environment = make_environment()
     built = agent(environment.observation_space, environment.action_space, **options)
-    sparsifier = METHODS[method](Training(60, PERIOD, built.optimizer))
+    sparsifier = METHODS[method](Training(60, PERIOD, built.optimizer, make_pruner()))
     return Case(make_environment, make_learner(built, sparsifier, target_update_period=PERIOD))
 
 
