@@ -21,7 +21,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline table report test lint format bench lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline table report test chaos lint format bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ report: $(READY) ## that and all figures on one HTML page, with the runs and wha
 
 test: $(READY) ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+chaos: $(READY) ## kill runs at 100 random moments and compare what they end with, bit for bit
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -4,9 +4,11 @@
     metrics.jsonl       one JSON object a line, only ever appended to; see ROWS
     progress.json       where the run is now (rewritten while it runs)
     policy.safetensors  the elected network at the end, described by policy.json
-    status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted)
+    status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
+                        the size and SHA-256 of each of the files above but progress.json
+    checkpoints/        while the run is not finished; see suite.checkpoint
 
-Standard library only, so that reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
+Reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
 """
 
 import json
@@ -15,10 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from suite import files
 from suite.errors import UserError
 
 SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
+RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it is started again: EX_TEMPFAIL
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
@@ -65,11 +69,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
     """Write atomically: a reader sees the old file or the new one, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
-    temporary.replace(path)
+    files.write(path, [(json.dumps(plain(value), indent=1, allow_nan=False) + "\n").encode()], lasting=lasting)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -120,6 +122,22 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def cut(path: Path, size: int) -> None:
+    """Leave the first `size` bytes of a metrics file."""
+    with path.open("r+b") as file:
+        file.truncate(size)
+
+
+def fingerprints(folder: Path) -> dict[str, files.Fingerprint]:
+    """Of the files of a record that do not change once the run has ended."""
+    names = (CONFIG, METRICS, POLICY, POLICY_CARD)
+    return {name: files.fingerprint(folder / name) for name in names if (folder / name).exists()}
+
+
 def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder ended well."""
-    return (folder / STATUS).exists() and read_json(folder / STATUS).get("status") == "finished"
+    """Whether the run in a folder ended well, and its record is complete: each file is the one that was written."""
+    if not (folder / STATUS).exists():
+        return False
+    status = read_json(folder / STATUS)
+    known = status.get("files", {})
+    return status.get("status") == "finished" and all(files.unchanged(folder / name, known[name]) for name in known)

@@ -3,6 +3,8 @@
 The record (suite.records) is the source of truth. W&B gets the same rows; its trouble never stops a run.
 """
 
+import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
@@ -19,6 +21,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from suite import records
+from suite.checkpoint import Checkpoint
 from suite.errors import UserError
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
@@ -28,6 +31,7 @@ HEARTBEAT, LINE = 2.0, 60.0  # seconds between rewrites of progress.json, and be
 logger = logging.getLogger(__name__)
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Everything whose version can change a result, with the project's commit."""
     return {
@@ -41,29 +45,61 @@ class Tracker:
     """Records one run. A context: leaving it by an exception records the run as failed, Ctrl-C as interrupted."""
 
     def __init__(
-        self, folder: Path, config: Mapping[str, Any], frame_skip: int, total_agent_steps: int, wandb_mode: str = "auto"
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        frame_skip: int,
+        total_agent_steps: int,
+        wandb_mode: str = "auto",
+        resumed: Checkpoint | None = None,
     ) -> None:
+        """Begin a record in a folder, or go on with the one that a checkpoint belongs to. Raises UserError when the
+        folder cannot be written."""
         self.folder, self.frame_skip, self.total = folder, frame_skip, total_agent_steps
         self.config = {"schema": records.SCHEMA, **config, "versions": versions(), "total_agent_steps": self.total}
-        try:
-            self._clear()
-            records.write_json(folder / records.CONFIG, self.config)
-        except OSError as error:
-            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
         self.latest: dict[str, Any] = {"return": None, "sparsity": None}
         self.agent_step = 0
         self.started = self.beat_at = self.line_at = time.monotonic()
         self.beat_step = 0
+        try:
+            self._go_on(resumed) if resumed else self._begin()
+        except OSError as error:
+            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
         self.wandb = WandbRun(folder, self.config, wandb_mode)
         self.display = _display(self.total) if sys.stderr.isatty() else None
 
-    def _clear(self) -> None:
+    def _begin(self) -> None:
         """An empty record, in place of an attempt that did not finish."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
-            (self.folder / stale).unlink(missing_ok=True)
+        self._remove_results()
         shutil.rmtree(self.folder / "wandb", ignore_errors=True)
         (self.folder / records.METRICS).write_text("")
+        records.write_json(self.folder / records.CONFIG, self.config)
+
+    def _go_on(self, resumed: Checkpoint) -> None:
+        """The record as it was at a checkpoint. Its config names the versions of every attempt, if they differ."""
+        self._remove_results()
+        records.cut(self.folder / records.METRICS, resumed.metrics_bytes)
+        self.started -= resumed.state["seconds"]
+        self.agent_step = self.beat_step = resumed.state["agent_step"]
+        for line in records.read_rows(self.folder / records.METRICS):
+            self._note(line)
+        ours = self.config["versions"]
+        if resumed.versions != ours:
+            changed = [name for name in ours if ours[name] != resumed.versions.get(name)]
+            logger.warning("other versions than before (%s): the run's numbers may change", ", ".join(changed))
+            earlier = records.read_json(self.folder / records.CONFIG)
+            others = [*earlier.get("resumed", []), {"agent_step": self.agent_step, "versions": ours}]
+            self.config |= {"versions": earlier["versions"], "resumed": others}
+            records.write_json(self.folder / records.CONFIG, self.config)
+
+    def _remove_results(self) -> None:
+        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
+            (self.folder / stale).unlink(missing_ok=True)
+
+    def seconds(self) -> float:
+        """Wall seconds of the run, of those attempts and parts of attempts that led to where it is."""
+        return time.monotonic() - self.started
 
     def __enter__(self) -> Self:
         self._beat(0.0)
@@ -78,11 +114,13 @@ class Tracker:
             status = {
                 "status": "failed" if error else "finished",
                 "error": (" ".join(str(error).split()) or repr(error)) if error else None,
-                "seconds": time.monotonic() - self.started,
+                "seconds": self.seconds(),
                 "agent_step": self.agent_step,
+                "files": {} if error else records.fingerprints(self.folder),
             }
             self._beat(0.0)
-            records.write_json(self.folder / records.STATUS, status)
+            with contextlib.suppress(OSError) if error else contextlib.nullcontext():  # one error is enough
+                records.write_json(self.folder / records.STATUS, status)
             self.wandb.finish(exit_code=1 if error else 0)  # the record is complete, whatever W&B does
         else:
             self.wandb.finish(exit_code=130)
@@ -91,11 +129,17 @@ class Tracker:
         """Append one row to the record (see records.ROWS) and send it to W&B."""
         frame = clocks["agent_step"] * self.frame_skip
         line = records.row(kind, {**clocks, "frame": frame}, **columns)
-        records.append(self.folder / records.METRICS, line)
+        try:
+            records.append(self.folder / records.METRICS, line)
+        except OSError as error:
+            raise UserError(f"{self.folder / records.METRICS}: cannot be written ({error.strerror})") from None
+        self._note(line)
         self.wandb.log(line)
-        if kind == "epoch":
+
+    def _note(self, line: Mapping[str, Any]) -> None:
+        if line["kind"] == "epoch":
             self.latest = {"return": line["return"], "sparsity": line["sparsity"]}
-        elif kind == "evaluation" and self.latest["return"] is None:  # no episode is played in training
+        elif line["kind"] == "evaluation" and self.latest["return"] is None:  # no episode is played in training
             self.latest["return"] = line["return"]
 
     def progress(self, agent_step: int) -> None:
@@ -130,7 +174,8 @@ class Tracker:
 
     def _beat(self, rate: float) -> None:
         progress = {"agent_step": self.agent_step, "total_agent_steps": self.total, "rate": rate, **self.latest}
-        records.write_json(self.folder / records.PROGRESS, {**progress, "time": time.time()})
+        with contextlib.suppress(OSError):  # only a display: the run goes on
+            records.write_json(self.folder / records.PROGRESS, {**progress, "time": time.time()}, lasting=False)
 
 
 class WandbRun:

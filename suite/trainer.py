@@ -1,6 +1,5 @@
 """The one loop: take a turn, learn, evaluate, record. It knows no environment, no data set, no agent and no method."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -9,11 +8,14 @@ import gymnasium
 import numpy as np
 from pydantic import Field
 
+from suite.checkpoint import Checkpoints, State, fill, leaves
 from suite.errors import Divergence
 from suite.experience import Experience
 from suite.learner import Learner
 from suite.tracking import Tracker
 from suite.types import LearnerState
+
+BEGIN, TRAIN, EVALUATE = "begin", "train", "evaluate"  # the stages of an epoch
 
 
 class Trainer:
@@ -27,6 +29,7 @@ class Trainer:
         learner: Learner,
         tracker: Tracker,
         seed: int,
+        checkpoints: Checkpoints | None = None,
         *,
         epochs: Annotated[
             int, Field(ge=1, le=10**6, description="epochs; each is one point of the learning curve")
@@ -45,20 +48,35 @@ class Trainer:
         ] = 0,
     ) -> None:
         self.experience, self.make_environment = experience, make_environment
-        self.learner, self.tracker, self.seed = learner, tracker, seed
+        self.learner, self.tracker, self.seed, self.checkpoints = learner, tracker, seed, checkpoints
         self.epochs, self.epoch_agent_steps = epochs, epoch_agent_steps
         self.initial_samples, self.replay_ratio = initial_samples, replay_ratio
         self.evaluation_episodes = evaluation_episodes
+        self.epoch = 1  # the running one
+        self.stage = BEGIN  # of it
         self.gradient_step = 0
         self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
 
-    def run(self) -> LearnerState:
-        """Train for all epochs. Raises Divergence when no network has a finite loss."""
+    def run(self, saved: State | None = None) -> LearnerState:
+        """Train for all epochs, or for what is left of them since `saved`.
+
+        Raises Divergence when no network has a finite loss, and KeyboardInterrupt, right after a checkpoint, when the
+        run is asked to end.
+        """
         self.start()
-        for epoch in range(1, self.epochs + 1):
-            self._train_epoch(epoch)
+        if saved:
+            self.restore(saved)
+        while self.epoch <= self.epochs:
+            if self.stage == BEGIN:
+                self.experience.begin_epoch(self.epoch)
+                self.stage = TRAIN
+            if self.stage == TRAIN:
+                self._train_epoch()
+                self.stage = EVALUATE
             if self.evaluation_episodes:
-                self._evaluate(epoch)
+                self._evaluate()
+            self.epoch, self.stage = self.epoch + 1, BEGIN
+            self._pause(epoch_ended=True)
         if not np.isfinite([network.loss for network in self.state.online]).any():
             raise self._divergence()
         self.experience.close()
@@ -66,24 +84,50 @@ class Trainer:
 
     def start(self) -> None:
         """The state before the first agent step."""
-        self.started = time.monotonic()
         self.state = self.learner.init(self.seed)
         self.experience.start(self.seed)
 
-    def _train_epoch(self, epoch: int) -> None:
-        self.experience.begin_epoch(epoch)
+    def save(self) -> State:
+        """All that a later process needs to go on from between two turns."""
+        return {
+            "epoch": self.epoch,
+            "stage": self.stage,
+            "agent_step": self.experience.agent_step,
+            "gradient_step": self.gradient_step,
+            "loss": self.loss,
+            "seconds": self.tracker.seconds(),
+            "learner": leaves(self.state),
+            "experience": self.experience.save(),
+        }
+
+    def restore(self, saved: State) -> None:
+        """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
+        self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
+        self.loss = saved["loss"]
+        self.state = fill(self.state, saved["learner"])
+        self.experience.restore(saved["experience"])
+
+    def _pause(self, *, epoch_ended: bool = False) -> None:
+        """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
+        if self.checkpoints and self.checkpoints.due(epoch_ended=epoch_ended):
+            self.checkpoints.save(self.save())
+            if self.checkpoints.asked():
+                raise KeyboardInterrupt
+
+    def _train_epoch(self) -> None:
         ended = False
-        while not ended or self.experience.agent_step < epoch * self.epoch_agent_steps:
+        while not ended or self.experience.agent_step < self.epoch * self.epoch_agent_steps:
+            self._pause()  # before a turn: an epoch that goes on is not at its end
             ended = self.step()
             self.tracker.progress(self.experience.agent_step)
         measured = self.learner.measure(self.state)
         self.tracker.log(
             "epoch",
             self._clocks(),
-            epoch=epoch,
+            epoch=self.epoch,
             **self.experience.summary(),
             loss=self.loss,
-            seconds=time.monotonic() - self.started,
+            seconds=self.tracker.seconds(),
             **measured,
         )
 
@@ -121,9 +165,10 @@ class Trainer:
             " a smaller learning rate (agent.*learning_rate) may help"
         )
 
-    def _evaluate(self, epoch: int) -> None:
+    def _evaluate(self) -> None:
+        """A function of the state, the seed and the epoch; one that is broken off is begun again."""
         environment = self.make_environment()
-        first_seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0] >> 1)
+        first_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0] >> 1)
         returns, clock = [], self.experience.agent_step
         for episode in range(self.evaluation_episodes):
             observation, _ = environment.reset(seed=None if episode else first_seed)
@@ -133,12 +178,13 @@ class Trainer:
                 observation, reward, terminated, truncated, _ = environment.step(action)
                 episode_return, ended, clock = episode_return + float(reward), terminated or truncated, clock + 1
                 self.tracker.progress(self.experience.agent_step)
+                self._pause()
             returns.append(episode_return)
         environment.close()
         self.tracker.log(
             "evaluation",
             self._clocks(),
-            epoch=epoch,
+            epoch=self.epoch,
             **{"return": float(np.mean(returns))},
             episodes=len(returns),
             episode_returns=returns,

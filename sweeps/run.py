@@ -1,31 +1,46 @@
 """One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
 
-Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 130 interrupted.
+Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it was asked to
+end by Ctrl-C or SIGTERM, has left a checkpoint and goes on from there when the same command is given. A second signal
+ends it at once; then it goes on from the checkpoint before.
 """
 
 import argparse
+import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from baselines import METHODS
 from suite import records
+from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
 from suite.errors import Divergence, UserError
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
-from suite.tracking import WANDB_MODES, Tracker
+from suite.tracking import WANDB_MODES, Tracker, versions
 from suite.trainer import Trainer
 from sweeps.compose import compose
 from sweeps.config import Run, describe, groups, method_options, resolve, suggest
 
 
-def execute(run: Run, folder: Path, wandb_mode: str = "auto", record: Path | None = None) -> None:
+def execute(
+    run: Run,
+    folder: Path,
+    wandb_mode: str = "auto",
+    record: Path | None = None,
+    interval: float = INTERVAL,
+    asked: Callable[[], bool] = lambda: False,
+) -> None:
     """Compose task, agent and method, train, and leave a record in `folder` and a data set in `record`.
 
-    Raises UserError when the parts do not fit each other, and Divergence when training breaks down.
+    It goes on from the last checkpoint in `folder`, but starts over when there is a data set to make.
+
+    `interval` is the seconds between checkpoints, `asked` whether the run is to end early. Raises UserError when the
+    parts do not fit each other, Divergence when training breaks down, and KeyboardInterrupt when it was asked to end.
     """
     parts = compose(run, record)
     config = {
@@ -37,25 +52,43 @@ def execute(run: Run, folder: Path, wandb_mode: str = "auto", record: Path | Non
         "options": run.options,
     }
     frame_skip = run.task.frame_skip and run.options["environment"].get("frame_skip", run.task.frame_skip)
-    with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode) as tracker:
-        trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
-        save_policy(folder, parts.learner.policy(trainer.run()), config)
+    checkpoints = _checkpoints(run, folder, interval, asked)
+    saved = None if record else checkpoints.newest()
+    if saved:
+        print(f"going on from agent step {saved.state['agent_step']:,}", flush=True)
+    try:
+        with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
+            trainer = Trainer(*parts, tracker, run.seed, checkpoints, **run.options["trainer"])
+            state = trainer.run(saved.state if saved else None)
+            save_policy(folder, parts.learner.policy(state), config)
+    except Divergence:
+        checkpoints.clear()  # to go on from there would end as it did
+        raise
+    checkpoints.clear()
+
+
+def _checkpoints(
+    run: Run, folder: Path, interval: float = INTERVAL, asked: Callable[[], bool] = lambda: False
+) -> Checkpoints:
+    return Checkpoints(folder / FOLDER, folder / records.METRICS, run.name, versions(), interval=interval, asked=asked)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a worker that is asked to end, ends as by Ctrl-C
     try:
         given = _parse(arguments)
         root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
         record = Path(record) if record else None
+        interval = _seconds(given.pop("checkpoint-interval"))
         if wandb_mode not in WANDB_MODES:
             raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
         run = resolve(given)
         folder = root / run.name
         if records.is_finished(folder) and (record is None or record.exists()):
+            _checkpoints(run, folder).clear()  # if it was killed before it could do so
             print(f"{run.name} is finished: {folder}")
             return 0
-        execute(run, folder, wandb_mode, record)
+        with _signals() as asked:
+            execute(run, folder, wandb_mode, record, interval, asked)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -63,10 +96,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: the same command starts the run again", file=sys.stderr)
-        return 130
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return records.RESUMABLE
     print(f"{run.name} is finished: {folder}")
     return 0
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Whether a signal has asked us to end, instead of ending; a second one ends the process at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise UserError(f"--checkpoint-interval={text}: should be a number of seconds, such as 600")
+    return seconds
 
 
 class _Parser(argparse.ArgumentParser):
@@ -111,6 +172,13 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
     place.add_argument(
         "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
+    )
+    place.add_argument(
+        "--checkpoint-interval",
+        dest="checkpoint-interval",
+        default=str(INTERVAL),
+        metavar="SECONDS",
+        help="between checkpoints, which are also made at the end of epochs [600]",
     )
     place.add_argument(
         "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"

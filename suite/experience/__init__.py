@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from suite.checkpoint import State
 from suite.types import Array, Batch
 
 Act = Callable[[np.ndarray, np.int32], Array]  # observation [...], agent step -> action, which may not be computed yet
@@ -13,8 +14,7 @@ Act = Callable[[np.ndarray, np.int32], Array]  # observation [...], agent step -
 class Experience(Protocol):
     """All that the trainer knows of where transitions come from. A turn is `choose`, what is due of learning, `take`.
 
-    An experience draws no randomness but from the seed and its clock (and an environment from its own state), and all
-    that changes in it are its plain attributes.
+    An experience draws no randomness but from the seed and its clock, and an environment from its own state.
     """
 
     agent_step: int  # turns taken: steps of an environment, or batches drawn from a data set
@@ -37,6 +37,12 @@ class Experience(Protocol):
 
     def summary(self) -> dict[str, Any]:
         """The columns `return`, `episodes`, `episode_returns` and `episode_lengths` of a row of the record."""
+
+    def save(self) -> State:
+        """All that a later process needs to go on; called between two turns."""
+
+    def restore(self, state: State) -> None:
+        """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
 
     def close(self) -> None:
         """The run has ended well."""

@@ -1,5 +1,6 @@
 """Experience that somebody else made: a data set, of which every epoch learns from some chunks."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from pydantic import Field
 
+from suite.checkpoint import START_OVER, State
 from suite.errors import UserError
 from suite.experience import Act
 from suite.experience.chunks import Chunks, Episode
@@ -118,6 +120,22 @@ class Dataset:
     def summary(self) -> dict[str, Any]:
         """No episode is played while learning: the return is the evaluation's."""
         return {"return": None, "episodes": 0, "episode_returns": [], "episode_lengths": []}
+
+    def save(self) -> State:
+        return {"agent_step": self.agent_step, "loaded": self.loaded, "rewards": self._digest()}
+
+    def restore(self, state: State) -> None:
+        """Load the chunks again. Raises UserError when they are not what they were."""
+        self.agent_step = state["agent_step"]
+        if state["loaded"]:
+            self._load(state["loaded"])
+        if self._digest() != state["rewards"]:
+            raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")
+
+    def _digest(self) -> str:
+        """Of what the replay holds: of its rewards and endings, which tell data sets apart, to save time."""
+        used = self.replay.used
+        return hashlib.sha256(self.replay.rewards[:used].tobytes() + self.replay.endings[:used].tobytes()).hexdigest()
 
     def close(self) -> None:
         pass

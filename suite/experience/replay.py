@@ -9,16 +9,20 @@ truncation bootstraps from the observation that was really reached. That slot it
     step      a0   a1   a2   -    b0   b1   -           action, reward and ending of the step taken from here
 """
 
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from gymnasium import spaces
 from pydantic import Field
 
+from suite.checkpoint import START_OVER, Arrays, Segment, State
 from suite.errors import UserError
 from suite.types import Batch
 
 CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # how a step left its episode
+ROWS = ("frames", "actions", "rewards", "endings", "depths")  # the arrays that are saved slot by slot
+SEGMENT = 16_384  # slots that are saved in one file, at most
 
 
 class Replay:
@@ -29,7 +33,7 @@ class Replay:
     Others, such as vectors, are stored whole: a stack of one.
     """
 
-    # The state is these arrays, one row per slot, and the integers below them: nothing else has to be saved.
+    # The state is these arrays, one row per slot, and the integers below them.
     frames: np.ndarray  # [capacity, ...]: the newest frame of the observation
     actions: np.ndarray  # [capacity, ...]
     rewards: np.ndarray  # float32 [capacity], clipped
@@ -38,7 +42,8 @@ class Replay:
     sampleable: np.ndarray  # bool [capacity]: the transition is complete and its whole stack is still here
     size: int  # how many are sampleable
     newest: int  # the slot written last
-    used: int  # slots ever written
+    used: int  # slots that hold anything
+    written: int  # slots ever written, each as often as it was
     episode_steps: int  # of the running episode; 0 if none is running
 
     def __init__(
@@ -88,7 +93,8 @@ class Replay:
     def clear(self) -> None:
         """Forget everything; the memory stays reserved."""
         self.sampleable[:] = False
-        self.size, self.newest, self.used, self.episode_steps = 0, -1, 0, 0
+        self.size, self.newest, self.used, self.written, self.episode_steps = 0, -1, 0, 0, 0
+        self._segments: list[tuple[int, int, Segment]] = []  # (first, last + 1, contents): what has been saved
 
     def __len__(self) -> int:
         """How many transitions can be sampled."""
@@ -133,6 +139,7 @@ class Replay:
         self.depths[slot] = min(self.episode_steps, self._stack - 1)
         self.newest = slot
         self.used = max(self.used, slot + 1)
+        self.written += 1
 
     def sample(self, rng: np.random.Generator) -> Batch:
         """Transitions drawn uniformly, with replacement, from all that can be sampled.
@@ -171,3 +178,43 @@ class Replay:
         """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
         rows = (slots[:, None] - np.minimum(self._back, self.depths[slots][:, None])) % self.capacity
         return self.frames[rows].reshape(len(slots), *self.observation_shape)
+
+    def save(self) -> State:
+        """All that `restore` needs. What earlier calls gave away is not given away again: see Segment."""
+        oldest = self.written - self.capacity
+        saved = self._segments[-1][1] if self._segments else 0
+        begin = max(saved - 1, oldest, 0)  # the newest slot of last time has been completed since
+        while begin < self.written and saved < self.written:
+            end = min(begin + SEGMENT, self.written)
+            self._segments.append((begin, end, Segment(f"replay-{begin}-{end}", partial(self._rows, begin, end))))
+            begin = end
+        self._segments = [segment for segment in self._segments if segment[1] > oldest]
+        return {
+            "written": self.written,
+            "episode_steps": self.episode_steps,
+            "sampleable": self.sampleable[: self.used],
+            "segments": [list(segment) for segment in self._segments],
+        }
+
+    def _rows(self, begin: int, end: int) -> Arrays:
+        """What slots begin to end - 1, counted without end, hold."""
+        slots = np.arange(begin, end) % self.capacity
+        return {name: getattr(self, name)[slots] for name in ROWS}
+
+    def restore(self, state: State) -> None:
+        """Become the replay whose `save` gave this. Raises UserError if it was one of other arrays."""
+        self.written, self.episode_steps = state["written"], state["episode_steps"]
+        self.used = min(self.written, self.capacity)
+        self.newest = (self.written - 1) % self.capacity
+        self.sampleable[: self.used] = state["sampleable"]
+        self.size = int(self.sampleable.sum())
+        self._segments = [(begin, end, segment) for begin, end, segment in state["segments"]]
+        for begin, end, segment in self._segments:
+            rows = segment.arrays()
+            first = max(begin, self.written - self.capacity)
+            slots = np.arange(first, end) % self.capacity
+            for name in ROWS:
+                array, saved = getattr(self, name), rows[name][first - begin :]
+                if (saved.dtype, saved.shape) != (array.dtype, (len(slots), *array.shape[1:])):
+                    raise UserError(f"the checkpoint's replay holds other {name} than this version's: {START_OVER}")
+                array[slots] = saved

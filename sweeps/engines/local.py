@@ -61,6 +61,8 @@ def run(
                     if worker.process.poll() is not None:
                         del running[slot]
                         _end(worker)
+                        if worker.cell.state == WAITING:
+                            waiting.append(worker.cell)
                         display.ended(worker.cell)
                 display.update()
         finally:
@@ -88,8 +90,11 @@ def _start(cell: Cell, command: Sequence[str], root: Path, cores: Sequence[int])
 
 
 def _end(worker: Worker) -> None:
-    """Judge a worker that has ended: finished is what left with 0 and a record that says so."""
+    """Judge a worker that has ended: finished is what left with 0 and a record that says so, and is complete."""
     cell, code = worker.cell, worker.process.returncode
+    if code == records.RESUMABLE:  # somebody else asked it to end
+        cell.state = WAITING
+        return
     try:
         finished = code == 0 and records.is_finished(cell.folder)
     except UserError:

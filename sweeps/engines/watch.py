@@ -31,9 +31,11 @@ class Display:
         self.console.print(line, markup=False, soft_wrap=True)
 
     def ended(self, cell: Cell) -> None:
-        """A cell has finished or failed."""
+        """A cell's process has ended."""
         if cell.state == FAILED:
             self.say(f"FAILED {cell.work.name}: " + "\n    ".join(cell.report.splitlines()))
+        elif cell.state == WAITING:
+            self.say(f"interrupted {cell.work.name}: it goes on later")
         elif self.live is None:
             last = f"return {number(cell, 'return')}, sparsity {number(cell, 'sparsity')}"
             self.say(f"finished {cell.work.name}: {last}")

@@ -15,7 +15,7 @@ Process = subprocess.Popen[bytes]
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
 LEASH = Path(__file__).with_name("leash.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-GRACE = 10.0  # seconds between asking a worker to end and killing it
+GRACE = 60.0  # seconds between asking a worker to end, for which it writes a checkpoint, and killing it
 
 
 def cores() -> list[int]:

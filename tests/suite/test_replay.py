@@ -1,8 +1,10 @@
 """The replay ring, held against a naive reference that keeps whole transitions in a list."""
 
 import inspect
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, get_type_hints
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from suite.checkpoint import Segment
 from suite.errors import UserError
 from suite.experience.replay import Replay
 
@@ -250,3 +253,59 @@ def test_every_option_has_a_type_a_default_and_a_text() -> None:
         with pytest.raises(ValueError):
             TypeAdapter(hints[option.name]).validate_python(-1)
     assert TypeAdapter(hints["reward_clip"]).validate_python(None) is None
+
+
+# Saving ------------------------------------------------------------------------------------------------------------
+
+
+def new_replay(stack: int, **options: Any) -> Replay:
+    return Replay(spaces.Box(0, 10_000, (stack, 1, 1), np.int64), spaces.Discrete(10_000), **options)
+
+
+def through_a_file(state: dict[str, Any], files: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+    """What a checkpoint makes of a state: segments are taken once and stay as they are, the rest is copied."""
+    for _, _, segment in state["segments"]:
+        if segment.name not in files:
+            files[segment.name] = {name: array.copy() for name, array in segment.arrays().items()}
+    segments = [[begin, end, Segment(s.name, partial(files.get, s.name))] for begin, end, s in state["segments"]]
+    return {**state, "sampleable": state["sampleable"].copy(), "segments": segments}
+
+
+@settings(max_examples=200, deadline=None)
+@given(experiences(), st.data())
+def test_a_restored_replay_goes_on_as_the_one_that_was_saved(case: dict[str, Any], data: st.DataObject) -> None:
+    """Saved after some of the steps, by processes of which some are killed; SEGMENT is so small that it matters."""
+    transitions = episodes(case["lengths"], case["endings"], case["stack"])
+    make = partial(new_replay, case["stack"], capacity=case["capacity"], n_step=case["n_step"])
+    undisturbed, disturbed = make(), make()
+    written: dict[str, dict[str, np.ndarray]] = {}
+    saved = None
+    with mock.patch("suite.experience.replay.SEGMENT", 3):
+        for number, transition in enumerate(transitions):
+            undisturbed.add(*transition)
+            disturbed.add(*transition)
+            if data.draw(st.booleans()):
+                saved = number + 1, through_a_file(disturbed.save(), written)
+            if saved and data.draw(st.integers(0, 3)) == 0:
+                disturbed = make()
+                disturbed.restore(saved[1])
+                fill(disturbed, transitions[saved[0] : number + 1])
+    assert len(disturbed) == len(undisturbed)
+    if len(undisturbed):
+        one, two = (replay.sample(np.random.default_rng(1)) for replay in (undisturbed, disturbed))
+        for left, right in zip(one, two, strict=True):
+            assert np.array_equal(left, right)
+
+
+def test_a_slot_is_saved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the newest of each time, whose action is not known yet."""
+    monkeypatch.setattr("suite.experience.replay.SEGMENT", 8)
+    replay = new_replay(2, capacity=100)
+    saved: list[tuple[int, int]] = []
+    for _ in range(10):
+        fill(replay, episodes([9], ["terminated"], 2))
+        for begin, end, _ in replay.save()["segments"]:
+            if (begin, end) not in saved:
+                saved.append((begin, end))
+    assert all(end - begin <= 8 for begin, end in saved)
+    assert sum(end - begin for begin, end in saved) == 100 + 9

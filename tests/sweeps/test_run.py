@@ -24,7 +24,7 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
 ) -> None:
     """`frame` is agent steps times what the environment really skips, not times the task's default."""
 
-    def tracker(folder, config, frame_skip, total_agent_steps, wandb_mode):
+    def tracker(folder, config, frame_skip, total_agent_steps, wandb_mode, saved):
         raise Stopped(frame_skip)
 
     monkeypatch.setattr(entry, "Tracker", tracker)

@@ -1,0 +1,238 @@
+"""Kills real runs at random moments, starts them again, and compares what they end with, bit for bit, with the same run
+left alone: `python -m tests.chaos --kills 100`, or `make chaos`.
+
+Moments: right after the start; while a checkpoint is written; right after an election; anywhere. The signal is SIGKILL,
+or SIGTERM, or SIGTERM twice. A run is killed a few times and then left to its end.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from suite import records
+from suite.checkpoint import FOLDER
+
+ROOT = Path(__file__).resolve().parent.parent
+DEADLINE = 1800.0  # seconds that an attempt may take
+KILLS = 5  # of one run
+CLOCK = {"trainer.epochs": 3, "trainer.evaluation_episodes": 1, "learner.target_update_period": 10}
+ATARI = {
+    **CLOCK,
+    "agent.network": "small",
+    "agent.width": 8,
+    "environment.screen_size": 42,
+    "environment.max_episode_agent_steps": 90,
+    "replay.capacity": 200,  # goes round
+    "trainer.epoch_agent_steps": 200,
+    "trainer.initial_samples": 50,
+}
+MUJOCO = {
+    **CLOCK,
+    "agent.critic_width": 16,
+    "agent.actor_width": 16,
+    "agent.random_steps": 50,
+    "environment.max_episode_agent_steps": 80,
+    "replay.capacity": 200,
+    "replay.batch_size": 16,
+    "trainer.epoch_agent_steps": 200,
+    "trainer.initial_samples": 60,
+}
+CASES: dict[str, dict[str, Any]] = {
+    "DQN Pong eaudeqn": {"task": "atari/Pong", "method": "eaudeqn", **ATARI},
+    "SAC InvertedPendulum gmp": {"task": "mujoco/InvertedPendulum", "method": "gmp:period=5", **MUJOCO},
+    "DQN Breakout gmp": {"task": "atari/Breakout", "method": "gmp:period=5", **ATARI, "replay.n_step": 3},
+    "SAC HalfCheetah eaudeqn": {"task": "mujoco/HalfCheetah", "method": "eaudeqn", **MUJOCO},
+    "DQN MsPacman dense": {"task": "atari/MsPacman", "method": "dense", **ATARI},
+    "SAC Hopper distill": {"task": "mujoco/Hopper", "method": "distill", **MUJOCO},
+}
+
+
+class Kill(NamedTuple):
+    """What was done to a run, and what it was doing."""
+
+    moment: str
+    sent: str
+    hit: str
+
+
+class Process:
+    """One attempt at a run, with checkpoints so often that a kill has something to hit."""
+
+    def __init__(self, folder: Path, flags: Sequence[str]) -> None:
+        self.folder = folder
+        command = [sys.executable, "-m", "sweeps.run", f"--folder={folder}", "--checkpoint-interval=0.3", *flags]
+        with (folder / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.began = time.monotonic()
+
+    def run_folder(self) -> Path | None:
+        return next((path for path in self.folder.iterdir() if path.is_dir()), None)
+
+    def metrics(self) -> bytes:
+        path = self.run_folder()
+        try:
+            return (path / records.METRICS).read_bytes() if path else b""
+        except FileNotFoundError:
+            return b""
+
+    def writing(self) -> str:
+        """The file of a checkpoint that is being written, or nothing."""
+        path = self.run_folder()
+        return next((file.name for file in (path / FOLDER).glob("*.tmp")), "") if path else ""
+
+    def until(self, holds: Callable[[], bool], pause: float = 0.001) -> bool:
+        """Wait; -> whether it came to hold while the process lived."""
+        while self.process.poll() is None:
+            if holds():
+                return True
+            if time.monotonic() > self.began + DEADLINE:
+                self.process.kill()
+                raise TimeoutError(f"{self.folder}: an attempt took more than {DEADLINE:.0f} s")
+            time.sleep(pause)
+        return False
+
+    def kill(self, numbers: Sequence[int]) -> str:
+        """Send the signals; -> what the run was doing."""
+        for number in numbers:
+            self.process.send_signal(number)
+            time.sleep(0.01 if len(numbers) > 1 else 0)
+        self.process.wait(timeout=DEADLINE)
+        path = self.run_folder()
+        if self.process.returncode == 0:
+            return "nothing: it had ended"
+        if self.process.returncode == records.RESUMABLE:
+            return "left a checkpoint, exit code 75"
+        if path is None or not (path / records.METRICS).exists():
+            return "starting"
+        if self.writing():
+            return "writing a checkpoint"
+        return "between checkpoints" if list((path / FOLDER).glob("*.json")) else "before its first checkpoint"
+
+
+def at_start(process: Process, dice: random.Random, startup: float) -> None:
+    pause = dice.uniform(0, startup)
+    process.until(lambda: time.monotonic() > process.began + pause, 0.01)
+
+
+def at_checkpoint(process: Process, dice: random.Random, startup: float) -> None:
+    for _ in range(dice.randrange(1, 12)):  # files that are left to be written before
+        process.until(lambda: bool(process.writing()))
+        last = process.writing()
+        process.until(lambda last=last: process.writing() != last)
+    process.until(lambda: bool(process.writing()))
+
+
+def at_election(process: Process, dice: random.Random, startup: float) -> None:
+    elections = process.metrics().count(b"target_update") + dice.randrange(1, 8)
+    process.until(lambda: process.metrics().count(b"target_update") >= elections)
+
+
+def anywhere(process: Process, dice: random.Random, startup: float) -> None:
+    process.until(lambda: bool(process.metrics()))
+    rows = process.metrics().count(b"\n") + dice.randrange(0, 15)
+    process.until(lambda: process.metrics().count(b"\n") >= rows)
+    pause = time.monotonic() + dice.uniform(0, 0.5)
+    process.until(lambda: time.monotonic() > pause)
+
+
+MOMENTS = {"start": at_start, "checkpoint": at_checkpoint, "election": at_election, "anywhere": anywhere}
+SIGNALS = {
+    "SIGKILL": [signal.SIGKILL],
+    "SIGTERM": [signal.SIGTERM],
+    "SIGINT twice": [signal.SIGINT, signal.SIGINT],
+}
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """All that a finished run leaves: every byte of its policy, and its record but for wall time."""
+    (path,) = (path for path in folder.iterdir() if path.is_dir())
+    assert records.is_finished(path), (folder / "log.txt").read_text()
+    assert not (path / FOLDER).exists()
+    rows = [{**row, "seconds": None} for row in records.read_rows(path / records.METRICS)]
+    card = records.read_json(path / records.POLICY_CARD)
+    return {
+        "policy": (path / records.POLICY).read_bytes(),
+        "card": card,
+        "config": records.read_json(path / records.CONFIG),
+        "rows": rows,
+        "agent_step": records.read_json(path / records.STATUS)["agent_step"],
+    }
+
+
+def finish(folder: Path, flags: Sequence[str]) -> tuple[dict[str, Any], float]:
+    """Run to the end; -> the outcome, and the seconds until the first row of metrics."""
+    process = Process(folder, flags)
+    process.until(lambda: bool(process.metrics()), 0.01)
+    startup = time.monotonic() - process.began
+    process.process.wait(timeout=DEADLINE)
+    return outcome(folder), startup
+
+
+def torment(
+    name: str, seed: int, moments: Iterator[str], kills: int, folder: Path, dice: random.Random
+) -> tuple[list[Kill], list[str]]:
+    """Kill one run so many times; -> what was hit, and in what its outcome differs from the undisturbed run's."""
+    flags = [f"--{key}={value}" for key, value in {**CASES[name], "seed": seed, "wandb": "disabled"}.items()]
+    for part in ("alone", "killed"):
+        (folder / part).mkdir(parents=True)
+    alone, startup = finish(folder / "alone", flags)
+    hits = []
+    while len(hits) < kills:
+        moment = next(moments)
+        sent = "SIGKILL" if dice.random() < 0.8 else dice.choice(list(SIGNALS))
+        process = Process(folder / "killed", flags)
+        MOMENTS[moment](process, dice, startup)
+        hits.append(Kill(moment, sent, process.kill(SIGNALS[sent])))
+        if process.process.returncode == 0:
+            break
+    killed, _ = finish(folder / "killed", flags)
+    return hits, [part for part in alone if alone[part] != killed[part]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--kills", type=int, default=100, help="in all [100]")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments [0]")
+    options = parser.parse_args(arguments)
+    dice = random.Random(options.seed)
+    moments = itertools.cycle(["checkpoint", "election", "anywhere", "start", "checkpoint", "anywhere", "election"])
+    table = Table("run", "seed", "kills", "ends as if undisturbed")
+    done: list[Kill] = []
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for seed, name in ((n // len(CASES), name) for n, name in enumerate(itertools.cycle(CASES))):
+            if len(done) >= options.kills:
+                break
+            place = Path(folder) / f"{seed}-{name.replace(' ', '-')}"
+            hits, differing = torment(name, seed, moments, KILLS, place, dice)
+            done += hits
+            wrong += bool(differing)
+            table.add_row(name, str(seed), str(len(hits)), f"NO: {', '.join(differing)}" if differing else "yes")
+            print(f"{len(done)} of {options.kills} kills; {name}, seed {seed}: {json.dumps(hits)}", flush=True)
+    console = Console(width=120)
+    console.print(table)
+    hit = Table("moment aimed at", "sent", "what the run was doing", "times")
+    for kill, times in sorted(Counter(done).items()):
+        hit.add_row(*kill, str(times))
+    console.print(hit)
+    print(f"{len(done)} kills, {wrong} runs that ended otherwise")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    sys.exit(main())

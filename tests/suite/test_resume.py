@@ -1,0 +1,251 @@
+"""A run that is stopped and gone on with, again and again, ends with every bit of the run that was left alone.
+
+Here the processes are played by trainers that share nothing but the run's folder; tests/test_chaos.py kills real ones.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+from baselines import METHODS
+from suite import records
+from suite.agents.dqn import dqn
+from suite.agents.sac import sac
+from suite.checkpoint import Checkpoints, leaves
+from suite.environments import atari, mujoco
+from suite.errors import UserError
+from suite.experience.online import Online
+from suite.experience.replay import Replay
+from suite.learner import Learner, make_learner
+from suite.pruning import make_pruner
+from suite.tracking import Tracker
+from suite.trainer import Trainer
+from suite.types import Training
+from tests.probes import Probe
+
+CLOCK = {"epochs": 3, "epoch_agent_steps": 50, "initial_samples": 20, "replay_ratio": 0.5, "evaluation_episodes": 1}
+PERIOD = 7
+
+
+class Case(NamedTuple):
+    """What is trained: the compiled functions are shared by all attempts, for the sake of time alone."""
+
+    make_environment: Callable[[], gymnasium.Env]
+    learner: Learner
+    n_step: int = 1
+
+
+def case(make_environment: Callable[[], gymnasium.Env], agent: Callable, method: str, **options: Any) -> Case:
+    environment = make_environment()
+    built = agent(environment.observation_space, environment.action_space, **options)
+    sparsifier = METHODS[method](Training(60, PERIOD, built.optimizer, make_pruner()))
+    return Case(make_environment, make_learner(built, sparsifier, target_update_period=PERIOD))
+
+
+class Random(Probe):
+    """Episodes of random lengths and rewards, which come from the environment's own generator."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.length = int(self.np_random.integers(1, 9))
+        return self._observe(), {}
+
+    def step(self, action):
+        observation, _, terminated, truncated, info = super().step(action)
+        return observation, float(self.np_random.normal()), terminated, truncated, info
+
+
+def attempt(case: Case, folder: Path, asked: Callable[[], bool], interval: float = 1e9, seed: int = 3) -> dict | None:
+    """A process; -> all leaves of the final state, or None if it was asked to end before."""
+    environment = case.make_environment()
+    ring = Replay(
+        environment.observation_space, environment.action_space, capacity=60, batch_size=4, n_step=case.n_step
+    )
+    checkpoints = Checkpoints(folder / "c", folder / records.METRICS, "run", {}, interval=interval, asked=asked)
+    saved = checkpoints.newest()
+    try:
+        with Tracker(folder, {"name": "run"}, 4, 150, "disabled", saved) as tracker:
+            experience = Online(environment, ring)
+            trainer = Trainer(experience, case.make_environment, case.learner, tracker, seed, checkpoints, **CLOCK)
+            return leaves(trainer.run(saved.state if saved else None))
+    except KeyboardInterrupt:
+        return None
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """The record, but for how long it took."""
+    return [{**row, "seconds": None} for row in records.read_rows(folder / records.METRICS)]
+
+
+def assert_equal(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
+    assert one.keys() == two.keys()
+    for name in one:
+        assert one[name].tobytes() == two[name].tobytes(), name
+
+
+def after(looks: int) -> Callable[[], bool]:
+    """Somebody who asks a run to end after so many of its looks for such a wish."""
+    left = iter(range(looks))
+    return lambda: next(left, None) is None
+
+
+def stops(case: Case, folder: Path, patience: Iterator[int]) -> tuple[dict, int]:
+    """Attempts that are asked to end after so many looks at it, until one comes to the end of the run."""
+    for count, looks in enumerate(patience):
+        final = attempt(case, folder, after(looks))
+        if final is not None:
+            return final, count
+    raise AssertionError("no patience")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory):
+    """-> (final leaves, rows) of a case that is left alone."""
+
+    def run(case: Case) -> tuple[dict, list]:
+        folder = tmp_path_factory.mktemp("undisturbed")
+        final = attempt(case, folder, lambda: False)
+        assert {row["kind"] for row in rows(folder)} == {"epoch", "target_update", "evaluation"}
+        return final, rows(folder)
+
+    return run
+
+
+def pendulum() -> gymnasium.Env:
+    return mujoco.make("InvertedPendulum")
+
+
+def pong() -> gymnasium.Env:
+    return atari.make("Pong", screen_size=42, max_episode_agent_steps=23)
+
+
+TINY_SAC = {"critic_width": 4, "actor_width": 4, "random_steps": 30}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_on_with_every_bit(method: str, tmp_path: Path, undisturbed) -> None:
+    dice = random.Random(method)
+    dqn_case = case(Random, dqn, method, network="mlp", width=8)
+    final, expected = undisturbed(dqn_case)
+    resumed, count = stops(dqn_case, tmp_path, iter(lambda: dice.randrange(1, 30), None))
+    assert count > 5
+    assert_equal(resumed, final)
+    assert rows(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "make, agent, method, options",
+    [
+        (pendulum, sac, "eaudeqn", TINY_SAC),
+        (pendulum, sac, "gmp", TINY_SAC),
+        (pong, dqn, "eaudeqn", {"network": "small", "width": 4}),
+    ],
+)
+def test_every_suite_goes_on_with_every_bit(make, agent, method, options, tmp_path: Path, undisturbed) -> None:
+    dice = random.Random(1)
+    built = case(make, agent, method, **options)
+    final, expected = undisturbed(built)
+    resumed, count = stops(built, tmp_path, iter(lambda: dice.randrange(1, 50), None))
+    assert count > 3
+    assert_equal(resumed, final)
+    assert rows(tmp_path) == expected
+
+
+def test_a_stop_between_any_two_turns(tmp_path: Path, undisturbed) -> None:
+    """Every place of the first epochs, the evaluation and the ends of epochs among them: each is stopped at once."""
+    built = case(Random, dqn, "dense", network="mlp", width=2)._replace(n_step=3)
+    final, expected = undisturbed(built)
+    stopped = 0
+    for looks in range(2, 130, 3):
+        folder = tmp_path / str(looks)
+        assert attempt(built, folder, after(looks)) is None
+        stopped += 1
+        assert_equal(attempt(built, folder, lambda: False), final)
+        assert rows(folder) == expected
+    assert stopped > 40
+
+
+class Killed(BaseException):
+    """Ends an attempt anywhere, as SIGKILL does: nothing is saved and nothing is tidied up."""
+
+
+def test_what_came_after_the_checkpoint_is_done_again(tmp_path: Path, undisturbed, monkeypatch) -> None:
+    """Rows that were written after it are cut, and a second time is as the first."""
+    built = case(Random, dqn, "eaudeqn", network="mlp", width=4)
+    final, expected = undisturbed(built)
+    for kill_at in (3, 6, 9, 12):
+        logged = 0
+
+        def log(self, *arguments, original=Tracker.log, kill_at=kill_at, **columns):
+            nonlocal logged
+            original(self, *arguments, **columns)
+            logged += 1
+            if logged == kill_at:
+                raise Killed
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(Tracker, "log", log)
+            attempt(built, tmp_path, lambda: False)
+    assert_equal(attempt(built, tmp_path, lambda: False), final)
+    assert rows(tmp_path) == expected
+
+
+def test_a_checkpoint_at_every_turn_changes_nothing(tmp_path: Path, undisturbed) -> None:
+    built = case(Random, dqn, "gmp", network="mlp", width=4)
+    final, expected = undisturbed(built)
+    assert_equal(attempt(built, tmp_path, lambda: False, interval=0), final)
+    assert rows(tmp_path) == expected
+
+
+def test_the_state_has_the_same_types_from_the_first_step_on() -> None:
+    """A restored state has no weak types; if an undisturbed one had, it would be learned by another program."""
+    for built in (case(pendulum, sac, "eaudeqn", **TINY_SAC), case(Random, dqn, "gmp", network="mlp", width=2)):
+        state = built.learner.init(0)
+        assert not any(getattr(leaf, "weak_type", False) for leaf in jax.tree.leaves(state))
+
+
+def test_an_environment_that_plays_otherwise_is_noticed(tmp_path: Path) -> None:
+    """As another version of it would."""
+    built = case(lambda: Probe(1000), dqn, "dense", network="mlp", width=2)
+    assert attempt(built, tmp_path, after(30)) is None
+    with pytest.raises(UserError, match="otherwise than before"):
+        attempt(built._replace(make_environment=lambda: Probe(999)), tmp_path, lambda: False)
+
+
+def test_another_network_is_noticed(tmp_path: Path) -> None:
+    assert attempt(case(Random, dqn, "dense", network="mlp", width=2), tmp_path, after(30)) is None
+    with pytest.raises(UserError, match=r"float32\[2, 2\] as online/0/params/Dense_0/kernel"):
+        attempt(case(Random, dqn, "dense", network="mlp", width=3), tmp_path, lambda: False)
+
+
+def test_wall_time_goes_on(tmp_path: Path, monkeypatch) -> None:
+    built = case(Random, dqn, "dense", network="mlp", width=2)
+    assert attempt(built, tmp_path, after(30)) is None
+    checkpoints = Checkpoints(tmp_path / "c", tmp_path / records.METRICS, "run", {})
+    saved = checkpoints.newest()
+    assert saved.state["seconds"] > 0
+    checkpoints.save({**saved.state, "seconds": 1000.0})
+    attempt(built, tmp_path, lambda: False)
+    assert 1000 < rows_seconds(tmp_path) < 1000 + 600
+    assert 1000 < records.read_json(tmp_path / records.STATUS)["seconds"] < 1000 + 600
+
+
+def rows_seconds(folder: Path) -> float:
+    return records.read_rows(folder / records.METRICS)[-2]["seconds"]
+
+
+def test_other_versions_are_named_in_the_record(tmp_path: Path, caplog) -> None:
+    built = case(Random, dqn, "dense", network="mlp", width=2)
+    assert attempt(built, tmp_path, after(30)) is None  # its checkpoint says that it had no packages at all
+    began = records.read_json(tmp_path / records.CONFIG)
+    attempt(built, tmp_path, lambda: False)
+    config = records.read_json(tmp_path / records.CONFIG)
+    assert "other versions than before" in caplog.text and "jax" in caplog.text
+    assert config["versions"] == began["versions"]
+    assert [entry["versions"] for entry in config["resumed"]] == [began["versions"]]
