@@ -100,7 +100,7 @@ def make_learner(
         online = over_networks(learn, parts, vectorize=vectorize)
         state = state._replace(online=online, step=step)
         elected = effective(online[0])
-        if polyak:
+        if polyak is not None:
             state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
         if agent.actor and state.actor:
             improve = agent.actor._replace(loss=partial(agent.actor.loss, _draw(key, IMPROVE, step)))
