@@ -154,11 +154,10 @@ def _best_of_groups(scores: jax.Array, mask: jax.Array, kept: int, group: int) -
     columns = jnp.where(mask, jnp.abs(scores), -1).reshape(-1, mask.shape[-1])
     whole = jnp.pad(columns, ((0, -len(columns) % group), (0, 0)), constant_values=-1)
     groups = whole.reshape(-1, group, mask.shape[-1])
-    better = [
-        sum((groups[:, j] >= groups[:, i]) if j < i else (groups[:, j] > groups[:, i]) for j in range(group) if j != i)
-        for i in range(group)
-    ]
-    best = (jnp.stack(better, axis=1) < kept).reshape(whole.shape)[: len(columns)]
+    one, other = groups[:, :, None], groups[:, None, :]
+    earlier = jnp.tri(group, k=-1, dtype=bool)[None, :, :, None]  # ties go to the lower index
+    better = jnp.sum((other > one) | ((other == one) & earlier), axis=2)
+    best = (better < kept).reshape(whole.shape)[: len(columns)]
     return best.reshape(mask.shape) & mask
 
 

@@ -4,7 +4,7 @@ Only kernels are pruned, never biases. Everything here works on the flat dict of
 array) and can be traced: a sparsity may be a Python float or a scalar array. Which weights go is suite.pruning's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import jax
@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from flax import traverse_util
 
 from suite.types import Masks, Params
+
+SAMPLED = 61  # in large layers, a search begins with every 61st weight: a prime, so that all units are seen
 
 
 def kernels(params: Params) -> dict[str, jax.Array]:
@@ -66,14 +68,32 @@ def keep_largest(scores: Mapping[str, jax.Array], masks: Masks, count: jax.Array
         path: jnp.where(mask, jax.lax.bitcast_convert_type(jnp.abs(scores[path]), jnp.int32) + 1, 0)
         for path, mask in masks.items()
     }
-    count = jnp.minimum(count, sum(jnp.sum(mask, dtype=jnp.int32) for mask in masks.values()))
+    count = jnp.minimum(count, _count_from(ranks, jnp.int32(1)))
     highest = jnp.max(jnp.stack([jnp.max(rank) for rank in ranks.values()]))
-    threshold, at_least = _largest_bound(partial(_count_from, ranks), highest, count)
+    threshold, at_least = _largest_bound(ranks, *_bracket(ranks, highest, count), count)
     return jax.lax.cond(
         at_least == count,
         lambda: {path: rank >= threshold for path, rank in ranks.items()},
         partial(_break_ties, ranks, threshold, count),
     )
+
+
+def _bracket(ranks: Mapping[str, jax.Array], highest: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Two bounds with count_from(low) >= count > count_from(high): in large layers close to each other, by a sample."""
+    size = sum(rank.size for rank in ranks.values())
+    widest = jnp.int32(1), highest + 1
+    if size < 64 * SAMPLED:
+        return widest
+    sample = {path: rank.ravel()[::SAMPLED] for path, rank in ranks.items()}
+    drawn = sum(rank.size for rank in sample.values())
+    share = count / size
+    spread = 4 * jnp.sqrt(drawn * share * (1 - share)) + 4
+    more, fewer = ((drawn * share + sign * spread).astype(jnp.int32) for sign in (1, -1))
+    low, _ = _largest_bound(sample, *widest, more)
+    high, _ = _largest_bound(sample, *widest, fewer)
+    low = jnp.where(_count_from(ranks, low) >= count, low, widest[0])
+    high = jnp.where(_count_from(ranks, high + 1) < count, high + 1, widest[1])
+    return low, jnp.maximum(high, low + 1)
 
 
 def _count_from(ranks: Mapping[str, jax.Array], bound: jax.Array) -> jax.Array:
@@ -89,15 +109,15 @@ def _break_ties(ranks: Mapping[str, jax.Array], threshold: jax.Array, count: jax
         place = start - jnp.arange(rank.size, dtype=jnp.int32).reshape(rank.shape)
         places[path] = jnp.where(rank == threshold, place, 0)
         start -= rank.size
-    first, _ = _largest_bound(partial(_count_from, places), jnp.int32(size), missing)
+    first, _ = _largest_bound(places, jnp.int32(1), jnp.int32(size + 1), missing)
     return {path: (rank > threshold) | ((places[path] >= first) & (missing > 0)) for path, rank in ranks.items()}
 
 
 def _largest_bound(
-    count_from: Callable[[jax.Array], jax.Array], highest: jax.Array, count: jax.Array
+    ranks: Mapping[str, jax.Array], low: jax.Array, high: jax.Array, count: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The largest integer b in [1, highest] with count_from(b) >= count (or any b that meets it exactly), and
-    count_from(b). `count_from` falls with b and is at least `count` at 1.
+    """The largest integer b in [low, high) with at least `count` ranks from b on (or any b with exactly so many), and
+    their number; `low` where there is none.
 
     Interpolation finds the neighbourhood in few passes; every third pass halves, which bounds the passes.
     """
@@ -111,7 +131,7 @@ def _largest_bound(
         fraction = (at_low - count).astype(jnp.float32) / jnp.maximum(at_low - at_high, 1)
         guess = low + (fraction * (high - low)).astype(jnp.int32)
         middle = jnp.where(passes % 3 == 2, low + (high - low) // 2, jnp.clip(guess, low + 1, high - 1))
-        found = count_from(middle)
+        found = _count_from(ranks, middle)
         enough = found >= count
         return (
             jnp.where(enough, middle, low),
@@ -121,6 +141,6 @@ def _largest_bound(
             passes + 1,
         )
 
-    start = jnp.int32(1), highest + 1, count_from(jnp.int32(1)), jnp.int32(0), jnp.int32(0)
+    start = low, high, _count_from(ranks, low), _count_from(ranks, high), jnp.int32(0)
     low, _, at_low, _, _ = jax.lax.while_loop(unfinished, narrow, start)
     return low, at_low
