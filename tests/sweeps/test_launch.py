@@ -104,7 +104,7 @@ def test_the_last_seed_begins_with_its_longest():
 def sweep(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(launch, "measure", lambda runs, jobs: lambda run: SPEED)
-    monkeypatch.setattr(launch, "_table", lambda folder, file: 0)
+    monkeypatch.setattr(launch, "_table", lambda folder, file, returns: 0)
     path = tmp_path / "tiny.yaml"
     path.write_text(SWEEP)
     return path
@@ -158,7 +158,8 @@ def test_nothing_is_measured_or_run_when_all_is_finished(sweep, engine, monkeypa
 def test_exit_codes(sweep, engine, monkeypatch, engine_says, table_says, code):
     tables: list[str] = []
 
-    def table(folder, file):
+    def table(folder, file, returns):
+        assert returns == "training"
         tables.append(file)
         return table_says
 
