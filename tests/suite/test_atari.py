@@ -164,7 +164,7 @@ def test_the_first_frame_fills_the_stack() -> None:
     assert all(np.array_equal(frame, observation[0]) for frame in observation)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [name for name, task in TASKS.items() if task.family == "atari"])
 def test_every_game_can_be_played(task: str) -> None:
     env = atari.make(task.split("/")[1])
     observation, _ = env.reset()

@@ -11,6 +11,7 @@ from suite.agents.cql import cql
 from suite.agents.dqn import dqn
 from suite.errors import UserError
 from suite.learner import make_learner
+from suite.pruning import make_pruner
 from suite.types import Batch, LearnerState, Training
 
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
@@ -70,7 +71,9 @@ def test_half_of_the_authors_loss(weight: float) -> None:
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
     def trained(agent) -> LearnerState:
-        learner = make_learner(agent, METHODS[method](Training(20, 5, agent.optimizer)), target_update_period=5)
+        learner = make_learner(
+            agent, METHODS[method](Training(20, 5, agent.optimizer, make_pruner())), target_update_period=5
+        )
         state = learner.init(0)
         for number in range(1, 21):
             state = learner.update(state, a_batch(number))
@@ -88,7 +91,9 @@ def test_actions_that_the_data_lack_lose_value() -> None:
 
     def gap(weight: float) -> float:
         agent = cql(OBSERVATIONS, ACTIONS, **{**OPTIONS, "learning_rate": 3e-3}, cql_weight=weight)
-        learner = make_learner(agent, METHODS["dense"](Training(300, 50, agent.optimizer)), target_update_period=50)
+        learner = make_learner(
+            agent, METHODS["dense"](Training(300, 50, agent.optimizer, make_pruner())), target_update_period=50
+        )
         state = learner.init(0)
         for number in range(300):
             batch = a_batch(number, 16)
