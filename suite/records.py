@@ -4,6 +4,7 @@
     metrics.jsonl       one JSON object a line, only ever appended to; see ROWS
     progress.json       where the run is now (rewritten while it runs)
     policy.safetensors  the elected network at the end, described by policy.json
+    costs.json          what its sparsity is worth (suite.costs)
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted)
 
 Standard library only, so that reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
@@ -19,7 +20,8 @@ from suite.errors import UserError
 
 SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
-POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
+POLICY, POLICY_CARD, COSTS = "policy.safetensors", "policy.json", "costs.json"
+EXPORT = "export"  # the folder of the forms that sweeps.export makes of the policy
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
 #: frame (emulator frames or physics steps) and gradient_step.

@@ -60,8 +60,9 @@ class Tracker:
     def _clear(self) -> None:
         """An empty record, in place of an attempt that did not finish."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
+        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD, records.COSTS):
             (self.folder / stale).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / records.EXPORT, ignore_errors=True)
         shutil.rmtree(self.folder / "wandb", ignore_errors=True)
         (self.folder / records.METRICS).write_text("")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from baselines import METHODS
-from suite import records
+from suite import costs, records
 from suite.errors import Divergence, UserError
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
@@ -40,7 +40,8 @@ def execute(run: Run, folder: Path, wandb_mode: str = "auto") -> None:
     with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode) as tracker:
         trainer = Trainer(*parts, tracker, run.seed, **run.options["trainer"])
         state = trainer.run()
-        save_policy(folder, state.actor or state.online[0], config)
+        save_policy(folder, state, parts.make_environment(), config)
+        records.write_json(folder / records.COSTS, costs.of_run(folder))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
