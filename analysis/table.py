@@ -1,6 +1,6 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Reads run folders and writes comparison.md, comparison.tex, comparison.csv, and curves.png, .pdf and .csv. Exits with 0;
+Reads run folders and writes comparison.md, .tex and .csv, costs.csv, and curves.png, .pdf and .csv. Exits with 0;
 with 1 when cells have no result (the files are written all the same; --allow-missing accepts it); with 2 for bad input.
 """
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import cells, figures, runs, tables
+from analysis import cells, costs, figures, runs, tables
 from analysis.comparison import Comparison, compare
 from suite.errors import UserError
 
@@ -36,13 +36,17 @@ def report(
     grid = cells.expected(found, sweep) if sweep else cells.seen(found)
     grid.notes[:0] = notes
     comparison = compare(grid, command, seed=seed, repetitions=repetitions, which=which, raw=raw)
-    markdown = tables.markdown(comparison)
+    finished = ((cell.row, cell.task, cell.seed, root / run.name) for cell, run in grid.finished())
+    worth = costs.frame(finished)
+    more = costs.tables(worth)
+    markdown = tables.markdown(comparison, more)
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "comparison.md").write_text(markdown)
-        (out / "comparison.tex").write_text(tables.latex(comparison))
+        (out / "comparison.tex").write_text(tables.latex(comparison, more))
         (out / "comparison.csv").write_text(tables.tidy_csv(comparison))
         frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
+        (out / "costs.csv").write_text(worth.to_csv(index=False))
         (out / "curves.csv").write_text(frame.to_csv(index=False))
         paths = [out / "curves.png", out / "curves.pdf"]
         figures.curves(frame, grid.methods, grid.tasks, paths, f"{which} return", seed, BAND_REPETITIONS)
@@ -110,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown)
-    print(f"Written to {out}: comparison.md, .tex and .csv; curves.png, .pdf and .csv", flush=True)
+    print(f"Written to {out}: comparison.md, .tex and .csv; costs.csv; curves.png, .pdf and .csv", flush=True)
     if comparison.gaps and not options.allow_missing:
         count, total = len(comparison.gaps), len(comparison.grid.runs)
         print(f"{count} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr)

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis import scores
@@ -26,10 +27,10 @@ class Table:
     words: int = 1
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, more: Sequence[Table] = ()) -> str:
     parts = [
         "# Comparison",
-        *(_markdown_table(table) for table in _all_tables(comparison)),
+        *(markdown_table(table) for table in (*_all_tables(comparison), *more)),
     ]
     for title, lines in _lists(comparison):
         parts.append("\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)]))
@@ -37,13 +38,13 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex(comparison: Comparison) -> str:
+def latex(comparison: Comparison, more: Sequence[Table] = ()) -> str:
     """A document that compiles as it stands; each table can also be taken out on its own (it needs booktabs)."""
     parts = [
         "% Compiles as it stands. For a paper, copy a table environment; it needs \\usepackage{booktabs}.",
         "\\documentclass[a4paper,10pt]{article}\n\\usepackage[landscape,margin=1.5cm]{geometry}\n\\usepackage{booktabs}\n\\begin{document}",
     ]
-    parts += [_latex_table(table) for table in _all_tables(comparison)]
+    parts += [_latex_table(table) for table in (*_all_tables(comparison), *more)]
     parts.append("\\raggedright\\sloppy\\small")
     for title, lines in _lists(comparison):
         parts.append(_latex_list(title, [latex_text(line) for line in lines]))
@@ -164,7 +165,7 @@ def _lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
 # Markdown ----------
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     """Padded, so that it also reads well in a terminal."""
     lines = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, *table.body)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

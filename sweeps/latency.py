@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def measure(folder: Path, calls: int) -> dict[str, Any]:
     seconds = by_turns({name: partial(_act_on, act, observations) for name, act in ways.items()}, calls)
     return {
         "machine": f"{platform.machine()}, {platform.system()}",
+        "load": os.getloadavg()[0],  # of the machine: above its cores, these numbers are too large
         "calls": calls,
         "unit": "microseconds",
         "ways": {

@@ -5,7 +5,7 @@ Convolutions are one matrix product of the kernel with the patches that it is ap
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -44,10 +44,10 @@ class Runner:
         self._steps: list[Step] = []
         for number, (layer, shape) in enumerate(zip(policy.layers, input_shapes(policy), strict=True)):
             divided_by = policy.divided_by if number == 0 else 1.0
-            step, choice = (
+            way, choice = (
                 _choose(layer, shape, divided_by) if kinds is None else _given(layer, shape, divided_by, kinds[number])
             )
-            self._steps.append(step)
+            self._steps.append(way)
             self.choices.append(choice)
 
     @property
@@ -62,8 +62,8 @@ class Runner:
                 f"the policy acts on observations of shape {self.policy.observation_shape}, not {np.shape(observation)}"
             )
         x = np.asarray(observation)
-        for step in self._steps:
-            x = step(x)
+        for way in self._steps:
+            x = way(x)
         return x
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
@@ -78,9 +78,9 @@ def act(outputs: np.ndarray, action: str) -> np.ndarray:
 
 def _given(layer: Layer, shape: Shape, divided_by: float, kind: str) -> tuple[Step, Choice]:
     if kind == "dense":
-        return _step(layer, layer.matrix, shape, divided_by), Choice(kind, None, None, nbytes(layer))
+        return step(layer, layer.matrix, shape, divided_by), Choice(kind, None, None, nbytes(layer))
     matrix = sparse.csr_array(layer.matrix)
-    return _step(layer, matrix, shape, divided_by), Choice(kind, None, None, nbytes(layer, matrix))
+    return step(layer, matrix, shape, divided_by), Choice(kind, None, None, nbytes(layer, matrix))
 
 
 def nbytes(layer: Layer, matrix: sparse.csr_array | None = None) -> int:
@@ -94,26 +94,29 @@ def _choose(layer: Layer, shape: Shape, divided_by: float) -> tuple[Step, Choice
     """The faster of the two, on an input of ones."""
     candidates = {kind: _given(layer, shape, divided_by, kind) for kind in KINDS}
     x = np.ones(shape, np.float32)
-    seconds = by_turns({kind: partial(step, x) for kind, (step, _) in candidates.items()}, CALLS)
+    seconds = by_turns({kind: partial(way, x) for kind, (way, _) in candidates.items()}, CALLS)
     dense, csr = (float(np.median(seconds[kind])) for kind in KINDS)
-    step, choice = candidates["csr" if csr < dense else "dense"]
-    return step, choice._replace(dense=dense, csr=csr)
+    way, choice = candidates["csr" if csr < dense else "dense"]
+    return way, choice._replace(dense=dense, csr=csr)
 
 
-def _step(layer: Layer, matrix: np.ndarray | sparse.csr_array, shape: Shape, divided_by: float) -> Step:
-    """A function from a layer's input to its activations, [outputs] or [outputs, height, width]."""
+def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> Step:
+    """A function from a layer's input to its activations, [outputs] or [outputs, height, width].
+
+    `matrix` stands for layer.matrix: anything that @ multiplies.
+    """
     bias = layer.bias[:, None] if layer.convolves else layer.bias
     prepare = _patches(layer, shape, divided_by) if layer.convolves else _flattened(divided_by)
     after = (len(layer.weight), *(-(-size // layer.stride) for size in shape[1:])) if layer.convolves else (-1,)
 
-    def step(x: np.ndarray) -> np.ndarray:
+    def activations(x: np.ndarray) -> np.ndarray:
         y = matrix @ prepare(x)
         y += bias
         if layer.relu:
             np.maximum(y, 0, out=y)
         return y.reshape(after)
 
-    return step
+    return activations
 
 
 def _flattened(divided_by: float) -> Step:

@@ -12,7 +12,7 @@ import pytest
 from analysis import table
 
 ROOT = Path(__file__).parents[2]
-FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv"}
+FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv", "costs.csv"}
 
 
 def call(*arguments):
