@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ class Run:
     protocol: str
     agent_steps: int | None
     history: pd.DataFrame
+    folder: Path | None = None  # of its record, if that is at hand
 
     def final(self, column: str) -> float | None:
         """The value of a column in the last epoch; None when it is no number."""

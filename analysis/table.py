@@ -1,6 +1,6 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Reads runs (analysis.sources says from where) and writes comparison.md, .tex and .csv, curves.png and .pdf, and what
+Reads runs (analysis.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and .pdf, and what
 figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no result (the
 files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for bad input.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import cells, figures, profiles, protocol, runs, scores, sources, tables
+from analysis import cells, costs, figures, profiles, protocol, runs, scores, sources, tables
 from analysis.comparison import SCORE, Comparison, compare, final_values
 from analysis.profiles import Curve
 from analysis.settings import Settings
@@ -98,11 +98,16 @@ def gather(selection: Selection, out: Path, command: str, settings: Settings) ->
 def write(results: Results, out: Path, settings: Settings) -> str:
     """Write all files into `out`; their Markdown. Raises UserError where that is not possible."""
     comparison, grid = results.comparison, results.comparison.grid
-    markdown = tables.markdown(comparison)
+    worth = costs.frame(
+        (cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder is not None
+    )
+    more = costs.tables(worth)
+    markdown = tables.markdown(comparison, more)
     files = {
         "comparison.md": markdown,
-        "comparison.tex": tables.latex(comparison),
+        "comparison.tex": tables.latex(comparison, more),
         "comparison.csv": tables.tidy_csv(comparison),
+        "costs.csv": worth.to_csv(index=False),
         "curves.csv": results.frame.to_csv(index=False),
         "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
         "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
@@ -228,7 +233,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(markdown)
-    names = "comparison.md, .tex and .csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
+    names = "comparison.md, .tex and .csv; costs.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
     print(f"Written to {out}: {names}", flush=True)
     return missing(comparison, options.allow_missing)
 

@@ -26,19 +26,19 @@ LOWER_IS_BETTER = ("optimality gap",)
 HOUR = 3600.0
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, more: Sequence[Table] = ()) -> str:
     source = [f"{name}: {f'`{text}`' if name == 'Command' else text}" for name, text in comparison.source]
     parts = [
         "# Comparison",
-        *(markdown_table(table) for table in all_tables(comparison)),
+        *(markdown_table(table) for table in (*all_tables(comparison), *more)),
         *(markdown_list(title, lines) for title, lines in lists(comparison)),
         markdown_list("Source", source),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def latex(comparison: Comparison) -> str:
-    parts = [latex_table(table) for table in all_tables(comparison)]
+def latex(comparison: Comparison, more: Sequence[Table] = ()) -> str:
+    parts = [latex_table(table) for table in (*all_tables(comparison), *more)]
     parts.append("\\raggedright\\sloppy\\small")
     for title, lines in lists(comparison):
         parts.append(latex_list(title, [latex_text(line) for line in lines]))

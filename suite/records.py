@@ -4,8 +4,9 @@
     metrics.jsonl       one JSON object a line, only ever appended to; see ROWS
     progress.json       where the run is now (rewritten while it runs)
     policy.safetensors  the elected network at the end, described by policy.json
+    costs.json          what its sparsity is worth (suite.costs)
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
-                        the size and SHA-256 of each of the files above but progress.json
+                        the size and SHA-256 of each of the files above but progress.json and costs.json
     checkpoints/        while the run is not finished; see suite.checkpoint
 
 Reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
@@ -24,6 +25,7 @@ SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
 RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it is started again: EX_TEMPFAIL
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
+COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the forms that sweeps.export makes of the policy
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
 #: frame (emulator frames or physics steps) and gradient_step. Learning offline takes no step in an environment: there

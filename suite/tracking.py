@@ -94,8 +94,9 @@ class Tracker:
             records.write_json(self.folder / records.CONFIG, self.config)
 
     def _remove_results(self) -> None:
-        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD):
+        for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD, records.COSTS):
             (self.folder / stale).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / records.EXPORT, ignore_errors=True)
 
     def seconds(self) -> float:
         """Wall seconds of the run, of those attempts and parts of attempts that led to where it is."""

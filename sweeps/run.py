@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from baselines import METHODS
-from suite import records
+from suite import costs, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
 from suite.errors import Divergence, UserError
 from suite.policy import save_policy
@@ -60,7 +60,8 @@ def execute(
         with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
             trainer = Trainer(*parts, tracker, run.seed, checkpoints, **run.options["trainer"])
             state = trainer.run(saved.state if saved else None)
-            save_policy(folder, parts.learner.policy(state), config)
+            save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
+            records.write_json(folder / records.COSTS, costs.of_run(folder))
     except Divergence:
         checkpoints.clear()  # to go on from there would end as it did
         raise

@@ -46,7 +46,7 @@ def read(folder: Path) -> Run:
     rows = [] if stopped_early else records.read_rows(path)
     run = build(folder.name, folder / records.CONFIG, config, path, rows, "records")
     status, reason = _status(folder, run)
-    return replace(run, status=status, reason=reason)
+    return replace(run, status=status, reason=reason, folder=folder)
 
 
 def build(

@@ -17,7 +17,7 @@ from analysis.table import Selection
 
 ROOT = Path(__file__).parents[2]
 FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv"}
-FILES |= {"efficiency.csv", "profiles.csv"}
+FILES |= {"efficiency.csv", "profiles.csv", "costs.csv"}
 
 
 def call(*arguments):

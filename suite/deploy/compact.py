@@ -1,0 +1,194 @@
+"""The compact form of a policy: a safetensors file of the kept weights alone, and a JSON card on them.
+
+Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader believes nothing that it has not
+checked: sizes before it allocates, indices before it uses them.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from suite import records
+from suite.deploy.network import Layer, Policy, check, check_shapes
+from suite.errors import UserError
+
+FORMAT, VERSION = "compact sparse policy", 1
+DTYPES = ("float32", "float16")  # of the weights; biases are float32
+#: dense: all weights. mask: one bit a weight, whether it is kept. csr: the columns of the kept weights, row by row, and
+#: how many there are in each row. The kept weights follow in the order of the kernel.
+ENCODINGS: dict[str, tuple[str, ...]] = {
+    "dense": ("values",),
+    "mask": ("values", "mask"),
+    "csr": ("values", "columns", "counts"),
+}
+
+Arrays = dict[str, np.ndarray]
+
+
+def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
+    """The smallest of the allowed encodings of a matrix, and its arrays. Raises UserError if a weight overflows."""
+    kept = matrix != 0
+    unsigned = np.min_scalar_type(matrix.shape[1])
+    with np.errstate(over="ignore"):
+        values = matrix[kept].astype(dtype)
+        everything = matrix.ravel().astype(dtype)
+    if not np.isfinite(values).all():
+        raise UserError(f"a weight of {np.abs(matrix).max():.3g} is too large for {dtype}; use float32")
+    parts = {
+        "values": values,
+        "mask": np.packbits(kept),
+        "columns": np.nonzero(kept)[1].astype(unsigned),
+        "counts": kept.sum(axis=1).astype(unsigned),
+    }
+    encodings = {name: {key: parts[key] for key in keys} for name, keys in ENCODINGS.items()}
+    encodings["dense"] = {"values": everything}
+    return min(
+        ((name, encodings[name]) for name in allowed), key=lambda item: sum(array.nbytes for array in item[1].values())
+    )
+
+
+def pack(
+    policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)
+) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of the safetensors file and the card, which goes on from `card` (what the policy came from)."""
+    allowed = tuple(allowed)
+    arrays: Arrays = {}
+    layers = []
+    for number, layer in enumerate(policy.layers):
+        encoding, parts = encode(layer.matrix, dtype, allowed)
+        arrays |= {f"{number}.{key}": part for key, part in parts.items()}
+        arrays[f"{number}.bias"] = layer.bias
+        kept = int(np.count_nonzero(layer.weight))
+        about = {"shape": layer.weight.shape, "stride": layer.stride, "relu": layer.relu}
+        layers.append({**about, "encoding": encoding, "kept": kept})
+    contents = {
+        "format": FORMAT,
+        "version": VERSION,
+        **card,
+        "dtype": dtype,
+        "observation": {"shape": policy.observation_shape, "divided_by": policy.divided_by},
+        "layers": layers,
+        "action": policy.action,
+    }
+    return save(arrays), contents
+
+
+def write(
+    path: Path,
+    policy: Policy,
+    card: Mapping[str, Any],
+    dtype: str = "float32",
+    allowed: Iterable[str] = tuple(ENCODINGS),
+) -> None:
+    """Write `path` (.safetensors) and the card beside it (.json), each atomically."""
+    data, contents = pack(policy, card, dtype, allowed)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+    records.write_json(path.with_suffix(".json"), contents)
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of a safetensors file. Raises UserError when it cannot be read or is damaged."""
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}); the file is damaged") from None
+
+
+def read(path: Path) -> tuple[Policy, dict[str, Any]]:
+    """The policy in a compact file, and its card.
+
+    Raises UserError when one of the two is missing, damaged, or asks for what no policy is.
+    """
+    card = records.read_json(path.with_suffix(".json"))
+    if (card.get("format"), card.get("version")) != (FORMAT, VERSION):
+        found = f"{card.get('format')!r} of version {card.get('version')!r}"
+        raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {VERSION}")
+    return unpack(read_arrays(path), card, str(path)), card
+
+
+def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str) -> Policy:
+    """The policy in the arrays that a card describes. Raises UserError, which says `name`, as `read` does."""
+    try:
+        observation = tuple(map(_whole, card["observation"]["shape"]))
+        divided_by, action, dtype = float(card["observation"]["divided_by"]), card["action"], card["dtype"]
+        entries = [
+            (tuple(map(_whole, entry["shape"])), _whole(entry["stride"]), entry["relu"] is True, entry["encoding"])
+            for entry in card["layers"]
+        ]
+        expected = {f"{number}.{key}" for number, entry in enumerate(entries) for key in (*ENCODINGS[entry[3]], "bias")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{name}: its card is damaged ({type(error).__name__}: {error})") from None
+    if dtype not in DTYPES:
+        raise UserError(f"{name}: weights of type {dtype!r}, should be one of {', '.join(DTYPES)}")
+    if set(arrays) != expected:
+        raise UserError(f"{name}: holds the arrays {sorted(arrays)}, its card says {sorted(expected)}")
+    check_shapes(observation, [(shape, stride) for shape, stride, _, _ in entries], name)
+    layers = []
+    for number, (shape, stride, relu, encoding) in enumerate(entries):
+        parts = {key: arrays[f"{number}.{key}"] for key in (*ENCODINGS[encoding], "bias")}
+        if parts["values"].dtype != dtype or parts["bias"].dtype != "float32":
+            raise UserError(f"{name}: layer {number} is not of the type that its card says; the file is damaged")
+        try:
+            weight = _decode(encoding, parts, shape[0], math.prod(shape[1:])).reshape(shape)
+        except ValueError as error:
+            raise UserError(f"{name}: layer {number}: {error}; the file is damaged") from None
+        layers.append(Layer(weight, parts["bias"], stride, relu))
+    policy = Policy(observation, divided_by, tuple(layers), action)
+    check(policy, name)
+    return policy
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 2**31:
+        raise ValueError(f"{value!r} should be a whole number above 0")
+    return value
+
+
+def _decode(encoding: str, parts: Arrays, rows: int, width: int) -> np.ndarray:
+    """The matrix [rows, width], float32. Raises ValueError where the arrays contradict each other."""
+    values = parts["values"]
+    if any(part.ndim != 1 for part in parts.values()):
+        raise ValueError("an array that is no vector")
+    kept = {"dense": _all_kept, "mask": _kept_of_mask, "csr": _kept_of_csr}[encoding](parts, rows, width)
+    if len(kept) != len(values):
+        raise ValueError(f"{len(values)} weights for {len(kept)} places")
+    matrix = np.zeros(rows * width, np.float32)
+    matrix[kept] = values
+    return matrix.reshape(rows, width)
+
+
+def _all_kept(parts: Arrays, rows: int, width: int) -> np.ndarray:
+    return np.arange(rows * width)
+
+
+def _kept_of_mask(parts: Arrays, rows: int, width: int) -> np.ndarray:
+    mask = parts["mask"]
+    if mask.dtype != np.uint8 or len(mask) != -(-rows * width // 8):
+        raise ValueError(f"a mask of {mask.nbytes} bytes for {rows * width} weights")
+    bits = np.unpackbits(mask)
+    if bits[rows * width :].any():
+        raise ValueError("a mask that keeps weights beyond the last")
+    return np.flatnonzero(bits)
+
+
+def _kept_of_csr(parts: Arrays, rows: int, width: int) -> np.ndarray:
+    columns, counts = parts["columns"], parts["counts"]
+    if columns.dtype.kind != "u" or counts.dtype.kind != "u":
+        raise ValueError("indices that are not unsigned whole numbers")
+    if len(counts) != rows or counts.sum(dtype=np.float64) != len(columns):
+        raise ValueError(f"{len(counts)} rows with {counts.sum()} indices, should be {rows} with {len(columns)}")
+    if (columns >= width).any():
+        raise ValueError(f"an index of {columns.max()}, should be below {width}")
+    kept = np.repeat(np.arange(rows), counts.astype(np.int64)) * width + columns
+    if (np.diff(kept) <= 0).any():
+        raise ValueError("indices that do not rise within a row")
+    return kept

@@ -1,0 +1,86 @@
+"""The forms in which the policy of a run can act. FORMS names them; none imports JAX but the one of that name."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from suite import records
+from suite.deploy import compact
+from suite.deploy.network import Policy, from_flax
+from suite.deploy.runner import Runner
+from suite.errors import UserError
+from suite.tasks import task as find_task
+from sweeps import onnx_form
+
+Act = Callable[[np.ndarray], np.ndarray]  # observation [...] -> greedy action
+
+
+def card_of(folder: Path) -> dict[str, Any]:
+    """The card of a finished run's policy. Raises UserError when there is none.
+
+    Cards of runs that ended before the networks were described there are completed; that takes JAX.
+    """
+    if not records.is_finished(folder):
+        raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
+    card = records.read_json(folder / records.POLICY_CARD)
+    if "network" not in card:
+        from sweeps.in_jax import description
+
+        card |= description(card)
+    return card
+
+
+def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:
+    """The policy in a run's record, as it was trained. Raises UserError when it is damaged."""
+    return from_flax(compact.read_arrays(folder / records.POLICY), card["network"], str(folder / records.POLICY))
+
+
+def environment_of(card: Mapping[str, Any]) -> gymnasium.Env:
+    """The environment that the run's evaluation took place in."""
+    from suite.environments import ENVIRONMENTS
+
+    task = find_task(card["task"])
+    return ENVIRONMENTS[task.family](task.environment, **card["options"]["environment"])
+
+
+def exported(folder: Path, form: str) -> Path:
+    """Where an exported form of a run's policy lies."""
+    return folder / records.EXPORT / (form + (".onnx" if form == "onnx" else ".safetensors"))
+
+
+def _file(folder: Path, form: str) -> Path:
+    path = exported(folder, form)
+    if not path.exists():
+        raise UserError(f"{path}: no such file; make it with python -m sweeps.export {folder}")
+    return path
+
+
+def _compact(folder: Path, card: Mapping[str, Any]) -> Act:
+    return Runner(compact.read(_file(folder, "compact"))[0])
+
+
+def _dense(folder: Path, card: Mapping[str, Any]) -> Act:
+    policy, _ = compact.read(_file(folder, "dense"))
+    return Runner(policy, ["dense"] * len(policy.layers))
+
+
+def _onnx(folder: Path, card: Mapping[str, Any]) -> Act:
+    return onnx_form.load(_file(folder, "onnx"))
+
+
+def _jax(folder: Path, card: Mapping[str, Any]) -> Act:
+    from sweeps.in_jax import greedy
+
+    return greedy(folder, card)
+
+
+FORMS: dict[str, Callable[[Path, Mapping[str, Any]], Act]] = {
+    "compact": _compact,
+    "onnx": _onnx,
+    "dense": _dense,
+    "jax": _jax,
+}
+EXPORTED = ("compact", "onnx", "dense")

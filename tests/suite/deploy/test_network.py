@@ -1,0 +1,77 @@
+"""A policy's arrays mean in numpy what they mean in flax."""
+
+import jax
+import numpy as np
+import pytest
+
+from suite.deploy.network import Layer, Policy, check, from_flax, input_shapes, padding
+from suite.deploy.runner import Runner
+from suite.errors import UserError
+from suite.networks import CONVOLUTIONS, QNetwork
+from tests.policies import KINDS, make, observations
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("kind", ["nature", "small", "mlp"])
+def test_the_outputs_are_those_of_flax(kind: str, sparsity: float) -> None:
+    made = make(kind, sparsity)
+    seen = observations(kind, 5)
+    options = KINDS[kind][1]
+    network = QNetwork(CONVOLUTIONS[options["network"]], options["width"], int(KINDS[kind][3].n))  # type: ignore[attr-defined]
+    expected = np.asarray(network.apply({"params": made.params}, seen))
+    for form in ("dense", "csr"):
+        runner = Runner(made.policy, [form] * len(made.policy.layers))
+        for observation, values in zip(seen, expected, strict=True):
+            np.testing.assert_allclose(runner.outputs(observation), values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.9, 1.0])
+def test_a_gaussian_acts_by_its_mean(sparsity: float) -> None:
+    made = make("sac", sparsity)
+    seen = observations("sac", 20)
+    assert len(made.policy.layers[-1].weight) == 3  # the logarithms of the standard deviations are left out
+    expected = made.in_jax(seen)
+    found = [Runner(made.policy, ["csr", "dense", "csr"])(observation) for observation in seen]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", range(1, 30))
+@pytest.mark.parametrize("kernel, stride", [(8, 4), (5, 5), (4, 2), (3, 1), (3, 7)])
+def test_padding_is_jaxs(size: int, kernel: int, stride: int) -> None:
+    ((low, high),) = jax.lax.padtype_to_pads((size,), (kernel,), (stride,), "SAME")
+    assert padding(size, kernel, stride) == (low, high)
+
+
+def test_shapes_follow_from_the_observation() -> None:
+    policy = make("nature", 0.5).policy
+    assert input_shapes(policy) == [(4, 37, 30), (32, 10, 8), (64, 5, 4), (64, 5, 4), (24,)]
+
+
+def layer(weight: np.ndarray) -> Layer:
+    return Layer(weight.astype(np.float32), np.zeros(len(weight), np.float32), 1, True)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"layers": ()}, "0 layers"),
+        ({"layers": (layer(np.ones((2, 3))),)}, "takes 3 inputs, but is given 5"),
+        ({"layers": (layer(np.ones((2, 5, 1, 1))),)}, "kernel of shape"),
+        ({"layers": (layer(np.ones((2, 5)) * np.nan),)}, "NaN"),
+        ({"action": "softmax"}, "argmax"),
+        ({"divided_by": 0.0}, "above 0"),
+    ],
+)
+def test_a_policy_that_cannot_act_is_refused(change: dict, words: str) -> None:
+    policy = Policy((5,), 1.0, (layer(np.ones((2, 5))),), "argmax")
+    check(policy, "policy")
+    with pytest.raises(UserError, match=words):
+        check(policy._replace(**change), "policy")
+
+
+@pytest.mark.parametrize("missing", ["Conv_1/kernel", "Dense_0/bias"])
+def test_a_card_that_does_not_fit_its_arrays_is_refused(missing: str) -> None:
+    made = make("small", 0.0)
+    arrays = {key: value for key, value in made.arrays.items() if key != missing}
+    with pytest.raises(UserError, match="do not fit"):
+        from_flax(arrays, made.built.card["network"])
