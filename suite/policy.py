@@ -25,7 +25,8 @@ def save_policy(
 ) -> None:
     """Write policy.safetensors (arrays by path, such as "Conv_0/kernel") and policy.json, each atomically.
 
-    `network` is what acts, with its pruned weights zero, `state` where it comes from. `card` is the run's config: what the policy came from, with the agent's options.
+    `network` is what acts, its pruned weights zero, and `state` where it comes from; `card` is the run's config, with
+    the agent's options.
     """
     arrays = {path: np.asarray(leaf) for path, leaf in traverse_util.flatten_dict(network.params, sep="/").items()}
     temporary = folder / (records.POLICY + ".tmp")
