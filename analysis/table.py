@@ -1,9 +1,9 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
 Reads runs (analysis.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and .pdf,
-and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no result
-(the files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for bad
-input.
+and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no
+result (the files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for
+bad input.
 """
 
 import argparse
