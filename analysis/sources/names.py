@@ -4,7 +4,8 @@ import re
 
 from suite.tasks import TASKS
 
-_BY_NAME = {task.environment.lower(): name for name, task in TASKS.items()}
+# Where families share an environment, the first is meant: published numbers are of learning online.
+_BY_NAME = {TASKS[name].environment.lower(): name for name in reversed(TASKS)}
 _OTHERS = re.compile(r"^(ALE/)?(?P<name>\w+?)(NoFrameskip|Deterministic)?(-(?P<version>v\d+))?$", re.IGNORECASE)
 
 
