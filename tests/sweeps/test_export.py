@@ -50,7 +50,7 @@ def finished(task: str, folder: Path, sparsity: float = 0.8) -> Path:
     config = {"name": run.name, "task": task, "method": run.method, "seed": 0, "options": run.options}
     records.write_json(folder / records.CONFIG, {"schema": records.SCHEMA, **config})
     (folder / records.METRICS).write_text("")
-    save_policy(folder, state, parts.make_environment(), config)
+    save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
     records.write_json(folder / records.COSTS, costs.of_run(folder))
     records.write_json(folder / records.STATUS, {"status": "finished", "seconds": 1.0})
     return folder
