@@ -44,7 +44,7 @@ def read(folder: Path) -> pd.DataFrame:
     path = folder / records.METRICS
     if not path.exists() or not _has_elections(path):
         return elections([])
-    rows = [row for row in records.read_rows(path) if row["kind"] == "target_update"]
+    rows = records.read_rows(path, ("target_update",))
     for number, row in enumerate(rows, start=1):
         if not _is_valid(row):
             raise UserError(f"{path}: target update {number} is not that of an election; the file is damaged")

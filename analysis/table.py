@@ -108,13 +108,13 @@ def write(results: Results, out: Path) -> str:
         "comparison.md": markdown,
         "comparison.tex": tables.latex(comparison),
         "comparison.csv": tables.tidy_csv(comparison),
-        "curves.csv": results.frame.to_csv(index=False),
         "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
         "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (out / name).write_text(text)
+    results.frame.to_csv(out / "curves.csv", index=False)  # may be too long to be held as text
     return markdown
 
 
