@@ -44,7 +44,7 @@ def read(folder: Path) -> pd.DataFrame:
     path = folder / records.METRICS
     if not path.exists() or not _has_elections(path):
         return elections([])
-    rows = [row for row in records.read_rows(path) if row["kind"] == "target_update"]
+    rows = records.read_rows(path, ("target_update",))
     for number, row in enumerate(rows, start=1):
         if not _is_valid(row):
             raise UserError(f"{path}: target update {number} is not that of an election; the file is damaged")
@@ -197,8 +197,8 @@ def _against(after: pd.DataFrame, typical: float) -> str:
     return "".join(parts) + "."
 
 
-def final_layers(folder: Path, column: str = "layer_sparsity") -> dict[str, float]:
-    """{layer: sparsity} of a run folder's last epoch; empty where the record has none.
+def final_layers(folder: Path) -> dict[str, float]:
+    """{layer: sparsity} of a run folder's last epoch, an actor's behind the others; empty where the record has none.
 
     Raises UserError when the record is damaged.
     """
@@ -208,7 +208,8 @@ def final_layers(folder: Path, column: str = "layer_sparsity") -> dict[str, floa
     found: dict[str, float] = {}
     for line in _last_lines(path):
         if '"epoch"' in line[:40]:
-            found = json.loads(line).get(column) or {}
+            epoch = json.loads(line)
+            found = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
     return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
 
 

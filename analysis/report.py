@@ -1,7 +1,7 @@
 """The report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Takes the options of analysis.table, reads and writes what that does, and then writes report.html, one page that holds
-everything, with its figures as PDF and PNG in figures/. Exits as analysis.table does.
+Takes the options of analysis.table, writes the same tables, and report.html, one page that holds everything, with its
+figures as PDF and PNG in figures/. Exits as analysis.table does.
 """
 
 import shlex
@@ -33,11 +33,12 @@ def report(
     Raises UserError for bad input, before anything is written, and for what cannot be written.
     """
     with _progress() as progress:
-        step = progress.add_task("reading runs, statistics", total=None)
-        results = table.gather(selection, out, command, settings)
+        step = progress.add_task("", total=None)
+        results = table.gather(
+            selection, out, command, settings, lambda doing: progress.update(step, description=doing)
+        )
+        progress.update(step, description="sparsity, elections, tables")
         parts = sections(results, selection, settings, kept, asked)
-        progress.update(step, description="tables")
-        table.write(results, out, settings)
         count = sum(isinstance(part, Picture) for section in parts for part in section.parts)
         progress.update(step, description="figures", total=count, completed=0)
 
@@ -49,6 +50,7 @@ def report(
             return drawing(figure, picture.name, picture.caption)
 
         try:
+            table.write(results, out)
             (out / FIGURES).mkdir(exist_ok=True)
             (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show))
         except OSError as error:
@@ -114,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"Written to {out}: {PAGE}, its figures in {FIGURES}/, and the tables and curves of analysis.table")
+    print(f"Written to {out}: {PAGE}, its figures in {FIGURES}/, and the tables of analysis.table")
     return table.missing(comparison, options.allow_missing)
 
 

@@ -18,7 +18,7 @@ from analysis import figures
 from analysis.markup import NONE, Table
 
 PARTS = Path(__file__).parent / "page"
-LARGEST = 400_000  # characters of an SVG; a larger figure is shown as PNG
+MOST_POINTS = 15_000  # of a figure's lines; one with more is shown as PNG, as its SVG would be megabytes
 SCREEN_DPI = 160
 
 
@@ -81,14 +81,13 @@ def command(words: str) -> str:
 
 def drawing(figure: Figure, name: str, caption: str) -> str:
     """A drawn figure with its caption."""
-    element = figures.markup(figure)
-    if len(element) > LARGEST:
+    if sum(len(line.get_xdata()) for axis in figure.axes for line in axis.lines) > MOST_POINTS:  # type: ignore[arg-type]
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", dpi=SCREEN_DPI)
         coded = base64.b64encode(pixels.getvalue()).decode()
         element = f'<img alt="{text(caption)}" src="data:image/png;base64,{coded}">'
     else:
-        element = element.replace("<svg", f'<svg role="img" aria-label="{text(caption)}"', 1)
+        element = figures.markup(figure).replace("<svg", f'<svg role="img" aria-label="{text(caption)}"', 1)
     wide = ' class="wide"' if figure.get_figwidth() > figures.COLUMN else ""
     return f'<figure id="figure-{name}"{wide}>\n{element}\n<figcaption>{text(caption)}</figcaption>\n</figure>'
 

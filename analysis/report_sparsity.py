@@ -176,7 +176,7 @@ def layers(grid: Grid, folders: Mapping[Cell, Path]) -> Section:
     lines = []
     for cell, _ in grid.finished():
         if cell in folders:
-            found = ledger.final_layers(folders[cell]) | ledger.final_layers(folders[cell], "actor_layer_sparsity")
+            found = ledger.final_layers(folders[cell])
             lines += [(cell.row, cell.task, layer, value) for layer, value in found.items()]
     frame = pd.DataFrame(lines, columns=["row", "task", "layer", "sparsity"])
     parts: list[Part] = []

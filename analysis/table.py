@@ -10,7 +10,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,10 +78,15 @@ class Results:
     which: str
 
 
-def gather(selection: Selection, out: Path, command: str, settings: Settings) -> Results:
-    """All numbers. Raises UserError as `select` and `compare` do."""
+def gather(
+    selection: Selection, out: Path, command: str, settings: Settings, say: Callable[[str], None] = lambda _: None
+) -> Results:
+    """All numbers; `say` is told what is being done. Raises UserError as `select` and `compare` do."""
+    say("reading runs")
     grid = select(selection, out, settings.mix)
+    say("comparing")
     comparison = compare(grid, command, settings)
+    say("profiles and sample efficiency")
     frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
     drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
     found = {}
@@ -96,12 +101,11 @@ def gather(selection: Selection, out: Path, command: str, settings: Settings) ->
     return Results(comparison, frame, drawn, found, curves, selection.which)
 
 
-def write(results: Results, out: Path, settings: Settings) -> str:
-    """Write all files into `out`; their Markdown. Raises UserError where that is not possible."""
-    comparison, grid = results.comparison, results.comparison.grid
-    worth = costs.frame(
-        (cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder is not None
-    )
+def write(results: Results, out: Path) -> str:
+    """Write the numbers into `out`; their Markdown. Raises OSError where that is not possible."""
+    comparison = results.comparison
+    finished = comparison.grid.finished()
+    worth = costs.frame((cell.row, cell.task, cell.seed, run.folder) for cell, run in finished if run.folder)
     more = costs.tables(worth)
     markdown = tables.markdown(comparison, more)
     files = {
@@ -109,19 +113,13 @@ def write(results: Results, out: Path, settings: Settings) -> str:
         "comparison.tex": tables.latex(comparison, more),
         "comparison.csv": tables.tidy_csv(comparison),
         "costs.csv": worth.to_csv(index=False),
-        "curves.csv": results.frame.to_csv(index=False),
         "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
         "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
     }
-    panels = {"return": f"{results.which} return", "sparsity": "sparsity"}
-    curves = figures.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            (out / name).write_text(text)
-        figures.save(curves, [out / "curves.png", out / "curves.pdf"])
-    except OSError as error:
-        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (out / name).write_text(text)
+    results.frame.to_csv(out / "curves.csv", index=False)  # may be too long to be held as text
     return markdown
 
 
@@ -129,7 +127,14 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
     settings = settings or Settings()
     results = gather(selection, out, command, settings)
-    return results.comparison, write(results, out, settings)
+    grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
+    curves = figures.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
+    try:
+        markdown = write(results, out)
+        figures.save(curves, [out / "curves.png", out / "curves.pdf"])
+    except OSError as error:
+        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+    return results.comparison, markdown
 
 
 def positive(text: str) -> int:

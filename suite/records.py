@@ -14,7 +14,7 @@ Reading a record needs neither JAX nor W&B. NaN and infinity are written as null
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,9 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
         file.write(json.dumps(line, allow_nan=False) + "\n")
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """All complete rows of a metrics file; a last line without its newline was being written and is left out.
+def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[dict[str, Any]]:
+    """All complete rows of these kinds in a metrics file; a last line without its newline was being written and is left
+    out. Lines of the other kinds are not looked into, as there may be very many.
 
     Raises UserError when the file is missing or a complete line is damaged.
     """
@@ -113,14 +114,18 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file; the file is damaged") from None
     rows = []
+    passed = tuple(f'{{"kind": "{kind}",' for kind in ROWS if kind not in kinds)  # as `row` and `append` write it
     for number, line in enumerate(lines[:-1], start=1):
+        if line.startswith(passed):
+            continue
         try:
             value = json.loads(line)
         except ValueError:
             value = None
         if not isinstance(value, dict) or value.get("kind") not in ROWS:
             raise UserError(f"{path}:{number}: not a row of a record; the file is damaged")
-        rows.append(value)
+        if value["kind"] in kinds:
+            rows.append(value)
     return rows
 
 

@@ -43,7 +43,7 @@ def read(folder: Path) -> Run:
     path = folder / records.METRICS
     config = records.read_json(folder / records.CONFIG)
     stopped_early = not path.exists() and not (folder / records.STATUS).exists()  # before its first row
-    rows = [] if stopped_early else records.read_rows(path)
+    rows = [] if stopped_early else records.read_rows(path, ("epoch", "evaluation"))
     run = build(folder.name, folder / records.CONFIG, config, path, rows, "records")
     status, reason = _status(folder, run)
     return replace(run, status=status, reason=reason, folder=folder)

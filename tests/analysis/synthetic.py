@@ -48,7 +48,7 @@ def write_run(root: Path, task: Task, method: str, seed: int, epochs: int, elect
     folder = root / f"{task.name.replace('/', '-')}.{method.replace(':', '-')}.seed{seed}"
     folder.mkdir(parents=True)
     final, kept = METHODS[method]
-    ledger = [] if final is not None else _elections(rng, elections, epochs)
+    ledger = made_elections(rng, elections, epochs) if final is None else _updates(elections, epochs)
     levels = _levels(epochs, final, ledger)
     reference = task.reference if task.reference is not None else task.random + 1
     skill = kept * rng.normal(1.0, 0.15) * (1 - np.exp(-np.arange(1, epochs + 1) / (0.25 * epochs)))
@@ -82,7 +82,14 @@ def _levels(epochs: int, final: float | None, ledger: list[dict[str, Any]]) -> n
     return np.array([ledger[max(i, 0)]["sparsities"][0] for i in where])
 
 
-def _elections(rng: np.random.Generator, count: int, epochs: int) -> list[dict[str, Any]]:
+def _updates(count: int, epochs: int) -> list[dict[str, Any]]:
+    """Of one network, which is elected by nobody else."""
+    one = {"losses": [1.0], "sparsities_before": [0.0], "elected": 0, "sparsities": [0.0], "reset": [False]}
+    clocks = (_clocks((i + 1) * epochs * EPOCH // count) for i in range(count))
+    return [{"kind": "target_update", **clock, **one, "actor_sparsity": None} for clock in clocks]
+
+
+def made_elections(rng: np.random.Generator, count: int, epochs: int) -> list[dict[str, Any]]:
     """Sparser networks win ever less often, as the sparsity grows."""
     level, offered = 0.0, np.zeros(NETWORKS)
     rows = []

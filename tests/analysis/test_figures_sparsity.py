@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from analysis import figures_sparsity, ledger, pareto
-from tests.analysis.synthetic import _elections
 from tests.analysis.test_figures_scores import METHODS, ROWS, assert_readable
 from tests.analysis.test_ledger import outcomes
 
@@ -78,7 +77,7 @@ def test_any_ledger_can_be_drawn(text):
 
 
 def test_a_ledger_says_where_it_stopped():
-    book = ledger.elections(_elections(np.random.default_rng(1), 120, 20))
+    book = outcomes("tt.ttrtrrrrrrrr")
     figure = figures_sparsity.elections(book, "title")
     assert_readable(figure)
     above, middle, below = figure.axes

@@ -157,4 +157,5 @@ def test_the_layers_are_the_last_epochs(tmp_path):
     assert ledger.final_layers(write(tmp_path / "short", *epochs)) == {"Dense_0": 0.7}
     assert ledger.final_layers(write(tmp_path / "long", *epochs, *ROWS * 200)) == {"Dense_0": 0.7}
     assert ledger.final_layers(write(tmp_path / "none", *ROWS)) == {}
-    assert ledger.final_layers(write(tmp_path / "short", *epochs), "actor_layer_sparsity") == {}
+    both = {"kind": "epoch", "layer_sparsity": {"q/kernel": 0.5}, "actor_layer_sparsity": {"pi/kernel": 0.2}}
+    assert list(ledger.final_layers(write(tmp_path / "actor", both)).items()) == [("q", 0.5), ("pi", 0.2)]

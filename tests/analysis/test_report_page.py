@@ -63,5 +63,5 @@ def test_a_small_figure_is_svg_whose_text_is_text():
 
 
 def test_a_large_figure_is_png(monkeypatch):
-    monkeypatch.setattr(report_page, "LARGEST", 1000)
+    monkeypatch.setattr(report_page, "MOST_POINTS", 2)
     assert 'src="data:image/png;base64,iVBOR' in report_page.drawing(figure(3), "one", "caption")

@@ -179,7 +179,7 @@ def test_what_came_after_the_checkpoint_is_done_again(tmp_path: Path, undisturbe
     """Rows that were written after it are cut, and a second time is as the first."""
     built = case(Random, dqn, "eaudeqn", network="mlp", width=4)
     final, expected = undisturbed(built)
-    for kill_at in (3, 6, 9, 12):
+    for kill_at in (2, 3, 4):  # a checkpoint may follow right on an epoch: none is done again for certain
         logged = 0
 
         def log(self, *arguments, original=Tracker.log, kill_at=kill_at, **columns):
@@ -220,7 +220,7 @@ def test_an_environment_that_plays_otherwise_is_noticed(tmp_path: Path) -> None:
 
 def test_another_network_is_noticed(tmp_path: Path) -> None:
     assert attempt(case(Random, dqn, "dense", network="mlp", width=2), tmp_path, after(30)) is None
-    with pytest.raises(UserError, match=r"float32\[2, 2\] as online/0/params/Dense_0/kernel"):
+    with pytest.raises(UserError, match=r"holds float32\[.*\] as online/0/.*, where this version has"):
         attempt(case(Random, dqn, "dense", network="mlp", width=3), tmp_path, lambda: False)
 
 

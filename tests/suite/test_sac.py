@@ -20,6 +20,7 @@ from suite import records
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
 from suite.errors import Divergence, UserError
+from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import IMPROVE, TARGET, Learner, make_learner
 from suite.pruning import make_pruner
@@ -672,8 +673,8 @@ def run(
     config = {"name": "probe", "task": "probe/Aim", "method": "any", "seed": 0, "options": {}}
     with Tracker(folder, config, frame_skip=1, total_agent_steps=steps, wandb_mode="disabled") as tracker:
         return kind(
+            Online(environment, ring),
             make_environment,
-            ring,
             learner,
             tracker,
             0,

@@ -1,0 +1,38 @@
+"""The record's rows as they are read back."""
+
+import pytest
+
+from suite import records
+from suite.errors import UserError
+
+CLOCKS = {"agent_step": 4, "frame": 16, "gradient_step": 1}
+
+
+def update(step):
+    values = {"losses": [1.0], "sparsities_before": [0.0], "elected": 0, "sparsities": [0.0], "reset": [False]}
+    return records.row("target_update", {**CLOCKS, "agent_step": step}, **values, actor_sparsity=None)
+
+
+EVALUATION = records.row("evaluation", CLOCKS, **{"epoch": 1, "return": 2.0, "episodes": 1, "episode_returns": [2.0]})
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / records.METRICS
+    for row in (update(1), EVALUATION, update(2)):
+        records.append(path, row)
+    return path
+
+
+def test_kinds_are_told_apart(path):
+    assert records.read_rows(path) == [update(1), EVALUATION, update(2)]
+    assert records.read_rows(path, ("evaluation",)) == [EVALUATION]
+    assert records.read_rows(path, ("target_update", "epoch")) == [update(1), update(2)]
+
+
+@pytest.mark.parametrize("line", ['{"kind": "evaluation", "epo', '{"kind": "other"}', "[]", ""])
+def test_a_damaged_line_is_named_by_its_number(path, line):
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(UserError, match=f"{path.name}:4: not a row of a record"):
+        records.read_rows(path, ("evaluation",))
