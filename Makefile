@@ -15,10 +15,10 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco table test lint format bench lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco table test lint format bench bench-inference lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for table) JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
@@ -55,6 +55,9 @@ format: $(READY) ## format the code
 
 bench: $(READY) ## speed of this machine: gradient step, replay, mask update, end to end
 	@$(BIN)/python -m sweeps.bench $(ARGS)
+
+bench-inference: $(READY) ## from which sparsity on sparse layers are faster here
+	@$(BIN)/python -m sweeps.bench_inference $(ARGS) && $(BIN)/python -m analysis.inference results/inference
 
 lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
 	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \

@@ -67,6 +67,7 @@ def load(model: Path | bytes, threads: int = 1) -> Callable[[np.ndarray], np.nda
         import onnxruntime
     except ImportError:
         raise UserError(f"ONNX: {INSTALL}") from None
+    onnxruntime.disable_telemetry_events()  # a policy is nobody else's business
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 4  # what is wrong is raised

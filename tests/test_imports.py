@@ -92,6 +92,22 @@ def test_only_the_learner_touches_a_sparsifier_and_masks() -> None:
     assert users == {"suite.learner"}
 
 
+def test_the_runner_needs_numpy_scipy_and_safetensors_only() -> None:
+    for path in SOURCES:
+        if module_name(path).startswith("suite.deploy"):
+            named = {
+                name.partition(".")[0]
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                for name in ([str(node.module)] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+            }
+            assert named - sys.stdlib_module_names <= {"numpy", "scipy", "safetensors", "suite"}, path
+            assert all(name.startswith(("suite.deploy", "suite.errors", "suite.records")) for name in imports_of(path))
+    check = "import sys, suite.deploy.runner, suite.deploy.compact, suite.costs; print('jax' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
 def test_analysis_imports_the_tasks_the_records_and_the_errors_only() -> None:
     for module, imported in IMPORTS.items():
         if module.startswith("analysis"):

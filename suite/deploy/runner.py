@@ -21,7 +21,7 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 class Choice(NamedTuple):
-    """How a layer is computed, and what the decision rests on: median seconds of one call; None if it was not asked."""
+    """How a layer is computed, and what that rests on: seconds of the fastest call of either; None if told."""
 
     kind: str  # one of KINDS
     dense: float | None
@@ -95,7 +95,7 @@ def _choose(layer: Layer, shape: Shape, divided_by: float) -> tuple[Step, Choice
     candidates = {kind: _given(layer, shape, divided_by, kind) for kind in KINDS}
     x = np.ones(shape, np.float32)
     seconds = by_turns({kind: partial(way, x) for kind, (way, _) in candidates.items()}, CALLS)
-    dense, csr = (float(np.median(seconds[kind])) for kind in KINDS)
+    dense, csr = (float(np.min(seconds[kind])) for kind in KINDS)  # whatever disturbs a call makes it longer
     way, choice = candidates["csr" if csr < dense else "dense"]
     return way, choice._replace(dense=dense, csr=csr)
 
@@ -103,14 +103,15 @@ def _choose(layer: Layer, shape: Shape, divided_by: float) -> tuple[Step, Choice
 def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> Step:
     """A function from a layer's input to its activations, [outputs] or [outputs, height, width].
 
-    `matrix` stands for layer.matrix: anything that @ multiplies.
+    `matrix` stands for layer.matrix: anything with a method `dot`.
     """
+    multiply = matrix.dot  # not @, which reports floating-point flags that BLAS sets where nothing is wrong
     bias = layer.bias[:, None] if layer.convolves else layer.bias
     prepare = _patches(layer, shape, divided_by) if layer.convolves else _flattened(divided_by)
     after = (len(layer.weight), *(-(-size // layer.stride) for size in shape[1:])) if layer.convolves else (-1,)
 
     def activations(x: np.ndarray) -> np.ndarray:
-        y = matrix @ prepare(x)
+        y = multiply(prepare(x))
         y += bias
         if layer.relu:
             np.maximum(y, 0, out=y)

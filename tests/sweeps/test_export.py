@@ -1,0 +1,201 @@
+"""A finished run -> its exported forms -> actions and returns. The run is a record with a random network."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+from jax import numpy as jnp
+
+from suite import costs, records
+from suite.deploy import compact
+from suite.errors import UserError
+from suite.policy import save_policy
+from suite.sparsity import apply_masks
+from sweeps import export, latency, onnx_form, play
+from sweeps.compose import compose
+from sweeps.config import resolve
+from sweeps.forms import FORMS, card_of, environment_of, exported
+from tests.policies import KINDS, make, observations
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = {
+    "atari/Pong": {
+        "agent.network": "small",
+        "agent.width": 32,
+        "environment.screen_size": 42,
+        "environment.max_episode_agent_steps": 30,
+        "replay.capacity": 100,
+    },
+    "mujoco/Hopper": {"environment.max_episode_agent_steps": 30, "replay.capacity": 300},
+}
+
+
+def finished(task: str, folder: Path, sparsity: float = 0.8) -> Path:
+    """The record of a run that pruned a random network and learned nothing."""
+    run = resolve({"task": task, "method": "dense", "seed": 0, **RUNS[task]})
+    parts = compose(run)
+    state = parts.learner.init(0)
+    acting = state.actor or state.online[0]
+    keys = iter(jax.random.split(jax.random.key(1), 20))
+    masks = {path: jax.random.uniform(next(keys), mask.shape) >= sparsity for path, mask in _masks(acting).items()}
+    biased = jax.tree.map(lambda leaf: leaf + 0.02 * (leaf.ndim == 1), apply_masks(acting.params, masks))
+    acting = acting._replace(params=biased, masks=masks)
+    state = state._replace(actor=acting) if state.actor else state._replace(online=(acting,))
+    folder.mkdir()
+    config = {"name": run.name, "task": task, "method": run.method, "seed": 0, "options": run.options}
+    records.write_json(folder / records.CONFIG, {"schema": records.SCHEMA, **config})
+    (folder / records.METRICS).write_text("")
+    save_policy(folder, state, parts.make_environment(), config)
+    records.write_json(folder / records.COSTS, costs.of_run(folder))
+    records.write_json(folder / records.STATUS, {"status": "finished", "seconds": 1.0})
+    return folder
+
+
+def _masks(network) -> dict:
+    from suite.sparsity import kernels
+
+    return {path: jnp.ones(kernel.shape, bool) for path, kernel in kernels(network.params).items()}
+
+
+@pytest.fixture(scope="module", params=sorted(RUNS))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Exported, but not timed."""
+    folder = finished(request.param, tmp_path_factory.mktemp("runs") / "run")
+    export.export(folder, export.EXPORTED, "float32", calls=0, observations=50)
+    return folder
+
+
+def test_every_form_acts_as_the_agent_does(run: Path) -> None:
+    card = card_of(run)
+    seen = export.record(environment_of(card), FORMS["compact"](run, card), 60)
+    asked = [FORMS["jax"](run, card)(observation) for observation in seen]
+    policy = compact.read(exported(run, "compact"))[0]
+    for form in export.EXPORTED:
+        act = FORMS[form](run, card)
+        assert export.agreement(act, asked, seen, export.Runner(policy), policy.action) == 1
+        assert environment_of(card).action_space.contains(np.asarray(act(seen[0])).astype(asked[0].dtype))
+
+
+def test_the_forms_are_as_small_as_their_costs_say(run: Path) -> None:
+    found = records.read_json(run / records.COSTS)["policy"]
+    # The card is not counted.
+    assert exported(run, "compact").stat().st_size == found["bytes"]["compact_disk"]
+    assert exported(run, "compact").stat().st_size < 0.5 * exported(run, "dense").stat().st_size
+    dense, _ = compact.read(exported(run, "dense"))
+    small, _ = compact.read(exported(run, "compact"))
+    for left, right in zip(dense.layers, small.layers, strict=True):
+        np.testing.assert_array_equal(left.weight, right.weight)
+    assert found["kept"] >= found["kept_cleaned"]
+
+
+def test_half_precision_says_how_often_it_agrees(run: Path) -> None:
+    told = export.export(run, ("compact",), "float16", calls=0, observations=50)
+    assert "of 50 greedy actions as in JAX" in told[1]
+    export.export(run, ("compact",), "float32", calls=0, observations=50)
+
+
+def test_a_card_without_its_network_is_completed(run: Path, tmp_path: Path) -> None:
+    """Runs that ended before cards described the network."""
+    card = records.read_json(run / records.POLICY_CARD)
+    (old := tmp_path / "run").mkdir()
+    records.write_json(old / records.STATUS, {"status": "finished"})
+    kept = {key: value for key, value in card.items() if key not in ("network", "multiply_adds")}
+    records.write_json(old / records.POLICY_CARD, kept)
+    assert json.loads(json.dumps(card_of(old))) == card
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_play_reports_the_return_with_an_interval(form: str, run: Path, capsys: pytest.CaptureFixture) -> None:
+    assert play.main([str(run), "--form", form, "--episodes", "2"]) == 0
+    out = capsys.readouterr().out
+    assert f"{form}: return " in out and "95 % interval, 2 episodes" in out
+
+
+def test_all_forms_reach_the_same_return(run: Path) -> None:
+    card = card_of(run)
+    outcomes = {form: play.play(environment_of(card), FORMS[form](run, card), seed=3) for form in FORMS}
+    total, steps = outcomes["jax"]
+    for other, length in outcomes.values():
+        assert length == steps and other == pytest.approx(total, rel=1e-3, abs=1e-3)
+
+
+def test_the_interval_is_students() -> None:
+    """Mean 2, standard deviation 1, three episodes: 4.303 / sqrt(3) on either side."""
+    assert play.interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 2.4841, 2 + 2.4841), abs=1e-3)
+
+
+def test_a_film_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    play.write_video(path, [np.full((20, 30, 3), value, np.uint8) for value in (0, 128, 255)])
+    assert path.stat().st_size > 0
+    with pytest.raises(UserError, match="cannot be written"):
+        play.write_video(tmp_path / "no" / "film.mp4", [np.zeros((20, 30, 3), np.uint8)])
+
+
+def test_playing_the_compact_form_needs_no_jax(run: Path) -> None:
+    code = (
+        "import sys; from sweeps import play; play.main([sys.argv[1], '--episodes', '1']);"
+        " print([name for name in ('jax', 'flax', 'optax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(run)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_latencies_are_measured_side_by_side(run: Path) -> None:
+    measured = latency.in_process(run, 7)
+    assert set(measured["ways"]) == {"jax", "onnxruntime", "onnxruntime_cleaned", "numpy", "runner"}
+    for way in measured["ways"].values():
+        assert 0 < way["median"] <= way["p95"]
+    assert all(choice["kind"] in ("dense", "csr") for choice in measured["runner_choices"])
+    assert "runner:" in "\n".join(latency.lines(measured))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("sparsity", [0.0, 0.9, 1.0])
+def test_onnx_is_jax_for_every_network(kind: str, sparsity: float) -> None:
+    made = make(kind, sparsity)
+    seen = observations(kind, 10)
+    cleaned = export.clean(made.policy).policy
+    act = onnx_form.load(onnx_form.build(cleaned, str(seen.dtype), {"task": "x"}))
+    assert export.agreement(act, list(made.in_jax(seen)), list(seen), export.Runner(cleaned), cleaned.action) == 1
+
+
+def test_what_is_no_finished_run_or_not_exported_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for program in (export.main, play.main):
+        assert program([str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert "no finished run" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", export.EXPORTED)
+def test_a_form_that_is_missing_or_damaged_is_one_line(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = finished("mujoco/Hopper", tmp_path / "run")
+    assert play.main([str(run), "--form", form]) == 2
+    assert "make it with python -m sweeps.export" in capsys.readouterr().err
+    export.export(run, (form,), "float32", calls=0, observations=3)
+    path = exported(run, form)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert play.main([str(run), "--form", form]) == 2
+    error = capsys.readouterr().err
+    assert "damaged" in error and error.count("\n") == 1
+
+
+def test_a_form_that_acts_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finished("mujoco/Hopper", tmp_path / "run")
+    monkeypatch.setitem(FORMS, "compact", lambda folder, card: lambda observation: np.ones(3, np.float32))
+    with pytest.raises(UserError, match="should not be used"):
+        export.export(run, ("compact",), "float32", calls=0, observations=3)
+
+
+def test_the_environment_is_the_runs_own(run: Path) -> None:
+    environment = environment_of(card_of(run))
+    assert isinstance(environment, gymnasium.Env)
+    lengths = play.play(environment, lambda observation: environment.action_space.sample(), 0)[1]
+    assert lengths <= 30
