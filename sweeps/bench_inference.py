@@ -7,11 +7,11 @@ measurements.csv and machine.json; analysis.inference makes a table and a figure
 import argparse
 import csv
 import json
+import math
 import os
 import platform
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -42,42 +42,44 @@ COLUMNS = ("layer", "weights", "positions", "sparsity", "way", "calls", "median"
 DESCRIPTION = "Layers of the suite's networks, dense and sparse, timed."
 PACKAGES = ("numpy", "scipy", "onnxruntime", "openvino")
 
-Act = Callable[[], Any]
-
 
 def pruned(weight: np.ndarray, sparsity: float, rng: np.random.Generator) -> np.ndarray:
     """A copy with a random share of its weights set to zero."""
     return np.where(rng.random(weight.shape) < sparsity, np.float32(0), weight)
 
 
-def ways(shape: Shape, kernel: Shape, stride: int, sparsity: float) -> dict[str, Act]:
-    """One layer computed in every way that there is, each on an input of its own."""
+def make_layer(kernel: Shape, stride: int) -> Layer:
     rng = np.random.default_rng(0)
-    layer = Layer(rng.standard_normal(kernel, np.float32), np.zeros(kernel[0], np.float32), stride, True)
-    x = rng.standard_normal(shape, np.float32)
-    unstructured = layer._replace(weight=pruned(layer.weight, sparsity, rng))
-    units = max(round((1 - sparsity) * kernel[0]), 1)
-    smaller = Layer(layer.weight[:units], layer.bias[:units], stride, True)
-    kept = rng.random((kernel[0] // BLOCK, layer.matrix.shape[1] // BLOCK)) >= sparsity
-    blocks = np.kron(kept, np.ones((BLOCK, BLOCK)))
-    in_blocks = sparse.bsr_array((layer.matrix * blocks).astype(np.float32), blocksize=(BLOCK, BLOCK))
+    return Layer(rng.standard_normal(kernel, np.float32), np.zeros(kernel[0], np.float32), stride, True)
+
+
+def dense_ways(layer: Layer, shape: Shape) -> dict[str, runner.Step]:
+    """The whole layer, in every way that there is."""
+    policy = Policy(shape, 1.0, (layer,), "argmax")
+    return {"numpy dense": runner.step(layer, layer.matrix, shape), **_dense_runtimes(policy)}
+
+
+def sparse_ways(layer: Layer, shape: Shape, sparsity: float) -> dict[str, runner.Step]:
+    """The layer without a share of its weights: any of them, blocks, units, or as many in every group of M."""
+    rng = np.random.default_rng(1)
+    unstructured = pruned(layer.matrix, sparsity, rng)
+    kept = rng.random((len(layer.matrix) // BLOCK, layer.matrix.shape[1] // BLOCK)) >= sparsity
+    blocks = layer.matrix * np.kron(kept, np.ones((BLOCK, BLOCK), np.float32))
+    units = max(round((1 - sparsity) * len(layer.weight)), 1)
+    fewer = layer._replace(weight=layer.weight[:units], bias=layer.bias[:units])
     found = {
-        "numpy dense": runner.step(layer, layer.matrix, shape),
-        "scipy CSR": runner.step(layer, sparse.csr_array(unstructured.matrix), shape),
-        f"scipy BSR {BLOCK}x{BLOCK}": runner.step(layer, in_blocks, shape),
-        "fewer units": runner.step(smaller, smaller.matrix, shape),
-        **_dense_runtimes(Policy(shape, 1.0, (layer,), "argmax")),
+        "scipy CSR": runner.step(layer, sparse.csr_array(unstructured), shape),
+        f"scipy BSR {BLOCK}x{BLOCK}": runner.step(layer, sparse.bsr_array(blocks, blocksize=(BLOCK, BLOCK)), shape),
+        "fewer units": runner.step(fewer, fewer.matrix, shape),
     }
-    if len(kernel) == 2:
-        found["N:M by index"] = _gather(layer, sparsity, rng)
-    return {name: partial(step, x) for name, step in found.items()}
+    return found if layer.convolves else {**found, "1:M by index": _gather(layer, sparsity, rng)}
 
 
 def _gather(layer: Layer, sparsity: float, rng: np.random.Generator) -> runner.Step:
-    """N of M weights kept in every row alike, as an array of columns: no kernel of numpy or scipy knows more of N:M."""
+    """One weight kept of each M in a row, as an array of columns: no kernel of numpy or scipy knows more of N:M."""
     rows, width = layer.matrix.shape
     count = max(round((1 - sparsity) * width), 1)
-    columns = np.sort(rng.random((rows, width)).argpartition(count - 1, axis=1)[:, :count], axis=1)
+    columns = ((np.arange(count) + rng.random((rows, count))) * (width / count)).astype(np.int64)
     values = np.take_along_axis(layer.matrix, columns, axis=1)
     return lambda x: np.einsum("ij,ij->i", values, x[columns])
 
@@ -105,11 +107,13 @@ def measure(calls: int, layers: Mapping[str, tuple[Shape, Shape, int]] = LAYERS)
     """Lines with the columns COLUMNS."""
     lines: list[tuple[Any, ...]] = []
     for name, (shape, kernel, stride) in layers.items():
-        applied = positions(Layer(np.zeros(kernel, np.float32), np.zeros(kernel[0], np.float32), stride, True), shape)
+        layer, x = make_layer(kernel, stride), np.random.default_rng(2).standard_normal(shape, np.float32)
+        dense, size = dense_ways(layer, shape), (math.prod(kernel), positions(layer, shape))
         for sparsity in SPARSITIES:
-            for way, seconds in by_turns(ways(shape, kernel, stride, sparsity), calls).items():
+            steps = {**dense, **sparse_ways(layer, shape, sparsity)}
+            for way, seconds in by_turns({way: partial(step, x) for way, step in steps.items()}, calls).items():
                 times = (round(1e6 * float(np.quantile(seconds, q)), 2) for q in (0.5, 0.95))
-                lines.append((name, int(np.prod(kernel)), applied, sparsity, way, len(seconds), *times))
+                lines.append((name, *size, sparsity, way, len(seconds), *times))
             print(f"{name}, sparsity {sparsity}", file=sys.stderr, flush=True)
     return lines
 
@@ -140,7 +144,7 @@ def main() -> int:
     given = parser.parse_args()
     if not given.here:  # thread pools are made when numpy is imported, so another process
         command = [sys.executable, "-m", "sweeps.bench_inference", "--here", "--out", str(given.out.resolve())]
-        process = workers.start([*command, "--calls", str(given.calls)], workers.cores()[:1], subprocess.DEVNULL)
+        process = workers.start([*command, "--calls", str(given.calls)], workers.cores()[:1], sys.stderr.fileno())
         try:
             return process.wait()
         finally:

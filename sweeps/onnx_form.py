@@ -4,13 +4,14 @@ input "observation" [batch, ...], as the environment gives it; outputs "outputs"
 [batch] or float32 [batch, n].
 """
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from suite.deploy.network import Policy, input_shapes, padding
+from suite.deploy.network import Policy, input_shapes, output_shape, padding
 from suite.errors import UserError
 
 OPSET, IR_VERSION = 17, 8  # of 2022, which runtimes of today and small ones read
@@ -29,8 +30,8 @@ def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
     nodes.append(helper.make_node("Cast", ["observation"], ["floats"], to=TensorProto.FLOAT))
     nodes.append(helper.make_node("Div", ["floats", "divided_by"], ["x0"]))
     for number, (layer, shape) in enumerate(zip(policy.layers, input_shapes(policy), strict=True)):
-        x, y = f"x{number}", f"x{number + 1}" if number + 1 < len(policy.layers) else "outputs"
-        linear = f"linear{number}" if layer.relu else y
+        x, y, linear = f"x{number}", f"x{number + 1}", f"linear{number}"
+        linear = linear if layer.relu else y
         weights.append(numpy_helper.from_array(np.ascontiguousarray(layer.weight), f"weight{number}"))
         weights.append(numpy_helper.from_array(layer.bias, f"bias{number}"))
         inputs = [f"weight{number}", f"bias{number}"]
@@ -44,7 +45,8 @@ def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
             nodes.append(helper.make_node("Gemm", [f"flat{number}", *inputs], [linear], transB=1))
         if layer.relu:
             nodes.append(helper.make_node("Relu", [linear], [y]))
-    outputs = len(policy.layers[-1].weight)
+    nodes.append(helper.make_node("Flatten", [y], ["outputs"]))
+    outputs = math.prod(output_shape(layer, shape))
     if policy.action == "argmax":
         nodes.append(helper.make_node("ArgMax", ["outputs"], ["action"], axis=1, keepdims=0))
         action = helper.make_tensor_value_info("action", TensorProto.INT64, ["batch"])
@@ -67,6 +69,7 @@ def load(model: Path | bytes, threads: int = 1) -> Callable[[np.ndarray], np.nda
         import onnxruntime
     except ImportError:
         raise UserError(f"ONNX: {INSTALL}") from None
+    onnxruntime.disable_telemetry_events()  # a policy is nobody else's business
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 4  # what is wrong is raised

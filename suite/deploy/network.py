@@ -144,6 +144,8 @@ def check(policy: Policy, name: str) -> None:
     if not (math.isfinite(policy.divided_by) and policy.divided_by > 0):
         raise UserError(f"{name}: observations are divided by {policy.divided_by}, should be a number above 0")
     check_shapes(policy.observation_shape, [(layer.weight.shape, layer.stride) for layer in policy.layers], name)
+    if policy.layers[-1].convolves:
+        raise UserError(f"{name}: the last layer is a convolution, should be dense")
     for number, layer in enumerate(policy.layers):
         if layer.bias.shape != (len(layer.weight),):
             raise UserError(f"{name}: layer {number} has {layer.bias.shape} biases for {len(layer.weight)} units")

@@ -59,6 +59,7 @@ def layer(weight: np.ndarray) -> Layer:
         ({"layers": (layer(np.ones((2, 5, 1, 1))),)}, "kernel of shape"),
         ({"layers": (layer(np.ones((2, 5)) * np.nan),)}, "NaN"),
         ({"action": "softmax"}, "argmax"),
+        ({"observation_shape": (5, 1, 1), "layers": (layer(np.ones((2, 5, 1, 1))),)}, "should be dense"),
         ({"divided_by": 0.0}, "above 0"),
     ],
 )
