@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import figures
@@ -81,7 +82,7 @@ def command(words: str) -> str:
 
 def drawing(figure: Figure, name: str, caption: str) -> str:
     """A drawn figure with its caption."""
-    if sum(len(line.get_xdata()) for axis in figure.axes for line in axis.lines) > MOST_POINTS:  # type: ignore[arg-type]
+    if sum(np.size(line.get_xdata()) for axis in figure.axes for line in axis.lines) > MOST_POINTS:
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", dpi=SCREEN_DPI)
         coded = base64.b64encode(pixels.getvalue()).decode()
