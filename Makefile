@@ -2,10 +2,13 @@
 
 SCALE ?= laptop
 JOBS ?=
+ENGINE ?= local
 CONFIRM ?= no
 FAMILY ?= atari
 RUNS ?= runs/$(FAMILY)-$(SCALE)
 SWEEP = sweeps/$(FAMILY)/$(SCALE).yaml
+LAUNCH = $(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS)) \
+	--engine $(ENGINE)
 # What sweep-offline learns from: a DQN run of the laptop grid.
 DATA = runs/atari-offline-data/RoadRunner
 RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task atari/RoadRunner --method dense --seed 0 \
@@ -45,12 +48,12 @@ sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the
 sweep-mujoco: FAMILY = mujoco
 sweep-mujoco: $(READY) ## the MuJoCo grid of SCALE, then its comparison table
 sweep-atari sweep-mujoco:
-	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
+	@$(LAUNCH)
 
 sweep-offline: SCALE = offline
 sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is recorded first if there is none
 	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }
-	@$(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS))
+	@$(LAUNCH)
 
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)

@@ -1,7 +1,7 @@
-"""A whole sweep on this machine: `python -m sweeps.launch sweeps/atari/laptop.yaml`.
+"""A whole sweep: `python -m sweeps.launch sweeps/atari/laptop.yaml`, on this machine or by another of the ENGINES.
 
-Exit codes: 0 every run is finished and the table is written, 1 a run failed or the table has gaps, 2 bad input or a
-big sweep that was not confirmed, 130 interrupted.
+Exit codes: 0 every run is finished and the table is written, or the runs were handed to those who will run them; 1 a
+run failed or the table has gaps, 2 bad input or a big sweep that was not confirmed, 130 interrupted.
 """
 
 import argparse
@@ -11,18 +11,28 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from suite import records
 from suite.errors import UserError
 from sweeps import grid
-from sweeps.config import Run, resolve
-from sweeps.cost import Cost, Speed, estimate, measure
+from sweeps.config import Run, check, describe, options_of, resolve
+from sweeps.cost import Cost, estimate, measure
 from sweeps.engines import local, workers
-from sweeps.engines.cells import Work
+from sweeps.engines.cells import Plan, Work
 from sweeps.engines.watch import duration
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
+
+
+class Engine(NamedTuple):
+    """A way of running the cells of a plan. The keyword-only parameters of `run` are options --<engine>.<option>."""
+
+    run: Callable[..., int]  # plan -> exit code
+    here: bool  # on this machine and to their end: what they cost is measured before, and the table is made after
+
+
+ENGINES = {"local": Engine(local.engine, here=True)}
 BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
 
 
@@ -39,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _sweep(options: argparse.Namespace, command: str) -> int:
+    engine, settings = ENGINES[options.engine], _settings(options)
     sweep = grid.read(options.file)
     folder = Path(options.folder or f"runs/{sweep.name}")
     runs = resolve_all(sweep, options.file)
@@ -47,14 +58,11 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = local.OK
     if to_do:
-        speed = _confirmed(runs, to_do, options, command)
-        print("Ctrl-C stops; the same command goes on, and runs only what is not finished", flush=True)
-        works = [
-            Work(run.name, grid.flags(cell), run.total_agent_steps, speed(run).seconds(run))
-            for cell, run in zip(sweep.cells, runs, strict=True)
-        ]
-        seeds = [run.seed for run in runs]
-        code = local.run(order(works, seeds), folder, min(options.jobs, len(to_do)))
+        seconds = _confirmed(runs, to_do, options, command) if engine.here else None
+        plan = Plan(options.file, folder, works_of(sweep, runs, seconds), min(options.jobs, len(to_do)))
+        code = engine.run(plan, **settings)
+        if not engine.here:
+            return code
     if code == local.INTERRUPTED:
         print(f"stopped; what is finished is kept. To go on: {command}")
         return code
@@ -81,6 +89,16 @@ def resolve_all(sweep: grid.Grid, file: str) -> list[Run]:
     return list(runs.values())
 
 
+def works_of(sweep: grid.Grid, runs: Sequence[Run], seconds: Callable[[Run], float] | None) -> list[Work]:
+    """The cells as an engine sees them. What they cost is their agent steps where nobody knows the seconds."""
+    cost = seconds or (lambda run: run.total_agent_steps)
+    works = [
+        Work(run.name, grid.flags(cell), run.total_agent_steps, cost(run))
+        for cell, run in zip(sweep.cells, runs, strict=True)
+    ]
+    return order(works, [run.seed for run in runs])
+
+
 def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:
     """The grid's order, but the last seed's longest first, so that the workers end at about the same time."""
     pairs = list(zip(works, seeds, strict=True))
@@ -91,18 +109,19 @@ def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:
 
 def _confirmed(
     runs: Sequence[Run], to_do: Sequence[Run], options: argparse.Namespace, command: str
-) -> Callable[[Run], Speed]:
-    """Say what is ahead. Raises UserError when it is much and was not confirmed."""
+) -> Callable[[Run], float]:
+    """Say what is ahead; -> seconds of a run. Raises UserError when it is much and was not confirmed."""
     print("measuring how fast such runs are here ...", flush=True)
     speed = measure(runs, options.jobs)
     cost = estimate(to_do, options.jobs, speed)
-    print(describe(cost, options.jobs), flush=True)
+    print(ahead(cost, options.jobs), flush=True)
     if cost.core_seconds > BIG and options.confirm != "yes":
         raise UserError(f"a sweep of more than {duration(BIG)} on one core needs a word: {confirmed(command)}")
-    return speed
+    print("Ctrl-C stops; the same command goes on, and runs only what is not finished", flush=True)
+    return lambda run: speed(run).seconds(run)
 
 
-def describe(cost: Cost, jobs: int) -> str:
+def ahead(cost: Cost, jobs: int) -> str:
     """The cost in two lines, with a third if the memory may not do."""
     memory = cost.memory_bytes * min(jobs, cost.runs)
     lines = [
@@ -155,14 +174,33 @@ class _Parser(argparse.ArgumentParser):
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="python -m sweeps.launch",
-        description="Run every cell of a W&B grid sweep file on this machine, then compare the methods in a table.",
+        description="Run every cell of a W&B grid sweep file, then compare the methods in a table.",
         allow_abbrev=False,
     )
     parser.add_argument("file", help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--jobs", type=_jobs, default=len(workers.cores()), help="runs at a time [one a core]")
     parser.add_argument("--folder", help="where the runs' folders go [runs/<name of the sweep>]")
     parser.add_argument("--confirm", choices=["yes", "no"], default="no", help="begin even a big sweep [no]")
+    parser.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
+    for name, engine in ENGINES.items():
+        section = parser.add_argument_group(f"options of the engine {name}")
+        for option, field in options_of(engine.run).model_fields.items():
+            help_text = describe(field).replace("%", "%%")
+            section.add_argument(f"--{name}.{option}", metavar="X", default=argparse.SUPPRESS, help=help_text)
     return parser.parse_args(arguments)
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of the chosen engine. Raises UserError for one that does not fit, and for one of another engine."""
+    given: dict[str, dict[str, Any]] = {name: {} for name in ENGINES}
+    for key, value in vars(options).items():
+        name, dot, option = key.partition(".")
+        if dot:
+            given[name][option] = value
+    for name, values in given.items():
+        if values and name != options.engine:
+            raise UserError(f"--{name}.{next(iter(values))}: only with --engine {name} (with make: ENGINE={name})")
+    return check(options_of(ENGINES[options.engine].run), given[options.engine], f"{options.engine}.")
 
 
 def _jobs(text: str) -> int:

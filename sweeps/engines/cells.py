@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from suite import records
 from suite.errors import UserError
 
-WAITING, RUNNING, FINISHED, FAILED = "waiting", "running", "finished", "failed"
+WAITING, QUEUED, RUNNING, FINISHED, FAILED = "waiting", "queued", "running", "finished", "failed"
+OK, SOME_FAILED, INTERRUPTED = 0, 1, 130  # exit codes of engines
 
 
 class Work(NamedTuple):
@@ -18,6 +19,15 @@ class Work(NamedTuple):
     arguments: list[str]  # e.g. ["--task=atari/Pong", "--seed=0"]
     agent_steps: int
     cost: float  # estimated seconds on one worker; only ratios matter to an engine
+
+
+class Plan(NamedTuple):
+    """What an engine is given."""
+
+    file: str  # the sweep file
+    folder: Path  # each cell's record goes to <folder>/<its name>
+    works: Sequence[Work]  # all cells, in the order in which they should begin
+    jobs: int  # cells at a time on this machine
 
 
 @dataclass

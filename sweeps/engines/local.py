@@ -15,7 +15,19 @@ from rich.console import Console
 from suite import records
 from suite.errors import UserError
 from sweeps.engines import workers
-from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work, look_up
+from sweeps.engines.cells import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    OK,
+    RUNNING,
+    SOME_FAILED,
+    WAITING,
+    Cell,
+    Plan,
+    Work,
+    look_up,
+)
 from sweeps.engines.watch import watch
 
 COMMAND = (sys.executable, "-m", "sweeps.run")
@@ -23,13 +35,16 @@ LOG, LOCK = "log.txt", ".lock"
 TICK = 0.2  # seconds between two looks at the workers
 LAST_LINES = 3  # of a failed worker's log that are shown
 
-OK, SOME_FAILED, INTERRUPTED = 0, 1, 130  # exit codes
-
 
 class Worker(NamedTuple):
     cell: Cell
     process: workers.Process
     log_start: int  # where this attempt's part of the log begins, bytes
+
+
+def engine(plan: Plan) -> int:
+    """Run a plan to its end."""
+    return run(plan.works, plan.folder, plan.jobs)
 
 
 def run(

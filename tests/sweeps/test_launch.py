@@ -10,7 +10,8 @@ from sweeps import cost, grid, launch
 from sweeps.config import resolve
 from sweeps.cost import Speed, estimate
 from sweeps.engines import local
-from sweeps.engines.cells import Work
+from sweeps.engines.cells import Plan, Work
+from sweeps.launch import Engine
 
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
@@ -181,6 +182,40 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
     assert len(engine[0]) == 1
 
 
+def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(sweep, monkeypatch):
+    asked = []
+
+    def hand_over(plan: Plan, *, place: str = "here", size: int = 1) -> int:
+        asked.append((plan, place, size))
+        return 0
+
+    monkeypatch.setitem(launch.ENGINES, "elsewhere", Engine(hand_over, here=False))
+    monkeypatch.setattr(launch, "measure", None)
+    monkeypatch.setattr(launch, "_table", None)
+    assert launch.main([str(sweep), "--engine", "elsewhere", "--elsewhere.place=there"]) == 0
+    ((plan, *options),) = asked
+    assert options == ["there", 1]
+    assert (plan.file, plan.folder, len(plan.works)) == (str(sweep), Path("runs/tiny"), 4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--elsewhere.size=2"], "--elsewhere.size: only with --engine elsewhere"),
+        (["--engine=elsewhere", "--elsewhere.size=big"], "elsewhere.size=big"),
+        (["--engine=elsewhere", "--elsewhere.speed=2"], "--elsewhere.speed"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_engine(sweep, monkeypatch, capsys, arguments, says):
+    def hand_over(plan: Plan, *, size: int = 1) -> int:
+        raise AssertionError
+
+    monkeypatch.setitem(launch.ENGINES, "elsewhere", Engine(hand_over, here=False))
+    assert launch.main([str(sweep), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -190,6 +225,7 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
         (["tiny.yaml", "--jobs", "two"], "number of runs at a time"),
         (["tiny.yaml", "--confirm", "maybe"], "--confirm"),
         (["tiny.yaml", "--fast"], "--fast"),
+        (["tiny.yaml", "--engine", "cloud"], "--engine"),
         (["gmm.yaml"], "did you mean 'gmp'"),
         (["same.yaml"], "two cells are the same run"),
     ],
