@@ -9,6 +9,7 @@ Each file is written under another name, synced and renamed, the manifest last, 
 Two are kept. One that is damaged, or that the run's metrics do not reach, is named, and the one before it is used.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -137,7 +138,7 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove all checkpoints, since the run has ended."""
         self.kept = {}
-        if self.folder.exists():
+        with contextlib.suppress(FileNotFoundError):  # there is none, or who finds the run finished clears it as well
             self._tidy()
             self.folder.rmdir()
 
@@ -146,7 +147,7 @@ class Checkpoints:
         needed = {*self.kept, *(name for named in self.kept.values() for name in named)}
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in needed:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> dict[str, Any]:
         """A manifest that is whole and belongs to this run, as do the files that it names. Raises Damaged."""

@@ -8,6 +8,7 @@
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
                         the size and SHA-256 of each of the files above but progress.json and costs.json
     checkpoints/        while the run is not finished; see suite.checkpoint
+    lock.json           while a process works on the run: who it is; no part of the record; see suite.lock
 
 Reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
 """
@@ -23,6 +24,7 @@ from suite.errors import UserError
 
 SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
+LOCK = "lock.json"
 RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it is started again: EX_TEMPFAIL
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the forms that sweeps.export makes of the policy

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from suite import records
 from suite.checkpoint import Checkpoint
-from suite.errors import UserError
+from suite.errors import writing
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 PROJECT = "eaudeqn"
@@ -61,10 +61,8 @@ class Tracker:
         self.agent_step = 0
         self.started = self.beat_at = self.line_at = time.monotonic()
         self.beat_step = 0
-        try:
+        with writing(folder):
             self._go_on(resumed) if resumed else self._begin()
-        except OSError as error:
-            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
         self.wandb = WandbRun(folder, self.config, wandb_mode)
         self.display = _display(self.total) if sys.stderr.isatty() else None
 
@@ -130,10 +128,8 @@ class Tracker:
         """Append one row to the record (see records.ROWS) and send it to W&B."""
         frame = clocks["agent_step"] * self.frame_skip
         line = records.row(kind, {**clocks, "frame": frame}, **columns)
-        try:
+        with writing(self.folder / records.METRICS):
             records.append(self.folder / records.METRICS, line)
-        except OSError as error:
-            raise UserError(f"{self.folder / records.METRICS}: cannot be written ({error.strerror})") from None
         self._note(line)
         self.wandb.log(line)
 

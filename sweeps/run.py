@@ -1,8 +1,9 @@
 """One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
 
-Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it was asked to
-end by Ctrl-C or SIGTERM, has left a checkpoint and goes on from there when the same command is given. A second signal
-ends it at once; then it goes on from the checkpoint before.
+Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not
+finished and the same command, given later, goes on: it was asked to end by Ctrl-C or SIGTERM, for which it leaves a
+checkpoint, or another process works on the same run, which is named. A second signal ends a run at once; then it goes
+on from the checkpoint before.
 """
 
 import argparse
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from baselines import METHODS
-from suite import costs, records
+from suite import costs, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Divergence, UserError
+from suite.errors import Busy, Divergence, UserError
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
@@ -84,23 +85,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
         run = resolve(given)
         folder = root / run.name
-        if records.is_finished(folder) and (record is None or record.exists()):
-            _checkpoints(run, folder).clear()  # if it was killed before it could do so
-            print(f"{run.name} is finished: {folder}")
+        if _is_done(run, folder, record):
             return 0
-        with _signals() as asked:
-            execute(run, folder, wandb_mode, record, interval, asked)
+        with _signals() as asked, lock.hold(folder):
+            if not _is_done(run, folder, record):  # by whoever held it just now
+                execute(run, folder, wandb_mode, record, interval, asked)
+                print(f"{run.name} is finished: {folder}", flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Divergence as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
+    except Busy as error:
+        print(f"busy: {error}", file=sys.stderr)
+        return records.RESUMABLE
     except KeyboardInterrupt:
         print("interrupted: the same command goes on", file=sys.stderr)
         return records.RESUMABLE
-    print(f"{run.name} is finished: {folder}")
     return 0
+
+
+def _is_done(run: Run, folder: Path, record: Path | None) -> bool:
+    """Whether nothing is left to do, which is then said."""
+    if not records.is_finished(folder) or (record and not record.exists()):
+        return False
+    _checkpoints(run, folder).clear()  # if it was killed before it could do so
+    print(f"{run.name} is finished already: {folder}")
+    return True
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """What `sweeps.run` makes of its arguments before it trains: exit codes, one-line errors, the clock of frames."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 import suite.tracking
-from suite import records
+from suite import lock, records
 from suite.tracking import WandbRun
 from sweeps import run as entry
 from sweeps.config import resolve
@@ -64,6 +65,29 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     run = resolve(BASE)
     (tmp_path / run.name).mkdir()
     records.write_json(tmp_path / run.name / records.STATUS, {"status": "finished"})
+    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
+
+
+def test_a_run_that_another_process_works_on_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """One line, and a code that says later; a finished run is answered without its lock."""
+    run = resolve(BASE)
+    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    with lock.hold(tmp_path / run.name):
+        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == records.RESUMABLE
+        said = capsys.readouterr().err
+        assert said.startswith("busy: ") and f"process {os.getpid()} on" in said and said.count("\n") == 1
+        records.write_json(tmp_path / run.name / records.STATUS, {"status": "finished"})
+        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
+
+
+def test_a_run_that_ended_while_we_waited_for_its_lock_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False, True])
+    monkeypatch.setattr(records, "is_finished", lambda _: next(answers))
     monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
