@@ -12,9 +12,10 @@ import pytest
 from flax import traverse_util
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from suite.errors import UserError
-from suite.pruning import erk_counts, make_pruner, networks
+from suite.pruning import SCORES, erk_counts, make_pruner, networks
 from suite.types import Masks, Params
 
 KEY = jax.random.key(0)
@@ -293,6 +294,18 @@ def test_random_scores_follow_the_key_and_not_the_weights() -> None:
     np.testing.assert_array_equal(first, keep(KEY, draw("cnn", 4)))
     assert 0.4 < np.mean(first == np.asarray(keep(jax.random.key(1), kernels))) < 0.6
     assert first.sum() == 270
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_scores_are_uniform_and_independent_of_place_and_key(seed: int) -> None:
+    key, other = jax.random.key(seed), jax.random.key(seed + 1)
+    weights = {"a": jnp.zeros((500, 400)), "b": jnp.zeros((500, 400))}
+    drawn = [np.asarray(SCORES["random"](k, weights, {}, {})[path]).ravel() for k in (key, other) for path in "ab"]
+    for scores in drawn:
+        assert stats.kstest(scores, "uniform").pvalue > 1e-3
+        for lag in (1, 2, 400):  # neighbours in a row and in a column
+            assert abs(np.corrcoef(scores[lag:], scores[:-lag])[0, 1]) < 0.01
+    assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 0.01
 
 
 # Structures ----------------------------------------------------------------------------------------------------------
