@@ -94,7 +94,12 @@ def _measure(runs: Sequence[Run], jobs: int) -> list[Speed]:
     """Measure these runs at the same time."""
     command = [sys.executable, "-m", "sweeps.measure"]
     processes = [
-        workers.start([*command, *flags(run.arguments())], workers.share(slot, jobs), subprocess.PIPE)
+        workers.start(
+            [*command, *flags(run.arguments())],
+            workers.share(slot, jobs),
+            subprocess.PIPE,
+            workers.accelerator(slot, jobs),
+        )
         for slot, run in enumerate(runs)
     ]
     try:

@@ -18,7 +18,7 @@ from suite.errors import UserError
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
 from sweeps.cost import Cost, estimate, measure
-from sweeps.engines import local, workers
+from sweeps.engines import local, slurm, workers
 from sweeps.engines.cells import Plan, Work
 from sweeps.engines.watch import duration
 
@@ -32,7 +32,7 @@ class Engine(NamedTuple):
     here: bool  # on this machine and to their end: what they cost is measured before, and the table is made after
 
 
-ENGINES = {"local": Engine(local.engine, here=True)}
+ENGINES = {"local": Engine(local.engine, here=True), "slurm": Engine(slurm.submit, here=False)}
 BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
 
 

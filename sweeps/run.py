@@ -1,9 +1,9 @@
 """One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
 
 Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not
-finished and the same command, given later, goes on: it was asked to end by Ctrl-C or SIGTERM, for which it leaves a
-checkpoint, or another process works on the same run, which is named. A second signal ends a run at once; then it goes
-on from the checkpoint before.
+finished and the same command, given later, goes on: it was asked to end by Ctrl-C, SIGTERM or SIGUSR2 (SLURM's notice),
+for which it leaves a checkpoint, or another process works on the same run, which is named. A second Ctrl-C ends a run at
+once; then it goes on from the checkpoint before.
 """
 
 import argparse
@@ -117,15 +117,15 @@ def _is_done(run: Run, folder: Path, record: Path | None) -> bool:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """Whether a signal has asked us to end, instead of ending; a second one ends the process at once."""
+    """Whether a signal has asked us to end, instead of ending. A second Ctrl-C ends the process at once, but other
+    signals may come twice: SLURM sends its own to everybody, and so do those whom it reaches."""
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
         received.append(number)
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
     try:
         yield lambda: bool(received)
     finally:

@@ -2,7 +2,7 @@
 left alone: `python -m tests.chaos --kills 100`, or `make chaos`.
 
 Moments: right after the start; while a checkpoint is written; right after an election; anywhere. The signal is SIGKILL,
-or SIGTERM, or SIGTERM twice. A run is killed a few times and then left to its end.
+or SIGTERM, or Ctrl-C twice. A run is killed a few times and then left to its end.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ from sweeps.engines.watch import watch
 COMMAND = (sys.executable, "-m", "sweeps.run")
 LOG, LOCK = "log.txt", ".lock"
 TICK = 0.2  # seconds between two looks at the workers
+#: Exit codes of a worker that somebody else asked to end, perhaps before it could listen.
+ASKED_TO_END = (records.RESUMABLE, -signal.SIGTERM, -signal.SIGUSR2)
 LAST_LINES = 3  # of a failed worker's log that are shown
 
 
@@ -52,24 +54,30 @@ def run(
     root: Path,
     jobs: int,
     *,
+    shared: bool = False,
     command: Sequence[str] = COMMAND,
     console: Console | None = None,
 ) -> int:
     """Run what is not finished yet, `jobs` cells at a time, in the given order.
 
     Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to
-    <root>/<name>, and what it prints goes to log.txt there. Returns OK, SOME_FAILED or INTERRUPTED. Raises
-    UserError when a record is damaged, a folder cannot be written, or another sweep is running there.
+    <root>/<name>, and what it prints goes to log.txt there. In a `shared` folder other engines run other cells.
+    Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged, a folder cannot be written, or
+    another sweep is running there.
     """
     root = root.resolve()  # workers start in the project's folder
     cells = look_up(works, root)
     waiting = deque(cell for cell in cells if cell.state == WAITING)
     running: dict[int, Worker] = {}  # by slot
-    with _alone(root), _signals() as signals, watch(cells, console or Console(highlight=False)) as display:
+    with (
+        nullcontext() if shared else alone(root),
+        _signals() as signals,
+        watch(cells, console or Console(highlight=False)) as display,
+    ):
         try:
             while (waiting or running) and not signals:
                 for slot in sorted(set(range(jobs)) - set(running))[: len(waiting)]:
-                    running[slot] = _start(waiting.popleft(), command, root, workers.share(slot, jobs))
+                    running[slot] = _start(waiting.popleft(), command, root, slot, jobs)
                 time.sleep(TICK)
                 for slot, worker in list(running.items()):
                     worker.cell.refresh()
@@ -83,7 +91,9 @@ def run(
         finally:
             if signals:
                 display.say(f"stopping {len(running)} run(s) ...")
-            workers.stop([worker.process for worker in running.values()], hurry=lambda: len(signals) > 1)
+            workers.stop(
+                [worker.process for worker in running.values()], hurry=lambda: signals.count(signal.SIGINT) > 1
+            )
             for worker in running.values():
                 worker.cell.state = WAITING  # a folder without a status is run again
     if signals:
@@ -91,13 +101,14 @@ def run(
     return SOME_FAILED if any(cell.state == FAILED for cell in cells) else OK
 
 
-def _start(cell: Cell, command: Sequence[str], root: Path, cores: Sequence[int]) -> Worker:
+def _start(cell: Cell, command: Sequence[str], root: Path, slot: int, jobs: int) -> Worker:
     arguments = [*cell.work.arguments, f"--folder={root}"]
     try:
         cell.folder.mkdir(parents=True, exist_ok=True)
         with (cell.folder / LOG).open("ab") as log:  # an earlier attempt's words stay
             log_start = log.tell()
-            process = workers.start([*command, *arguments], cores, log)
+            share, gpu = workers.share(slot, jobs), workers.accelerator(slot, jobs)
+            process = workers.start([*command, *arguments], share, log, gpu)
     except OSError as error:
         raise UserError(f"{cell.folder}: a run cannot be started there ({error.strerror})") from None
     cell.state, cell.started, cell.progress = RUNNING, time.time(), {}
@@ -107,7 +118,7 @@ def _start(cell: Cell, command: Sequence[str], root: Path, cores: Sequence[int])
 def _end(worker: Worker) -> None:
     """Judge a worker that has ended: finished is what left with 0 and a record that says so, and is complete."""
     cell, code = worker.cell, worker.process.returncode
-    if code == records.RESUMABLE:  # somebody else asked it to end
+    if code in ASKED_TO_END:
         cell.state = WAITING
         return
     try:
@@ -143,7 +154,7 @@ def _last_lines(log: Path, start: int) -> str:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
     """Holds the folder for one engine at a time. Raises UserError when another one has it or it cannot be written."""
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -160,9 +171,9 @@ def _alone(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal."""
+    """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     received: list[int] = []
-    asked = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]
     before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in asked}
     try:
         yield received

@@ -11,11 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, count
+from sweeps.engines.cells import FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
 
 PERIOD = 60.0  # seconds between two plain lines
 REDRAW = 0.5  # seconds between two pictures of the table
-STYLES = {WAITING: "dim", RUNNING: "bold", FINISHED: "green", FAILED: "bold red"}
+STYLES = {WAITING: "dim", QUEUED: "", RUNNING: "bold", FINISHED: "green", FAILED: "bold red"}
 
 
 class Display:
@@ -58,33 +58,18 @@ class Display:
         return (time.monotonic() - self.began) * left / done if done > 0.01 * self.cost else None
 
     def totals(self) -> str:
-        numbers = {state: count(self.cells, state) for state in (FINISHED, RUNNING, WAITING, FAILED)}
-        states = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
-        rate = sum(cell.rate for cell in self.cells)
         left = self.seconds_left()
-        time_left = f", about {duration(left)} left" if left else ""
-        return f"{states}; {self.fraction():.0%} done, {rate:.0f} agent steps a second{time_left}"
-
-    def fraction(self) -> float:
-        """The part of the whole grid's work that is done, 0 to 1."""
-        total = sum(cell.work.cost for cell in self.cells)
-        return sum(cell.work.cost * cell.fraction for cell in self.cells) / total if total else 1.0
+        return totals(self.cells) + (f", about {duration(left)} left" if left else "")
 
     def picture(self) -> Group:
         """The table, as many cells as fit the terminal, and the totals."""
-        table = Table(box=None, padding=(0, 1), pad_edge=False)
-        table.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
-        table.add_column("state", no_wrap=True)
-        for name in ("done", "steps/s", "left", "return", "sparsity"):
-            table.add_column(name, justify="right", no_wrap=True)
         shown = choose(self.cells, room=max(3, self.console.size.height - 6))
-        for cell in shown:
-            table.add_row(*columns(cell), style=STYLES[cell.state])
+        picture = table(shown)
         hidden = len(self.cells) - len(shown)
         if hidden:
-            table.add_row(f"... and {hidden} more", style="dim")
-        bar = ProgressBar(total=1.0, completed=self.fraction())  # last: it ends without a line break
-        return Group(table, Text(self.totals()), bar)
+            picture.add_row(f"... and {hidden} more", style="dim")
+        bar = ProgressBar(total=1.0, completed=fraction(self.cells))  # last: it ends without a line break
+        return Group(picture, Text(self.totals()), bar)
 
 
 @contextmanager
@@ -101,6 +86,31 @@ def watch(cells: Sequence[Cell], console: Console) -> Iterator[Display]:
         live.update(display.picture(), refresh=True)
         yield display
         live.update(display.picture(), refresh=True)
+
+
+def totals(cells: Sequence[Cell]) -> str:
+    """How many cells are in which state, and how far all of them are."""
+    numbers = {state: count(cells, state) for state in (FINISHED, RUNNING, QUEUED, WAITING, FAILED)}
+    states = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
+    return f"{states}; {fraction(cells):.0%} done, {sum(cell.rate for cell in cells):.0f} agent steps a second"
+
+
+def fraction(cells: Sequence[Cell]) -> float:
+    """The part of the whole grid's work that is done, 0 to 1."""
+    total = sum(cell.work.cost for cell in cells)
+    return sum(cell.work.cost * cell.fraction for cell in cells) / total if total else 1.0
+
+
+def table(cells: Sequence[Cell]) -> Table:
+    """A line a cell."""
+    picture = Table(box=None, padding=(0, 1), pad_edge=False)
+    picture.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
+    picture.add_column("state", no_wrap=True)
+    for name in ("done", "steps/s", "left", "return", "sparsity"):
+        picture.add_column(name, justify="right", no_wrap=True)
+    for cell in cells:
+        picture.add_row(*columns(cell), style=STYLES[cell.state])
+    return picture
 
 
 def choose(cells: Sequence[Cell], room: int) -> list[Cell]:
@@ -121,7 +131,7 @@ def columns(cell: Cell) -> tuple[str, ...]:
     return (
         escape(cell.work.name),
         cell.state,
-        f"{cell.fraction:.0%}" if cell.state != WAITING else "",
+        f"{cell.fraction:.0%}" if cell.progress or cell.state in (RUNNING, FINISHED) else "",
         f"{cell.rate:.0f}" if cell.rate else "",
         duration(left) if left is not None else "",
         number(cell, "return") if cell.progress else "",

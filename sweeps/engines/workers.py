@@ -15,6 +15,9 @@ Process = subprocess.Popen[bytes]
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
 LEASH = Path(__file__).with_name("leash.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+NO_GPU: Mapping[str, str] = {}
+GPU_MEMORY = 0.9  # of a GPU's memory, for all that share it
 GRACE = 60.0  # seconds between asking a worker to end, for which it writes a checkpoint, and killing it
 
 
@@ -35,13 +38,27 @@ def share(slot: int, jobs: int) -> list[int]:
     return available[slot::jobs] or [available[slot % len(available)]]
 
 
-def start(command: Sequence[str], on: Sequence[int], output: int | IO[bytes]) -> Process:
-    """Start a command in a process group of its own (Ctrl-C reaches only us) on the given cores."""
+def accelerator(slot: int, jobs: int) -> dict[str, str]:
+    """What tells JAX the GPU of worker `slot` of `jobs`, and the part of its memory to reserve; without GPUs it means
+    nothing. Workers take turns over the GPUs that CUDA_VISIBLE_DEVICES names, and share one if it names none.
+    """
+    if jobs == 1:
+        return {}  # JAX's own choice, three quarters of the first
+    gpus = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
+    sharers = len(range(slot % len(gpus), jobs, len(gpus))) if gpus else jobs
+    part = os.environ.get(MEMORY, f"{GPU_MEMORY / sharers:.3f}")
+    return {MEMORY: part, **({VISIBLE: gpus[slot % len(gpus)]} if gpus else {})}
+
+
+def start(
+    command: Sequence[str], on: Sequence[int], output: int | IO[bytes], gpu: Mapping[str, str] = NO_GPU
+) -> Process:
+    """Start a command in a process group of its own (Ctrl-C reaches only us) on the given cores and `accelerator`."""
     leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), ",".join(map(str, on))]
     return subprocess.Popen(
         [*leash, *command],
         cwd=ROOT,
-        env=_environment(len(on)),
+        env=_environment(len(on), gpu),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -70,6 +87,6 @@ def kill_group(process: Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment(threads: int) -> Mapping[str, str]:
+def _environment(threads: int, gpu: Mapping[str, str]) -> Mapping[str, str]:
     """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise."""
-    return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **os.environ}
+    return {**dict.fromkeys(THREADS, str(threads)), "PYTHONUNBUFFERED": "1", **os.environ, **gpu}

@@ -299,6 +299,6 @@ def test_durations(seconds, text):
 
 def test_two_engines_never_work_in_one_folder(launch, tmp_path) -> None:
     (tmp_path / "runs").mkdir()
-    with local._alone(tmp_path / "runs"), pytest.raises(UserError, match="another sweep is running there"):
+    with local.alone(tmp_path / "runs"), pytest.raises(UserError, match="another sweep is running there"):
         launch(1, "nothing")
     assert launch(1, "nothing")[0] == local.OK  # the lock is gone with its holder
