@@ -166,13 +166,13 @@ the table again       {shlex.join([HERE, *command])}""")
     return 1 if made.returncode else 0
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see --help)")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m sweeps.launch",
         description="Run every cell of a W&B grid sweep file, then compare the methods in a table.",
         allow_abbrev=False,

@@ -2,8 +2,8 @@
 
 Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not
 finished and the same command, given later, goes on: it was asked to end by Ctrl-C, SIGTERM or SIGUSR2 (SLURM's notice),
-for which it leaves a checkpoint, or another process works on the same run, which is named. A second Ctrl-C ends a run at
-once; then it goes on from the checkpoint before.
+for which it leaves a checkpoint, or another process works on the same run, which is named. A second Ctrl-C ends a run
+at once; then it goes on from the checkpoint before.
 """
 
 import argparse

@@ -24,7 +24,7 @@ def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; it should hold one folder a run")
     found, notes = [], []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if report is not None and folder.resolve() == report.resolve():
             continue
         if (folder / records.CONFIG).exists():

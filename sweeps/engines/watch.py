@@ -118,7 +118,7 @@ def choose(cells: Sequence[Cell], room: int) -> list[Cell]:
     urgency = [
         *[cell for cell in cells if cell.state == RUNNING],
         *[cell for cell in cells if cell.state == FAILED],
-        *[cell for cell in cells if cell.state == WAITING],
+        *[cell for cell in cells if cell.state in (QUEUED, WAITING)],
         *[cell for cell in reversed(cells) if cell.state == FINISHED],
     ]
     chosen = {cell.work.name for cell in urgency[:room]}

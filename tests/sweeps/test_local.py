@@ -172,6 +172,26 @@ def test_shares(monkeypatch):
     assert [workers.share(slot, 5) for slot in range(5)] == [[3], [4], [5], [3], [4]]
 
 
+def test_workers_share_the_gpus(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
+    assert workers.accelerator(0, 1) == {}
+    assert workers.accelerator(2, 3) == {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.300"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    seen = [workers.accelerator(slot, 3) for slot in range(3)]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in seen] == ["4", "7", "4"]
+    assert [one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in seen] == ["0.450", "0.900", "0.450"]
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.2")
+    assert workers.accelerator(0, 3)["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.2"
+
+
+def test_a_worker_is_told_its_gpu(script, tmp_path):
+    say = "import os; print(os.environ['XLA_PYTHON_CLIENT_MEM_FRACTION'])"
+    gpu = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450"}
+    process = workers.start([sys.executable, "-c", say], workers.cores(), subprocess.PIPE, gpu)
+    assert process.communicate(timeout=20)[0] == b"0.450\n"
+
+
 def test_a_place_that_cannot_be_written(launch, tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(UserError, match="cannot be written"):
@@ -212,7 +232,7 @@ def alive(process: int) -> bool:
     return not Path("/proc/self").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_interruption_leaves_nothing_behind(script, tmp_path, launch, number):
     launcher = start_launcher(script, tmp_path, 2, "sleep:60", "sleep:60", "ok")
     launcher.send_signal(number)

@@ -1,6 +1,7 @@
 """What `sweeps.run` makes of its arguments before it trains: exit codes, one-line errors, the clock of frames."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,13 @@ def test_wandbs_trouble_does_not_stop_a_run(
     run.finish(exit_code=0)
     assert "W&B is left out" in caplog.text
     assert suite.tracking.logger.name in {record.name for record in caplog.records}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_scheduler_may_ask_twice(number: int) -> None:
+    with entry._signals() as asked:
+        assert not asked()
+        for _ in range(2):
+            os.kill(os.getpid(), number)
+        assert asked()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # Ctrl-C now ends it at once

@@ -1,0 +1,84 @@
+"""`make status`: what it makes of records, locks and SLURM's queue."""
+
+import time
+
+import pytest
+
+from suite import lock, records
+from suite.errors import UserError
+from sweeps import grid, launch, status
+from sweeps.engines import slurm
+from sweeps.engines.cells import QUEUED
+
+SWEEP = """
+program: sweeps/run.py
+command: ["${env}", python, "-m", sweeps.run, "${args}"]
+name: tiny
+method: grid
+parameters:
+  task: {value: mujoco/Hopper}
+  method: {value: dense}
+  seed: {values: [0, 1, 2, 3, 4, 5]}
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """The sweep file, and the folders of its runs."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(SWEEP)
+    runs = launch.resolve_all(grid.read(file), str(file))
+    return file, [tmp_path / "runs" / run.name for run in runs]
+
+
+def progress(folder, agent_step, **more) -> None:
+    folder.mkdir(parents=True)
+    line = {"agent_step": agent_step, "total_agent_steps": 1000, "rate": 50.0, "return": 12.5, "sparsity": 0.25}
+    records.write_json(folder / records.PROGRESS, {**line, "time": time.time(), **more})
+
+
+def test_every_state(sweep, monkeypatch, capsys):
+    file, (finished, failed, running, stopped, queued, new) = sweep
+    for folder, steps in ((finished, 1000), (failed, 300), (running, 500), (stopped, 250)):
+        progress(folder, steps)
+    records.write_json(finished / records.STATUS, {"status": "finished", "error": None})
+    records.write_json(failed / records.STATUS, {"status": "failed", "error": "the disk is full"})
+    monkeypatch.setattr(slurm, "queue", lambda root: {queued.name: QUEUED})
+    with lock.hold(running):
+        assert status.main([str(file), "--folder", str(finished.parent)]) == 0
+    said = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line.startswith("mujoco-Hopper")}
+    assert rows[finished.name] == ["finished", "100%", "12.5", "0.25"]
+    assert rows[running.name][:3] == ["running", "50%", "50"]
+    assert rows[running.name][-2:] == ["12.5", "0.25"]
+    assert rows[failed.name] == ["failed", "30%", "12.5", "0.25"]
+    assert rows[stopped.name] == ["waiting", "25%", "12.5", "0.25"]
+    assert rows[queued.name] == ["queued"]
+    assert rows[new.name] == ["waiting"]
+    assert f"FAILED {failed.name}: the disk is full" in said
+    assert "1 finished, 1 running, 1 queued, 2 waiting, 1 failed; 34% done, 50 agent steps a second" in said
+
+
+def test_without_any_run(sweep, capsys):
+    file, folders = sweep
+    assert status.main([str(file), "--folder", str(folders[0].parent)]) == 0
+    assert "6 waiting; 0% done" in capsys.readouterr().out
+    assert not folders[0].parent.exists()
+
+
+def test_a_queue_that_does_not_answer_is_said(sweep, monkeypatch, capsys):
+    def queue(root):
+        raise UserError("squeue does not tell")
+
+    monkeypatch.setattr(slurm, "queue", queue)
+    assert status.main([str(sweep[0]), "--folder", "nowhere"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "note: squeue does not tell\n"
+    assert "6 waiting" in said.out
+
+
+@pytest.mark.parametrize(("arguments", "says"), [([], "required: file"), (["none.yaml"], "no such sweep file")])
+def test_bad_input_is_one_line_and_code_2(arguments, says, capsys):
+    assert status.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.startswith("error: ") and said.count("\n") == 1
