@@ -3,12 +3,13 @@
 SCALE ?= laptop
 JOBS ?=
 ENGINE ?= local
+SLURM ?=
 CONFIRM ?= no
 FAMILY ?= atari
 RUNS ?= runs/$(FAMILY)-$(SCALE)
 SWEEP = sweeps/$(FAMILY)/$(SCALE).yaml
 LAUNCH = $(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS)) \
-	--engine $(ENGINE)
+	--engine $(ENGINE) $(addprefix --slurm.,$(SLURM))
 # What sweep-offline learns from: a DQN run of the laptop grid.
 DATA = runs/atari-offline-data/RoadRunner
 RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task atari/RoadRunner --method dense --seed 0 \
@@ -24,11 +25,12 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline table report test chaos lint format bench bench-inference lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report test test-slurm chaos lint format bench bench-inference lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for table and report) JOBS=processes CONFIRM=yes RUNS=folder PYTHON=python3.12 ARGS=..."
+	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
+	@echo "           ENGINE=local|slurm SLURM='partition=... time=...' PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
 
@@ -55,6 +57,9 @@ sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is r
 	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }
 	@$(LAUNCH)
 
+status: $(READY) ## where the runs of FAMILY and SCALE stand, whatever engine runs them
+	@$(BIN)/python -m sweeps.status $(SWEEP) --folder $(RUNS)
+
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
 
@@ -63,6 +68,10 @@ report: $(READY) ## that and all figures on one HTML page, with the runs and wha
 
 test: $(READY) ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-slurm: $(READY) ## install a SLURM of one node (root, apt-get), and run a grid on it with preemption
+	@tests/slurm/install.sh
+	@NEEDS_SLURM=yes $(BIN)/python -m pytest tests/slurm $(ARGS)
 
 chaos: $(READY) ## kill runs at 100 random moments and compare what they end with, bit for bit
 	@$(BIN)/python -m tests.chaos $(ARGS)

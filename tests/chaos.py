@@ -157,10 +157,9 @@ SIGNALS = {
 }
 
 
-def outcome(folder: Path) -> dict[str, Any]:
-    """All that a finished run leaves: every byte of its policy, and its record but for wall time."""
-    (path,) = (path for path in folder.iterdir() if path.is_dir())
-    assert records.is_finished(path), (folder / "log.txt").read_text()
+def outcome(path: Path, log: Path) -> dict[str, Any]:
+    """All that a finished run leaves in its folder: every byte of its policy, and its record but for wall time."""
+    assert records.is_finished(path), log.read_text()
     assert not (path / FOLDER).exists()
     rows = [{**row, "seconds": None} for row in records.read_rows(path / records.METRICS)]
     card = records.read_json(path / records.POLICY_CARD)
@@ -179,7 +178,8 @@ def finish(folder: Path, flags: Sequence[str]) -> tuple[dict[str, Any], float]:
     process.until(lambda: bool(process.metrics()), 0.01)
     startup = time.monotonic() - process.began
     process.process.wait(timeout=DEADLINE)
-    return outcome(folder), startup
+    (path,) = (path for path in folder.iterdir() if path.is_dir())
+    return outcome(path, folder / "log.txt"), startup
 
 
 def torment(

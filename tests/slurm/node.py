@@ -68,7 +68,9 @@ def node() -> Iterator[dict[str, str]]:
     host = socket.gethostname().partition(".")[0]
     (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, ports=free_ports(2)))
     variables = {"SLURM_CONF": str(folder / "slurm.conf")}
-    names = [f"--{name}={folder}/munge.{name.partition('-')[0]}" for name in ("pid-file", "socket", "log-file", "seed-file")]
+    names = [
+        f"--{name}={folder}/munge.{name.partition('-')[0]}" for name in ("pid-file", "socket", "log-file", "seed-file")
+    ]
     commands = [["munged", "--foreground", f"--key-file={key}", *names], ["slurmctld", "-D"], ["slurmd", "-D"]]
     daemons: list[subprocess.Popen[bytes]] = []
     try:

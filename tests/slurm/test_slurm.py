@@ -1,0 +1,155 @@
+"""A real SLURM runs a grid: jobs are preempted, signalled and cancelled, and the records are those of the local engine.
+
+Skipped where there is no SLURM, unless the variable NEEDS_SLURM is set (`make test-slurm`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from suite import records
+from sweeps import grid, launch, status
+from sweeps.engines import local, slurm
+from sweeps.engines.cells import QUEUED, RUNNING
+from tests import chaos
+from tests.slurm.node import ask, missing, node
+
+DEADLINE = 900.0  # seconds for anything that is waited for
+SWEEP = """
+program: sweeps/run.py
+command: ["${{env}}", python, "-m", sweeps.run, "${{args}}"]
+name: tiny
+method: grid
+parameters:
+  task: {{value: mujoco/InvertedPendulum}}
+  method: {{values: [gmp, eaudeqn]}}
+  seed: {{values: {seeds}}}
+  agent.critic_width: {{value: 8}}
+  agent.actor_width: {{value: 8}}
+  agent.random_steps: {{value: 50}}
+  learner.target_update_period: {{value: 50}}
+  replay.batch_size: {{value: 8}}
+  trainer.epochs: {{value: 3}}
+  trainer.epoch_agent_steps: {{value: 4000}}
+  trainer.initial_samples: {{value: 60}}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    """The variables of a node that is up; they are in the environment, too."""
+    reason = missing()
+    if reason and not os.environ.get("NEEDS_SLURM"):
+        pytest.skip(reason)
+    assert not reason, reason
+    with node() as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in {**variables, "WANDB_MODE": "disabled", "JAX_PLATFORMS": "cpu"}.items():
+            patch.setenv(name, value)
+        yield variables
+
+
+class Sweep:
+    """A grid, its folder, and where its runs are."""
+
+    def __init__(self, place: Path, seeds: list[int]) -> None:
+        self.file, self.folder = place / "tiny.yaml", place / "slurm"
+        self.file.write_text(SWEEP.format(seeds=seeds))
+        sweep = grid.read(self.file)
+        self.works = launch.works_of(sweep, launch.resolve_all(sweep, "tiny.yaml"), None)
+
+    def submit(self, *options: str) -> str:
+        """What the command says."""
+        command = [sys.executable, "-m", "sweeps.launch", str(self.file), "--folder", str(self.folder)]
+        command += ["--engine=slurm", "--slurm.time=0:10", "--slurm.cpus=1", *options]
+        return subprocess.run(command, cwd=chaos.ROOT, capture_output=True, text=True, check=True).stdout
+
+    def jobs(self) -> dict[str, str]:
+        """Cell -> its job, one cell in each."""
+        return {names[0]: job for job, names in records.read_json(self.folder / slurm.FOLDER / slurm.JOBS).items()}
+
+    def learning(self) -> list[str]:
+        """Cells that SLURM runs and that have come as far as an election, but not near their end."""
+        running = [name for name, state in slurm.queue(self.folder).items() if state == RUNNING]
+        return [name for name in running if 0 < self.elections(name) < 150]
+
+    def elections(self, name: str) -> int:
+        path = self.folder / name / records.METRICS
+        return path.read_bytes().count(b"target_update") if path.exists() else 0
+
+    def log(self, name: str) -> str:
+        return (self.folder / name / local.LOG).read_text()
+
+    def job_log(self, name: str) -> str:
+        return (self.folder / slurm.FOLDER / f"{self.jobs()[name]}_0_log.out").read_text()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it(cluster, tmp_path, capsys):
+    sweep = Sweep(tmp_path, [0, 1])
+    assert "submitted 4 runs in 4 jobs" in sweep.submit("--slurm.partition=main")
+    until(lambda: len(sweep.learning()) == 2)
+    assert sorted(slurm.queue(sweep.folder).values()) == [QUEUED, QUEUED, RUNNING, RUNNING]
+    preempted = sweep.learning()
+    assert ask(cluster, "sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2")
+
+    assert "nothing to submit: 4 cells" in sweep.submit()
+    status.main([str(sweep.file), "--folder", str(sweep.folder)])
+    assert " queued " in capsys.readouterr().out
+    signalled = []
+
+    def signal_one() -> bool:
+        signalled[:] = [name for name in sweep.learning() if name not in preempted][:1]
+        return bool(signalled)
+
+    until(signal_one)
+    ask(cluster, "scancel", "--signal=USR2", sweep.jobs()[signalled[0]])
+    until(lambda: not slurm.queue(sweep.folder))
+
+    assert local.run(sweep.works, tmp_path / "local", 2) == local.OK
+    for name in (work.name for work in sweep.works):
+        there, here = sweep.folder / name, tmp_path / "local" / name
+        assert chaos.outcome(there, there / local.LOG) == chaos.outcome(here, here / local.LOG)
+        went_on = "interrupted: the same command goes on\ngoing on from agent step"
+        assert (went_on in sweep.log(name)) == (name in [*preempted, *signalled]), sweep.log(name)
+        assert ("back into the queue" in sweep.job_log(name)) == (name in signalled), sweep.job_log(name)
+
+
+def test_a_cancelled_job_does_not_come_back(cluster, tmp_path):
+    sweep = Sweep(tmp_path, [2])
+    sweep.submit()
+    until(lambda: len(sweep.learning()) == 2)
+    cancelled, other = sweep.learning()
+    ask(cluster, "scancel", sweep.jobs()[cancelled])
+    until(lambda: not slurm.queue(sweep.folder))
+    assert "goes on" in sweep.log(cancelled)
+    assert not records.is_finished(sweep.folder / cancelled)
+    assert records.is_finished(sweep.folder / other)
+
+
+def test_what_slurm_refuses_is_one_line_and_code_2(cluster, tmp_path):
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        Sweep(tmp_path, [3]).submit("--slurm.partition=none-such")
+    assert refused.value.returncode == 2
+    assert refused.value.stderr.count("\n") == 1
+    assert "invalid partition specified: none-such" in refused.value.stderr
+
+
+def test_the_jobs_of_a_folder_are_in_a_readable_file(cluster, tmp_path):
+    sweep = Sweep(tmp_path, [4])
+    sweep.submit("--slurm.runs_per_job=2")
+    known = json.loads((sweep.folder / slurm.FOLDER / slurm.JOBS).read_text())
+    assert list(known.values()) == [[work.name for work in sweep.works]]
+    until(lambda: not slurm.queue(sweep.folder))
+    assert all(records.is_finished(sweep.folder / work.name) for work in sweep.works)
