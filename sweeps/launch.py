@@ -1,7 +1,8 @@
 """A whole sweep: `python -m sweeps.launch sweeps/atari/laptop.yaml`, on this machine or by another of the ENGINES.
 
 Exit codes: 0 every run is finished and the table is written, or the runs were handed to those who will run them; 1 a
-run failed or the table has gaps, 2 bad input or a big sweep that was not confirmed, 130 interrupted.
+run failed or the table has gaps, 2 bad input or a big sweep that was not confirmed, 75 the same
+sweep is being handed over by another process, 130 interrupted.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from suite import records
-from suite.errors import UserError
+from suite.errors import Busy, UserError
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
 from sweeps.cost import Cost, estimate, measure
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except Busy as error:
+        print(f"busy: {error}", file=sys.stderr)
+        return records.RESUMABLE
     except KeyboardInterrupt:
         print("\ninterrupted: nothing is lost, the same command goes on", file=sys.stderr)
         return local.INTERRUPTED

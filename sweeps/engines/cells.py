@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from suite import records
+from suite import lock, records
 from suite.errors import UserError
 
 WAITING, QUEUED, RUNNING, FINISHED, FAILED = "waiting", "queued", "running", "finished", "failed"
+ELSEWHERE = "running elsewhere"  # another process works on it
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130  # exit codes of engines
 
 
@@ -39,7 +40,9 @@ class Cell:
     state: str = WAITING
     progress: dict[str, Any] = field(default_factory=dict)  # the last progress.json
     started: float = 0.0  # unix time at which this engine started it
-    report: str = ""  # why it failed, one or a few lines
+    report: str = ""  # why it failed or died, one or a few lines
+    deaths: int = 0  # of its processes, in this engine
+    due: float = 0.0  # when it may be started, by time.monotonic
 
     def refresh(self) -> None:
         """Read the run's progress; what an earlier attempt left behind does not count."""
@@ -52,6 +55,28 @@ class Cell:
         if self.state == FINISHED or _number(progress.get("time")) >= self.started:
             self.progress = progress
 
+    def look(self) -> None:
+        """See where it stands when it is not run by us: whether another process has it now, or has ended it."""
+        if lock.holder(self.folder):
+            self.state, self.started = ELSEWHERE, 0.0
+        elif self.says(FINISHED):
+            self.state = FINISHED
+        elif self.state == ELSEWHERE and self.says(FAILED):
+            self.state, self.report = FAILED, "failed elsewhere"
+        else:
+            self.state = WAITING
+        self.refresh()
+
+    def says(self, ending: str) -> bool:
+        """Whether its record says that the run is FINISHED, and is complete, or that it has FAILED. A damaged one says
+        nothing."""
+        try:
+            if ending == FINISHED:
+                return records.is_finished(self.folder)
+            return records.read_json(self.folder / records.STATUS).get("status") == ending
+        except UserError:
+            return False
+
     @property
     def fraction(self) -> float:
         """The part of the agent steps that is done, 0 to 1."""
@@ -63,7 +88,7 @@ class Cell:
     @property
     def rate(self) -> float:
         """Agent steps a second, 0 when not known."""
-        return _number(self.progress.get("rate")) if self.state == RUNNING else 0.0
+        return _number(self.progress.get("rate")) if self.state in (RUNNING, ELSEWHERE) else 0.0
 
     @property
     def seconds_left(self) -> float | None:

@@ -1,21 +1,21 @@
-"""Runs the cells of a grid on this machine, in worker processes."""
+"""Runs the cells of a grid on this machine, in worker processes. Other engines may run cells of the same folder."""
 
-import fcntl
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from pydantic import Field
 from rich.console import Console
 
 from suite import records
-from suite.errors import UserError
+from suite.errors import writing
 from sweeps.engines import workers
 from sweeps.engines.cells import (
+    ELSEWHERE,
     FAILED,
     FINISHED,
     INTERRUPTED,
@@ -26,13 +26,16 @@ from sweeps.engines.cells import (
     Cell,
     Plan,
     Work,
+    count,
     look_up,
 )
-from sweeps.engines.watch import watch
+from sweeps.engines.watch import Display, duration, watch
 
 COMMAND = (sys.executable, "-m", "sweeps.run")
-LOG, LOCK = "log.txt", ".lock"
-TICK = 0.2  # seconds between two looks at the workers
+LOG = "log.txt"
+TICK, LOOK = 0.2, 2.0  # seconds between two looks at the workers, and at what runs elsewhere
+TRIES = 3
+PAUSE = 1.0  # seconds before a run that has died is tried again; twice as many after each further death
 #: Exit codes of a worker that somebody else asked to end, perhaps before it could listen.
 ASKED_TO_END = (records.RESUMABLE, -signal.SIGTERM, -signal.SIGUSR2)
 LAST_LINES = 3  # of a failed worker's log that are shown
@@ -44,9 +47,15 @@ class Worker(NamedTuple):
     log_start: int  # where this attempt's part of the log begins, bytes
 
 
-def engine(plan: Plan) -> int:
+def engine(
+    plan: Plan,
+    *,
+    tries: Annotated[
+        int, Field(ge=1, le=1_000, description="of a run whose process dies (killed, out of memory, crashed)")
+    ] = TRIES,
+) -> int:
     """Run a plan to its end."""
-    return run(plan.works, plan.folder, plan.jobs)
+    return run(plan.works, plan.folder, plan.jobs, tries=tries)
 
 
 def run(
@@ -54,39 +63,38 @@ def run(
     root: Path,
     jobs: int,
     *,
-    shared: bool = False,
+    tries: int = TRIES,
     command: Sequence[str] = COMMAND,
     console: Console | None = None,
 ) -> int:
     """Run what is not finished yet, `jobs` cells at a time, in the given order.
 
-    Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to
-    <root>/<name>, and what it prints goes to log.txt there. In a `shared` folder other engines run other cells.
-    Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged, a folder cannot be written, or
-    another sweep is running there.
+    Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to <root>/<name>, and
+    what it prints goes to log.txt there. One whose process dies is tried again, `tries` times in all; one that another
+    process works on is waited for. Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged
+    or a folder cannot be written.
     """
     root = root.resolve()  # workers start in the project's folder
     cells = look_up(works, root)
-    waiting = deque(cell for cell in cells if cell.state == WAITING)
     running: dict[int, Worker] = {}  # by slot
-    with (
-        nullcontext() if shared else alone(root),
-        _signals() as signals,
-        watch(cells, console or Console(highlight=False)) as display,
-    ):
+    looked = time.monotonic()
+    with _signals() as signals, watch(cells, console or Console(highlight=False)) as display:
         try:
-            while (waiting or running) and not signals:
-                for slot in sorted(set(range(jobs)) - set(running))[: len(waiting)]:
-                    running[slot] = _start(waiting.popleft(), command, root, slot, jobs)
+            while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not signals:
+                for slot in sorted(set(range(jobs)) - set(running)):
+                    if cell := _next(cells, display):
+                        running[slot] = _start(cell, command, root, slot, jobs)
                 time.sleep(TICK)
                 for slot, worker in list(running.items()):
                     worker.cell.refresh()
                     if worker.process.poll() is not None:
                         del running[slot]
-                        _end(worker)
-                        if worker.cell.state == WAITING:
-                            waiting.append(worker.cell)
+                        _end(worker, tries)
                         display.ended(worker.cell)
+                if time.monotonic() - looked > LOOK:
+                    for cell in [cell for cell in cells if cell.state == ELSEWHERE]:
+                        _look(cell, display)
+                    looked = time.monotonic()
                 display.update()
         finally:
             if signals:
@@ -101,35 +109,57 @@ def run(
     return SOME_FAILED if any(cell.state == FAILED for cell in cells) else OK
 
 
+def _next(cells: Sequence[Cell], display: Display) -> Cell | None:
+    """The first cell that is to be started now."""
+    for cell in cells:
+        if cell.state == WAITING and time.monotonic() >= cell.due:
+            _look(cell, display)
+            if cell.state == WAITING:
+                return cell
+    return None
+
+
+def _look(cell: Cell, display: Display) -> None:
+    """See where a cell stands that is not run by us."""
+    cell.look()
+    if cell.state in (FINISHED, FAILED):
+        display.ended(cell)
+
+
 def _start(cell: Cell, command: Sequence[str], root: Path, slot: int, jobs: int) -> Worker:
     arguments = [*cell.work.arguments, f"--folder={root}"]
-    try:
+    with writing(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
         with (cell.folder / LOG).open("ab") as log:  # an earlier attempt's words stay
             log_start = log.tell()
             share, gpu = workers.share(slot, jobs), workers.accelerator(slot, jobs)
             process = workers.start([*command, *arguments], share, log, gpu)
-    except OSError as error:
-        raise UserError(f"{cell.folder}: a run cannot be started there ({error.strerror})") from None
     cell.state, cell.started, cell.progress = RUNNING, time.time(), {}
     return Worker(cell, process, log_start)
 
 
-def _end(worker: Worker) -> None:
-    """Judge a worker that has ended: finished is what left with 0 and a record that says so, and is complete."""
+def _end(worker: Worker, tries: int) -> None:
+    """Judge a worker that has ended. Finished is what left with 0 and a record that says so, and is complete; what bad
+    input or training itself has ended would end so again; what died goes on from its checkpoint, after a pause."""
     cell, code = worker.cell, worker.process.returncode
-    if code in ASKED_TO_END:
+    cell.refresh()
+    cell.report = ""
+    if code in ASKED_TO_END:  # somebody else asked it to end, or was there first
         cell.state = WAITING
         return
-    try:
-        finished = code == 0 and records.is_finished(cell.folder)
-    except UserError:
-        finished = False
-    cell.state = FINISHED if finished else FAILED
-    cell.refresh()
-    if not finished:
-        workers.kill_group(worker.process)  # a crashed worker's helpers
-        cell.report = f"{_reason(code)}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
+    if code == 0 and cell.says(FINISHED):
+        cell.state = FINISHED
+        return
+    workers.kill_group(worker.process)  # a crashed worker's helpers
+    cell.deaths += 1
+    if code == 2 or (code == 1 and cell.says(FAILED)) or cell.deaths >= tries:
+        cell.state = FAILED
+        tried = f", after {cell.deaths} tries" * (cell.deaths > 1)
+        cell.report = f"{_reason(code)}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
+        return
+    pause = PAUSE * 2 ** (cell.deaths - 1)
+    cell.state, cell.due = WAITING, time.monotonic() + pause
+    cell.report = f"{_reason(code)}; it goes on in {duration(pause)}"
 
 
 def _reason(code: int) -> str:
@@ -151,22 +181,6 @@ def _last_lines(log: Path, start: int) -> str:
     except OSError:
         return ""
     return "\n".join([line.rstrip() for line in lines if line.strip()][-LAST_LINES:])
-
-
-@contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Holds the folder for one engine at a time. Raises UserError when another one has it or it cannot be written."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (root / LOCK).open("w")
-    except OSError as error:
-        raise UserError(f"{root}: cannot be written ({error.strerror})") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
-        except BlockingIOError:
-            raise UserError(f"{root}: another sweep is running there; wait for it or choose another folder") from None
-        yield
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Annotated
 import submitit
 from pydantic import Field
 
-from suite import records
+from suite import lock, records
 from suite.errors import UserError
 from sweeps.engines import local, workers
 from sweeps.engines.cells import INTERRUPTED, OK, QUEUED, RUNNING, WAITING, Plan, Work, look_up
@@ -44,12 +44,13 @@ def submit(
     parallel: Annotated[int, Field(ge=1, description="jobs at a time, at most")] = 256,
 ) -> int:
     """Submit what is neither finished nor there already; what is asked of sbatch besides, it reads in its own variables
-    (SBATCH_ACCOUNT, SBATCH_QOS, ...). Raises UserError when there is no SLURM, or it refuses."""
+    (SBATCH_ACCOUNT, SBATCH_QOS, ...). Raises UserError when there is no SLURM, or it refuses,
+    and Busy during another submission."""
     minutes = _minutes(time)
     if not (shutil.which("sbatch") and shutil.which("srun")):
         raise UserError("ENGINE=slurm (--engine slurm): there is no SLURM here, sbatch and srun are not found")
     root = plan.folder.resolve()
-    with local.alone(root):
+    with lock.hold(root / FOLDER):  # one submission at a time
         there = queue(root)
         waiting = [cell.work for cell in look_up(plan.works, root) if cell.state == WAITING]
         works = [work for work in waiting if work.name not in there]
@@ -82,7 +83,7 @@ def submit(
 
 def run_cells(works: Sequence[Work], root: Path) -> None:
     """What a job does on its node. It leaves with an error when a run failed, so that SLURM knows, too."""
-    code = local.run(works, root, len(works), shared=True)
+    code = local.run(works, root, len(works))
     job = submitit.JobEnvironment().job_id
     if code == INTERRUPTED and _states([job]).get(job) == RUNNING:  # asked to end, but neither cancelled nor requeued
         print(f"back into the queue: {job}", flush=True)

@@ -11,11 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.engines.cells import FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
+from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
 
 PERIOD = 60.0  # seconds between two plain lines
 REDRAW = 0.5  # seconds between two pictures of the table
-STYLES = {WAITING: "dim", QUEUED: "", RUNNING: "bold", FINISHED: "green", FAILED: "bold red"}
+STYLES = {WAITING: "dim", QUEUED: "", RUNNING: "bold", ELSEWHERE: "", FINISHED: "green", FAILED: "bold red"}
 
 
 class Display:
@@ -35,7 +35,7 @@ class Display:
         if cell.state == FAILED:
             self.say(f"FAILED {cell.work.name}: " + "\n    ".join(cell.report.splitlines()))
         elif cell.state == WAITING:
-            self.say(f"interrupted {cell.work.name}: it goes on later")
+            self.say(f"interrupted {cell.work.name}: {cell.report or 'it goes on later'}")
         elif self.live is None:
             last = f"return {number(cell, 'return')}, sparsity {number(cell, 'sparsity')}"
             self.say(f"finished {cell.work.name}: {last}")
@@ -90,7 +90,7 @@ def watch(cells: Sequence[Cell], console: Console) -> Iterator[Display]:
 
 def totals(cells: Sequence[Cell]) -> str:
     """How many cells are in which state, and how far all of them are."""
-    numbers = {state: count(cells, state) for state in (FINISHED, RUNNING, QUEUED, WAITING, FAILED)}
+    numbers = {state: count(cells, state) for state in (FINISHED, RUNNING, ELSEWHERE, QUEUED, WAITING, FAILED)}
     states = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     return f"{states}; {fraction(cells):.0%} done, {sum(cell.rate for cell in cells):.0f} agent steps a second"
 
@@ -116,7 +116,7 @@ def table(cells: Sequence[Cell]) -> Table:
 def choose(cells: Sequence[Cell], room: int) -> list[Cell]:
     """At most `room` cells, in the grid's order; running ones first of all, then failed, next, last ended."""
     urgency = [
-        *[cell for cell in cells if cell.state == RUNNING],
+        *[cell for cell in cells if cell.state in (RUNNING, ELSEWHERE)],
         *[cell for cell in cells if cell.state == FAILED],
         *[cell for cell in cells if cell.state in (QUEUED, WAITING)],
         *[cell for cell in reversed(cells) if cell.state == FINISHED],

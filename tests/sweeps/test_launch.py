@@ -116,8 +116,8 @@ def engine(monkeypatch):
     """What the engine was asked to run; it answers with `code`."""
     asked = []
 
-    def run(works, root, jobs):
-        asked.append((list(works), root, jobs))
+    def run(works, root, jobs, tries):
+        asked.append((list(works), root, jobs, tries))
         return engine_code[0]
 
     engine_code = [local.OK]
@@ -126,9 +126,9 @@ def engine(monkeypatch):
 
 
 def test_the_engine_gets_the_cells_under_the_names_that_the_runs_will_have(sweep, engine):
-    assert launch.main([str(sweep), "--jobs", "2"]) == 0
-    ((works, root, jobs),) = engine[0]
-    assert (root, jobs) == (Path("runs/tiny"), 2)
+    assert launch.main([str(sweep), "--jobs", "2", "--local.tries", "5"]) == 0
+    ((works, root, *numbers),) = engine[0]
+    assert (root, numbers) == (Path("runs/tiny"), [2, 5])
     for work in works:
         given = dict(flag.removeprefix("--").split("=", 1) for flag in work.arguments)
         assert resolve(given).name == work.name

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from suite import lock
 from suite.errors import UserError
 from sweeps.engines import local, workers
 from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work
@@ -46,6 +48,28 @@ elif do == "crash-once" and (folder / "starts").read_text().count("\\n") == 1:
     sys.exit(1)
 elif do == "no-status":
     sys.exit(0)
+elif do == "diverge":
+    write("status.json", {"status": "failed", "error": "no finite loss"})
+    sys.exit(1)
+elif do == "kill-times":
+    with open(folder / "times", "a") as file:
+        file.write(f"{time.time()}\\n")
+    if (folder / "starts").read_text().count("\\n") <= int(argument):
+        os.kill(os.getpid(), signal.SIGKILL)
+elif do.startswith("locked"):
+    sys.path.insert(0, os.getcwd())
+    from suite import lock
+    from suite.errors import Busy
+    try:
+        with lock.hold(folder):
+            time.sleep(float(argument))
+            if do == "locked-diverge":
+                write("status.json", {"status": "failed", "error": "no finite loss"})
+                sys.exit(1)
+            write("status.json", {"status": "finished", "error": None})
+            sys.exit(0)
+    except Busy:
+        sys.exit(75)
 elif do == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 elif do == "sleep":
@@ -86,14 +110,17 @@ def script(tmp_path) -> Path:
 
 
 @pytest.fixture
-def launch(script, tmp_path):
+def launch(script, tmp_path, monkeypatch):
     """launch(jobs, *does) -> (exit code, what was printed); the cells are run0, run1, ... in tmp_path/runs."""
 
-    def launch(jobs: int, *does: str, terminal: bool = False) -> tuple[int, str]:
+    monkeypatch.setattr(local, "PAUSE", 0.05)
+
+    def launch(jobs: int, *does: str, terminal: bool = False, tries: int = 1) -> tuple[int, str]:
         works = [Work(f"run{i}", [f"--name=run{i}", f"--do={do}"], 100, 1.0) for i, do in enumerate(does)]
         output = io.StringIO()
         console = Console(file=output, force_terminal=terminal, width=120, height=30)
-        code = local.run(works, tmp_path / "runs", jobs, command=[sys.executable, str(script)], console=console)
+        command = [sys.executable, str(script)]
+        code = local.run(works, tmp_path / "runs", jobs, tries=tries, command=command, console=console)
         return code, output.getvalue()
 
     return launch
@@ -317,8 +344,61 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-def test_two_engines_never_work_in_one_folder(launch, tmp_path) -> None:
-    (tmp_path / "runs").mkdir()
-    with local.alone(tmp_path / "runs"), pytest.raises(UserError, match="another sweep is running there"):
-        launch(1, "nothing")
-    assert launch(1, "nothing")[0] == local.OK  # the lock is gone with its holder
+# Runs that die, and engines that share a folder.
+
+
+def test_a_run_that_dies_is_tried_again_after_longer_and_longer_pauses(launch, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "PAUSE", 0.4)
+    code, said = launch(2, "kill-times:2", "ok", tries=3)
+    assert code == 0
+    times = [float(line) for line in (tmp_path / "runs" / "run0" / "times").read_text().split()]
+    assert len(times) == 3
+    assert times[1] - times[0] >= 0.4 and times[2] - times[1] >= 0.8
+    assert said.count("interrupted run0: killed by SIGKILL") == 2
+
+
+def test_a_run_that_dies_again_and_again_is_reported_with_the_end_of_its_log(launch, tmp_path):
+    code, said = launch(1, "crash:3", "ok", tries=3)
+    assert code == 1
+    assert len(starts(tmp_path, "run0")) == 3
+    assert "FAILED run0: exit code 3, after 3 tries" in said and "vacuum" in said
+    assert len(starts(tmp_path, "run1")) == 1  # it did not wait for its turn behind run0
+
+
+@pytest.mark.parametrize("do", ["crash:2", "diverge"])
+def test_what_would_end_so_again_is_not_tried_again(launch, tmp_path, do):
+    code, said = launch(1, do, tries=3)
+    assert code == 1 and "tries" not in said
+    assert len(starts(tmp_path, "run0")) == 1
+
+
+def test_two_engines_share_a_folder(launch, script, tmp_path):
+    """The second takes what the first does not work on, and waits for the rest: each cell is run once."""
+    launcher = start_launcher(script, tmp_path, 1, "locked:2.5", "ok", "ok")
+    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
+    code, said = launch(1, "locked:2.5", "ok", "ok")
+    launcher.communicate(timeout=20)
+    assert (code, launcher.returncode) == (0, 0)
+    assert "finished run0" in said
+    assert [len(starts(tmp_path, f"run{i}")) for i in range(3)] == [1, 1, 1]
+
+
+def test_a_run_that_fails_elsewhere_has_failed(launch, script, tmp_path):
+    launcher = start_launcher(script, tmp_path, 1, "locked-diverge:1")
+    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
+    code, said = launch(1, "locked-diverge:1")
+    launcher.communicate(timeout=20)
+    assert (code, launcher.returncode) == (1, 1)
+    assert "FAILED run0: failed elsewhere" in said
+    assert len(starts(tmp_path, "run0")) == 1
+
+
+def test_a_run_whose_process_dies_elsewhere_is_taken_over(launch, script, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "LOOK", 0.1)
+    launcher = start_launcher(script, tmp_path, 1, "locked:60")
+    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
+    threading.Timer(1.0, launcher.kill).start()  # and its worker with it
+    code, _ = launch(1, "ok")
+    launcher.communicate(timeout=20)
+    assert code == 0
+    assert len(starts(tmp_path, "run0")) == 2

@@ -9,8 +9,8 @@ import pytest
 import submitit
 from submitit.core.utils import DelayedSubmission
 
-from suite import records
-from suite.errors import UserError
+from suite import lock, records
+from suite.errors import Busy, UserError
 from sweeps.engines import local, slurm
 from sweeps.engines.cells import QUEUED, RUNNING, Plan, Work
 
@@ -127,8 +127,8 @@ def test_without_slurm(plan, monkeypatch, tmp_path):
     assert slurm.queue(plan.folder) == {}
 
 
-def test_another_sweep_in_the_folder_is_in_the_way(cluster, plan):
-    with local.alone(plan.folder), pytest.raises(UserError, match="another sweep"):
+def test_one_submission_at_a_time(cluster, plan):
+    with lock.hold(plan.folder.resolve() / slurm.FOLDER), pytest.raises(Busy, match="works there"):
         slurm.submit(plan)
 
 
@@ -159,8 +159,8 @@ def test_times_that_are_none(text):
 def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(cluster, plan, monkeypatch, ended, state, requeued):
     asked = []
 
-    def run(works, root, jobs, shared):
-        asked.append((works, root, jobs, shared))
+    def run(works, root, jobs):
+        asked.append((works, root, jobs))
         return ended
 
     monkeypatch.setattr(local, "run", run)
@@ -173,6 +173,6 @@ def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(cluster, plan, monk
     with pytest.raises(SystemExit) as left:
         slurm.run_cells(plan.works[:2], plan.folder)
     assert left.value.code == ended
-    assert asked == [(plan.works[:2], plan.folder, 2, True)]
+    assert asked == [(plan.works[:2], plan.folder, 2)]
     said = (cluster / "asked").read_text() if (cluster / "asked").exists() else ""
     assert ("scontrol requeue 7_1" in said) == requeued
