@@ -85,7 +85,7 @@ class Grid:
             elif run.status != FINISHED:
                 gaps[cell] = f"{run.status} ({run.reason})"
             elif self.final_return(run) is None:
-                gaps[cell] = "without a number (its last return is null)"
+                gaps[cell] = "without a number (its last return is null or not finite)"
         return gaps
 
 
@@ -166,5 +166,7 @@ def _seated(grid: Grid, guests: list[Run]) -> Grid:
 def _place(cells: dict[Cell, Run | None], cell: Cell, run: Run) -> None:
     other = cells[cell]
     if other is not None:
-        raise UserError(f"{cell}: two runs hold this cell, {other.name} and {run.name}; keep one of them")
+        raise UserError(
+            f"{cell}: two runs hold this cell, {other.folder or other.name} and {run.folder or run.name}; keep one of them"
+        )
     cells[cell] = run

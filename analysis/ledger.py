@@ -68,7 +68,7 @@ def _has_elections(path: Path) -> bool:
         first = next((line for line in file if '"target_update"' in line[:40]), "")
     try:
         return len(json.loads(first).get("losses", ())) > 1
-    except ValueError:
+    except (ValueError, RecursionError):
         return bool(first.endswith("\n"))  # a damaged line: reading the file says so
 
 

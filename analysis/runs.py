@@ -80,9 +80,10 @@ class Run:
 
 
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows with some or all of the columns HISTORY -> a run's history; what is absent or None becomes NaN."""
-    frame = pd.DataFrame([[row.get(column) for column in HISTORY] for row in rows], columns=list(HISTORY))
-    return frame.astype(float).astype({"epoch": int, "agent_step": int})
+    """Rows with some or all of the columns HISTORY -> a run's history; what is absent, None or infinite becomes NaN."""
+    values = np.array([[row.get(column) for column in HISTORY] for row in rows], dtype=float).reshape(-1, len(HISTORY))
+    values[np.isinf(values)] = np.nan
+    return pd.DataFrame(values, columns=list(HISTORY)).astype({"epoch": int, "agent_step": int})
 
 
 def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:

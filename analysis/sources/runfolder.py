@@ -13,6 +13,7 @@ from suite.errors import UserError
 
 #: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
 ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
+LARGEST = 2**53  # whole numbers below it are exact as floats
 
 
 def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
@@ -119,16 +120,25 @@ def history_of(where: object, rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _checked(where: object, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows of a kind, in each of which `columns` hold a number or null."""
+    """The rows of a kind, in each of which `columns` hold a number or null; a sparsity is one from 0 to 1."""
     chosen = [row for row in rows if row["kind"] == kind]
     for row in chosen:
         for key in ("epoch", "agent_step"):
-            if not isinstance(row.get(key), int):
+            if type(row.get(key)) is not int or not 0 <= row[key] < LARGEST:
                 raise UserError(f"{where}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
         for key in columns:
-            if key not in row or not isinstance(row[key], int | float | None):
+            if key not in row or not _is_valid(row[key], share=key.endswith("sparsity")):
                 raise UserError(f"{where}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
     return chosen
+
+
+def _is_valid(value: Any, share: bool) -> bool:
+    """Whether it is null or a number, and a share from 0 to 1. What is not finite counts as null."""
+    if type(value) not in (int, float):
+        return value is None
+    if share:
+        return not (value < 0 or value > 1)
+    return isinstance(value, float) or abs(value) < LARGEST
 
 
 def _status(folder: Path, run: Run) -> tuple[str, str]:

@@ -66,7 +66,7 @@ def test_runs_of_another_sweep_are_left_out_and_named(grid, run, sweep):
 
 def test_two_runs_of_one_cell(grid, run):
     run(folder="again")
-    with pytest.raises(UserError, match=r"dense, atari/Pong, seed 0: two runs hold this cell, again and .*seed0"):
+    with pytest.raises(UserError, match=r"dense, atari/Pong, seed 0: two runs hold this cell, .*/again and .*seed0"):
         cells.seen(load(grid))
 
 

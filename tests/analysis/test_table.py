@@ -194,8 +194,19 @@ def test_a_last_return_of_null_is_a_cell_without_a_result(tmp_path, run, capsys)
     run(seed=1)
     assert call("--runs", tmp_path / "runs") == 1
     output = capsys.readouterr()
-    assert "dense, atari/Pong, seed 0: without a number (its last return is null)" in output.out
+    assert "dense, atari/Pong, seed 0: without a number (its last return is null or not finite)" in output.out
     assert "1 of 2 cells have no result" in output.err
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_last_return_that_is_not_finite_is_one_too(value, tmp_path, run, capsys):
+    """No record of ours holds one; a file that was edited may."""
+    run(seed=1)
+    edit(run(returns=(1.0, 2.0, 7.25)), "metrics.jsonl", "7.25", value)
+    assert call("--runs", tmp_path / "runs") == 1
+    output = capsys.readouterr()
+    assert "dense, atari/Pong, seed 0: without a number (its last return is null or not finite)" in output.out
+    assert output.err == "1 of 2 cells have no result; run them, or accept it with --allow-missing\n"
 
 
 def truncate(folder):
@@ -203,13 +214,23 @@ def truncate(folder):
     path.write_text(path.read_text()[:-10])
 
 
+def edit(folder, name, old, new):
+    path = folder / name
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
 BAD = {
     "the last line is cut; the file is damaged": truncate,
     "two runs hold this cell": lambda folder: shutil.copytree(folder, folder.parent / "again"),
-    "schema version 1, but this program reads version 2": lambda folder: (folder / "config.json").write_text(
-        (folder / "config.json").read_text().replace('"schema": 2', '"schema": 1')
-    ),
+    "schema version 1, but this program reads version 2": lambda f: edit(f, "config.json", '"schema": 2', '"schema": 1'),
     "holds no run": lambda folder: shutil.rmtree(folder),
+    "epoch 1 has no valid 'return'": lambda f: edit(f, "metrics.jsonl", '"return": -20.0', f'"return": {10**400}'),
+    "epoch 2 has no valid 'return'": lambda f: edit(f, "metrics.jsonl", '"return": -10.0', '"return": true'),
+    "epoch 1 has no valid 'sparsity'": lambda f: edit(f, "metrics.jsonl", '"sparsity": 0.0', '"sparsity": 1.5'),
+    "with 'agent_step' = -1": lambda f: edit(f, "metrics.jsonl", '"agent_step": 1000', '"agent_step": -1'),
+    "metrics.jsonl:2: not a row": lambda f: edit(f, "metrics.jsonl", "-20.0", 9**6 * "["),
+    "config.json: not valid JSON": lambda f: edit(f, "config.json", '"schema": 2', '"schema": ' + 9**6 * "["),
 }
 
 
