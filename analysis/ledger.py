@@ -87,7 +87,7 @@ def elections(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _election(row: Mapping[str, Any], sparsities: np.ndarray, losses: np.ndarray, target: float) -> list[Any]:
     elected = row["elected"]
-    sparser = sparsities > target + SAME
+    sparser = sparsities - target > SAME
     kept = losses[0] if abs(sparsities[0] - target) <= SAME else math.nan  # some variants keep no copy
     challengers = losses[sparser & np.isfinite(losses)]
     return [
