@@ -166,7 +166,6 @@ def _seated(grid: Grid, guests: list[Run]) -> Grid:
 def _place(cells: dict[Cell, Run | None], cell: Cell, run: Run) -> None:
     other = cells[cell]
     if other is not None:
-        raise UserError(
-            f"{cell}: two runs hold this cell, {other.folder or other.name} and {run.folder or run.name}; keep one of them"
-        )
+        both = f"{other.folder or other.name} and {run.folder or run.name}"
+        raise UserError(f"{cell}: two runs hold this cell, {both}; keep one of them")
     cells[cell] = run

@@ -1,17 +1,20 @@
-"""What sparsity is worth: the costs.json of run folders -> a frame with a line a run, and a table of means.
+"""What sparsity is worth: the costs.json of run folders -> a frame with a line a run, and tables of means.
 
 suite.costs says what each number is; latencies are there where `python -m sweeps.export` measured them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.markup import NONE, Table
+from analysis.markup import NONE, Table, significant
 from suite import records
 from suite.errors import UserError
+
+WAYS = ("jax", "onnxruntime", "onnxruntime_cleaned", "numpy", "runner")  # of acting, see sweeps.latency
+FASTEST = "fastest_median"  # of the ways that were measured
 
 #: Column of the frame -> where it stands in costs.json.
 MEASURED: dict[str, tuple[str, ...]] = {
@@ -28,14 +31,10 @@ MEASURED: dict[str, tuple[str, ...]] = {
     "multiply_adds_cleaned_sparse": ("policy", "multiply_adds", "cleaned_sparse"),
     "training_executed": ("training", "executed"),
     "training_ideal": ("training", "ideal"),
-    **{
-        f"{way}_{statistic}": ("latency", "ways", way, statistic)
-        for way in ("jax", "onnxruntime", "onnxruntime_cleaned", "numpy", "runner")
-        for statistic in ("median", "p95")
-    },
+    **{f"{way}_{statistic}": ("latency", "ways", way, statistic) for way in WAYS for statistic in ("median", "p95")},
     "load": ("latency", "load"),
 }
-COLUMNS = ("row", "task", "seed", "name", "seconds", *MEASURED)
+COLUMNS = ("row", "task", "seed", "name", "seconds", *MEASURED, FASTEST)
 
 
 def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
@@ -50,8 +49,9 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
         seconds = _number(folder / records.STATUS, records.read_json(folder / records.STATUS), ("seconds",))
         measured = {column: _number(path, costs, keys) for column, keys in MEASURED.items()}
         lines.append({"row": row, "task": task, "seed": seed, "name": folder.name, "seconds": seconds, **measured})
-    found = pd.DataFrame(lines, columns=list(COLUMNS))
-    return found.astype(dict.fromkeys(("seconds", *MEASURED), float))
+    found = pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(("seconds", *MEASURED), float))
+    found[FASTEST] = found[[f"{way}_median" for way in WAYS]].min(axis=1)
+    return found
 
 
 def _number(path: Path, value: Any, keys: tuple[str, ...]) -> float | None:
@@ -62,43 +62,68 @@ def _number(path: Path, value: Any, keys: tuple[str, ...]) -> float | None:
     return value
 
 
+class Column(NamedTuple):
+    """A column of a table: a measure in units of `unit`, or as a share of another measure."""
+
+    title: str
+    measure: str
+    unit: float = 1.0
+    of: str | None = None
+
+    def cell(self, means: pd.Series) -> str:
+        value = means[self.measure] / (means[self.of] if self.of else self.unit)
+        return NONE if pd.isna(value) else f"{value:.3f}" if self.of else significant(value)
+
+
+#: Title of a table -> its columns, and the measure that its runs have.
+TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "Costs of the policy: weights, bytes, and multiply-adds of one action (as shares of the dense network's)": (
+        "parameters",
+        (
+            Column("parameters", "parameters"),
+            Column("kept", "kept", of="parameters"),
+            Column("dense kB", "bytes_dense", 1e3),
+            Column("compact kB", "bytes_compact", 1e3),
+            Column("float16 kB", "bytes_compact_float16", 1e3),
+            Column("in memory kB", "memory_compact", 1e3),
+            Column("MAdds, million", "multiply_adds_dense", 1e6),
+            Column("sparse", "multiply_adds_sparse", of="multiply_adds_dense"),
+            Column("cleaned", "multiply_adds_cleaned_dense", of="multiply_adds_dense"),
+            Column("cleaned, sparse", "multiply_adds_cleaned_sparse", of="multiply_adds_dense"),
+        ),
+    ),
+    "Costs of training: operations executed, and those of an ideal sparse machine; wall time": (
+        "training_executed",
+        (
+            Column("PFLOP", "training_executed", 1e15),
+            Column("ideal PFLOP", "training_ideal", 1e15),
+            Column("ideal, share", "training_ideal", of="training_executed"),
+            Column("hours", "seconds", 3600),
+        ),
+    ),
+    "Latency of one action, microseconds: median and 95th percentile, batch 1, one thread, side by side": (
+        FASTEST,
+        (
+            *(
+                Column(f"{name}{statistic}", f"{way}_{measure}")
+                for way, name in zip(WAYS, ("JAX", "ONNX", "ONNX cleaned", "numpy", "runner"), strict=True)
+                for statistic, measure in (("", "median"), (" p95", "p95"))
+            ),
+            Column("load", "load"),
+        ),
+    ),
+}
+
+
 def tables(found: pd.DataFrame) -> list[Table]:
-    """Means over the runs of each family and row; none when no run has costs. Shares are of what a dense one needs."""
-    found = found.dropna(subset=["parameters"])
-    if found.empty:
-        return []
-    family = found["task"].str.partition("/")[0]
-    header = [
-        "family", "method", "parameters", "kept", "dense kB", "compact kB", "MAdds, million", "sparse",
-        "cleaned", "training PFLOP", "ideal", "hours", "JAX µs", "ONNX µs", "runner µs", "runner p95", "runs",
-    ]  # fmt: skip
+    """Means over those runs of each family and row that have the measure; none for what no run has."""
+    measured = {title: found.dropna(subset=[key]) for title, (key, _) in TABLES.items()}
+    return [_table(title, part, TABLES[title][1]) for title, part in measured.items() if len(part)]
+
+
+def _table(title: str, found: pd.DataFrame, columns: Sequence[Column]) -> Table:
     body = []
-    for (name, row), part in found.groupby([family, "row"], sort=False):
-        m = part.drop(columns=["row", "task", "name"]).mean()
-        body.append(
-            [
-                name,
-                row,
-                _text(m["parameters"], ",.0f"),
-                _text(m["kept"] / m["parameters"], ".3f"),
-                _text(m["bytes_dense"] / 1e3, ",.0f"),
-                _text(m["bytes_compact"] / 1e3, ",.0f"),
-                _text(m["multiply_adds_dense"] / 1e6, ".3g"),
-                _text(m["multiply_adds_sparse"] / m["multiply_adds_dense"], ".3f"),
-                _text(m["multiply_adds_cleaned_dense"] / m["multiply_adds_dense"], ".3f"),
-                _text(m["training_executed"] / 1e15, ".3g"),
-                _text(m["training_ideal"] / m["training_executed"], ".3f"),
-                _text(m["seconds"] / 3600, ".2f"),
-                *(_text(m[way], ",.0f") for way in ("jax_median", "onnxruntime_median", "runner_median", "runner_p95")),
-                str(len(part)),
-            ]
-        )
-    title = (
-        "Costs: kept weights, bytes on disk, multiply-adds of one action (dense; sparse and cleaned up as shares),"
-        " operations of training (executed; ideal as a share), microseconds an action (medians; batch 1, one thread)"
-    )
-    return [Table(title, header, body, words=2)]
-
-
-def _text(value: float, form: str) -> str:
-    return NONE if pd.isna(value) else format(value, form)
+    for (family, row), part in found.groupby([found["task"].str.partition("/")[0], "row"], sort=False):
+        means = part[[*MEASURED, "seconds"]].mean()
+        body.append([family, row, *(column.cell(means) for column in columns), str(len(part))])
+    return Table(title, ["family", "method", *(column.title for column in columns), "runs"], body, words=2)

@@ -25,7 +25,7 @@ def intervals(
     """
     rows = [row for row in methods if any(row in found for found in estimates.values())]
     labels = {row: wrapped(row) for row in rows}
-    lines = sum(max(1.6, 1.0 * (label.count("\n") + 1)) for label in labels.values())
+    lines = sum(max(1.6, 1.15 * (label.count("\n") + 1)) for label in labels.values())
     across = min(len(estimates), 2)
     down = -(-len(estimates) // across)
     figure = blank(COLUMN, down * (0.125 * lines + 0.4) + 0.1)

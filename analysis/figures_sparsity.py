@@ -31,11 +31,12 @@ def pareto(
     methods: Mapping[str, str],
     fronts: Mapping[str, float],
     sweeps: Mapping[str, Sequence[str]],
-    kept: float | None = None,
+    kept: tuple[str, float] | None = None,
     over: str = "IQM of scores",
 ) -> Figure:
     """Points with their confidence regions (analysis.pareto.region), lines along the sweeps; `fronts` is the
-    probability of each row to be on the Pareto front, said in the legend; `kept` a score to draw a line at."""
+    probability of each row to be on the Pareto front, said in the legend; `kept` what a line is drawn for, and
+    its score."""
     figure = blank(COLUMN, 2.2)
     axis = figure.subplots()
     looks, shapes = styles(methods), markers(methods)
@@ -44,32 +45,39 @@ def pareto(
         if len(points) > 1:
             axis.plot(*points.T, color=GREY, linewidth=0.7, zorder=1)
     for row, outcome in found.items():
-        colour, place = looks[row]["color"], _beside(found, row, figure, axis)
-        area = region(outcome)
-        if area is not None:
-            look: dict[str, Any] = {"facecolor": (*colour, 0.16), "edgecolor": (*colour, 0.6), "linewidth": 0.7}
-            axis.add_patch(Polygon(area.outline(), transform=place, **look))
-        label = f"{row} ({fronts[row]:.2f})" if row in fronts else row
-        axis.plot(
-            *outcome.point,
-            shapes[row],
-            color=colour,
-            markersize=4.5,
-            markeredgecolor="white",
-            markeredgewidth=0.4,
-            label=label,
-            zorder=3,
-            transform=place,
-        )
+        look = looks[row] | {"label": f"{row} ({fronts[row]:.2f})" if row in fronts else row}
+        mark(axis, outcome.point, outline(outcome), shapes[row], look, _beside(found, row, figure, axis))
     if kept is not None:
-        axis.axhline(kept, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1, label="95 % of dense")
+        axis.axhline(kept[1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1, label=kept[0])
     axis.set_xlim(-0.04, 1.04)
-    axis.set_ylim(*_limits(found))
+    axis.set_ylim(*limits(found))
     axis.set_xlabel("sparsity")
     axis.set_ylabel(over)
     sns.despine(ax=axis)
     legend(figure, axis, COLUMN)
     return figure
+
+
+def mark(
+    axis: Axes,
+    point: np.ndarray,
+    outline: np.ndarray | None,
+    shape: str,
+    look: Mapping[str, Any],
+    place: Transform | None = None,
+) -> None:
+    """A point [2] in the colour and with the label of `look`, and its region's outline [points, 2], if it has one."""
+    place = axis.transData if place is None else place
+    if outline is not None:
+        face, edge = (*look["color"], 0.16), (*look["color"], 0.6)
+        axis.add_patch(Polygon(outline, transform=place, facecolor=face, edgecolor=edge, linewidth=0.7))
+    line: dict[str, Any] = {"markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 3}
+    axis.plot(*point, shape, color=look["color"], label=look["label"], transform=place, **line)
+
+
+def outline(outcome: Outcome) -> np.ndarray | None:
+    area = region(outcome)
+    return None if area is None else area.outline()
 
 
 def _beside(found: Mapping[str, Outcome], row: str, figure: Figure, axis: Axes) -> Transform:
@@ -81,7 +89,7 @@ def _beside(found: Mapping[str, Outcome], row: str, figure: Figure, axis: Axes) 
     return offset_copy(axis.transData, figure, x=5 * (same.index(row) - (len(same) - 1) / 2), units="points")
 
 
-def _limits(found: Mapping[str, Outcome]) -> tuple[float, float]:
+def limits(found: Mapping[str, Outcome]) -> tuple[float, float]:
     """Room for the regions, but no more than three times what the points take: a region of few seeds is huge."""
     scores = np.array([outcome.point[1] for outcome in found.values()])
     areas = [region(outcome) for outcome in found.values()]

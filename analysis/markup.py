@@ -1,5 +1,6 @@
 """Tables and lists as Markdown and as LaTeX (booktabs)."""
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -15,6 +16,12 @@ class Table:
     body: list[list[str]]
     words: int = 1
     bold: set[tuple[int, int]] = field(default_factory=set)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many digits at least, and no exponent: 0.0123, 4.00, 12,345."""
+    size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    return format(value, f",.{max(digits - 1 - size, 0)}f")
 
 
 def markdown_table(table: Table) -> str:

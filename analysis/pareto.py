@@ -36,7 +36,11 @@ class Outcome:
 
 
 def outcomes(
-    sparsities: Mapping[str, ByTask], scores: Mapping[str, ByTask], seed: int, repetitions: int
+    sparsities: Mapping[str, ByTask],
+    scores: Mapping[str, ByTask],
+    seed: int,
+    repetitions: int,
+    axes: str = "a sparsity and a score",
 ) -> tuple[dict[str, Outcome], list[str]]:
     """{row: outcome} of {row: {task: {seed: value}}}, and notes. A row without a value on some task has no outcome, as
     it would be compared over other tasks than the rest."""
@@ -44,7 +48,7 @@ def outcomes(
     for row in sparsities:
         values = paired(sparsities[row], scores[row])
         if values.shape[0] == 0:
-            notes.append(f"{row}: not on the two axes, as a task has no run with both a sparsity and a score")
+            notes.append(f"{row}: not on the two axes, as a task has no run with both {axes}")
             continue
         if values.shape[0] == 1:
             notes.append(f"{row}: one seed, so a point without a region, and in none of the probabilities")

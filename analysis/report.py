@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analysis import figures, report_sections, report_sparsity, scores, table
+from analysis import figures, report_costs, report_sections, report_sparsity, scores, table
 from analysis.cells import Grid
 from analysis.comparison import Comparison
 from analysis.pareto import KEPT
@@ -73,6 +73,7 @@ def sections(
         report_sections.summary(comparison),
         report_sections.aggregates(results),
         report_sparsity.two_axes(comparison, settings, kept),
+        report_costs.buys(results, settings),
         report_sections.by_task(results, settings),
         report_sparsity.layers(grid, folders if selection.agent_steps is None else {}),
         report_sparsity.elections(grid, folders, asked),

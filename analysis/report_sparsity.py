@@ -61,18 +61,19 @@ def _axes(
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
     one = [found[row] for row in set(dense.values())]
+    said = f"{100 * kept:g} % of {settings.reference}"
     picture = partial(
         figures_sparsity.pareto,
         found,
         grid.methods,
         fronts,
         sweeps,
-        kept * one[0].point[1] if len(one) == 1 and one[0].point[1] > 0 else None,
+        (said, kept * one[0].point[1]) if len(one) == 1 and one[0].point[1] > 0 else None,
     )
     caption = (
         f"Sparsity{where} and IQM of the scores, with 95 % confidence regions (normal ellipses with Hotelling's radius;"
         " a line where the sparsity is fixed; none with too few runs). In brackets: the probability of being on the"
-        f" Pareto front. Dotted: {kept:.0%} of the score of {settings.reference}. Lines join sweeps of final"
+        f" Pareto front. Dotted: {said}'s score. Lines join sweeps of final"
         " sparsities. Methods of one fixed sparsity stand beside each other."
     )
     parts: list[Part] = [Picture(name, caption, picture), sortable(_joint(found, fronts, dense, kept, where))]
@@ -94,7 +95,7 @@ def _joint(
         "IQM",
         "on the front",
         "share of the reference's",
-        f"keeps {kept:.0%}",
+        f"keeps {100 * kept:g} %",
         "seeds",
     ]
     body = []
@@ -140,7 +141,7 @@ def _kept(
         if len(along) > 1 and reference is not None:
             span = min(o.point[0] for o in along), max(o.point[0] for o in along)
             body.append([name, _level(pareto.kept_sparsity(along, found[reference], kept), *span)])
-    title = f"The sparsity{where} up to which a sweep keeps {kept:.0%} of the reference's score [95 % interval]"
+    title = f"The sparsity{where} up to which a sweep keeps {100 * kept:g} % of the reference's score [95 % interval]"
     return Table(title, ["sweep", "sparsity"], body)
 
 

@@ -67,8 +67,8 @@ def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
 
 @dataclass(frozen=True)
 class Results:
-    """A comparison, its finished runs as a tidy frame, and its curves by row. In `drawn`, the `return` of the frame is
-    the one that is compared."""
+    """A comparison, its finished runs as a tidy frame, its curves by row, and the costs of its runs. In `drawn`, the
+    `return` of the frame is the one that is compared."""
 
     comparison: Comparison
     frame: pd.DataFrame
@@ -76,6 +76,7 @@ class Results:
     profiles: Mapping[str, Curve]
     efficiency: Mapping[str, Curve]
     which: str
+    costs: pd.DataFrame
 
 
 def gather(
@@ -98,21 +99,20 @@ def gather(
     scorable = drawn[drawn["task"].isin(comparison.scored)]
     curves, notes = profiles.sample_efficiency(scorable, settings.seed, BAND_REPETITIONS, settings.references)
     comparison.notes.extend(f"{note}." for note in notes)
-    return Results(comparison, frame, drawn, found, curves, selection.which)
+    finished = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
+    return Results(comparison, frame, drawn, found, curves, selection.which, costs.frame(finished))
 
 
 def write(results: Results, out: Path) -> str:
     """Write the numbers into `out`; their Markdown. Raises OSError where that is not possible."""
     comparison = results.comparison
-    finished = comparison.grid.finished()
-    worth = costs.frame((cell.row, cell.task, cell.seed, run.folder) for cell, run in finished if run.folder)
-    more = costs.tables(worth)
+    more = costs.tables(results.costs)
     markdown = tables.markdown(comparison, more)
     files = {
         "comparison.md": markdown,
         "comparison.tex": tables.latex(comparison, more),
         "comparison.csv": tables.tidy_csv(comparison),
-        "costs.csv": worth.to_csv(index=False),
+        "costs.csv": results.costs.to_csv(index=False),
         "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
         "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
     }

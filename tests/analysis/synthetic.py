@@ -67,6 +67,27 @@ def write_run(root: Path, task: Task, method: str, seed: int, epochs: int, elect
     config |= {"options": {**options, "method": {}}, "versions": {"project": "0a1b2c3d"}}
     records.write_json(folder / records.CONFIG, {**config, "total_agent_steps": epochs * EPOCH})
     records.write_json(folder / records.STATUS, {"status": "finished", "error": None, "seconds": 60.0 * epochs})
+    records.write_json(folder / records.COSTS, _costs(1 - float(levels[-1]), rng))
+
+
+def _costs(density: float, rng: np.random.Generator) -> dict[str, Any]:
+    """Those of a network of a million weights, whose sparse layers are faster from a sparsity of 0.9 on."""
+    kept, size = int(1e6 * density), min(4.0, 4.5 * density) * 1e6
+    ways = {"jax": 300.0, "onnxruntime": 100.0, "numpy": 120.0, "runner": 120 * min(1.0, 10 * density) + 10}
+    return {
+        "policy": {
+            "parameters": 10**6,
+            "kept": kept,
+            "kept_cleaned": kept,
+            "bytes": {"dense": 4e6, "compact_disk": size, "compact_disk_float16": size / 2, "compact_memory": size},
+            "multiply_adds": {"dense": 1e7, "sparse": 10 * kept, "cleaned_dense": 1e7, "cleaned_sparse": 10 * kept},
+        },
+        "training": {"executed": 1e15, "ideal": 1e15 * (1 + density) / 2},
+        "latency": {
+            "load": 1.0,
+            "ways": {way: {"median": m * rng.normal(1, 0.03), "p95": 1.5 * m} for way, m in ways.items()},
+        },
+    }
 
 
 def _clocks(agent_step: int) -> dict[str, int]:

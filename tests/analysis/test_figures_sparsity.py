@@ -26,7 +26,7 @@ def found():
 
 def test_the_plane_of_sparsity_and_score(found):
     fronts, sweeps = pareto.on_front(found), pareto.sweeps(METHODS)
-    figure = figures_sparsity.pareto(found, METHODS, fronts, sweeps, kept=0.9)
+    figure = figures_sparsity.pareto(found, METHODS, fronts, sweeps, kept=("90 % of dense", 0.9))
     assert_readable(figure)
     (axis,) = figure.axes
     drawn = {line.get_label(): line for line in axis.lines}

@@ -21,6 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 METHODS = ["dense", "gmp:final_sparsity=0.5", "gmp", "eaudeqn"]
 TASKS = ["atari/Pong", "atari/Boxing"]
 FIGURES = {"aggregates", "improvement", "profiles", "efficiency", "pareto", "curves", "sparsity", "layers-atari"}
+FIGURES |= {"bytes-atari", "latency-atari"}
 
 
 def call(*arguments):
@@ -71,7 +72,7 @@ def test_runs_statuses_gaps_and_notes_are_said(page):
 
 
 def test_the_two_axes_are_in_the_page(page):
-    for title in ("At matched sparsity", "The sparsity up to which a sweep keeps 95%", "dominates the one above"):
+    for title in ("At matched sparsity", "The sparsity up to which a sweep keeps 95 %", "dominates the one above"):
         assert title in page
     assert "Pruning" in page and "steps taken" in page
 
@@ -182,9 +183,12 @@ def test_a_browser_shows_the_page_and_its_headers_sort(page, tmp_path):
         "document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;"
         "document.body.dataset.flat = [...document.querySelectorAll('figure svg, figure img')]"
         ".filter(e => e.getBoundingClientRect().height < 50).length;"
+        "document.body.dataset.spilt = [...document.querySelectorAll('th button')]"
+        ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent).join('; ');"
     )
     shown = rendered(page, tmp_path, measure)
     assert 'data-wide="false"' in shown and 'data-flat="0"' in shown
+    assert 'data-spilt=""' in shown  # no heading runs into the next
     assert sorted(first_column(shown)) == sorted(METHODS)
     text = re.sub(r"<(script|style)[^>]*>.*?</\1>|<[^>]+>", " ", shown, flags=re.DOTALL)
     for said in ("Summary", "Human-normalised score over 2 games", "agent steps", "Cells without a result (3 of 24)"):

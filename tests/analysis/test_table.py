@@ -223,7 +223,9 @@ def edit(folder, name, old, new):
 BAD = {
     "the last line is cut; the file is damaged": truncate,
     "two runs hold this cell": lambda folder: shutil.copytree(folder, folder.parent / "again"),
-    "schema version 1, but this program reads version 2": lambda f: edit(f, "config.json", '"schema": 2', '"schema": 1'),
+    "schema version 1, but this program reads version 2": lambda f: edit(
+        f, "config.json", '"schema": 2', '"schema": 1'
+    ),
     "holds no run": lambda folder: shutil.rmtree(folder),
     "epoch 1 has no valid 'return'": lambda f: edit(f, "metrics.jsonl", '"return": -20.0', f'"return": {10**400}'),
     "epoch 2 has no valid 'return'": lambda f: edit(f, "metrics.jsonl", '"return": -10.0', '"return": true'),
