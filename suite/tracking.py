@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from suite import records
+from suite import device, records
 from suite.checkpoint import Checkpoint
 from suite.errors import writing
 
@@ -33,10 +33,11 @@ logger = logging.getLogger(__name__)
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Everything whose version can change a result, with the project's commit."""
+    """Everything whose version can change a result, with the device and the project's commit."""
     return {
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in PACKAGES},
+        "device": device.kind(),
         "project": _commit(),
     }
 

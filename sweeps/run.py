@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from baselines import METHODS
-from suite import costs, lock, records
+from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
 from suite.errors import Busy, Divergence, UserError
 from suite.policy import save_policy
@@ -80,10 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = _parse(arguments)
         root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
         record = Path(record) if record else None
-        interval = _seconds(given.pop("checkpoint-interval"))
+        interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
         if wandb_mode not in WANDB_MODES:
             raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
         run = resolve(given)
+        device.choose(computes_on)
         folder = root / run.name
         if _is_done(run, folder, record):
             return 0
@@ -185,6 +186,12 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
     place.add_argument(
         "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
+    )
+    place.add_argument(
+        "--device",
+        choices=device.DEVICES,
+        default="auto",
+        help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]",
     )
     place.add_argument(
         "--checkpoint-interval",

@@ -5,11 +5,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sweeps.engines.workers import LEASH
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 DEADLINE = 30.0  # seconds until it is up
@@ -71,14 +74,16 @@ def node() -> Iterator[dict[str, str]]:
     names = [
         f"--{name}={folder}/munge.{name.partition('-')[0]}" for name in ("pid-file", "socket", "log-file", "seed-file")
     ]
+    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), ""]  # they end with us, however we end
     commands = [["munged", "--foreground", f"--key-file={key}", *names], ["slurmctld", "-D"], ["slurmd", "-D"]]
     daemons: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
             with (folder / f"{command[0]}.out").open("wb") as output:
-                daemons.append(
-                    subprocess.Popen(command, env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT)
+                started = subprocess.Popen(
+                    [*leash, *command], env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT
                 )
+            daemons.append(started)
         await_idle(variables, folder)
         yield variables
     finally:

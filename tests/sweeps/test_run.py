@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 import suite.tracking
@@ -12,6 +15,7 @@ from suite.tracking import WandbRun
 from sweeps import run as entry
 from sweeps.config import resolve
 
+ROOT = Path(__file__).resolve().parents[2]
 BASE = {"task": "atari/Pong", "method": "dense", "seed": 0, "replay.capacity": 100, "agent.network": "small"}
 FLAGS = [f"--{key}={value}" for key, value in BASE.items()]
 
@@ -43,6 +47,7 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
         ([*FLAGS, "--agent.widht=3"], "did you mean '--agent.width'"),
         ([*FLAGS, "--agent.width"], "expected one argument"),
         ([*FLAGS, "--wandb=sometimes"], "online, offline, disabled"),
+        ([*FLAGS, "--device=abacus"], "--device"),
         ([*FLAGS, "--agent.network=mlp"], "use nature or small"),
         ([*FLAGS, "extra"], "extra"),
         ([*FLAGS, "--replay.capacity=2"], "capacity"),
@@ -147,3 +152,36 @@ def test_a_scheduler_may_ask_twice(number: int) -> None:
             os.kill(os.getpid(), number)
         assert asked()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # Ctrl-C now ends it at once
+
+
+def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert entry.main([*FLAGS, f"--folder={tmp_path}", "--device=gpu"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --device=gpu: JAX finds none here, only a cpu") and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("flags", "platforms"), [(["--device=cpu"], "cuda"), ([], "cpu")])
+def test_a_run_says_what_it_computes_on(flags: list[str], platforms: str, tmp_path: Path) -> None:
+    """The option wins over the environment, which here asks for what is not there."""
+    code = f"""
+import sys, suite.tracking
+from suite import device
+from sweeps import run as entry
+entry.execute = lambda *_: print(suite.tracking.versions()["device"], device.jax.default_backend())
+sys.exit(entry.main({[*FLAGS, f"--folder={tmp_path}", *flags]}))
+"""
+    environment = {**os.environ, "JAX_PLATFORMS": platforms}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "cpu cpu"), ran.stderr
+
+
+def test_a_platform_that_does_not_start_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sweeps.run", *FLAGS, f"--folder={tmp_path}"]
+    environment = {**os.environ, "JAX_PLATFORMS": "tpu"}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1].startswith("error: --device=auto: JAX does not start")
+    assert "Traceback" not in ran.stderr
+    assert not list(tmp_path.iterdir())
