@@ -205,11 +205,9 @@ def final_layers(folder: Path) -> dict[str, float]:
     path = folder / records.METRICS
     if not path.exists():
         return {}
-    found: dict[str, float] = {}
-    for line in _last_lines(path):
-        if '"epoch"' in line[:40]:
-            epoch = json.loads(line)
-            found = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
+    last = next((line for line in reversed(_last_lines(path)) if '"epoch"' in line[:40]), "{}")
+    epoch = json.loads(last)
+    found: dict[str, float] = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
     return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
 
 

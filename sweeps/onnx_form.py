@@ -88,4 +88,11 @@ def load(model: Path | bytes, threads: int = 1) -> Callable[[np.ndarray], np.nda
     if names != ({"observation"}, {"outputs", "action"}):
         raise UserError(f"{name}: has the inputs and outputs {names}, should have observation -> outputs, action")
 
-    return lambda observation: np.asarray(session.run(["action"], {"observation": observation[None]})[0][0])
+    def act(observation: np.ndarray) -> np.ndarray:
+        try:
+            return np.asarray(session.run(["action"], {"observation": observation[None]})[0][0])
+        except Exception as error:
+            shape, dtype = observation.shape, observation.dtype
+            raise UserError(f"{name}: does not act on observations {dtype} {shape} ({error})") from None
+
+    return act

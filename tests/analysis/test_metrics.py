@@ -66,6 +66,24 @@ def test_interval_agrees_with_all_resamples_of_a_tiny_case():
     assert estimates["mean"].high == pytest.approx(np.percentile(means, 97.5, method="inverted_cdf"))
 
 
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_every_statistic_agrees_with_all_resamples_of_a_tiny_case(name):
+    """3 seeds of 2 tasks: 27 x 27 resamples, all as likely."""
+    values = np.array([[0.0, 0.4], [0.7, 1.1], [1.9, 3.0]])
+    within = list(itertools.product(range(3), repeat=3))
+    exact = [
+        INDEPENDENT[name](np.stack([values[list(a), 0], values[list(b), 1]], axis=1)) for a in within for b in within
+    ]
+    estimates, _ = aggregate(by_task(values), {name: SCORE_STATISTICS[name]}, seed=0, repetitions=4000)
+    found = estimates[name]
+    assert (
+        np.mean(np.array(exact) < found.low - 1e-9) <= 0.035 and np.mean(np.array(exact) <= found.low + 1e-9) >= 0.015
+    )
+    assert (
+        np.mean(np.array(exact) > found.high + 1e-9) <= 0.035 and np.mean(np.array(exact) >= found.high - 1e-9) >= 0.015
+    )
+
+
 def test_seeds_are_resampled_within_a_task_only():
     """Tasks that differ, seeds that agree: nothing to resample, whatever the differences between tasks."""
     estimates, _ = aggregate(by_task(np.tile([0.0, 10.0, 20.0], (5, 1))), MEAN, seed=0, repetitions=200)

@@ -5,12 +5,14 @@ import io
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import cells, scores, tables
+from analysis import cells, costs, scores, tables
 from analysis.comparison import compare
 from analysis.markup import latex_text
 from analysis.metrics import NOTHING, Estimate
@@ -18,6 +20,7 @@ from analysis.settings import Settings
 from analysis.sources import runfolder
 from tests.analysis.conftest import write_grid
 
+RESULTS = Path(__file__).parents[2] / "results"
 OVERALL = ("IQM", "median", "mean", "optimality gap", "sparsity")
 COMMAND = "python -m analysis.table --runs 'a_b & 50%'"
 
@@ -156,12 +159,32 @@ def test_latex_is_well_formed(holed):
     assert text.count("\\toprule") == text.count("\\bottomrule") == 5
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(holed, tmp_path):
-    (tmp_path / "t.tex").write_text(tables.latex(holed))
+def compiled(text, folder):
+    """By pdflatex, as it stands; nothing may run over the margin."""
+    (folder / "t.tex").write_text(text)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, done.stdout[-2000:]
+
+
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None,
+    reason="pdflatex is not installed (Debian: apt-get install texlive-latex-recommended)",
+)
+
+
+@needs_latex
+def test_latex_compiles(holed, tmp_path):
+    measured = pd.DataFrame([("dense", "atari/Pong", 0, "a run", *[12345.6] * (len(costs.COLUMNS) - 4))])
+    measured.columns = list(costs.COLUMNS)
+    compiled(tables.latex(holed, costs.tables(measured)), tmp_path)
+
+
+@needs_latex
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/comparison.tex")), ids=lambda path: path.parent.name)
+def test_the_results_that_are_kept_compile(path, tmp_path):
+    compiled(path.read_text(), tmp_path)
 
 
 @given(st.text())

@@ -165,6 +165,13 @@ def test_onnx_is_jax_for_every_network(kind: str, sparsity: float) -> None:
     assert export.agreement(act, list(made.in_jax(seen)), list(seen), export.Runner(cleaned), cleaned.action) == 1
 
 
+def test_a_model_of_another_task_is_one_line(tmp_path: Path) -> None:
+    policy = make("mlp", 0.5).policy
+    act = onnx_form.load(onnx_form.build(policy, "float32", {}))
+    with pytest.raises(UserError, match=r"does not act on observations float32 \(11,\)"):
+        act(observations("sac", 1)[0])
+
+
 def test_what_is_no_finished_run_or_not_exported_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for program in (export.main, play.main):
         assert program([str(tmp_path)]) == 2

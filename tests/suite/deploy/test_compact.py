@@ -132,6 +132,8 @@ def edited(card: dict, *path: object, value: object) -> dict:
         (("layers", 2, "shape"), [3, 40, 1], "none can be so"),
         (("observation", "shape"), [2**30], "given 1073741824"),
         (("observation", "divided_by"), "much", "card is damaged"),
+        (("observation", "divided_by"), float("nan"), "should be a number above 0"),
+        (("layers", 1, "shape"), [2**40, 2**40], "card is damaged"),  # terabytes
         (("layers", 0, "stride"), 0, "card is damaged"),
         (("layers", 0, "encoding"), "zip", "card is damaged"),
         (("layers", 0, "encoding"), "mask", "its card says"),
@@ -176,6 +178,10 @@ def test_another_format_a_missing_file_and_a_missing_card_are_one_line(tmp_path:
     path.with_suffix(".json").write_text(json.dumps({**card, "version": 2}))
     with pytest.raises(UserError, match="of version 1"):
         compact.read(path)
+    for hostile in ("[" * 10**6, '{"version": ' + "9" * 10**5 + "}", '{"a": ' * 10**5):
+        path.with_suffix(".json").write_text(hostile)
+        with pytest.raises(UserError, match=r"compact\.json: not valid JSON"):
+            compact.read(path)
     path.with_suffix(".json").write_text(json.dumps(card))
     path.write_bytes(save({"0.values": np.zeros(1)}))
     with pytest.raises(UserError, match="holds the arrays"):
