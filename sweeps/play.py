@@ -74,10 +74,10 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
     environment.close()
     returns = [total for total, _ in played]
     mean, low, high = interval(returns)
-    told = [
-        f"{card['name']}, {form}: return {mean:,.1f} [{low:,.1f}, {high:,.1f}] (95 % interval, {episodes} episodes of"
-        f" {np.mean([steps for _, steps in played]):,.0f} agent steps)"
-    ]
+    length = f"{np.mean([steps for _, steps in played]):,.0f} agent steps"
+    several = f"[{low:,.1f}, {high:,.1f}] (95 % interval, {episodes} episodes of {length})"
+    spread = several if episodes > 1 else f"(no interval: one episode, of {length})"
+    told = [f"{card['name']}, {form}: return {mean:,.1f} {spread}"]
     if film:
         path = folder / records.EXPORT / f"{form}.mp4"
         path.parent.mkdir(exist_ok=True)

@@ -116,6 +116,12 @@ def test_play_reports_the_return_with_an_interval(form: str, run: Path, capsys: 
     assert f"{form}: return " in out and "95 % interval, 2 episodes" in out
 
 
+def test_one_episode_has_no_interval(run: Path, capsys: pytest.CaptureFixture) -> None:
+    assert play.main([str(run), "--episodes", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "(no interval: one episode, of" in out and "nan" not in out
+
+
 def test_all_forms_reach_the_same_return(run: Path) -> None:
     card = card_of(run)
     outcomes = {form: play.play(environment_of(card), FORMS[form](run, card), seed=3) for form in FORMS}
