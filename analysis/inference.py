@@ -55,7 +55,7 @@ def table(found: pd.DataFrame) -> Table:
     return Table("One layer, batch 1, one thread: the sparsity from which a way beats every dense one", header, body)
 
 
-def figure(found: pd.DataFrame, path: Path) -> None:
+def figure(found: pd.DataFrame, path: Path) -> Figure:
     """A panel a layer: times against sparsity, as multiples of the fastest dense way's."""
     layers = list(found["layer"].unique())
     ways = list(found["way"].unique())
@@ -77,8 +77,8 @@ def figure(found: pd.DataFrame, path: Path) -> None:
             axis.axhline(1, color="0.5", linewidth=0.5)
             axis.set_xscale("log")
             axis.set_yscale("log")
-            axis.invert_xaxis()
             axis.set_title(layers[place])
+        axes[0, 0].invert_xaxis()  # once, as all panels share it
         for axis in axes[-1]:
             axis.set_xlabel("density (sparser to the right)")
         for axis in axes[:, 0]:
@@ -86,6 +86,7 @@ def figure(found: pd.DataFrame, path: Path) -> None:
         handles = {label: h for axis in axes.flat for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
         drawn.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, frameon=False)
         drawn.savefig(path)
+        return drawn
 
 
 def main(argv: list[str]) -> int:

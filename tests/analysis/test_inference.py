@@ -50,6 +50,14 @@ def test_a_table_and_a_figure_that_say_where_they_come_from(tmp_path: Path, caps
     assert (tmp_path / "speed.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3, 6])
+def test_every_panel_is_sparser_to_the_right(layers: int, tmp_path: Path) -> None:
+    found = pd.concat([measurements([20, 9, 7, 1]).assign(layer=f"layer {i}") for i in range(layers)])
+    for axis in inference.figure(found, tmp_path / "speed.png").axes:
+        left, right = axis.get_xlim()
+        assert left > 0.5 and right < 0.01
+
+
 def test_missing_measurements_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make bench-inference"):
         inference.read(tmp_path)
