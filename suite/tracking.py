@@ -119,7 +119,7 @@ class Tracker:
                 "files": {} if error else records.fingerprints(self.folder),
             }
             self._beat(0.0)
-            with contextlib.suppress(OSError) if error else contextlib.nullcontext():  # one error is enough
+            with contextlib.suppress(OSError) if error else writing(self.folder):  # one error is enough
                 records.write_json(self.folder / records.STATUS, status)
             self.wandb.finish(exit_code=1 if error else 0)  # the record is complete, whatever W&B does
         else:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, UserError
+from suite.errors import Busy, Divergence, UserError, writing
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
@@ -61,8 +61,9 @@ def execute(
         with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
             trainer = Trainer(*parts, tracker, run.seed, checkpoints, **run.options["trainer"])
             state = trainer.run(saved.state if saved else None)
-            save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
-            records.write_json(folder / records.COSTS, costs.of_run(folder))
+            with writing(folder):
+                save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
+                records.write_json(folder / records.COSTS, costs.of_run(folder))
     except Divergence:
         checkpoints.clear()  # to go on from there would end as it did
         raise

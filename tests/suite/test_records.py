@@ -36,3 +36,28 @@ def test_a_damaged_line_is_named_by_its_number(path, line):
         file.write(line + "\n")
     with pytest.raises(UserError, match=f"{path.name}:4: not a row of a record"):
         records.read_rows(path, ("evaluation",))
+
+
+@pytest.fixture
+def finished(tmp_path):
+    for name in (records.CONFIG, records.METRICS, records.POLICY, records.POLICY_CARD):
+        (tmp_path / name).write_text("what was written")
+    records.write_json(tmp_path / records.STATUS, {"status": "finished", "files": records.fingerprints(tmp_path)})
+    assert records.is_finished(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", [records.CONFIG, records.METRICS, records.POLICY, records.POLICY_CARD])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_text(path.read_text()[:-1]),
+        lambda path: path.write_text(path.read_text() + "and more"),
+        lambda path: path.write_text(path.read_text().swapcase()),
+        lambda path: path.write_text(""),
+    ],
+)
+def test_a_record_that_is_not_complete_is_not_finished(finished, name, harm):
+    harm(finished / name)
+    assert not records.is_finished(finished)

@@ -1,9 +1,12 @@
 """What `sweeps.run` makes of its arguments before it trains: exit codes, one-line errors, the clock of frames."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -185,3 +188,60 @@ def test_a_platform_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     assert ran.stderr.splitlines()[-1].startswith("error: --device=auto: JAX does not start")
     assert "Traceback" not in ran.stderr
     assert not list(tmp_path.iterdir())
+
+
+TINY = {
+    "task": "mujoco/InvertedPendulum",
+    "method": "dense",
+    "seed": 0,
+    "agent.critic_width": 8,
+    "agent.actor_width": 8,
+    "agent.random_steps": 20,
+    "environment.max_episode_agent_steps": 20,
+    "learner.target_update_period": 5,
+    "replay.capacity": 100,
+    "replay.batch_size": 4,
+    "trainer.epochs": 4,
+    "trainer.epoch_agent_steps": 60,
+    "trainer.initial_samples": 30,
+}
+
+
+@contextlib.contextmanager
+def small_files(place: Path, bytes_: int) -> Iterator[None]:
+    """No file may be larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, bytes_: int) -> Iterator[None]:
+    """A disk that is soon full, and at the end is larger."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={bytes_}", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield
+    subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+
+
+@pytest.mark.parametrize(("limit", "bytes_"), [(small_files, 4_000), (small_disk, 32_768)])
+def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_later(tmp_path: Path, capfd, limit, bytes_: int) -> None:
+    place = tmp_path / "disk"
+    place.mkdir()
+    flags = [*(f"--{key}={value}" for key, value in TINY.items()), f"--folder={place}", "--wandb=disabled"]
+    folder = place / resolve(TINY).name
+    try:
+        with limit(place, bytes_):
+            assert entry.main(flags) == 2
+            said = capfd.readouterr().err
+            errors = [line for line in said.splitlines() if line.startswith("error:")]
+            assert len(errors) == 1 and "cannot be written" in errors[0], said
+            assert "Traceback" not in said and not records.is_finished(folder)
+        assert entry.main(flags) == 0
+        assert records.is_finished(folder)
+    finally:
+        subprocess.run(["umount", str(place)], check=False, capture_output=True)
