@@ -25,7 +25,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report test test-slurm chaos lint format bench bench-inference lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report test test-slurm chaos lint format bench bench-inference docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ bench: $(READY) ## speed of this machine: gradient step, replay, mask update, en
 bench-inference: $(READY) ## from which sparsity on sparse layers are faster here
 	@$(BIN)/python -m sweeps.bench_inference $(ARGS) && $(BIN)/python -m analysis.inference results/inference
 
+docs: $(READY) ## the documentation, into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "written: site/index.html"
+
 lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
 	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --extra dev pyproject.toml --output-file $(LOCK)
@@ -95,4 +98,4 @@ lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
 		--no-emit-find-links --all-extras pyproject.toml --output-file requirements-cuda.lock
 
 clean: ## remove .venv and caches; runs and results stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import optax
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -188,10 +188,13 @@ def suggest(word: str, known: Any) -> str:
 
 def describe(field: FieldInfo) -> str:
     """One line on an option: its values, what it is, its default."""
-    kind = field.annotation
-    values = getattr(kind, "__args__", None)
-    names = [getattr(value, "__name__", str(value)).replace("NoneType", "none") for value in values or [kind]]
+    names = [getattr(value, "__name__", str(value)).replace("NoneType", "none") for value in _values(field.annotation)]
     return f"{'|'.join(names)}: {field.description} [{'none' if field.default is None else field.default}]"
+
+
+def _values(kind: Any) -> list[Any]:
+    """The members of a union and of a Literal, also of one in the other; anything else alone."""
+    return [value for member in get_args(kind) for value in _values(member)] or [kind]
 
 
 def _lower(message: str) -> str:

@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md, run as it stands there."""
+"""The worked example of docs/adding-a-method.md, run as it stands there."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from suite.sparsity import sparsity
 from suite.types import Network, Training
 from sweeps.config import options_of
 
-TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
+TEXT = (Path(__file__).resolve().parents[2] / "docs/adding-a-method.md").read_text()
 
 
 def test_the_new_method_of_the_guide_works() -> None:

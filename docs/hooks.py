@@ -1,0 +1,70 @@
+"""What mkdocs adds to the pages: the tables of all options, read from the code, and the figures of results/.
+
+`<!-- options -->` and `<!-- methods -->` on a page of their own line stand for tables; ../results/ for that folder.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+from pydantic.fields import FieldInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from baselines import METHODS  # noqa: E402
+from suite.tasks import task  # noqa: E402
+from sweeps.config import describe, groups, method_options  # noqa: E402
+
+COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
+
+
+def on_files(files: Files, config: Any, **_: Any) -> None:
+    for figure in sorted((ROOT / "results").rglob("*.png")):
+        files.append(File.generated(config, figure.relative_to(ROOT).as_posix(), abs_src_path=str(figure)))
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    markdown = markdown.replace("](../results/", "](results/")
+    return markdown.replace("<!-- options -->", option_tables()).replace("<!-- methods -->", method_tables())
+
+
+def option_tables() -> str:
+    """A table for each group of options, with a column of defaults for each family."""
+    by_family = {family: groups(example) for family, example in COLUMNS.items()}
+    names = dict.fromkeys(group for parts in by_family.values() for group in parts)
+    return "\n\n".join(
+        f"## {group}\n\n"
+        + table(f"{group}.", {f: parts[group].model_fields for f, parts in by_family.items() if group in parts})
+        for group in names
+    )
+
+
+def method_tables() -> str:
+    """Likewise for each method; those without options have none."""
+    text = []
+    for name, function in METHODS.items():
+        fields = {family: method_options(example, name).model_fields for family, example in COLUMNS.items()}
+        about = " ".join((function.__doc__ or "").split())
+        text.append(f"### {name}\n\n{escaped(about)}\n\n" + (table("", fields) if any(fields.values()) else ""))
+    return "\n\n".join(text)
+
+
+def table(prefix: str, by_family: dict[str, dict[str, FieldInfo]]) -> str:
+    fields = {name: field for options in reversed(by_family.values()) for name, field in options.items()}
+    head = ["option", "values", *by_family, "what it is"]
+    rows = [head, ["---"] * len(head)]
+    for name, field in fields.items():
+        values, _, rest = describe(field).partition(": ")
+        defaults = [default(options[name]) if name in options else "-" for options in by_family.values()]
+        rows.append([f"`{prefix}{name}`", values.replace("|", ", "), *defaults, escaped(rest.rpartition(" [")[0])])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def default(field: FieldInfo) -> str:
+    return f"`{'none' if field.default is None else field.default}`"
+
+
+def escaped(text: str) -> str:
+    return text.replace("|", r"\|").replace("*", r"\*").replace("<", "&lt;")
