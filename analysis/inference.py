@@ -3,6 +3,7 @@
 Reads measurements.csv and machine.json of sweeps.bench_inference; writes break_even.md and speed.png beside them.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -90,10 +91,9 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
 
 
 def main(argv: list[str]) -> int:
-    if len(argv) != 1:
-        print("error: python -m analysis.inference FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(argv[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.inference", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what sweeps.bench_inference wrote")
+    folder = parser.parse_args(argv).folder
     try:
         found, about = read(folder), records.read_json(folder / "machine.json")
         versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)

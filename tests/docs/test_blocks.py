@@ -20,6 +20,8 @@ FAMILIES = [task("atari/Pong"), task("mujoco/Hopper"), task("offline/Pong")]
 OPTIONS = {f"{group}.{name}" for one in FAMILIES for group, model in groups(one).items() for name in model.model_fields}
 SHOWN = ("sh", "python", "yaml", "text", "inline")
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # a program imported, then run
+
 
 @pytest.fixture(autouse=True)
 def the_guides_method(monkeypatch: pytest.MonkeyPatch) -> None:
