@@ -1,6 +1,6 @@
 """What mkdocs adds to the pages: the tables of all options, read from the code, and the figures of results/.
 
-`<!-- options -->` and `<!-- methods -->` on a page of their own line stand for tables; ../results/ for that folder.
+`<!-- options -->`, `<!-- methods -->` and `<!-- engines -->` stand for tables, ../results/ for that folder.
 """
 
 import sys
@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT))
 
 from baselines import METHODS  # noqa: E402
 from suite.tasks import task  # noqa: E402
-from sweeps.config import describe, groups, method_options  # noqa: E402
+from sweeps.config import describe, groups, method_options, options_of  # noqa: E402
+from sweeps.launch import ENGINES  # noqa: E402
 
 COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
 
@@ -27,7 +28,10 @@ def on_files(files: Files, config: Any, **_: Any) -> None:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     markdown = markdown.replace("](../results/", "](results/")
-    return markdown.replace("<!-- options -->", option_tables()).replace("<!-- methods -->", method_tables())
+    for name, tables in {"options": option_tables, "methods": method_tables, "engines": engine_table}.items():
+        if f"<!-- {name} -->" in markdown:
+            markdown = markdown.replace(f"<!-- {name} -->", tables())
+    return markdown
 
 
 def option_tables() -> str:
@@ -49,6 +53,15 @@ def method_tables() -> str:
         about = " ".join((function.__doc__ or "").split())
         text.append(f"### {name}\n\n{escaped(about)}\n\n" + (table("", fields) if any(fields.values()) else ""))
     return "\n\n".join(text)
+
+
+def engine_table() -> str:
+    fields = {
+        f"{name}.{option}": field
+        for name, engine in ENGINES.items()
+        for option, field in options_of(engine.run).model_fields.items()
+    }
+    return table("--", {"default": fields})
 
 
 def table(prefix: str, by_family: dict[str, dict[str, FieldInfo]]) -> str:

@@ -96,10 +96,11 @@ def module(name: str, words: list[str]) -> None:
 
 
 def one_run(words: list[str]) -> None:
-    """Its options are resolved too: their values are in their bounds, and fit each other."""
+    """Its options are resolved too: their values are in their bounds, and fit each other. No device has to be there."""
     with (
         patch("sweeps.run.execute", side_effect=Understood),
         patch("sweeps.run.records.is_finished", return_value=False),
+        patch("sweeps.run.device.choose"),
     ):
         understood(f"sweeps.run {shlex.join(words)}", lambda: run.main(words))
 

@@ -101,11 +101,11 @@ def test_names_in_the_text_are_of_things_there(page: Path) -> None:
 
 
 def unknown(code: str) -> str:
-    """What is wrong with the name of a file, a target of make, or an option; "" for other texts."""
+    """What is wrong with the name of a file, a command, or an option; "" for other texts."""
     rooms = r"(?:suite|baselines|sweeps|analysis|tests|results|docs)"
     if re.fullmatch(rf"{rooms}/[\w./-]*", code) and code not in commands.READERS and not (ROOT / code).exists():
         return "there is no such file"
-    if code.startswith("make ") and not re.search("[<>|]", code):
+    if re.match(r"([A-Z_]+=\S* )*(make|\S*python -m \S+) .*-?\w", code) and not re.search("[<>|]", code):
         commands.check(code)
     group, _, option = code.partition("=")[0].split(" ")[0].removeprefix("--").partition(".")
     known = {name.partition(".")[0] for name in OPTIONS}
