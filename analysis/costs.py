@@ -57,7 +57,7 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
 def _number(path: Path, value: Any, keys: tuple[str, ...]) -> float | None:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    if value is not None and not isinstance(value, int | float):
+    if value is not None and not records.number(value):
         raise UserError(f"{path}: {'.'.join(keys)} should be a number, found {value!r}; the file is damaged")
     return value
 

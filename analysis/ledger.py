@@ -4,7 +4,6 @@ Between two target updates the kept copy holds the target's sparsity and the oth
 taken when a network sparser than the target is elected, and refused when sparser ones stood but none of them was.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,9 +55,12 @@ def _is_valid(row: Mapping[str, Any]) -> bool:
     networks = len(lists[0]) if isinstance(lists[0], list) else 0
     return (
         all(isinstance(values, list) and len(values) == networks for values in lists)
-        and all(isinstance(level, int | float) for level in row["sparsities_before"])
-        and isinstance(row.get("agent_step"), int)
-        and row.get("elected") in range(networks)
+        and all(map(records.number, row["sparsities_before"]))
+        and all(loss is None or records.number(loss) for loss in row["losses"])
+        and all(isinstance(reset, bool) for reset in row["reset"])
+        and records.number(row.get("agent_step"), int)
+        and records.number(row.get("elected"), int)
+        and row["elected"] in range(networks)
     )
 
 
@@ -67,8 +69,8 @@ def _has_elections(path: Path) -> bool:
     with path.open(errors="replace") as file:
         first = next((line for line in file if '"target_update"' in line[:40]), "")
     try:
-        return len(json.loads(first).get("losses", ())) > 1
-    except (ValueError, RecursionError):
+        return len(records.parse(first)["losses"]) > 1
+    except (ValueError, TypeError, LookupError):
         return bool(first.endswith("\n"))  # a damaged line: reading the file says so
 
 
@@ -206,9 +208,12 @@ def final_layers(folder: Path) -> dict[str, float]:
     if not path.exists():
         return {}
     last = next((line for line in reversed(_last_lines(path)) if '"epoch"' in line[:40]), "{}")
-    epoch = json.loads(last)
-    found: dict[str, float] = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
-    return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
+    try:
+        epoch = records.parse(last)
+        found = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
+        return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise UserError(f"{path}: its last epoch has no valid sparsities of layers; the file is damaged") from None
 
 
 def _last_lines(path: Path, size: int = 1 << 16) -> list[str]:

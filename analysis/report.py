@@ -19,7 +19,7 @@ from analysis.pareto import KEPT
 from analysis.report_page import Picture, Section, drawing, page
 from analysis.settings import Settings
 from analysis.table import Results, Selection
-from suite.errors import UserError
+from suite.errors import UserError, one_line
 
 PAGE, FIGURES = "report.html", "figures"
 
@@ -109,13 +109,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
     drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"
     parser.add_argument("--elections", nargs="+", default=[], metavar="RUN", help=drawn)
-    options = parser.parse_args(argv)
     command = shlex.join(["python", "-m", "analysis.report", *argv])
     try:
+        options = parser.parse_args(argv)
         selection, out, settings = table.chosen(options)
         comparison = report(selection, out, command, settings, 1 - options.within / 100, options.elections)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     print(f"Written to {out}: {PAGE}, its figures in {FIGURES}/, and the tables of analysis.table")
     return table.missing(comparison, options.allow_missing)

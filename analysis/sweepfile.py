@@ -1,43 +1,44 @@
 """A W&B grid sweep file: which values each parameter has, and whether a run is one of its cells."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
 from typing import Any
 
-import yaml
-
 from analysis.runs import Run
+from suite import yamlfile
 from suite.errors import UserError
 
 NAMED = ("task", "method", "seed")
+PLAIN = (str, int, float, type(None))  # what a value may be
+MOST_CELLS = 100_000
 
 
 def read_sweep(path: Path) -> dict[str, list[Any]]:
     """The values of each parameter of a W&B grid sweep file. Raises UserError when it is none."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from None
+    content = yamlfile.read(path)
     given = content.get("parameters") if isinstance(content, Mapping) else None
     if not isinstance(given, Mapping):
         raise UserError(f"{path}: not a sweep file: it has no `parameters`")
     parameters = {}
     for key, entry in given.items():
-        if isinstance(entry, Mapping) and "value" in entry:
-            parameters[key] = [entry["value"]]
-        elif isinstance(entry, Mapping) and isinstance(entry.get("values"), list) and entry["values"]:
-            parameters[key] = entry["values"]
-        else:
-            raise UserError(f"{path}: parameter {key}: a grid needs `value: ...` or `values: [...]`, found {entry!r}")
+        values = [entry["value"]] if isinstance(entry, Mapping) and "value" in entry else None
+        if isinstance(entry, Mapping) and isinstance(entry.get("values"), list):
+            values = values or entry["values"]
+        if not values or not isinstance(key, str) or not all(isinstance(each, PLAIN) for each in values):
+            needs = "`value: ...` or `values: [...]`, of plain texts and numbers"
+            raise UserError(f"{path}: parameter {str(key)[:80]}: a grid needs {needs}, found {repr(entry)}")
+        parameters[key] = values
     for key in NAMED:
         if key not in parameters:
             raise UserError(f"{path}: `parameters` should name the {key}s, so that the cells are known")
     try:
         parameters["seed"] = [int(str(seed)) for seed in parameters["seed"]]
     except ValueError:
-        raise UserError(f"{path}: parameter seed: whole numbers are needed, found {parameters['seed']}") from None
+        raise UserError(f"{path}: parameter seed: whole numbers are needed, found {repr(parameters['seed'])}") from None
+    if math.prod(map(len, parameters.values())) > MOST_CELLS:
+        raise UserError(f"{path}: a grid of more than {MOST_CELLS:,} cells")
     for key in ("task", "method"):
         parameters[key] = [str(value) for value in parameters[key]]
     return parameters

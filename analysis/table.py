@@ -7,6 +7,7 @@ bad input.
 """
 
 import argparse
+import math
 import re
 import shlex
 import sys
@@ -21,8 +22,9 @@ from analysis import cells, costs, figures, profiles, protocol, runs, scores, so
 from analysis.comparison import SCORE, Comparison, compare, final_values
 from analysis.profiles import Curve
 from analysis.settings import Settings
-from suite.errors import UserError
+from suite.errors import Parser, UserError, one_line, whole_number
 
+MOST_SEEDS = 10_000  # that are required of a method on a task
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
@@ -137,20 +139,6 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     return results.comparison, markdown
 
 
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def seed_number(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**32:
-        raise ValueError
-    return value
-
-
 def positive_number(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -162,21 +150,30 @@ def seed_list(text: str) -> list[int]:
     """ "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError."""
     seeds: list[int] = []
     for part in text.replace(",", " ").split():
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
         if not match:
             raise UserError(f"--require: seeds are written as in '0-4 7', found {text!r}")
-        seeds += range(int(match[1]), int(match[2] or match[1]) + 1)
+        more = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if len(seeds) + len(more) > MOST_SEEDS:
+            raise UserError(f"--require: at most {MOST_SEEDS:,} seeds, found {text!r}")
+        seeds += more
     return seeds
 
 
+def finite_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
 # argparse names a type by its function's name when a value does not fit.
-positive.__name__, seed_number.__name__ = "positive whole number", "whole number from 0 to 2**32 - 1"
-positive_number.__name__ = "positive number"
+positive_number.__name__, finite_number.__name__ = "positive number", "number"
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
     """The options that say which runs are compared, and how."""
-    found = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    found = Parser(prog=f"python -m {program}", description=description)
     add = found.add_argument
     add(
         "--runs",
@@ -195,10 +192,15 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         help="of the last epoch's training episodes, or of the last evaluation (default: training)",
     )
     add("--methods", nargs="+", metavar="METHOD", help="compare only these")
-    add("--agent-steps", type=positive, metavar="N", help="cut all runs after so many agent steps")
+    add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
     add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
     add("--references", type=Path, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
-    add("--video-pinball-random", type=float, metavar="RETURN", help="VideoPinball's random return (default: 16256.9)")
+    add(
+        "--video-pinball-random",
+        type=finite_number,
+        metavar="RETURN",
+        help="VideoPinball's random return (default: 16256.9)",
+    )
     add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
     add("--effect", type=positive_number, default=0.1, help="difference of scores that is to be seen (default: 0.1)")
     add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
@@ -211,8 +213,8 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         metavar=("METHODS", "TASKS", "SEEDS"),
         help="cells that must have a result: 'dense gmp' 'atari/Pong' '0-4'; may be repeated",
     )
-    add("--seed", type=seed_number, default=0, help="of the bootstrap (default: 0)")
-    add("--repetitions", type=positive, default=2000, help="of the bootstrap (default: 2000)")
+    add("--seed", type=whole_number(0, 2**32 - 1), default=0, help="of the bootstrap (default: 0)")
+    add("--repetitions", type=whole_number(1, 10**6), default=2000, help="of the bootstrap (default: 2000)")
     return found
 
 
@@ -230,13 +232,13 @@ def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
 
 
 def main(argv: Sequence[str]) -> int:
-    options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
     command = shlex.join(["python", "-m", "analysis.table", *argv])
     try:
+        options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
         selection, out, settings = chosen(options)
         comparison, markdown = report(selection, out, command, settings)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     print(markdown)
     names = "comparison.md, .tex and .csv; costs.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from suite import files
@@ -131,8 +132,7 @@ class Checkpoints:
                 logger.warning("checkpoint %s %s: going on without it", path, reason)
                 continue
             self.number, self.kept = int(path.stem), {path.name: manifest["files"]}
-            state = self._unpack(manifest["state"], load_file(path.with_suffix(".safetensors")))
-            return Checkpoint(state, manifest["metrics"]["bytes"], manifest["versions"])
+            return Checkpoint(manifest["state"], manifest["metrics"]["bytes"], manifest["versions"])
         return None
 
     def clear(self) -> None:
@@ -150,7 +150,8 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> dict[str, Any]:
-        """A manifest that is whole and belongs to this run, as do the files that it names. Raises Damaged."""
+        """A manifest that is whole and belongs to this run, as do the files that it names, with its state unpacked.
+        Raises Damaged."""
         try:
             if path.stat().st_size > MANIFEST_BYTES:
                 raise Damaged("is too large")
@@ -166,9 +167,10 @@ class Checkpoints:
             for name, known in manifest["files"].items():
                 if not FILE_NAME.fullmatch(name) or not files.unchanged(self.folder / name, known):
                     raise Damaged(f"is damaged: {name} is not what it was")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            state = self._unpack(manifest["state"], load_file(path.with_suffix(".safetensors")))
+            return {**manifest, "versions": dict(manifest["versions"]), "state": dict(state)}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
             raise Damaged(f"cannot be read ({type(error).__name__})") from None
-        return manifest
 
     def _unpack(self, value: Any, arrays: Arrays) -> Any:
         if isinstance(value, list):

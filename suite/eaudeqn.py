@@ -64,7 +64,7 @@ def any_network(key: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
 def eaudeqn(
     training: Training,
     *,
-    num_networks: Annotated[int, Field(ge=1, description="online networks K")] = 5,
+    num_networks: Annotated[int, Field(ge=1, le=100, description="online networks K")] = 5,
     max_noise: Annotated[float, Field(ge=0, description="upper end of the uniform draw U")] = 3.0,
     max_speed: Annotated[
         float | None,

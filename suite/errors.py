@@ -1,8 +1,12 @@
-"""The exceptions whose one line is meant for the person at the terminal."""
+"""The exceptions whose one line is meant for the person at the terminal, and the parser that raises them."""
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
+
+LONGEST = 1_000  # characters of a message
 
 
 class UserError(Exception):
@@ -12,11 +16,11 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # what a user typed may hold line breaks
+        super().__init__(one_line(message))
 
 
 class Divergence(Exception):
-    """Training cannot go on, since no network has a finite loss. The run is recorded as failed."""
+    """Training cannot go on: numbers are NaN or infinite. The run is recorded as failed, and a grid goes on."""
 
 
 class Busy(Exception):
@@ -30,3 +34,33 @@ def writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{error.filename or place}: cannot be written ({error.strerror})") from None
+
+
+def one_line(message: object) -> str:
+    """A text without line breaks, and without what a terminal would obey: what a user typed, or a file holds, may have
+    both. Of an OSError, its file and reason."""
+    if isinstance(message, OSError) and message.strerror:
+        message = f"{message.filename}: {message.strerror}" if message.filename else message.strerror
+    line = " ".join(str(message).split())
+    line = line if len(line) <= LONGEST else line[:LONGEST] + " ..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments to which a wrong one is bad input: it raises UserError."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see --help)")
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number in these bounds."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    parse.__name__ = f"whole number from {low} to {high}"  # as argparse names it
+    return parse

@@ -67,7 +67,7 @@ def unchanged(path: Path, known: Fingerprint) -> bool:
     """Whether a file is the one that the fingerprint was taken of. A wrong size is seen before anything is read."""
     try:
         return path.stat().st_size == known["bytes"] and fingerprint(path) == known
-    except OSError:
+    except (OSError, TypeError, KeyError):  # or what should be its fingerprint is none
         return False
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from suite.mapping import over_networks
 from suite.sparsity import apply_masks, layer_sparsity, sparsity
-from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, select
+from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, all_finite, select
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.
 INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT = range(9)
@@ -30,6 +30,7 @@ class TargetUpdate(NamedTuple):
     sparsities: jax.Array  # in the order after it, as is `reset`; [0] is the elected network
     reset: jax.Array  # bool [K]
     actor_sparsity: jax.Array | None  # float32 [], after it; None without an actor
+    sound: jax.Array | bool = True  # bool []: all parameters of the target and the actor are finite; not recorded
 
 
 class Learner(NamedTuple):
@@ -170,11 +171,12 @@ def _gradient_step(
 
 def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
     """Elect. The target becomes the elected network, unless it `follows` it at every gradient step."""
-    before = state.online
+    before = tuple(map(_judged, state.online))
     key = _draw(state.key, AT_TARGET_UPDATE, state.step)
     online, memory, election = sparsifier.at_target_update(key, state.step, before, state.memory)
     online = tuple(_settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
     actor = state.actor
+    sound = all_finite((state.target, (actor.params, actor.loss) if actor else ()))
     if actor:
         actor = _settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
     record = TargetUpdate(
@@ -184,11 +186,17 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
         sparsities=jnp.stack([sparsity(network.masks) for network in online]),
         reset=election.reset,
         actor_sparsity=sparsity(actor.masks) if actor else None,
+        sound=sound,
     )
     # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
     effective = partial(_effective, sparsifier)
     target = state.target if follows else select(election.elected, tuple(map(effective, before)))
     return state._replace(online=online, target=target, actor=actor, memory=memory), record
+
+
+def _judged(network: Network) -> Network:
+    """A network that has lost a parameter has no loss either, so that it is never elected."""
+    return network._replace(loss=jnp.where(all_finite(network.params), network.loss, jnp.nan))
 
 
 def _act(agent: Agent, sparsifier: Sparsifier, behaviour: str) -> Callable[..., jax.Array]:

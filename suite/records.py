@@ -17,7 +17,7 @@ import json
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from suite import files
 from suite.errors import UserError
@@ -27,6 +27,7 @@ CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.js
 LOCK = "lock.json"
 RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it is started again: EX_TEMPFAIL
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
+FIXED = (CONFIG, METRICS, POLICY, POLICY_CARD)  # what does not change once the run has ended
 COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the forms that sweeps.export makes of the policy
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
@@ -78,13 +79,32 @@ def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
     files.write(path, [(json.dumps(plain(value), indent=1, allow_nan=False) + "\n").encode()], lasting=lasting)
 
 
+def parse(text: str) -> Any:
+    """A JSON value whose numbers are finite. Raises ValueError for anything else."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def number(value: Any, kind: type = float) -> bool:
+    """Whether a value that was read is a finite number, or with `kind` int a whole one, that numpy takes."""
+    if type(value) is float:
+        return kind is float and math.isfinite(value)
+    return type(value) is int and abs(value) < 2**63
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file. Raises UserError when the file is missing or holds no JSON object."""
     try:
-        value = json.loads(path.read_text())
+        value = parse(path.read_text())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); the file is damaged") from None
     if not isinstance(value, dict):
         raise UserError(f"{path}: expected a JSON object, found {type(value).__name__}")
@@ -121,10 +141,10 @@ def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[dict[str, Any]]
         if line.startswith(passed):
             continue
         try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
+            value = parse(line)
+        except ValueError:
             value = None
-        if not isinstance(value, dict) or value.get("kind") not in ROWS:
+        if not isinstance(value, dict) or value.get("kind") not in tuple(ROWS):
             raise UserError(f"{path}:{number}: not a row of a record; the file is damaged")
         if value["kind"] in kinds:
             rows.append(value)
@@ -139,14 +159,23 @@ def cut(path: Path, size: int) -> None:
 
 def fingerprints(folder: Path) -> dict[str, files.Fingerprint]:
     """Of the files of a record that do not change once the run has ended."""
-    names = (CONFIG, METRICS, POLICY, POLICY_CARD)
-    return {name: files.fingerprint(folder / name) for name in names if (folder / name).exists()}
+    return {name: files.fingerprint(folder / name) for name in FIXED if (folder / name).exists()}
 
 
 def is_finished(folder: Path) -> bool:
     """Whether the run in a folder ended well, and its record is complete: each file is the one that was written."""
-    if not (folder / STATUS).exists():
-        return False
+    try:
+        if not (folder / STATUS).exists():
+            return False
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
     status = read_json(folder / STATUS)
+    return status.get("status") == "finished" and not changed(folder, status)
+
+
+def changed(folder: Path, status: Mapping[str, Any], names: Collection[str] = FIXED) -> list[str]:
+    """The files of these that are not what they were when the run ended, as its status.json says."""
     known = status.get("files", {})
-    return status.get("status") == "finished" and all(files.unchanged(folder / name, known[name]) for name in known)
+    if not isinstance(known, dict):
+        return list(names)
+    return [name for name in names if name in known and not files.unchanged(folder / name, known[name])]

@@ -1,5 +1,6 @@
 """The one loop: take a turn, learn, evaluate, record. It knows no environment, no data set, no agent and no method."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -8,13 +9,16 @@ import gymnasium
 import numpy as np
 from pydantic import Field
 
-from suite.checkpoint import Checkpoints, State, fill, leaves
-from suite.errors import Divergence
+from suite import divergence
+from suite.checkpoint import START_OVER, Checkpoints, State, fill, leaves
+from suite.errors import Divergence, UserError
 from suite.experience import Experience
 from suite.learner import Learner
 from suite.tracking import Tracker
 from suite.types import LearnerState
 
+DIVERGED = "training diverged"
+logger = logging.getLogger(__name__)
 BEGIN, TRAIN, EVALUATE = "begin", "train", "evaluate"  # the stages of an epoch
 
 
@@ -55,13 +59,14 @@ class Trainer:
         self.epoch = 1  # the running one
         self.stage = BEGIN  # of it
         self.gradient_step = 0
+        self.sound_step = 0  # the last gradient step of which it is known that all numbers were finite
         self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
 
     def run(self, saved: State | None = None) -> LearnerState:
         """Train for all epochs, or for what is left of them since `saved`.
 
-        Raises Divergence when no network has a finite loss, and KeyboardInterrupt, right after a checkpoint, when the
-        run is asked to end.
+        Raises Divergence when numbers that training needs are NaN or infinite, and KeyboardInterrupt, right after a
+        checkpoint, when the run is asked to end.
         """
         self.start()
         if saved:
@@ -77,8 +82,6 @@ class Trainer:
                 self._evaluate()
             self.epoch, self.stage = self.epoch + 1, BEGIN
             self._pause(epoch_ended=True)
-        if not np.isfinite([network.loss for network in self.state.online]).any():
-            raise self._divergence()
         self.experience.close()
         return self.state
 
@@ -102,10 +105,14 @@ class Trainer:
 
     def restore(self, saved: State) -> None:
         """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
-        self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
-        self.loss = saved["loss"]
-        self.state = fill(self.state, saved["learner"])
-        self.experience.restore(saved["experience"])
+        try:
+            self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
+            self.loss = saved["loss"]
+            self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
+            self.state = fill(self.state, saved["learner"])
+            self.experience.restore(saved["experience"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"the checkpoint is none of this version ({error!r}): {START_OVER}") from None
 
     def _pause(self, *, epoch_ended: bool = False) -> None:
         """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
@@ -130,6 +137,7 @@ class Trainer:
             seconds=self.tracker.seconds(),
             **measured,
         )
+        self._check()
 
     def step(self) -> bool:
         """One turn; -> whether an epoch may end here, as it may where an episode ended.
@@ -140,7 +148,10 @@ class Trainer:
         """
         choice = self.experience.choose(partial(self.learner.act, self.state))
         self._learn()
-        return self.experience.take(choice)
+        try:
+            return self.experience.take(choice)
+        except Divergence as error:
+            raise self._diverged(str(error)) from None
 
     def _learn(self) -> None:
         """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
@@ -154,15 +165,41 @@ class Trainer:
 
     def _update_target(self) -> None:
         self.state, update = self.learner.update_target(self.state)
-        self.tracker.log("target_update", self._clocks(), **update._asdict())
+        row = update._asdict()
+        del row["sound"]
+        self.tracker.log("target_update", self._clocks(), **row)
         self.loss = float(np.asarray(update.losses)[int(update.elected)]) / self.learner.election_steps
         if int(update.elected) < 0:
-            raise self._divergence()
+            raise self._diverged(f"{DIVERGED}: no online network has a finite loss")
+        if not update.sound:
+            raise self._diverged(DIVERGED)
+        out = np.flatnonzero(~np.isfinite(np.asarray(update.losses))).tolist()
+        if out:
+            logger.warning(
+                "gradient step %s: online networks %s are NaN or infinite, and replaced", self.gradient_step, out
+            )
+        self.sound_step = self.gradient_step
 
-    def _divergence(self) -> Divergence:
+    def _check(self) -> None:
+        """At the end of an epoch. A lost network is replaced at the next target update, if there is one and another
+        network is sound. Raises Divergence."""
+        found = divergence.lost(self.state)
+        last = self.epoch == self.epochs and "online network 0" in found  # what the run hands out
+        if divergence.is_fatal(found, len(self.state.online)) or last:
+            raise self._diverged(DIVERGED)
+        if not found:
+            self.sound_step = self.gradient_step
+
+    def _diverged(self, what: str) -> Divergence:
+        """What is wrong, and what of the networks: which, in which layers, since when."""
+        found = divergence.lost(self.state)
+        clocks = f"gradient step {self.gradient_step:,}, agent step {self.experience.agent_step:,}"
+        if not found:
+            return Divergence(f"{what} ({clocks}; all networks are finite)")
+        networks = "; ".join(f"{name}: {text}" for name, text in found.items())
         return Divergence(
-            f"the loss of every online network is NaN or infinite at gradient step {self.gradient_step}:"
-            " a smaller learning rate (agent.*learning_rate) may help"
+            f"{what} ({clocks}; all was finite at gradient step {self.sound_step:,}). {networks}. A smaller learning"
+            " rate (agent.*learning_rate) may help"
         )
 
     def _evaluate(self) -> None:
@@ -176,6 +213,9 @@ class Trainer:
             while not ended:
                 action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(clock)))
                 observation, reward, terminated, truncated, _ = environment.step(action)
+                divergence.refuse(
+                    "the return", episode_return + float(reward), f"in the evaluation of epoch {self.epoch}"
+                )
                 episode_return, ended, clock = episode_return + float(reward), terminated or truncated, clock + 1
                 self.tracker.progress(self.experience.agent_step)
                 self._pause()

@@ -79,6 +79,11 @@ def select(index: jax.Array, trees: tuple[Any, ...]) -> Any:
     return jax.tree.map(lambda *leaves: jax.lax.select_n(jnp.maximum(index, 0), *leaves), *trees)
 
 
+def all_finite(tree: Any) -> jax.Array:
+    """Whether no number of a tree is NaN or infinite: bool []."""
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
+
+
 Level = jax.Array | float  # a sparsity: of a whole network, all its kernels together
 
 

@@ -31,6 +31,7 @@ from suite.types import Training
 
 Options = dict[str, Any]
 DATASETS = {"offline": Dataset}  # by the family of a task, where there is one
+MOST_READABLE = 240  # characters of a run's name: with a digest, what a file system takes as the name of a folder
 MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
 
 
@@ -47,7 +48,7 @@ class Run(NamedTuple):
         """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
         digest = _digest([self.task.name, self.method, self.seed, self.options])
         readable = f"{self.task.name}.{self.method}.seed{self.seed}"
-        return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)}.{digest}"
+        return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)[:MOST_READABLE]}.{digest}"
 
     @property
     def group(self) -> str:
@@ -122,6 +123,9 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
     Raises UserError for a missing or unknown key and for a value that does not fit.
     """
     given = dict(arguments)
+    for key, value in given.items():
+        if isinstance(value, str) and "\0" in key + value:
+            raise UserError(f"{key}={value}: holds a character 0, which no command line can")
     for key in ("task", "method", "seed"):
         if given.get(key) in (None, ""):
             raise UserError(f"{key} is missing: a run needs --task, --method and --seed")
@@ -167,13 +171,17 @@ def check(model: type[BaseModel], given: Options, prefix: str) -> Options:
     """All options of a function, from those given and the defaults. Raises UserError in the user's words."""
     values = {key: None if str(value).lower() in ("none", "null") else value for key, value in given.items()}
     try:
-        return model.model_validate(values).model_dump()
+        options = model.model_validate(values).model_dump()
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             raise UserError(f"{prefix}{key}: no such option{suggest(key, model.model_fields)}") from None
         raise UserError(f"{prefix}{key}={given[key]}: {_lower(first['msg'])}") from None
+    for key, value in options.items():
+        if type(value) is int and value > MOST_STEPS:
+            raise UserError(f"{prefix}{key}={given[key]}: should be at most {MOST_STEPS:,}")
+    return options
 
 
 def _digest(definition: Any) -> str:

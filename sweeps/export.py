@@ -4,7 +4,6 @@ Writes RUN/export/ and RUN/costs.json. Units that pruning has cut off are remove
 form's greedy actions are compared with those of the agent in JAX on observations of the task.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +15,9 @@ from suite import costs, records
 from suite.deploy import compact
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
-from suite.errors import UserError
+from suite.errors import Parser, UserError, one_line, whole_number
 from sweeps import latency, onnx_form
-from sweeps.forms import EXPORTED, FORMS, Act, card_of, environment_of, exported, policy_of
+from sweeps.forms import EXPORTED, FORMS, Act, believing, card_of, environment_of, exported, policy_of
 
 OBSERVATIONS = 1_000  # on which the forms are compared
 TOLERANCE = 1e-4  # of the largest output: values of two actions closer than this are a tie; means of a vector are equal
@@ -41,7 +40,8 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
         lines.append(f"{path}: {path.stat().st_size:,} bytes, {same:.2%} of {len(seen):,} greedy actions as in JAX")
         if same < 1 and dtype == "float32":
             raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it should not be used")
-    measured = costs.of_run(folder, card)
+    with believing(folder / records.METRICS):
+        measured = costs.of_run(folder, card)
     measured["latency"] = latency.in_process(folder, calls) if calls else None
     records.write_json(folder / records.COSTS, measured)
     return [*lines, *(latency.lines(measured["latency"]) if calls else ())]
@@ -101,18 +101,23 @@ def _removed(cleaned: Cleaned) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sweeps.export", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m sweeps.export", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the folder of a finished run")
     add("--format", choices=("all", *EXPORTED), default="all", help="what to write [all]")
     add("--dtype", choices=compact.DTYPES, default="float32", help="of the compact form's weights [float32]")
-    add("--calls", type=int, default=1_000, help="timed calls of each way of acting; 0: do not time [1000]")
-    given = parser.parse_args(arguments)
+    add(
+        "--calls",
+        type=whole_number(0, 10**6),
+        default=1_000,
+        help="timed calls of each way of acting; 0: do not time [1000]",
+    )
     try:
+        given = parser.parse_args(arguments)
         formats = EXPORTED if given.format == "all" else (given.format,)
-        print("\n".join(export(given.run, formats, given.dtype, max(given.calls, 0))))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(export(given.run, formats, given.dtype, given.calls)))
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -1,6 +1,7 @@
 """The forms in which the policy of a run can act. FORMS names them; none imports JAX but the one of that name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from suite.errors import UserError
 from suite.tasks import task as find_task
 from sweeps import onnx_form
 
+#: What code raises that is given values which a file should not hold.
+DAMAGE = (
+    LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RuntimeError,
+    gymnasium.error.Error,
+)  # fmt: skip
+
 Act = Callable[[np.ndarray], np.ndarray]  # observation [...] -> greedy action
 
 
@@ -26,11 +33,24 @@ def card_of(folder: Path) -> dict[str, Any]:
     if not records.is_finished(folder):
         raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
     card = records.read_json(folder / records.POLICY_CARD)
-    if "network" not in card:
-        from sweeps.in_jax import description
+    with believing(folder / records.POLICY_CARD):
+        if "network" not in card:
+            from sweeps.in_jax import description
 
-        card |= description(card)
-    return card
+            card |= description(card)
+        environment_of(card).close()
+        found = {key: card[key] for key in ("name", "task", "method", "seed", "network", "multiply_adds")}
+        found["options"] = {key: dict(card["options"][key]) for key in card["options"]}
+    return card | found
+
+
+@contextmanager
+def believing(path: Path) -> Iterator[None]:
+    """Raises UserError where a file that is valid JSON turns out not to say what it should."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise UserError(f"{path}: does not say what it should ({error!r}); the file is damaged") from None
 
 
 def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:

@@ -5,17 +5,23 @@ and refuse the rest with one line rather than run something else than W&B would.
 """
 
 import itertools
-from collections.abc import Hashable, Mapping
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
 from typing import Any, NamedTuple
 
-import yaml
-
+from suite import yamlfile
 from suite.errors import UserError
 
 PROGRAM = "sweeps/run.py"
 COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]
 KEYS = ("program", "command", "name", "description", "entity", "project", "method", "metric", "parameters")
+
+PLAIN_NAME = re.compile(r"\w[^/\0-\x1f]{0,199}")
+MOST_CELLS = 100_000
 
 Cell = dict[str, Any]  # the arguments of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
 
@@ -31,8 +37,8 @@ def read(path: str | Path) -> Grid:
     try:
         _check_head(document)
         name = document.get("name", f"{Path(path).parent.name}-{Path(path).stem}")
-        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
-            raise UserError(f"name must be a plain word such as atari-laptop, not {name!r}")
+        if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+            raise UserError(f"name must be a plain word such as atari-laptop, not {repr(name)}")
         return Grid(name, expand(document["parameters"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -47,6 +53,8 @@ def expand(parameters: Mapping[str, Any]) -> list[Cell]:
     if not isinstance(parameters, Mapping) or not parameters:
         raise UserError("parameters must list at least one parameter, e.g. `seed: {values: [0, 1]}`")
     choices = {name: _choices(name, parameter) for name, parameter in parameters.items()}
+    if math.prod(map(len, choices.values())) > MOST_CELLS:
+        raise UserError(f"a grid of more than {MOST_CELLS:,} cells")
     order = sorted(choices, key=lambda name: name != "seed")  # stable: the others stay as they are
     products = itertools.product(*(choices[name] for name in order))
     return [dict(zip(order, product, strict=True)) for product in products]
@@ -60,13 +68,13 @@ def flags(cell: Mapping[str, Any]) -> list[str]:
 def _check_head(document: Mapping[str, Any]) -> None:
     for key in document:
         if key not in KEYS:
-            raise UserError(f"unknown key {key!r}; a grid has {', '.join(KEYS)}")
+            raise UserError(f"unknown key {repr(key)}; a grid has {', '.join(KEYS)}")
     if document.get("method") != "grid":
-        raise UserError(f"method must be grid (every cell is run), not {document.get('method')!r}")
+        raise UserError(f"method must be grid (every cell is run), not {repr(document.get('method'))}")
     if document.get("program") != PROGRAM:
-        raise UserError(f"program must be {PROGRAM}, not {document.get('program')!r}")
+        raise UserError(f"program must be {PROGRAM}, not {repr(document.get('program'))}")
     if document.get("command") != COMMAND:
-        raise UserError(f"command must be {COMMAND}, not {document.get('command')!r}")
+        raise UserError(f"command must be {COMMAND}, not {repr(document.get('command'))}")
     if "parameters" not in document:
         raise UserError("parameters is missing; it lists the grid, e.g. `seed: {values: [0, 1]}`")
 
@@ -74,49 +82,42 @@ def _check_head(document: Mapping[str, Any]) -> None:
 def _choices(name: Any, parameter: Any) -> list[Any]:
     """The values of one parameter."""
     if not isinstance(name, str) or not name:
-        raise UserError(f"a parameter's name must be a word such as seed or agent.width, not {name!r}")
+        raise UserError(f"a parameter's name must be a word such as seed or agent.width, not {repr(name)}")
     if not isinstance(parameter, Mapping):
-        raise UserError(f"parameter {name}: write `{{value: ...}}` or `{{values: [...]}}`, not {parameter!r}")
+        raise UserError(f"parameter {name}: write `{{value: ...}}` or `{{values: [...]}}`, not {repr(parameter)}")
     if len(parameter) != 1 or next(iter(parameter)) not in ("value", "values"):
         found = ", ".join(map(str, parameter)) or "nothing"
         hint = f" (nested options are written {name}.<option>)" if "parameters" in parameter else ""
         raise UserError(f"parameter {name}: a grid takes either value or values, found {found}{hint}")
     values = [parameter["value"]] if "value" in parameter else parameter["values"]
     if not isinstance(values, list) or not values:
-        raise UserError(f"parameter {name}: values must be a list with at least one value, not {values!r}")
+        raise UserError(f"parameter {name}: values must be a list with at least one value, not {repr(values)}")
     for value in values:
         if not isinstance(value, str | int | float):
-            raise UserError(f"parameter {name}: {value!r} is not a plain text, number or true/false")
-    texts = [str(value) for value in values]  # as they reach the command line: 1 and "1" are the same run
-    for text in texts:
-        if texts.count(text) > 1:
-            raise UserError(f"parameter {name}: the value {text} stands there twice")
+            raise UserError(f"parameter {name}: {repr(value)} is not a plain text, number or true/false")
+    texts = [_text(name, value) for value in values]  # as they reach the command line: 1 and "1" are the same run
+    for text, times in Counter(texts).items():
+        if times > 1:
+            raise UserError(f"parameter {name}: the value {repr(text)} stands there twice")
     return values
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice (the plain loader silently keeps the last one)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise UserError(f"the key {key!r} stands there twice")
-        return super().construct_mapping(node, deep)
+def _text(name: str, value: str | float) -> str:
+    try:
+        text = str(value)
+    except ValueError:  # Python's limit to the digits of a number
+        text = "\0"
+    if "\0" in text:
+        raise UserError(f"parameter {name}: {repr(text)} is no value of a command line")
+    return text
 
 
 def _load(path: str | Path) -> dict[str, Any]:
-    try:
-        document = _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
-    except FileNotFoundError:
-        others = sorted(str(other) for other in Path(path).parent.glob("*.yaml"))
-        raise UserError(f"{path}: no such sweep file{'; there are ' + ', '.join(others) if others else ''}") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from None
+    path = Path(path)
+    if path.parent.is_dir() and not path.exists():
+        others = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        raise UserError(f"{path}: no such sweep file{'; there are ' + ', '.join(others) if others else ''}")
+    document = yamlfile.read(path)
     if not isinstance(document, dict):
         raise UserError(f"{path}: a sweep file must hold keys such as method and parameters")
     return document

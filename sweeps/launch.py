@@ -12,10 +12,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from suite import records
-from suite.errors import Busy, UserError
+from suite.errors import Busy, Parser, UserError, one_line
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
 from sweeps.cost import Cost, estimate, measure
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _sweep(_parse(typed), shlex.join([HERE, "-m", "sweeps.launch", *typed]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except Busy as error:
         print(f"busy: {error}", file=sys.stderr)
@@ -168,11 +168,6 @@ W&B, in the terminal  {wandb} leet {folder}/<run>/wandb
 W&B, in the browser   {wandb} login, then {wandb} sync {folder}/*/wandb/offline-run-*
 the table again       {shlex.join([HERE, *command])}""")
     return 1 if made.returncode else 0
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (see --help)")
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

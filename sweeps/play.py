@@ -3,7 +3,6 @@
 Actions are greedy. Prints the mean return with a 95 % interval.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from rich.progress import track
 from scipy import stats
 
 from suite import records
-from suite.errors import UserError
+from suite.errors import Parser, UserError, one_line, whole_number
 from sweeps.forms import FORMS, Act, card_of, environment_of
 
 FRAMES_PER_SECOND = 30
@@ -87,22 +86,20 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sweeps.play", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m sweeps.play", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the folder of a finished run")
     add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")
-    add("--episodes", type=int, default=10, help="how many [10]")
-    add("--seed", type=int, default=0, help="episode i starts from seed SEED + i [0]")
+    add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
+    add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
     add("--video", action="store_true", help="film the first episode")
-    given = parser.parse_args(arguments)
-    if given.video:
-        os.environ.setdefault("MUJOCO_GL", "egl")  # a film needs no screen; read when the environments are imported
     try:
-        if given.episodes < 1 or given.seed < 0:
-            raise UserError("--episodes should be 1 or more, and --seed 0 or more")
+        given = parser.parse_args(arguments)
+        if given.video:
+            os.environ.setdefault("MUJOCO_GL", "egl")  # a film needs no screen; read when the environments are imported
         print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 

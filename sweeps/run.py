@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, UserError, writing
+from suite.errors import Busy, Divergence, Parser, UserError, one_line, writing
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
@@ -79,6 +79,8 @@ def _checkpoints(
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = _parse(arguments)
+        if not given["folder"]:
+            raise UserError("--folder: an empty name; the runs' folders go there")
         root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
         record = Path(record) if record else None
         interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
@@ -96,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except Divergence as error:
-        print(f"failed: {error}", file=sys.stderr)
+    except (Divergence, OSError) as error:
+        print(f"failed: {one_line(error)}", file=sys.stderr)
         return 1
     except Busy as error:
         print(f"busy: {error}", file=sys.stderr)
@@ -145,11 +147,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
-
-
 def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     """The given options by name; their values are still strings."""
     parser = _parser(_task(arguments))
@@ -162,13 +159,13 @@ def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
 
 def _task(arguments: Sequence[str] | None) -> Task:
     """The task that is asked for, which decides what options there are."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--task", default=PAPER_GAMES[0])
     return find_task(parser.parse_known_args(arguments)[0].task)
 
 
 def _parser(task: Task) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m sweeps.run",
         usage="python -m sweeps.run --task TASK --method METHOD --seed SEED [--GROUP.OPTION X ...]",
         description="Train one agent by one method on one task, and leave a record of the run.",

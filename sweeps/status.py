@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from suite import lock, records
-from suite.errors import UserError
+from suite.errors import Parser, UserError
 from sweeps import grid
 from sweeps.engines import slurm
 from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, look_up
 from sweeps.engines.watch import table, totals
-from sweeps.launch import Parser, resolve_all, works_of
+from sweeps.launch import resolve_all, works_of
 
 WIDTH = 130  # columns where there is no terminal
 

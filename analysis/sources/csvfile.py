@@ -8,6 +8,7 @@ taken too (status: finished unless stated; protocol), others are left out and na
 names of Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ OTHER_NAMES = {
 }
 NEEDED = ("method", "task", "seed", "agent_step")
 RUN = ["method", "task", "seed"]
+EXACT = 2**53  # below, a float tells every whole number from the next
 TEXTS = ("method", "task", "name", "status", "protocol")
 
 
@@ -48,12 +50,16 @@ def load(path: Path) -> tuple[list[Run], list[str]]:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=str)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
+            frame = pd.read_csv(path, dtype=str, index_col=False)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, pd.errors.ParserWarning) as error:
         raise UserError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
-    frame = frame.rename(columns={old: new for old, new in OTHER_NAMES.items() if new not in frame.columns})
+    for old, new in OTHER_NAMES.items():
+        if new not in frame.columns:
+            frame = frame.rename(columns={old: new})
     missing = [column for column in NEEDED if column not in frame.columns]
     if not {"return", "evaluation_return"} & set(frame.columns):
         missing.append("return")
@@ -71,7 +77,7 @@ def _numbers(path: Path, column: pd.Series, whole: bool) -> pd.Series:
     values = pd.to_numeric(column, errors="coerce")
     wrong = values.isna() & column.notna()
     if whole:
-        wrong |= values % 1 != 0
+        wrong |= (values % 1 != 0) | (values.abs() >= EXACT)
     if wrong.any():
         kind = "whole number" if whole else "number"
         raise UserError(f"{path}:{_line(wrong)}: {column.name} should be a {kind}, found {column[wrong].iloc[0]!r}")

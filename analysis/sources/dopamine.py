@@ -7,7 +7,6 @@ training returns (baselines/mujoco/README.md). On Atari an iteration is 250,000 
 put at its end; on MuJoCo it counts thousands of agent steps. Files with a suffix (pong_CNN.json) are other networks.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +14,11 @@ from typing import Any
 
 from analysis.runs import FINISHED, UNFINISHED, Run, history
 from analysis.sources.names import task_named
+from suite import records
 from suite.errors import UserError
 from suite.tasks import TASKS
+
+MOST_ITERATIONS = 10**9
 
 #: As Dopamine's configurations and baselines/*/README.md have it. Not Atari's v5, nor MuJoCo's.
 PROTOCOLS = {
@@ -55,7 +57,7 @@ def _read(path: Path, task: str, network: str) -> list[Run]:
     agents: dict[str, list[tuple[int, float]]] = {}
     for number, row in enumerate(_rows(path), start=1):
         match row:
-            case {"Iteration": int() | float() as iteration, "Value": int() | float() as value, "Agent": str(agent)}:
+            case {"Iteration": iteration, "Value": value, "Agent": str(agent)} if _is_point(iteration, value):
                 agents.setdefault(agent, []).append((int(iteration), float(value)))
             case _:
                 raise UserError(f"{path}: entry {number} is no {{Iteration, Value, Agent}}: {str(row)[:80]}")
@@ -85,9 +87,13 @@ def _read(path: Path, task: str, network: str) -> list[Run]:
     return runs
 
 
+def _is_point(iteration: Any, value: Any) -> bool:
+    return records.number(value) and records.number(iteration) and abs(iteration) < MOST_ITERATIONS
+
+
 def _rows(path: Path) -> list[Any]:
     try:
-        rows = json.loads(path.read_text())
+        rows = records.parse(path.read_text())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs import FAILED, FINISHED, UNFINISHED, Run, history
+from analysis.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
 from suite import records
 from suite.errors import UserError
 
@@ -58,6 +58,7 @@ def build(
     options = flatten(config["options"])
     epochs = history_of(rows_from, rows)
     done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.get("total_agent_steps")
+    total = total if records.number(total, int) else None
     return Run(
         name=name,
         task=config["task"],
@@ -66,10 +67,10 @@ def build(
         options=options,
         versions=config["versions"],
         status=UNFINISHED,
-        reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if isinstance(total, int) else ""),
+        reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if total is not None else ""),
         source=source,
         protocol=protocol(config["task"], options, config["versions"]),
-        agent_steps=total if isinstance(total, int) else None,
+        agent_steps=total,
         history=epochs,
     )
 
@@ -81,8 +82,8 @@ def checked(where: object, config: Mapping[str, Any]) -> Mapping[str, Any]:
             f"{where}: schema version {config.get('schema')!r}, but this program reads version {records.SCHEMA}"
         )
     kinds = {"task": str, "method": str, "seed": int, "options": dict, "versions": dict}
-    for key, kind in kinds.items():
-        if not isinstance(config.get(key), kind):
+    for key, kind in kinds.items():  # and a whole number is one that numpy takes
+        if not isinstance(config.get(key), kind) or (kind is int and not records.number(config[key], int)):
             raise UserError(f"{where}: {key!r} should be of type {kind.__name__}, found {config.get(key)!r}")
     return config
 
@@ -126,7 +127,7 @@ def _checked(where: object, rows: list[dict[str, Any]], kind: str, columns: tupl
         for key in ("epoch", "agent_step"):
             if type(row.get(key)) is not int or not 0 <= row[key] < LARGEST:
                 raise UserError(f"{where}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
-        for key in columns:
+        for key in (*columns, *(column for column in HISTORY if column in row)):
             if key not in row or not _is_valid(row[key], share=key.endswith("sparsity")):
                 raise UserError(f"{where}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
     return chosen
@@ -151,6 +152,8 @@ def _status(folder: Path, run: Run) -> tuple[str, str]:
         return FAILED, " ".join(str(state.get("error") or "no error was recorded").split())
     if state.get("status") != FINISHED:
         raise UserError(f"{path}: the status should be finished or failed, found {state.get('status')!r}")
+    for name in records.changed(folder, state, (records.CONFIG, records.METRICS)):
+        raise UserError(f"{folder / name}: is not what the finished run left there; the file is damaged")
     metrics = folder / records.METRICS
     if not metrics.read_bytes().endswith(b"\n"):
         raise UserError(f"{metrics}: the run is finished, but the last line is cut; the file is damaged")

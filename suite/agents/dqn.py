@@ -24,7 +24,9 @@ def dqn(
     network: Annotated[
         Literal["nature", "small", "mlp"], Field(description="Nature CNN, a laptop's CNN, no convolutions")
     ] = "nature",
-    width: Annotated[int, Field(ge=1, description="units of the hidden dense layer (paper: 32, 512, 2048)")] = 512,
+    width: Annotated[
+        int, Field(ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2048)")
+    ] = 512,
     learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 6.25e-5,
     adam_epsilon: Annotated[float, Field(gt=0, description="Adam's epsilon")] = 1.5e-4,
     loss: Annotated[Literal["squared", "huber"], Field(description="of the TD error (paper: squared)")] = "squared",

@@ -27,8 +27,8 @@ def sac(
     observation_space: gymnasium.Space,
     action_space: gymnasium.Space,
     *,
-    critic_width: Annotated[int, Field(ge=1, description="units of the critics' two hidden layers")] = 256,
-    actor_width: Annotated[int, Field(ge=1, description="units of the actor's two hidden layers")] = 256,
+    critic_width: Annotated[int, Field(ge=1, le=2**16, description="units of the critics' two hidden layers")] = 256,
+    actor_width: Annotated[int, Field(ge=1, le=2**16, description="units of the actor's two hidden layers")] = 256,
     critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 1e-3,
     actor_learning_rate: Annotated[
         float, Field(gt=0, description="Adam's step size for the actor and the temperature")

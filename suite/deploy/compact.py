@@ -125,7 +125,7 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
             for entry in card["layers"]
         ]
         expected = {f"{number}.{key}" for number, entry in enumerate(entries) for key in (*ENCODINGS[entry[3]], "bias")}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{name}: its card is damaged ({type(error).__name__}: {error})") from None
     if dtype not in DTYPES:
         raise UserError(f"{name}: weights of type {dtype!r}, should be one of {', '.join(DTYPES)}")

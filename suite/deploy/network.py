@@ -108,7 +108,7 @@ def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name
         for entry in network["layers"]:
             kernel, bias = arrays[f"{entry['path']}/kernel"], arrays[f"{entry['path']}/bias"]
             layers.append(Layer(kernel, bias, int(entry["stride"]), bool(entry["relu"])))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{name}: arrays and card do not fit each other ({error!r})") from None
     shapes = [(k.shape[:1:-1] + k.shape[:2] if k.ndim == 4 else k.shape[::-1]) for k, *_ in layers]
     check_shapes(shape, [(kernel, layer.stride) for kernel, layer in zip(shapes, layers, strict=True)], name)

@@ -21,12 +21,14 @@ def make(
     sticky_actions: Annotated[
         float, Field(ge=0, le=1, description="probability, per frame, that the game repeats the last action")
     ] = 0.25,
-    frame_skip: Annotated[int, Field(ge=1, description="frames that an action is held, which make one agent step")] = 4,
+    frame_skip: Annotated[
+        int, Field(ge=1, le=10_000, description="frames that an action is held, which make one agent step")
+    ] = 4,
     max_pool: Annotated[
         bool, Field(description="show the pixelwise maximum of the last two frames of an agent step")
     ] = True,
     screen_size: Annotated[
-        int, Field(ge=1, description="pixels a side that frames are resized to, by area interpolation")
+        int, Field(ge=1, le=1_000, description="pixels a side that frames are resized to, by area interpolation")
     ] = 84,
     stack: Annotated[int, Field(ge=1, le=64, description="frames in one observation")] = 4,
     max_episode_agent_steps: Annotated[
@@ -39,7 +41,7 @@ def make(
         bool, Field(description="all 18 joystick actions instead of the game's minimal set")
     ] = False,
     noop_max: Annotated[
-        int, Field(ge=0, description="up to this many frames of no-op start an episode; 0 for none (ours)")
+        int, Field(ge=0, le=10**6, description="up to this many frames of no-op start an episode; 0 for none (ours)")
     ] = 0,
 ) -> gymnasium.Env:
     """An Atari game as a gymnasium environment.

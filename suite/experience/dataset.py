@@ -85,8 +85,13 @@ class Dataset:
                     f"{place}: actions from {lowest} to {highest}, but the game has {count}: is it another game's, or"
                     " one with environment.full_action_space=True?"
                 )
-        if not np.isfinite(episode.rewards).all():
-            raise UserError(f"{place}: a reward is NaN or infinite; the data set is damaged")
+        parts = {"observation": episode.frames, "action": episode.actions, "reward": episode.rewards}
+        for what, numbers in parts.items():
+            if numbers.dtype.kind == "f" and not np.isfinite(numbers.astype(np.float32)).all():
+                raise UserError(f"{place}: {what}s hold NaN or infinity; the data set is damaged")
+        shape = self.replay.frames.shape[1:]
+        if episode.frames.shape[1:] != shape:
+            raise UserError(f"{place}: an observation is {episode.frames.shape[1:]}, should be {shape}")
         if self.replay.used + len(episode.frames) > self.replay.capacity:
             raise UserError(
                 f"{place}: with the last frame of each episode an epoch's chunks need more than"
@@ -143,7 +148,10 @@ class Dataset:
 
 def open_chunks(path: Path, replay: Replay, action_space: spaces.Space, number: int, transitions: int) -> Chunks:
     """The data set in a folder, whichever of the layouts it has. Raises UserError when it has none."""
-    place = data_folder(path)
+    try:
+        place = data_folder(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if place is not None:
         return MinariChunks(place, replay.frames, replay.observation_shape, action_space, transitions)
     if any(path.glob("$store$_*_ckpt.*.gz")):

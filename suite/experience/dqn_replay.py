@@ -6,6 +6,7 @@ terminal.
 """
 
 import gzip
+import tokenize
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from suite.experience.chunks import Episode
 PARTS = {"observation": "u", "action": "i", "reward": "f", "terminal": "ub"}  # and the kinds of numbers in them
 BLANKS = 3  # transitions of zeros that Dopamine's memory puts before an episode, where a stack would reach back
 BLOCK = 2**20  # bytes read at a time
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+VERSION = (1, 0)  # of numpy's format: what is this simple has a header of 64 kB at most
+DAMAGE = (OSError, EOFError, zlib.error, ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
 
 
 class DqnReplay:
@@ -48,8 +50,10 @@ class DqnReplay:
         """What kind of numbers follows. Raises UserError unless there are enough of the right shape."""
         path = self._path(part, chunk)
         try:
-            shape, fortran, dtype = _HEADERS[npy.read_magic(file)](file)
-        except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
+            if npy.read_magic(file) != VERSION:
+                raise ValueError("a header for more than plain numbers")
+            shape, fortran, dtype = npy.read_array_header_1_0(file)
+        except DAMAGE as error:
             raise UserError(f"{path}: no gzipped numpy array, or a damaged one ({error})") from None
         row = self.frame_shape if part == "observation" else ()
         wrong_kind = dtype.kind not in PARTS[part] or (part == "observation" and dtype != np.uint8)
@@ -67,15 +71,17 @@ class DqnReplay:
         with _opened(self._path(part, chunk)) as file:
             dtype = self._header(file, part, chunk)
             row = self.frame_shape if part == "observation" else ()
-            array = np.empty((self.sizes[chunk], *row), dtype)
-            unread = array.reshape(-1).view(np.uint8).data
             try:
+                array = np.empty((self.sizes[chunk], *row), dtype)
+                unread = array.reshape(-1).view(np.uint8).data
                 while unread:
                     block = file.read(min(len(unread), BLOCK))
                     if not block:
                         raise EOFError("it ends too early")
                     unread[: len(block)] = block
                     unread = unread[len(block) :]
+            except MemoryError:
+                raise UserError(f"no memory for chunks of dataset.chunk_transitions={self.sizes[chunk]:,}") from None
             except (OSError, EOFError, zlib.error) as error:
                 raise UserError(f"{self._path(part, chunk)}: cut short or damaged ({error}); fetch it again") from None
         return array

@@ -19,7 +19,20 @@ from suite.errors import UserError
 from suite.experience.chunks import Episode
 
 METADATA = "metadata.json"
-DAMAGE = (OSError, KeyError, ValueError, TypeError, AttributeError, AssertionError, RuntimeError, NotImplementedError)
+DAMAGE = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    NotImplementedError,
+    IndexError,
+    ArithmeticError,
+    MemoryError,
+    gymnasium.error.Error,
+)
 
 
 def data_folder(folder: Path) -> Path | None:
@@ -90,11 +103,12 @@ class MinariChunks:
                     raise ValueError(f"episode {number} has no step")
                 expected = {"rewards": (steps,), "terminations": (steps,), "truncations": (steps,)}
                 expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
-                if not packed:
-                    expected["observations"] = (steps + 1, *(space.shape or ()))
+                expected["observations"] = (steps + 1,) if packed else (steps + 1, *(space.shape or ()))
                 for name, shape in expected.items():
                     if group[name].shape != shape:
                         raise ValueError(f"{name} of episode {number} are {group[name].shape}, not {shape}")
+                    if group[name].dtype.kind not in "biuf" and not (packed and name == "observations"):
+                        raise ValueError(f"{name} of episode {number} are no numbers")
                 lengths.append(steps)
         return lengths
 
@@ -133,13 +147,13 @@ class Recorder(gymnasium.Wrapper):
 
     def __init__(self, environment: gymnasium.Env, folder: Path, algorithm: str) -> None:
         super().__init__(environment)
-        if folder.exists():
-            raise UserError(f"{folder}: is there already; a data set is recorded into a new folder")
         self.folder = folder.absolute()  # Minari 0.5.4 looks for a relative one inside itself
         self.partial = self.folder.with_name(folder.name + ".partial")
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
         try:
+            if folder.exists():
+                raise UserError(f"{folder}: is there already; a data set is recorded into a new folder")
             shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was interrupted
             self.partial.mkdir(parents=True)
             self.storage = MinariStorage.new(

@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from suite import divergence
 from suite.checkpoint import START_OVER, State
 from suite.environments import origins
 from suite.errors import UserError
@@ -32,6 +33,7 @@ class Online:
     def start(self, seed: int) -> None:
         self.agent_step, self.episode_return, self.episode_length = 0, 0.0, 0
         self.observation, _ = self.environment.reset(seed=seed)
+        self._refuse("observation", self.observation)
         self.origin, self.actions = None, []
         self.begin_epoch(1)
 
@@ -42,9 +44,13 @@ class Online:
         return act(self.observation, np.int32(self.agent_step))
 
     def take(self, choice: Array) -> bool:
-        """One step of the environment; -> whether its episode ended."""
+        """One step of the environment; -> whether its episode ended. Raises Divergence for a number that is not finite,
+        before it enters the replay."""
         action = np.asarray(choice)
+        self._refuse("action", action)
         next_observation, reward, terminated, truncated, _ = self.environment.step(action)
+        self._refuse("reward", float(reward))
+        self._refuse("observation", next_observation)
         self.replay.add(self.observation, action, float(reward), next_observation, terminated, truncated)
         self.actions.append(action)
         self.agent_step += 1
@@ -57,8 +63,14 @@ class Online:
             self.episode_return, self.episode_length = 0.0, 0
             self.origin, self.actions = origins.capture(self.environment), []
             next_observation, _ = self.environment.reset()
+            self._refuse("observation", next_observation)
         self.observation = next_observation
         return ended
+
+    def _refuse(self, what: str, value: Any) -> None:
+        divergence.refuse(
+            f"the {what}", value, f"at agent step {self.agent_step:,}, {self.episode_length} of its episode"
+        )
 
     def sample(self, rng: np.random.Generator) -> Batch:
         return self.replay.sample(rng)

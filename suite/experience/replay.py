@@ -74,19 +74,18 @@ class Replay:
         self.capacity, self.batch_size, self.n_step = capacity, batch_size, n_step
         self.reward_clip = np.inf if reward_clip is None else reward_clip
         self._stack, self._frame_shape, self.observation_shape = stack, frame_shape, shape
-        self._back = np.arange(stack)[::-1]
-        self._ahead = np.arange(n_step)
-        self._powers = (float(discount) ** np.arange(n_step + 1)).astype(np.float32)
-
         action_dtype = np.int32 if isinstance(action_space, spaces.Discrete) else action_space.dtype
         try:
+            self._back = np.arange(stack)[::-1]
+            self._ahead = np.arange(n_step)
+            self._powers = (float(discount) ** np.arange(n_step + 1)).astype(np.float32)
             self.frames = np.zeros((capacity, *frame_shape), observation_space.dtype)
             self.actions = np.zeros((capacity, *action_space.shape), action_dtype)
             self.rewards = np.zeros(capacity, np.float32)
             self.endings = np.zeros(capacity, np.uint8)
             self.depths = np.zeros(capacity, np.uint8)
             self.sampleable = np.zeros(capacity, np.bool_)
-        except MemoryError as error:
+        except (MemoryError, ValueError) as error:  # the second: more bytes than numpy counts
             raise UserError(f"no memory for a replay of {capacity} observations: {error}") from error
         self.clear()
 

@@ -116,4 +116,4 @@ def count(cells: Iterable[Cell], state: str) -> int:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if records.number(value) else 0.0

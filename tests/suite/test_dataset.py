@@ -351,7 +351,7 @@ np.lib.format.write_array_header_1_0(HUGE, {"shape": (10**13, 2, 2), "fortran_or
         (spoil("observation", lambda data: gzip.compress(HUGE.getvalue())), ["cut short"]),
         (spoil("action", lambda data: saved(np.full(20, 3, np.int32))), ["chunk 1", "actions from 3 to 3", "has 3"]),
         (spoil("action", lambda data: saved(np.full(20, -1, np.int32))), ["actions from -1"]),
-        (spoil("reward", lambda data: saved(np.full(20, np.nan, np.float32))), ["reward is NaN"]),
+        (spoil("reward", lambda data: saved(np.full(20, np.nan, np.float32))), ["rewards hold NaN"]),
     ],
 )
 def test_a_bad_dqn_replay_is_one_line(change: Callable[[Path], Any], words: list[str], tmp_path: Path) -> None:

@@ -758,7 +758,7 @@ def test_a_run_that_diverges_before_its_last_window_is_no_success(tmp_path: Path
         def step(self, action):
             Breaks.steps += 1
             observation, reward, *ended, info = super().step(action)
-            return observation, float("nan") if Breaks.steps > 50 else reward, *ended, info
+            return observation, 1e30 if Breaks.steps > 50 else reward, *ended, info  # its square is infinite
 
     learner = probe_learner("dense", target_update_period=1000, election_window=0.1)
     with pytest.raises(Divergence, match="learning_rate"):

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from suite.networks import CONVOLUTIONS, QNetwork
 from suite.pruning import make_pruner
 from suite.tracking import Tracker
 from suite.trainer import Trainer
-from suite.types import LearnerState, Training
+from suite.types import LearnerState, Network, Training
 from tests.probes import Probe, Sign
 
 CONFIG = {"name": "probe", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
@@ -144,7 +143,9 @@ def test_a_seed_decides_everything(tmp_path: Path) -> None:
 
 class Learned(NamedTuple):
     step: int
-    online: tuple = (SimpleNamespace(loss=np.float32(0)),)
+    online: tuple = (Network({}, (), {}, np.float32(0)),)
+    target: Any = None
+    actor: Any = None
 
 
 class Idle:
