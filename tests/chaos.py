@@ -1,5 +1,5 @@
 """Kills real runs at random moments, starts them again, and compares what they end with, bit for bit, with the same run
-left alone: `python -m tests.chaos --kills 100`, or `make chaos`.
+left alone; then kills runs and launchers of a grid: `python -m tests.chaos --kills 100`, or `make chaos`.
 
 Moments: right after the start; while a checkpoint is written; right after an election; anywhere. The signal is SIGKILL,
 or SIGTERM, or Ctrl-C twice. A run is killed a few times and then left to its end.
@@ -25,38 +25,41 @@ from rich.table import Table
 
 from suite import records
 from suite.checkpoint import FOLDER
+from tests import chaos_grid
+from tests.chaos_grid import MUJOCO, RUN
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 1800.0  # seconds that an attempt may take
 KILLS = 5  # of one run
-CLOCK = {"trainer.epochs": 3, "trainer.evaluation_episodes": 1, "learner.target_update_period": 10}
 ATARI = {
-    **CLOCK,
     "agent.network": "small",
     "agent.width": 8,
     "environment.screen_size": 42,
     "environment.max_episode_agent_steps": 90,
+    "learner.target_update_period": 10,
     "replay.capacity": 200,  # goes round
+    "trainer.epochs": 3,
     "trainer.epoch_agent_steps": 200,
+    "trainer.evaluation_episodes": 1,
     "trainer.initial_samples": 50,
 }
-MUJOCO = {
-    **CLOCK,
-    "agent.critic_width": 16,
-    "agent.actor_width": 16,
-    "agent.random_steps": 50,
-    "environment.max_episode_agent_steps": 80,
-    "replay.capacity": 200,
-    "replay.batch_size": 16,
-    "trainer.epoch_agent_steps": 200,
-    "trainer.initial_samples": 60,
+CQL = {
+    **{key: value for key, value in ATARI.items() if not key.startswith("trainer.")},
+    "dataset.path": "{data}/{game}",  # {data}: where `record` has put it
+    "dataset.chunk_transitions": 60,
+    "dataset.chunks_per_epoch": 2,
+    "replay.batch_size": 4,
+    "trainer.epochs": 3,
+    "trainer.epoch_agent_steps": 100,
+    "trainer.evaluation_episodes": 1,
 }
 CASES: dict[str, dict[str, Any]] = {
     "DQN Pong eaudeqn": {"task": "atari/Pong", "method": "eaudeqn", **ATARI},
-    "SAC InvertedPendulum gmp": {"task": "mujoco/InvertedPendulum", "method": "gmp:period=5", **MUJOCO},
+    "SAC InvertedPendulum gmp": RUN,
     "DQN Breakout gmp": {"task": "atari/Breakout", "method": "gmp:period=5", **ATARI, "replay.n_step": 3},
     "SAC HalfCheetah eaudeqn": {"task": "mujoco/HalfCheetah", "method": "eaudeqn", **MUJOCO},
     "DQN MsPacman dense": {"task": "atari/MsPacman", "method": "dense", **ATARI},
+    "CQL Pong eaudeqn": {"task": "offline/Pong", "method": "eaudeqn", **CQL},
     "SAC Hopper distill": {"task": "mujoco/Hopper", "method": "distill", **MUJOCO},
 }
 
@@ -182,11 +185,22 @@ def finish(folder: Path, flags: Sequence[str]) -> tuple[dict[str, Any], float]:
     return outcome(path, folder / "log.txt"), startup
 
 
+def record(data: Path) -> None:
+    """Leave a data set for the runs that learn offline, unless it is there."""
+    if not (data / "Pong").exists():
+        options = {"task": "atari/Pong", "method": "dense", "seed": 0, **ATARI, "record": data / "Pong"}
+        flags = [f"--{key}={value}" for key, value in {**options, "folder": data, "wandb": "disabled"}.items()]
+        subprocess.run([sys.executable, "-m", "sweeps.run", *flags], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
 def torment(
     name: str, seed: int, moments: Iterator[str], kills: int, folder: Path, dice: random.Random
 ) -> tuple[list[Kill], list[str]]:
     """Kill one run so many times; -> what was hit, and in what its outcome differs from the undisturbed run's."""
-    flags = [f"--{key}={value}" for key, value in {**CASES[name], "seed": seed, "wandb": "disabled"}.items()]
+    data, options = folder.parent / "data", {**CASES[name], "seed": seed, "wandb": "disabled"}
+    flags = [f"--{key}={value}".replace("{data}", str(data)) for key, value in options.items()]
+    if any("{data}" in str(value) for value in options.values()):
+        record(data)
     for part in ("alone", "killed"):
         (folder / part).mkdir(parents=True)
     alone, startup = finish(folder / "alone", flags)
@@ -223,6 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wrong += bool(differing)
             table.add_row(name, str(seed), str(len(hits)), f"NO: {', '.join(differing)}" if differing else "yes")
             print(f"{len(done)} of {options.kills} kills; {name}, seed {seed}: {json.dumps(hits)}", flush=True)
+        grid = Path(folder) / "grid"
+        grid.mkdir()
+        killed, faults = chaos_grid.torment(12, max(1, options.kills // 5), grid, dice)
     console = Console(width=120)
     console.print(table)
     hit = Table("moment aimed at", "sent", "what the run was doing", "times")
@@ -230,7 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hit.add_row(*kill, str(times))
     console.print(hit)
     print(f"{len(done)} kills, {wrong} runs that ended otherwise")
-    return 1 if wrong else 0
+    print(f"a grid of 12 cells and two launchers, {dict(killed)} killed: {'; '.join(faults) or 'each cell run once'}")
+    return 1 if wrong or faults else 0
 
 
 if __name__ == "__main__":
