@@ -4,12 +4,13 @@ SCALE ?= laptop
 JOBS ?=
 ENGINE ?= local
 SLURM ?=
+SWEEP ?=
 CONFIRM ?= no
 FAMILY ?= atari
 RUNS ?= runs/$(FAMILY)-$(SCALE)
-SWEEP = sweeps/$(FAMILY)/$(SCALE).yaml
-LAUNCH = $(BIN)/python -m sweeps.launch $(SWEEP) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS)) \
-	--engine $(ENGINE) $(addprefix --slurm.,$(SLURM))
+FILE = sweeps/$(FAMILY)/$(SCALE).yaml
+LAUNCH = $(BIN)/python -m sweeps.launch $(FILE) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS)) \
+	--engine $(ENGINE) $(addprefix --slurm.,$(SLURM)) $(addprefix --wandb.sweep=,$(SWEEP))
 # What sweep-offline learns from: a DQN run of the laptop grid.
 DATA = runs/atari-offline-data/RoadRunner
 RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task atari/RoadRunner --method dense --seed 0 \
@@ -25,12 +26,12 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report test test-slurm chaos lint format bench bench-inference docs lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard test test-slurm chaos lint format bench bench-inference docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
-	@echo "           ENGINE=local|slurm SLURM='partition=... time=...' PYTHON=python3.12 ARGS=..."
+	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
 
@@ -58,13 +59,19 @@ sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is r
 	@$(LAUNCH)
 
 status: $(READY) ## where the runs of FAMILY and SCALE stand, whatever engine runs them
-	@$(BIN)/python -m sweeps.status $(SWEEP) --folder $(RUNS)
+	@$(BIN)/python -m sweeps.status $(FILE) --folder $(RUNS)
 
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
-	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
+	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(FILE) $(ARGS)
 
 report: $(READY) ## that and all figures on one HTML page, with the runs and what is missing
-	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(SWEEP) $(ARGS)
+	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(FILE) $(ARGS)
+
+sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is there already is not sent again
+	@$(BIN)/python -m sweeps.sync $(RUNS)
+
+dashboard: $(READY) ## a W&B workspace of this benchmark's charts; without an account, what there is instead
+	@$(BIN)/python -m sweeps.dashboard $(RUNS) $(ARGS)
 
 test: $(READY) ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from pydantic import Field
 
+from suite.histograms import histograms
 from suite.mapping import over_networks
 from suite.sparsity import apply_masks, layer_sparsity, sparsity
 from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, all_finite, select
@@ -42,6 +43,7 @@ class Learner(NamedTuple):
     act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
     act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
     measure: Callable[[LearnerState], dict[str, Any]]  # sparsities of the elected network and of the actor
+    weights: Callable[[LearnerState], dict[str, Any]]  # histograms of theirs
     policy: Callable[[LearnerState], Network]  # what a run hands out, pruned weights zero: the actor or elected network
     target_update_period: int  # gradient steps
     election_steps: int  # of them, those whose losses count in the election
@@ -116,6 +118,7 @@ def make_learner(
         act=_act(agent, sparsifier, behaviour),
         act_greedily=_act_greedily(agent, sparsifier),
         measure=jax.jit(_measure),
+        weights=histograms,
         policy=lambda state: _masked(state.actor or state.online[0]),
         target_update_period=target_update_period,
         election_steps=counted,

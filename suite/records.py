@@ -7,6 +7,7 @@
     costs.json          what its sparsity is worth (suite.costs)
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
                         the size and SHA-256 of each of the files above but progress.json and costs.json
+    videos/             of the elected network, where they were asked for
     checkpoints/        while the run is not finished; see suite.checkpoint
     lock.json           while a process works on the run: who it is; no part of the record; see suite.lock
 
@@ -29,6 +30,8 @@ RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it i
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 FIXED = (CONFIG, METRICS, POLICY, POLICY_CARD)  # what does not change once the run has ended
 COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the forms that sweeps.export makes of the policy
+
+VIDEOS = "videos"
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
 #: frame (emulator frames or physics steps) and gradient_step. Learning offline takes no step in an environment: there
@@ -58,7 +61,16 @@ ROWS: dict[str, tuple[str, ...]] = {
         "actor_sparsity",  # after the election; null where the agent has no actor
     ),
     "evaluation": ("epoch", "return", "episodes", "episode_returns"),
+    "weights": (
+        "epoch",
+        "layers",  # of the elected network: {kernel: {low, high, counts}}, a histogram of the weights that are kept
+    ),
 }
+
+
+def video(epoch: int) -> str:
+    """Where a run's folder has the film of an epoch."""
+    return f"{VIDEOS}/epoch-{epoch}.webm"
 
 
 def plain(value: Any) -> Any:

@@ -1,10 +1,11 @@
 """What a run tells the world: its own record first, then Weights & Biases, then whoever watches the terminal.
 
-The record (suite.records) is the source of truth. W&B gets the same rows; its trouble never stops a run.
+The record (suite.records) is the source of truth. W&B gets the same rows from it; its trouble never reaches a run.
 """
 
 import contextlib
 import functools
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -23,9 +24,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from suite import device, records
 from suite.checkpoint import Checkpoint
 from suite.errors import writing
+from suite.upload import patience
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
-PROJECT = "eaudeqn"
+WANDB_LOG = "wandb.log"  # what W&B's client says, in the run's folder
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "mujoco", "wandb")
 HEARTBEAT, LINE = 2.0, 60.0  # seconds between rewrites of progress.json, and between lines where there is no terminal
 logger = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ def versions() -> dict[str, str]:
         **{package: importlib.metadata.version(package) for package in PACKAGES},
         "device": device.kind(),
         "project": _commit(),
+        "lock": hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()[:12],
     }
 
 
@@ -64,14 +68,14 @@ class Tracker:
         self.beat_step = 0
         with writing(folder):
             self._go_on(resumed) if resumed else self._begin()
-        self.wandb = WandbRun(folder, self.config, wandb_mode)
+        self.wandb = Follower(folder, wandb_mode)
         self.display = _display(self.total) if sys.stderr.isatty() else None
 
     def _begin(self) -> None:
         """An empty record, in place of an attempt that did not finish."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._remove_results()
-        shutil.rmtree(self.folder / "wandb", ignore_errors=True)
+        shutil.rmtree(self.folder / records.VIDEOS, ignore_errors=True)
         (self.folder / records.METRICS).write_text("")
         records.write_json(self.folder / records.CONFIG, self.config)
 
@@ -121,18 +125,17 @@ class Tracker:
             self._beat(0.0)
             with contextlib.suppress(OSError) if error else writing(self.folder):  # one error is enough
                 records.write_json(self.folder / records.STATUS, status)
-            self.wandb.finish(exit_code=1 if error else 0)  # the record is complete, whatever W&B does
+            self.wandb.end(1 if error else 0)  # the record is complete, whatever W&B does
         else:
-            self.wandb.finish(exit_code=130)
+            self.wandb.end(records.RESUMABLE)
 
     def log(self, kind: str, clocks: Mapping[str, int], **columns: Any) -> None:
-        """Append one row to the record (see records.ROWS) and send it to W&B."""
+        """Append one row to the record (see records.ROWS), where W&B's follower finds it."""
         frame = clocks["agent_step"] * self.frame_skip
         line = records.row(kind, {**clocks, "frame": frame}, **columns)
         with writing(self.folder / records.METRICS):
             records.append(self.folder / records.METRICS, line)
         self._note(line)
-        self.wandb.log(line)
 
     def _note(self, line: Mapping[str, Any]) -> None:
         if line["kind"] == "epoch":
@@ -176,70 +179,32 @@ class Tracker:
             records.write_json(self.folder / records.PROGRESS, {**progress, "time": time.time()}, lasting=False)
 
 
-class WandbRun:
-    """The run on W&B: online where a key is known, offline otherwise. It is dropped at its first trouble."""
+class Follower:
+    """W&B's copy of a run, made by a process of its own (suite.upload): whatever becomes of it, the run goes on."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], mode: str) -> None:
-        self.run: Any = None
+    def __init__(self, folder: Path, mode: str) -> None:
+        mode = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
+        self.process: subprocess.Popen[bytes] | None = None
         if mode == "disabled":
             return
+        command = [sys.executable, "-m", "suite.upload", str(folder.resolve()), "--mode", mode]
         try:
-            import wandb
+            with (folder / WANDB_LOG).open("wb") as log:
+                self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=2, stderr=log)
+        except OSError as error:
+            logger.warning("W&B is left out of this run (%s)", error)
 
-            if mode == "auto":
-                mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False) else "offline")
-            task, method, seed = config["task"], config["method"], config["seed"]
-            self.run = wandb.init(
-                project=os.environ.get("WANDB_PROJECT", PROJECT),
-                dir=folder,
-                mode=mode,  # type: ignore[arg-type]
-                name=config["name"],
-                group=config["group"],
-                job_type=method,
-                tags=[task, method.partition(":")[0], f"seed{seed}"],
-                config=dict(config),
-                settings=wandb.Settings(console="off", silent=True, disable_git=True),
-            )
-            self.run.define_metric("agent_step", hidden=True)
-            self.run.define_metric("*", step_metric="agent_step")
-        except Exception as error:
-            self._give_up(error)
-
-    def log(self, row: Mapping[str, Any]) -> None:
-        if self.run is None:
+    def end(self, exit_code: int) -> None:
+        """Tell it how the run ended, and give it some seconds for the rest."""
+        if self.process is None:
             return
-        try:
-            self.run.log(wandb_metrics(row))
-        except Exception as error:
-            self._give_up(error)
-
-    def finish(self, exit_code: int) -> None:
-        if self.run is None:
-            return
-        try:
-            self.run.finish(exit_code=exit_code)
-        except Exception as error:
-            self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        logger.warning("W&B is left out of this run (%s); its own record is complete", error)
-        self.run = None
-
-
-def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper."""
-    metrics: dict[str, Any] = {clock: row[clock] for clock in records.CLOCKS}
-    for column, value in row.items():
-        if column in records.CLOCKS or column == "kind" or value is None:
-            continue
-        if column in ("episode_returns", "episode_lengths"):  # as many as an epoch has: in the record only
-            continue
-        name = f"{row['kind']}/{column}"
-        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-        metrics |= (
-            {name: value} if items is None else {f"{name}/{key}": item for key, item in items if item is not None}
-        )
-    return metrics
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):  # OSError: it has ended before us, and said why
+            self.process.communicate(f"{exit_code}\n".encode(), timeout=patience())
+        if self.process.poll() is None:
+            logger.warning("W&B did not take the rest of this run in %.0f seconds: `make sync` sends it", patience())
+            self.process.kill()
+        elif self.process.returncode < 0:
+            logger.warning("W&B's client was killed: `make sync` sends the rest of this run")
 
 
 def _display(total: int) -> Progress:
@@ -258,10 +223,9 @@ def _display(total: int) -> Progress:
 
 def _commit() -> str:
     """The project's commit, with "+dirty" where files differ from it; "unknown" outside a checkout."""
-    root = Path(__file__).resolve().parent.parent
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(root), *words]
+        command = ["git", "-C", str(ROOT), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:

@@ -13,6 +13,7 @@ from suite import divergence
 from suite.checkpoint import START_OVER, Checkpoints, State, fill, leaves
 from suite.errors import Divergence, UserError
 from suite.experience import Experience
+from suite.film import Camera
 from suite.learner import Learner
 from suite.tracking import Tracker
 from suite.types import LearnerState
@@ -34,6 +35,7 @@ class Trainer:
         tracker: Tracker,
         seed: int,
         checkpoints: Checkpoints | None = None,
+        camera: Camera | None = None,
         *,
         epochs: Annotated[
             int, Field(ge=1, le=10**6, description="epochs; each is one point of the learning curve")
@@ -53,6 +55,7 @@ class Trainer:
     ) -> None:
         self.experience, self.make_environment = experience, make_environment
         self.learner, self.tracker, self.seed, self.checkpoints = learner, tracker, seed, checkpoints
+        self.camera = camera
         self.epochs, self.epoch_agent_steps = epochs, epoch_agent_steps
         self.initial_samples, self.replay_ratio = initial_samples, replay_ratio
         self.evaluation_episodes = evaluation_episodes
@@ -127,6 +130,8 @@ class Trainer:
             self._pause()  # before a turn: an epoch that goes on is not at its end
             ended = self.step()
             self.tracker.progress(self.experience.agent_step)
+        if self.camera:
+            self.camera.shoot(self.epoch, partial(self.learner.act_greedily, self.state))
         measured = self.learner.measure(self.state)
         self.tracker.log(
             "epoch",
@@ -137,6 +142,7 @@ class Trainer:
             seconds=self.tracker.seconds(),
             **measured,
         )
+        self.tracker.log("weights", self._clocks(), epoch=self.epoch, layers=self.learner.weights(self.state))
         self._check()
 
     def step(self) -> bool:

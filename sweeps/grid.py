@@ -17,7 +17,7 @@ from suite import yamlfile
 from suite.errors import UserError
 
 PROGRAM = "sweeps/run.py"
-COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]
+COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]  # perhaps with a --folder before the arguments
 KEYS = ("program", "command", "name", "description", "entity", "project", "method", "metric", "parameters")
 
 PLAIN_NAME = re.compile(r"\w[^/\0-\x1f]{0,199}")
@@ -65,6 +65,11 @@ def flags(cell: Mapping[str, Any]) -> list[str]:
     return [f"--{name}={value}" for name, value in cell.items()]
 
 
+def command(folder: str | Path) -> list[str]:
+    """What W&B's agents are to call, so that their runs lie where the other engines have them."""
+    return [*COMMAND[:-1], f"--folder={folder}", COMMAND[-1]]
+
+
 def _check_head(document: Mapping[str, Any]) -> None:
     for key in document:
         if key not in KEYS:
@@ -73,8 +78,9 @@ def _check_head(document: Mapping[str, Any]) -> None:
         raise UserError(f"method must be grid (every cell is run), not {repr(document.get('method'))}")
     if document.get("program") != PROGRAM:
         raise UserError(f"program must be {PROGRAM}, not {repr(document.get('program'))}")
-    if document.get("command") != COMMAND:
-        raise UserError(f"command must be {COMMAND}, not {repr(document.get('command'))}")
+    name = document.get("name")
+    if document.get("command") not in (COMMAND, command(f"runs/{name}")):
+        raise UserError(f"command must be {command(f'runs/{name}')}, not {repr(document.get('command'))}")
     if "parameters" not in document:
         raise UserError("parameters is missing; it lists the grid, e.g. `seed: {values: [0, 1]}`")
 

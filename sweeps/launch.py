@@ -19,7 +19,7 @@ from suite.errors import Busy, Parser, UserError, one_line
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
 from sweeps.cost import Cost, estimate, measure
-from sweeps.engines import local, slurm, workers
+from sweeps.engines import local, slurm, wandb, workers
 from sweeps.engines.cells import Plan, Work
 from sweeps.engines.watch import duration
 
@@ -33,7 +33,11 @@ class Engine(NamedTuple):
     here: bool  # on this machine and to their end: what they cost is measured before, and the table is made after
 
 
-ENGINES = {"local": Engine(local.engine, here=True), "slurm": Engine(slurm.submit, here=False)}
+ENGINES = {
+    "local": Engine(local.engine, here=True),
+    "slurm": Engine(slurm.submit, here=False),
+    "wandb": Engine(wandb.engine, here=True),
+}
 BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
 
 
@@ -161,11 +165,11 @@ def _table(folder: Path, file: str, returns: str) -> int:
     command = ["-m", "analysis.table", "--runs", str(folder), "--sweep", file]
     command += ["--return", returns] if returns != "training" else []
     made = subprocess.run([sys.executable, *command], check=False)
-    wandb = Path(HERE).with_name("wandb")
+    leet = Path(HERE).with_name("wandb")
     print(f"""
 records of the runs   {folder}/<run>/  (metrics.jsonl is the source of truth, policy.safetensors the final network)
-W&B, in the terminal  {wandb} leet {folder}/<run>/wandb
-W&B, in the browser   {wandb} login, then {wandb} sync {folder}/*/wandb/offline-run-*
+W&B, in the terminal  {leet} leet {folder}/<run>/wandb
+W&B, in the browser   {leet} login, then make sync RUNS={folder}
 the table again       {shlex.join([HERE, *command])}""")
     return 1 if made.returncode else 0
 

@@ -8,9 +8,10 @@ at once; then it goes on from the checkpoint before.
 
 import argparse
 import math
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
 from suite.errors import Busy, Divergence, Parser, UserError, one_line, writing
+from suite.film import Camera
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
-from suite.tracking import WANDB_MODES, Tracker, versions
+from suite.tracking import WANDB_MODES, Follower, Tracker, versions
 from suite.trainer import Trainer
 from sweeps.compose import compose
 from sweeps.config import Run, describe, groups, method_options, resolve, suggest
@@ -35,13 +37,15 @@ def execute(
     record: Path | None = None,
     interval: float = INTERVAL,
     asked: Callable[[], bool] = lambda: False,
+    video_epochs: Collection[int] = (),
 ) -> None:
     """Compose task, agent and method, train, and leave a record in `folder` and a data set in `record`.
 
     It goes on from the last checkpoint in `folder`, but starts over when there is a data set to make.
 
-    `interval` is the seconds between checkpoints, `asked` whether the run is to end early. Raises UserError when the
-    parts do not fit each other, Divergence when training breaks down, and KeyboardInterrupt when it was asked to end.
+    `interval` is the seconds between checkpoints, `asked` whether the run is to end early, `video_epochs` are those at
+    whose end the policy is filmed. Raises UserError when the parts do not fit each other, Divergence when training
+    breaks down, and KeyboardInterrupt when it was asked to end.
     """
     parts = compose(run, record)
     config = {
@@ -54,12 +58,13 @@ def execute(
     }
     frame_skip = run.task.frame_skip and run.options["environment"].get("frame_skip", run.task.frame_skip)
     checkpoints = _checkpoints(run, folder, interval, asked)
+    camera = Camera(folder, video_epochs, parts.make_environment, run.seed)
     saved = None if record else checkpoints.newest()
     if saved:
         print(f"going on from agent step {saved.state['agent_step']:,}", flush=True)
     try:
         with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
-            trainer = Trainer(*parts, tracker, run.seed, checkpoints, **run.options["trainer"])
+            trainer = Trainer(*parts, tracker, run.seed, checkpoints, camera, **run.options["trainer"])
             state = trainer.run(saved.state if saved else None)
             with writing(folder):
                 save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
@@ -84,16 +89,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
         record = Path(record) if record else None
         interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
+        video_epochs = _epochs(given.pop("video-epochs"))
         if wandb_mode not in WANDB_MODES:
             raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
         run = resolve(given)
         device.choose(computes_on)
         folder = root / run.name
-        if _is_done(run, folder, record):
+        if _is_done(run, folder, record, wandb_mode):
             return 0
         with _signals() as asked, lock.hold(folder):
-            if not _is_done(run, folder, record):  # by whoever held it just now
-                execute(run, folder, wandb_mode, record, interval, asked)
+            if not _is_done(run, folder, record, wandb_mode):  # by whoever held it just now
+                execute(run, folder, wandb_mode, record, interval, asked, video_epochs)
                 print(f"{run.name} is finished: {folder}", flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -110,12 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _is_done(run: Run, folder: Path, record: Path | None) -> bool:
+def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
     """Whether nothing is left to do, which is then said."""
     if not records.is_finished(folder) or (record and not record.exists()):
         return False
     _checkpoints(run, folder).clear()  # if it was killed before it could do so
     print(f"{run.name} is finished already: {folder}")
+    if "WANDB_SWEEP_ID" in os.environ:  # the agent's sweep is to have its rows
+        Follower(folder, wandb_mode).end(0)
     return True
 
 
@@ -145,6 +153,13 @@ def _seconds(text: str) -> float:
     if not seconds >= 0:
         raise UserError(f"--checkpoint-interval={text}: should be a number of seconds, such as 600")
     return seconds
+
+
+def _epochs(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",")] if text else []
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise UserError(f"--video-epochs={text}: should be numbers of epochs, such as 1,5")
+    return [int(word) for word in words]
 
 
 def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
@@ -197,6 +212,13 @@ def _parser(task: Task) -> argparse.ArgumentParser:
         default=str(INTERVAL),
         metavar="SECONDS",
         help="between checkpoints, which are also made at the end of epochs [600]",
+    )
+    place.add_argument(
+        "--video-epochs",
+        dest="video-epochs",
+        default="",
+        metavar="N,N",
+        help="film an episode of the elected network at the end of these epochs, into the run's videos/ [none]",
     )
     place.add_argument(
         "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"

@@ -20,6 +20,7 @@ from suite import records
 from suite.errors import UserError
 
 PREFIX = "wandb:"
+GO_ON = ("running", "pending", "preempting", "preempted")  # what W&B calls a run that is not at its end
 WORKERS = 4  # each waits for a process of its own
 
 
@@ -41,7 +42,7 @@ def project(place: str) -> tuple[list[Run], list[str]]:
                 notes.append(f"The run {each.name} of {place} is none of this benchmark and was left out.")
                 continue
             rows = list(each.scan_history())  # run.history() would be a sample
-            status = each.state if each.state in (FINISHED, "running") else FAILED
+            status = FINISHED if each.state == FINISHED else "running" if each.state in GO_ON else FAILED
             found.append(_run(where, each.config, rows, status, f"W&B calls it {each.state}"))
     except UserError:
         raise
@@ -49,7 +50,17 @@ def project(place: str) -> tuple[list[Run], list[str]]:
         raise UserError(f"{place}: W&B does not give it ({_one_line(error)})") from None
     if not found:
         raise UserError(f"{place}: holds no run of this benchmark")
-    return found, notes
+    return _once(found, notes, place), notes
+
+
+def _once(found: Iterable[Run], notes: list[str], place: str) -> list[Run]:
+    """Each run once, with a note: a sweep has a copy of its own of a run that was finished before."""
+    best: dict[str, Run] = {}
+    for run in found:
+        if run.name in best:
+            notes.append(f"The run {run.name} is in {place} more than once; the most complete one was taken.")
+        best[run.name] = max(best.get(run.name, run), run, key=lambda r: (r.status == FINISHED, len(r.history)))
+    return list(best.values())
 
 
 def offline(place: Path) -> tuple[list[Run], list[str]]:

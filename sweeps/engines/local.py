@@ -78,7 +78,7 @@ def run(
     cells = look_up(works, root)
     running: dict[int, Worker] = {}  # by slot
     looked = time.monotonic()
-    with _signals() as signals, watch(cells, console or Console(highlight=False)) as display:
+    with asked_to_end() as signals, watch(cells, console or Console(highlight=False)) as display:
         try:
             while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not signals:
                 for slot in sorted(set(range(jobs)) - set(running)):
@@ -93,7 +93,7 @@ def run(
                         display.ended(worker.cell)
                 if time.monotonic() - looked > LOOK:
                     for cell in [cell for cell in cells if cell.state == ELSEWHERE]:
-                        _look(cell, display)
+                        look(cell, display)
                     looked = time.monotonic()
                 display.update()
         finally:
@@ -113,13 +113,13 @@ def _next(cells: Sequence[Cell], display: Display) -> Cell | None:
     """The first cell that is to be started now."""
     for cell in cells:
         if cell.state == WAITING and time.monotonic() >= cell.due:
-            _look(cell, display)
+            look(cell, display)
             if cell.state == WAITING:
                 return cell
     return None
 
 
-def _look(cell: Cell, display: Display) -> None:
+def look(cell: Cell, display: Display) -> None:
     """See where a cell stands that is not run by us."""
     cell.look()
     if cell.state in (FINISHED, FAILED):
@@ -184,7 +184,7 @@ def _last_lines(log: Path, start: int) -> str:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def asked_to_end() -> Iterator[list[int]]:
     """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     received: list[int] = []
     asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]

@@ -133,8 +133,8 @@ def test_a_seed_decides_everything(tmp_path: Path) -> None:
     assert one == two
     assert one != three
     kinds = {row["kind"] for row in one}
-    assert kinds == {"epoch", "target_update", "evaluation"}
-    for kind in ("epoch", "target_update"):
+    assert kinds == {"epoch", "target_update", "evaluation", "weights"}
+    for kind in ("epoch", "target_update", "weights"):
         assert [row for row in one if row["kind"] == kind] != [row for row in three if row["kind"] == kind]
 
 
@@ -176,6 +176,9 @@ class Idle:
         self.acted_greedily.append(int(agent_step))
         return np.int32(1)
 
+    def weights(self, state: Learned) -> dict[str, Any]:
+        return {}
+
     def measure(self, state: Learned) -> dict[str, Any]:
         return {"sparsity": np.float32(0), "layer_sparsity": {}, "actor_sparsity": None, "actor_layer_sparsity": None}
 
@@ -185,7 +188,7 @@ def run_idle(folder: Path, make_environment: Callable, learner: Idle, capacity: 
     ring = Replay(environment.observation_space, environment.action_space, capacity=capacity)
     with make_tracker(folder) as tracker:
         Trainer(Online(environment, ring), make_environment, learner, tracker, 0, **options).run()
-    return records.read_rows(folder / records.METRICS)
+    return records.read_rows(folder / records.METRICS, ("epoch", "target_update", "evaluation"))
 
 
 def test_an_epoch_ends_at_the_first_episode_end_after_its_agent_steps(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from suite import records
-from suite.tracking import wandb_metrics
+from suite.upload import wandb_metrics
 from sweeps import grid
 from sweeps.launch import resolve_all
 
@@ -49,7 +49,7 @@ def launch(file: Path, folder: Path, home: Path) -> subprocess.CompletedProcess[
     """In a home without a W&B account."""
     private = ("WANDB_", "NETRC")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(private)}
-    environment |= {"HOME": str(home), "JAX_PLATFORMS": "cpu", "COLUMNS": "200"}
+    environment |= {"HOME": str(home), "JAX_PLATFORMS": "cpu", "COLUMNS": "200", "EAUDEQN_WANDB_WAIT": "300"}
     command = [sys.executable, "-m", "sweeps.launch", str(file), "--folder", str(folder), "--jobs", "2"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
 
@@ -176,11 +176,15 @@ def wandb_rows(folder: Path, home: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_wandb_has_the_same_rows(swept: Swept, method: str) -> None:
     folder = swept.runs[method, 0]
-    expected = [wandb_metrics(row) for row in records.read_rows(folder / records.METRICS)]
+    rows = records.read_rows(folder / records.METRICS)
+    expected = [wandb_metrics(row) for row in rows]
     found = wandb_rows(folder, swept.home)
     assert len(found) == len(expected) > 10
-    for ours, theirs in zip(expected, found, strict=True):
-        assert theirs == pytest.approx(ours)
+    for row, ours, theirs in zip(rows, expected, found, strict=True):
+        if row["kind"] == "weights":
+            assert {f"weights/{path}" for path in row["layers"]} <= set(theirs)
+        else:
+            assert theirs == pytest.approx(ours)
 
 
 def test_a_run_does_not_speak_of_wandb_to_somebody_without_an_account(swept: Swept) -> None:

@@ -135,14 +135,6 @@ def test_the_interval_is_students() -> None:
     assert play.interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 2.4841, 2 + 2.4841), abs=1e-3)
 
 
-def test_a_film_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "film.mp4"
-    play.write_video(path, [np.full((20, 30, 3), value, np.uint8) for value in (0, 128, 255)])
-    assert path.stat().st_size > 0
-    with pytest.raises(UserError, match="cannot be written"):
-        play.write_video(tmp_path / "no" / "film.mp4", [np.zeros((20, 30, 3), np.uint8)])
-
-
 def test_playing_the_compact_form_needs_no_jax(run: Path) -> None:
     code = (
         "import sys; from sweeps import play; play.main([sys.argv[1], '--episodes', '1']);"

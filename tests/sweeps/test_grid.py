@@ -109,6 +109,11 @@ def test_flags_are_those_of_a_wandb_agent():
     assert grid.flags(cell) == create_sweep_command_args(from_the_server)["args"]
 
 
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_wandb_agents_runs_lie_where_ours_do(path):
+    assert yaml.safe_load(path.read_text())["command"] == grid.command(f"runs/{grid.read(path).name}")
+
+
 def wandb_schema() -> jsonschema.Draft7Validator:
     """The schema in W&B's package `sweeps`, found through its metadata: its import name is our own package's."""
     (path,) = [path for path in files("sweeps") or [] if path.name == "schema.json"]

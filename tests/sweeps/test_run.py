@@ -12,9 +12,7 @@ from pathlib import Path
 import jax
 import pytest
 
-import suite.tracking
 from suite import lock, records
-from suite.tracking import WandbRun
 from sweeps import run as entry
 from sweeps.config import resolve
 
@@ -108,43 +106,6 @@ def test_help_names_every_option_and_method(capsys) -> None:
     text = capsys.readouterr().out
     for word in ("--agent.width", "--trainer.epochs", "--replay.capacity", "eaudeqn:", "max_speed", "final_sparsity"):
         assert word in text
-
-
-@pytest.mark.parametrize(
-    "variable, mode", [("offline", "offline"), ("disabled", "disabled"), ("online", "online"), (None, "online")]
-)
-def test_wandb_auto_does_what_wandbs_own_variable_says(
-    variable: str | None, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a key, auto is online; but who set WANDB_MODE=offline is not surprised by an upload."""
-    import wandb
-
-    seen: list[str | None] = []
-    if variable is None:
-        monkeypatch.delenv("WANDB_MODE", raising=False)
-    else:
-        monkeypatch.setenv("WANDB_MODE", variable)
-    monkeypatch.setattr(wandb, "login", lambda **_: True)
-    monkeypatch.setattr(wandb, "init", lambda **settings: seen.append(settings.get("mode")) or 1 / 0)
-    config = {"name": "n", "group": "g", "task": "atari/Pong", "method": "dense", "seed": 0}
-    WandbRun(tmp_path, config, "auto")
-    if mode == "disabled":
-        assert seen in ([], ["disabled"])
-    else:
-        assert seen == [mode]
-
-
-def test_wandbs_trouble_does_not_stop_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    import wandb
-
-    monkeypatch.setattr(wandb, "init", lambda **_: 1 / 0)
-    run = WandbRun(tmp_path, {"name": "n", "group": "g", "task": "atari/Pong", "method": "dense", "seed": 0}, "offline")
-    run.log({"kind": "epoch"})
-    run.finish(exit_code=0)
-    assert "W&B is left out" in caplog.text
-    assert suite.tracking.logger.name in {record.name for record in caplog.records}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])

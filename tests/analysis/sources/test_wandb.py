@@ -1,17 +1,18 @@
 """Runs on W&B: a project behind its public API (a stand-in), and offline files (W&B's own, written and read here)."""
 
 import inspect
+import json
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
-import wandb as package
 
+import wandb as package
 from analysis.sources import runfolder, wandb
 from suite.errors import UserError
 from suite.records import read_json, read_rows
-from suite.tracking import wandb_metrics
+from suite.upload import wandb_metrics
 
 
 def as_wandb_has_it(folder, state="finished", lost=0):
@@ -65,6 +66,7 @@ def test_a_return_of_null_stays_a_gap(run, project):
     [
         ("finished", 1, "unfinished", "W&B holds 2 of 3 epochs"),
         ("running", 1, "unfinished", "last epoch at agent step 2,000 of 3,000"),
+        ("preempted", 1, "unfinished", "last epoch at agent step 2,000 of 3,000"),
         ("crashed", 1, "failed", "W&B calls it crashed"),
         ("failed", 0, "failed", "W&B calls it failed"),
     ],
@@ -93,6 +95,28 @@ def test_another_schema_is_one_line(run, project):
         wandb.project("wandb:me/mine")
 
 
+def test_a_run_that_is_there_twice_is_taken_once(run, project):
+    folder = run()
+    project(as_wandb_has_it(folder, "running", lost=1), as_wandb_has_it(folder))
+    (found,), notes = wandb.project("wandb:me/mine")
+    assert found.status == "finished" and len(found.history) == 3
+    assert len(notes) == 1 and "more than once" in notes[0]
+
+
+def test_the_real_api_gives_the_record_back(run, server):
+    """Sent by `make sync`, read by W&B's own client: a complete history, gaps and all."""
+    folder = run(task="mujoco/Ant", returns=(1.0, None, 3.0), sparsity=0.9, actor_sparsity=0.6)
+    config = read_json(folder / "config.json")
+    config |= {"name": folder.name, "group": "g"}
+    (folder / "config.json").write_text(json.dumps(config))
+    subprocess.run([sys.executable, "-m", "sweeps.sync", str(folder)], check=True, capture_output=True)
+    (found,), notes = wandb.project("wandb:local/eaudeqn")
+    own = runfolder.read(folder)
+    assert found.history.equals(own.history) and notes == []
+    for name in ("name", "task", "method", "seed", "options", "versions", "status", "protocol", "agent_steps"):
+        assert getattr(found, name) == getattr(own, name), name
+
+
 def test_trouble_with_wandb_is_one_line(monkeypatch):
     def no_key():
         raise RuntimeError("api_key not configured\n(no-tty)")
@@ -117,8 +141,6 @@ run.finish(exit_code=code)
 
 
 def write_offline(folder, config, rows, code=0):
-    import json
-
     command = [sys.executable, "-c", WRITE, str(folder), json.dumps(config), json.dumps(rows), str(code)]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
 

@@ -1,0 +1,262 @@
+"""A run on Weights & Biases, made from its record alone: `python -m suite.upload FOLDER --mode MODE`.
+
+That process follows a run and sends each row as it is written, the row's number being W&B's step. W&B says how many it
+has, so no row is sent twice, however often a run is resumed, killed or uploaded again (sweeps.sync). The run's process
+never waits for W&B, but for `suite.tracking.Follower`'s bound at its end.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from suite import records
+from suite.errors import UserError, one_line
+
+PROJECT = "eaudeqn"
+IDENTITY = "wandb.json"  # where the run is on W&B; who sends it holds this file
+KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
+TICK = 1.0  # seconds between two looks at the record
+INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt
+WAIT = "EAUDEQN_WANDB_WAIT"  # seconds that a run gives W&B at its end; it never waits for it before
+
+
+class Upload:
+    """An open run on W&B. Its trouble is an exception of any kind."""
+
+    def __init__(self, folder: Path, mode: str, identity: Mapping[str, str], there: int = 0, **settings: Any) -> None:
+        """`mode` is online or offline; `identity` has the id, and may have project and entity; W&B is known to have the
+        rows before `there`. It may have more: its client drops the rows of steps that are there."""
+        import wandb
+
+        self.folder, self.offset = folder, 0
+        config = records.read_json(folder / records.CONFIG)
+        shutil.rmtree(folder / "wandb", ignore_errors=True)  # of an earlier attempt: all of it comes from the record
+        self.run = wandb.init(
+            id=identity["id"],
+            resume="allow",
+            project=identity.get("project"),
+            entity=identity.get("entity"),
+            dir=folder,
+            mode=mode,  # type: ignore[arg-type]
+            name=config["name"],
+            group=config["group"],
+            job_type=config["method"],
+            tags=[config["task"], config["method"].partition(":")[0], f"seed{config['seed']}"],
+            config=config,
+            settings=wandb.Settings(console="off", silent=True, disable_git=True, **settings),
+        )
+        self.there, self.row = there, 0  # row: the next one of the record
+        self.run.define_metric("agent_step", hidden=True)
+        self.run.define_metric("*", step_metric="agent_step")
+
+    def send(self) -> None:
+        """What the record has and W&B has not; a last line without its newline is being written."""
+        with (self.folder / records.METRICS).open("rb") as file:
+            file.seek(self.offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self.offset += len(line)
+                if self.row >= self.there:
+                    self.run.log(self._metrics(json.loads(line)), step=self.row, commit=True)
+                self.row += 1
+
+    def _metrics(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        import wandb
+
+        if row["kind"] == "weights":
+            histograms = {f"weights/{path}": bars(layer) for path, layer in row["layers"].items()}
+            return {clock: row[clock] for clock in records.CLOCKS} | histograms
+        metrics = wandb_metrics(row)
+        if row["kind"] == "epoch" and (video := self.folder / records.video(row["epoch"])).exists():
+            metrics["video"] = wandb.Video(str(video))
+        return metrics
+
+    def finish(self, exit_code: int) -> None:
+        """The results of a run that ended well, and the end. One that is to go on is marked as preempted."""
+        if exit_code == 0:
+            self._results()
+        if exit_code == records.RESUMABLE:
+            self.run.mark_preempting()  # so that a sweep gives it out again
+        self.run.finish(exit_code=exit_code)
+
+    def _results(self) -> None:
+        import wandb
+
+        names = [name for name in (records.POLICY, records.POLICY_CARD, records.COSTS) if (self.folder / name).exists()]
+        if records.COSTS in names:
+            self.run.summary.update({"costs": records.read_json(self.folder / records.COSTS)})
+        if records.POLICY in names:
+            policy = wandb.Artifact(f"policy-{self.run.id}", type="policy")
+            for name in names:
+                policy.add_file(str(self.folder / name))
+            self.run.log_artifact(policy)
+
+
+def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper."""
+    metrics: dict[str, Any] = {clock: row[clock] for clock in records.CLOCKS}
+    for column, value in row.items():
+        if column in records.CLOCKS or column == "kind" or value is None:
+            continue
+        if column in ("episode_returns", "episode_lengths"):  # as many as an epoch has: in the record only
+            continue
+        name = f"{row['kind']}/{column}"
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+        metrics |= (
+            {name: value} if items is None else {f"{name}/{key}": item for key, item in items if item is not None}
+        )
+    return metrics
+
+
+def bars(layer: Mapping[str, Any]) -> Any:
+    """A layer's histogram in the record as W&B's."""
+    import wandb
+
+    counts = np.asarray(layer["counts"])
+    return wandb.Histogram(np_histogram=(counts, np.linspace(layer["low"], layer["high"], len(counts) + 1)))
+
+
+# Which run it is ----------
+
+
+def identity_of(file: IO[str], name: str) -> dict[str, str]:
+    """Where W&B has the run: as it was last sent, or by its name, from which its id follows.
+
+    `file` is the folder's IDENTITY.
+    """
+    file.seek(0)
+    try:
+        known = json.loads(file.read())
+        return {key: str(known[key]) for key in ("id", "project", "entity")}
+    except (ValueError, KeyError, TypeError):  # it was never sent
+        project = os.environ.get("WANDB_PROJECT", PROJECT)
+        return {"id": hashlib.sha256(name.encode()).hexdigest()[:16], "project": project}
+
+
+def remember(file: IO[str], run: Any) -> None:
+    """Written in place, since the lock is on the file. `run` is W&B's."""
+    file.seek(0)
+    file.truncate()
+    identity = {"id": run.id, "project": run.project, "entity": run.entity, "url": run.url}
+    file.write(json.dumps(identity, indent=1) + "\n")
+    file.flush()
+
+
+@contextmanager
+def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
+    """The folder's IDENTITY, locked. Raises UserError when somebody else still sends it after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    with (folder / IDENTITY).open("a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise UserError(f"{folder}: is being sent to W&B by its own run") from None
+                time.sleep(0.1)
+        yield file
+
+
+def has_key() -> bool:
+    import wandb
+
+    return bool(wandb.login(prompt=False))
+
+
+def check_key() -> None:
+    """Raises UserError when there is no key for W&B."""
+    if not has_key():
+        command = Path(sys.executable).with_name("wandb")
+        raise UserError(f"no key for W&B is known here: `{command} login` first, or set WANDB_API_KEY")
+
+
+# Following a run ----------
+
+
+def follow(folder: Path, mode: str) -> None:
+    """Send the run in a folder until its process tells its exit code on the standard input, or is gone."""
+    if mode == "auto":
+        mode = "online" if has_key() else "offline"
+    with sole_sender(folder, patience=INIT) as file:
+        identity = identity_of(file, records.read_json(folder / records.CONFIG)["name"])
+        if given := os.environ.get("WANDB_RUN_ID"):  # a sweep knows its runs by the ids that it gives out
+            identity = {"id": given, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
+        upload, code = _opened(folder, mode, identity)
+        if mode == "online":
+            remember(file, upload.run)
+        while code is None:
+            upload.send()
+            code = told(TICK)
+        upload.send()
+        upload.finish(code)
+
+
+def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> tuple[Upload, int | None]:
+    """Tried again and again while the run goes on, and once when it has ended; with the exit code if it has."""
+    code = None
+    while True:
+        try:
+            upload = Upload(
+                folder,
+                mode,
+                identity,
+                init_timeout=INIT,
+                finish_timeout=0.9 * patience(),
+                finish_timeout_raises=True,
+                x_stats_pid=os.getppid(),
+            )
+            return upload, code
+        except Exception:
+            if code is not None:
+                raise
+            code = told(INIT)
+
+
+def patience() -> float:
+    """WAIT, or 60 seconds."""
+    text = os.environ.get(WAIT, "")
+    return float(text) if text.isdecimal() else 60.0
+
+
+def told(seconds: float) -> int | None:
+    """The exit code on our standard input; KILLED when it closed without one, None when nothing came in time."""
+    if not select.select([sys.stdin], [], [], seconds)[0]:
+        return None
+    line = sys.stdin.readline().strip()
+    return int(line) if line else KILLED
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m suite.upload")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--mode", required=True)
+    given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the run is asked to end, and then tells us
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        follow(given.folder, given.mode)
+    except Exception as error:
+        traceback.print_exc()
+        print(f"W&B has not got all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

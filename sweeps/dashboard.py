@@ -1,0 +1,143 @@
+"""W&B workspaces with this benchmark's charts, one a task: `python -m sweeps.dashboard runs/atari-laptop`.
+
+Without an account it says what there is instead. Exit codes: 0 all is well, 1 W&B does not take them, 2 bad input.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import wandb_workspaces.reports.v2 as wr
+import wandb_workspaces.workspaces as ws
+
+from suite import records
+from suite.errors import Parser, UserError, one_line
+from suite.upload import PROJECT, has_key
+from sweeps.sync import find
+
+AXIS = "agent_step"
+CURVES = {  # title -> what is drawn over agent steps, mean and spread over the runs of a method
+    "Learning": {
+        "training return": ["epoch/return"],
+        "evaluation return": ["evaluation/return"],
+        "TD loss of the elected network": ["epoch/loss"],
+    },
+    "Sparsity": {
+        "elected network": ["epoch/sparsity"],
+        "actor": ["epoch/actor_sparsity"],
+    },
+}
+ELECTIONS = {  # of single runs: which network won, and against what
+    "who is elected": "target_update/elected",
+    "cumulated losses of the K networks": "target_update/losses/.*",
+    "sparsities before the election": "target_update/sparsities_before/.*",
+    "sparsities after the election": "target_update/sparsities/.*",
+}
+SYSTEM = {
+    "CPU of the run's process, %": "system/proc.cpu.*",
+    "memory of the run's process, MB": "system/proc.memory.rssMB",
+    "GPU, %": r"system/gpu\.\d+\.gpu",
+}
+
+
+def workspace(entity: str, project: str, task: str) -> ws.Workspace:
+    """The charts of one task's runs, grouped by method."""
+    sections = [
+        ws.Section(name, panels=list(map(_grouped, *zip(*curves.items(), strict=True))), is_open=True)
+        for name, curves in CURVES.items()
+    ]
+    pareto: list[Any] = [
+        _scatter("training return", "epoch/return"),
+        _scatter("evaluation return", "evaluation/return"),
+    ]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=task,
+        sections=[
+            *sections,
+            ws.Section("Pareto: return against sparsity", panels=pareto, is_open=True),
+            ws.Section("Elections", panels=[_single(*curve) for curve in ELECTIONS.items()]),
+            ws.Section("Layers", panels=[_single("sparsity by layer", "epoch/(actor_)?layer_sparsity/.*")]),
+            ws.Section("Films", panels=[wr.MediaBrowser(media_keys=["video"])]),
+            ws.Section("Runs", panels=[wr.RunComparer(diff_only="split")]),
+            ws.Section("System", panels=[_single(*curve) for curve in SYSTEM.items()]),
+        ],
+        settings=ws.WorkspaceSettings(x_axis=AXIS, max_runs=100),
+        runset_settings=ws.RunsetSettings(filters=[ws.Config("task") == task], groupby=[ws.Config("method")]),
+    )
+
+
+def _grouped(title: str, metrics: list[str]) -> wr.LinePlot:
+    return wr.LinePlot(
+        title=title,
+        x=AXIS,
+        y=list(metrics),
+        groupby=wr.Config("method"),
+        groupby_aggfunc="mean",
+        groupby_rangefunc="stddev",
+        max_runs_to_show=100,
+    )
+
+
+def _single(title: str, pattern: str) -> wr.LinePlot:
+    """Metrics whose names match a pattern, of each run."""
+    return wr.LinePlot(title=title, x=AXIS, metric_regex=pattern, max_runs_to_show=10)
+
+
+def _scatter(title: str, metric: str) -> wr.ScatterPlot:
+    return wr.ScatterPlot(
+        title=title, x=wr.SummaryMetric("epoch/sparsity"), y=wr.SummaryMetric(metric), running_ymax=True
+    )
+
+
+def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
+    """Save a new workspace a task; -> what to tell. Raises whatever W&B's client raises."""
+    import wandb
+
+    entity = str(wandb.Api().default_entity)
+    for task in tasks:
+        yield f"{task}: {workspace(entity, project, task).save().url}"
+
+
+def tasks_in(place: Path) -> list[str]:
+    return sorted({records.read_json(folder / records.CONFIG)["task"] for folder in find([place])})
+
+
+def offline(place: Path) -> str:
+    """What there is without an account."""
+    python = Path(sys.executable)
+    return "\n".join(
+        [
+            "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
+            f"  a run in the terminal:    {python.with_name('wandb')} leet {place}/<run>/wandb",
+            f"  all figures on one page:  make report RUNS={place}  ->  {place}/report/report.html",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m sweeps.dashboard", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
+    parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", PROJECT), help="on W&B [eaudeqn]")
+    try:
+        given = parser.parse_args(arguments)
+        tasks = tasks_in(given.runs)
+        if not has_key():
+            print(offline(given.runs))
+            return 0
+        for url in save(given.project, tasks):
+            print(url)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
+        print(f"W&B does not take the workspaces ({one_line(error)})", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Runs the cells of a grid as a W&B sweep: W&B gives them out, and its own agents here take them.
+
+A run that is finished in the folder ends at once, and W&B gets its rows from the record. An agent on another machine
+joins by `wandb agent`, or by this engine with the sweep's name.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from rich.console import Console
+
+from suite import yamlfile
+from suite.errors import UserError, one_line, writing
+from suite.upload import check_key
+from sweeps import grid
+from sweeps.engines import local, workers
+from sweeps.engines.cells import FAILED, FINISHED, INTERRUPTED, OK, SOME_FAILED, Cell, Plan, look_up
+from sweeps.engines.watch import Display, watch
+
+LOG = "agent-{}.log"  # in the sweep's folder
+
+
+def engine(
+    plan: Plan,
+    *,
+    sweep: Annotated[
+        str | None, Field(description="entity/project/id of a sweep to join; none: the file is registered as one")
+    ] = None,
+) -> int:
+    """Start agents for a plan and wait for them. Raises UserError when W&B takes no sweep, or there is no key."""
+    check_key()
+    path = sweep or register(plan)
+    if path.count("/") != 2 or not all(path.split("/")):
+        raise UserError(f"wandb.sweep={path}: should be entity/project/id, as `wandb sweep` prints it")
+    print(f"to join from another machine: {Path(sys.executable).with_name('wandb')} agent {path}", flush=True)
+    root = plan.folder.resolve()
+    with writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+    cells = look_up(plan.works, root)
+    with local.asked_to_end() as signals, watch(cells, Console(highlight=False)) as display:
+        agents = [_agent(path, root, slot, plan.jobs) for slot in range(plan.jobs)]
+        try:
+            while any(agent.poll() is None for agent in agents) and not signals:
+                time.sleep(local.LOOK)
+                _look(cells, display)
+                display.update()
+        finally:
+            workers.stop(agents, hurry=lambda: signals.count(signal.SIGINT) > 1)
+        _look(cells, display)
+    if signals:
+        return INTERRUPTED
+    if all(cell.state == FINISHED for cell in cells):
+        return OK
+    print(f"W&B has given out no more, and not all runs are finished here: {root}/{LOG.format('*')}, make status")
+    return SOME_FAILED
+
+
+def _look(cells: Sequence[Cell], display: Display) -> None:
+    """By their records: agents do not tell."""
+    for cell in cells:
+        if cell.state not in (FINISHED, FAILED):
+            local.look(cell, display)
+
+
+def register(plan: Plan) -> str:
+    """The sweep file as a new sweep, whose runs go to the plan's folder; -> entity/project/id."""
+    import wandb
+
+    folder = plan.folder.resolve()
+    if folder.is_relative_to(workers.ROOT):
+        folder = folder.relative_to(workers.ROOT)  # which is the same on other machines
+    document = yamlfile.read(Path(plan.file))
+    document["command"] = grid.command(folder)
+    try:
+        name = wandb.sweep(document, entity=document.get("entity"), project=document.get("project"))
+        entity = document.get("entity") or wandb.Api().default_entity
+    except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
+        raise UserError(f"{plan.file}: W&B does not take it as a sweep ({one_line(error)})") from None
+    return f"{entity}/{document.get('project') or 'uncategorized'}/{name}"
+
+
+def _agent(path: str, root: Path, slot: int, jobs: int) -> workers.Process:
+    """W&B's own agent, which finds this Python, and passes on what it is asked."""
+    search = f"PATH={Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = ["/usr/bin/env", search, sys.executable, "-m", "wandb", "agent", "--forward-signals", path]
+    with (root / LOG.format(slot)).open("ab") as log:
+        return workers.start(command, workers.share(slot, jobs), log)

@@ -1,0 +1,43 @@
+"""What tests of several rooms share."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from suite.upload import WAIT
+from tests.wandb_server import Server, without_account
+
+
+@pytest.fixture(scope="session")
+def listening() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(listening: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A W&B server that knows nothing yet, and where we, and the processes that we start, have an account."""
+    listening.forget()
+    put_on(monkeypatch, listening.environment(tmp_path / "home"))
+    yield listening
+    listening.fault = None
+
+
+@pytest.fixture
+def no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We have no W&B account."""
+    put_on(monkeypatch, without_account(tmp_path / "home"))
+
+
+def put_on(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    environment = {WAIT: "300", **environment}  # a busy machine is no fault
+    for name in os.environ.keys() - environment.keys():
+        monkeypatch.delenv(name)
+    for name in environment:
+        if os.environ.get(name) != environment[name]:
+            monkeypatch.setenv(name, environment[name])
+    if wandb := sys.modules.get("wandb"):
+        wandb.teardown()  # it has read its variables once for all

@@ -1,0 +1,69 @@
+"""W&B workspaces as code: what would be saved, and that W&B's own package takes it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from suite.records import ROWS
+from sweeps import dashboard
+from tests import toy_runs
+from tests.wandb_server import Server
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for number, task in enumerate(("atari/Pong", "atari/Boxing", "atari/Pong")):
+        toy_runs.begin(tmp_path / "runs" / str(number), "disabled", task=task)
+    return tmp_path / "runs"
+
+
+def panels_of(view: dict) -> dict[str, list[dict]]:
+    """Section -> its panels."""
+    bank = json.loads(view["spec"])["section"]["panelBankConfig"]
+    return {section["name"]: section["panels"] for section in bank["sections"]}
+
+
+def test_a_view_a_task_is_saved(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard.main([str(runs)]) == 0
+    assert [view["displayName"] for view in server.store.views] == ["atari/Boxing", "atari/Pong"]
+    assert capsys.readouterr().out.count("/local/eaudeqn") == 2
+    for view in server.store.views:
+        assert (view["entityName"], view["projectName"]) == ("local", "eaudeqn")
+        assert view["displayName"] in json.dumps(json.loads(view["spec"])["section"]["runSets"])  # the filter
+        panels = panels_of(view)
+        curves = panels["Learning"] + panels["Sparsity"]
+        assert {(curve["config"]["xAxis"], curve["config"]["groupBy"]) for curve in curves} == {
+            ("agent_step", "method.value")
+        }
+        kinds = {panel["viewType"] for section in panels.values() for panel in section}
+        assert {"Run History Line Plot", "Scatter Plot", "Run Comparer", "Media Browser"} <= kinds
+        assert all(panels.values())
+
+
+def test_charts_are_of_columns_that_there_are() -> None:
+    view = dashboard.workspace("me", "mine", "atari/Pong")._to_model()
+    named: set[str] = set()
+    for section in view.spec.section.panel_bank_config.sections:
+        for panel in section.panels:
+            config = panel.config.model_dump(by_alias=True)
+            patterns = [config.get("metricRegex"), config.get("xAxis"), config.get("yAxis")]
+            named |= {*(config.get("metrics") or []), *filter(None, patterns)}
+    ours = {name.removeprefix("summary:") for name in named if not name.startswith("system/")} - {"agent_step"}
+    assert len(ours) > 8
+    for name in ours:
+        kind, column = name.split("/")[:2]
+        assert column.replace("(actor_)?", "") in ROWS[kind], name
+
+
+def test_without_an_account_it_says_what_there_is(
+    no_account: None, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dashboard.main([str(runs)]) == 0
+    said = capsys.readouterr().out
+    assert "leet" in said and f"make report RUNS={runs}" in said
+
+
+def test_trouble_is_one_line(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard.main([str(runs / "none")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
