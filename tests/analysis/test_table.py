@@ -210,11 +210,18 @@ def test_a_last_return_of_null_is_a_cell_without_a_result(tmp_path, run, capsys)
     assert "1 of 2 cells have no result" in output.err
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_a_last_return_that_is_not_finite_is_one_too(value, tmp_path, run, capsys):
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_json_is_damage(value, tmp_path, run, capsys):
     """No record of ours holds one; a file that was edited may."""
     run(seed=1)
     edit(run(returns=(1.0, 2.0, 7.25)), "metrics.jsonl", "7.25", value)
+    assert call("--runs", tmp_path / "runs") == 2
+    assert "metrics.jsonl:6: not a row of a record; the file is damaged" in capsys.readouterr().err
+
+
+def test_a_last_return_that_no_float_holds_is_none(tmp_path, run, capsys):
+    run(seed=1)
+    edit(run(returns=(1.0, 2.0, 7.25)), "metrics.jsonl", "7.25", "1e999")
     assert call("--runs", tmp_path / "runs") == 1
     output = capsys.readouterr()
     assert "dense, atari/Pong, seed 0: without a number (its last return is null or not finite)" in output.out

@@ -141,4 +141,4 @@ def test_what_slurm_refuses_is_one_line_and_code_2(cluster, tmp_path):
         Sweep(tmp_path, [3]).submit("--slurm.partition=none-such")
     assert refused.value.returncode == 2
     assert refused.value.stderr.count("\n") == 1
-    assert "invalid partition specified: none-such" in refused.value.stderr
+    assert "invalid partition" in refused.value.stderr.lower()

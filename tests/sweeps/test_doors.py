@@ -40,7 +40,7 @@ class Began(Exception):
 
 @pytest.fixture
 def began(monkeypatch: pytest.MonkeyPatch) -> None:
-    def begin(*_: Any) -> None:
+    def begin(*_: Any, **__: Any) -> None:
         raise Began
 
     monkeypatch.setattr(entry, "Trainer", begin)
