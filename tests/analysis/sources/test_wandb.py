@@ -7,8 +7,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-
 import wandb as package
+
 from analysis.sources import runfolder, wandb
 from suite.errors import UserError
 from suite.records import read_json, read_rows
