@@ -23,7 +23,7 @@ from sweeps.engines import local, workers
 from sweeps.engines.cells import FAILED, FINISHED, INTERRUPTED, OK, SOME_FAILED, Cell, Plan, look_up
 from sweeps.engines.watch import Display, watch
 
-LOG = "agent-{}.log"  # in the sweep's folder
+FOLDER, LOG = ".wandb", "agent-{}.log"  # the agents' own, in the sweep's folder
 
 
 def engine(
@@ -57,7 +57,9 @@ def engine(
         return INTERRUPTED
     if all(cell.state == FINISHED for cell in cells):
         return OK
-    print(f"W&B has given out no more, and not all runs are finished here: {root}/{LOG.format('*')}, make status")
+    print(
+        f"W&B has given out no more, and not all runs are finished here: {root}/{FOLDER}/{LOG.format('*')}, make status"
+    )
     return SOME_FAILED
 
 
@@ -87,7 +89,10 @@ def register(plan: Plan) -> str:
 
 def _agent(path: str, root: Path, slot: int, jobs: int) -> workers.Process:
     """W&B's own agent, which finds this Python, and passes on what it is asked."""
-    search = f"PATH={Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = ["/usr/bin/env", search, sys.executable, "-m", "wandb", "agent", "--forward-signals", path]
-    with (root / LOG.format(slot)).open("ab") as log:
+    place = root / FOLDER
+    place.mkdir(exist_ok=True)
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = ["/usr/bin/env", f"PATH={search}", f"WANDB_DIR={place}"]
+    command += [sys.executable, "-m", "wandb", "agent", "--forward-signals", path]
+    with (place / LOG.format(slot)).open("ab") as log:
         return workers.start(command, workers.share(slot, jobs), log)
