@@ -30,6 +30,7 @@ ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = "os^Dv<>ph*"
 GREY = "0.45"
+PLACED = ["task", "row", "seed", "epoch", "agent_step", "actor_sparsity"]  # columns that curves need beside their own
 STYLE: dict[Any, Any] = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "grid.linewidth": 0.4, "xtick.major.width": 0.6,

@@ -12,11 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analysis import figures, report_costs, report_sections, report_sparsity, scores, table
+from analysis import gallery, report_costs, report_sections, report_sparsity, scores, table
 from analysis.cells import Grid
 from analysis.comparison import Comparison
 from analysis.pareto import KEPT
-from analysis.report_page import Picture, Section, drawing, page
+from analysis.report_page import Picture, Section, page
 from analysis.settings import Settings
 from analysis.table import Results, Selection
 from suite.errors import UserError, one_line
@@ -39,20 +39,20 @@ def report(
         )
         progress.update(step, description="sparsity, elections, tables")
         parts = sections(results, selection, settings, kept, asked)
-        count = sum(isinstance(part, Picture) for section in parts for part in section.parts)
-        progress.update(step, description="figures", total=count, completed=0)
-
-        def show(picture: Picture) -> str:
-            progress.update(step, description=f"figure {picture.name}")
-            figure = picture.draw()
-            figures.save(figure, [out / FIGURES / f"{picture.name}{suffix}" for suffix in (".pdf", ".png")])
-            progress.advance(step)
-            return drawing(figure, picture.name, picture.caption)
-
+        pictures = [part for section in parts for part in section.parts if isinstance(part, Picture)]
+        progress.update(step, description="tables", total=len(pictures), completed=0)
         try:
-            table.write(results, out)
-            (out / FIGURES).mkdir(exist_ok=True)
-            (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show))
+            (out / FIGURES).mkdir(parents=True, exist_ok=True)
+            with gallery.drawn(pictures, out / FIGURES) as wait:
+                table.write(results, out)  # meanwhile
+
+                def show(picture: Picture) -> str:
+                    progress.update(step, description=f"figure {picture.name}")
+                    element = wait(picture)
+                    progress.advance(step)
+                    return element
+
+                (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show))
         except OSError as error:
             raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
         progress.update(step, description="written")

@@ -21,6 +21,7 @@ from analysis.markup import NONE, Table
 PARTS = Path(__file__).parent / "page"
 MOST_POINTS = 15_000  # of a figure's lines; one with more is shown as PNG, as its SVG would be megabytes
 SCREEN_DPI = 160
+MOST_ROWS = 100  # of a table that stands open
 
 
 class Picture(NamedTuple):
@@ -94,7 +95,8 @@ def drawing(figure: Figure, name: str, caption: str) -> str:
 
 
 def sortable(table: Table, more: Mapping[str, Sequence[str]] | None = None) -> str:
-    """A table whose headers sort it. `more` are further columns of HTML by their headers, which do not."""
+    """A table whose headers sort it, folded when it is long. `more` are further columns of HTML by their headers, which
+    do not."""
     heads = []
     for column, name in enumerate(table.header):
         kind = "text" if column < table.words else "number"
@@ -105,10 +107,13 @@ def sortable(table: Table, more: Mapping[str, Sequence[str]] | None = None) -> s
         line = [_cell(cell, j >= table.words, (i, j) in table.bold) for j, cell in enumerate(cells)]
         line += [f"<td>{column[i]}</td>" for column in (more or {}).values()]
         lines.append(f"<tr>{''.join(line)}</tr>")
-    return (
+    shown = (
         f'<div class="scroll"><table class="sortable"><caption>{text(table.title)}</caption>\n'
         f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>\n" + "\n".join(lines) + "\n</tbody></table></div>"
     )
+    if len(lines) <= MOST_ROWS:
+        return shown
+    return f"<details><summary>{text(table.title)}: {len(lines):,} rows</summary>\n{shown}\n</details>"
 
 
 def _cell(words: str, number: bool, bold: bool) -> str:

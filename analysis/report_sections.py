@@ -108,7 +108,7 @@ def by_task(results: Results, settings: Settings) -> Section:
     ):
         if frame[column].notna().any():
             for i, chunk in enumerate(chunks, start=1):
-                own = frame[frame["task"].isin(chunk)]
+                own = frame.loc[frame["task"].isin(chunk), [*figures.PLACED, column]]
                 picture = partial(
                     figures.curves, own, grid.methods, chunk, {column: label}, settings.seed, BAND_REPETITIONS, width
                 )

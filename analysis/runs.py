@@ -83,7 +83,8 @@ def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Rows with some or all of the columns HISTORY -> a run's history; what is absent, None or infinite becomes NaN."""
     values = np.array([[row.get(column) for column in HISTORY] for row in rows], dtype=float).reshape(-1, len(HISTORY))
     values[np.isinf(values)] = np.nan
-    return pd.DataFrame(values, columns=list(HISTORY)).astype({"epoch": int, "agent_step": int})
+    columns = dict(zip(HISTORY, values.T, strict=True))
+    return pd.DataFrame(columns | {key: columns[key].astype(int) for key in ("epoch", "agent_step")})
 
 
 def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:

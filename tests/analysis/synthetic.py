@@ -65,9 +65,11 @@ def write_run(root: Path, task: Task, method: str, seed: int, epochs: int, elect
     options = {"environment": {"sticky_actions": 0.25}, "trainer": {"epochs": epochs, "epoch_agent_steps": EPOCH}}
     config = {"schema": records.SCHEMA, "name": folder.name, "task": task.name, "method": method, "seed": seed}
     config |= {"options": {**options, "method": {}}, "versions": {"project": "0a1b2c3d"}}
-    records.write_json(folder / records.CONFIG, {**config, "total_agent_steps": epochs * EPOCH})
-    records.write_json(folder / records.STATUS, {"status": "finished", "error": None, "seconds": 60.0 * epochs})
-    records.write_json(folder / records.COSTS, _costs(1 - float(levels[-1]), rng))
+    records.write_json(folder / records.CONFIG, {**config, "total_agent_steps": epochs * EPOCH}, lasting=False)
+    records.write_json(
+        folder / records.STATUS, {"status": "finished", "error": None, "seconds": 60.0 * epochs}, lasting=False
+    )
+    records.write_json(folder / records.COSTS, _costs(1 - float(levels[-1]), rng), lasting=False)
 
 
 def _costs(density: float, rng: np.random.Generator) -> dict[str, Any]:

@@ -37,6 +37,15 @@ def test_any_text_is_read_as_text():
     assert whole.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; more") == 15
 
 
+def test_a_long_table_is_folded(monkeypatch):
+    monkeypatch.setattr(report_page, "MOST_ROWS", 2)
+    tables = [Table("Numbers", ["name"], [[str(i)] for i in range(count)]) for count in (2, 3)]
+    short, long = map(report_page.sortable, tables)
+    assert "<details>" not in short
+    assert long.startswith("<details><summary>Numbers: 3 rows</summary>") and long.endswith("</details>")
+    assert long.count("<tr>") == short.count("<tr>") + 1
+
+
 def test_sections_without_a_part_are_left_out():
     whole = report_page.page("t", [Section("Full", ["x"]), Section("Empty", [])], lambda _: "")
     assert '<a href="#full">' in whole and "Empty" not in whole
