@@ -25,7 +25,7 @@ def intervals(
     """
     rows = [row for row in methods if any(row in found for found in estimates.values())]
     labels = {row: wrapped(row) for row in rows}
-    lines = sum(max(1.6, 1.15 * (label.count("\n") + 1)) for label in labels.values())
+    lines = len(rows) * max(1.6, 1.25 + max((label.count("\n") for label in labels.values()), default=0))
     across = min(len(estimates), 2)
     down = -(-len(estimates) // across)
     figure = blank(COLUMN, down * (0.125 * lines + 0.4) + 0.1)
@@ -56,6 +56,7 @@ def intervals(
         axis.set_title(name)
         axis.set_yticks(range(len(rows)), [labels[row] for row in rows])
         axis.set_ylim(len(rows) - 0.4, -0.6)
+        axis.use_sticky_edges = False  # no bar begins at the axis
         axis.grid(axis="y", visible=False)
         axis.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
         sns.despine(ax=axis)

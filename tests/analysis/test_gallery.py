@@ -45,6 +45,6 @@ def test_what_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_process_that_ends_is_one_line(tmp_path):
-    with pytest.raises(UserError, match="figure gone: its process ended"):
-        with gallery.drawn([picture("gone", leave)], tmp_path) as show:
-            show(picture("gone", leave))
+    gone = picture("gone", leave)
+    with pytest.raises(UserError, match="figure gone: its process ended"), gallery.drawn([gone], tmp_path) as show:
+        show(gone)
