@@ -35,6 +35,7 @@ def intervals(
         if place >= len(estimates):
             axis.set_axis_off()
             continue
+        axis.use_sticky_edges = False  # no bar begins at the axis
         name, found = list(estimates.items())[place]
         for y, row in enumerate(rows):
             estimate = found.get(row)
@@ -56,7 +57,6 @@ def intervals(
         axis.set_title(name)
         axis.set_yticks(range(len(rows)), [labels[row] for row in rows])
         axis.set_ylim(len(rows) - 0.4, -0.6)
-        axis.use_sticky_edges = False  # no bar begins at the axis
         axis.grid(axis="y", visible=False)
         axis.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
         sns.despine(ax=axis)
