@@ -33,7 +33,7 @@ ELSEWHERE = (
 READERS = ("baselines/halving.py", "sweeps/atari/mine.yaml")  # files that a reader is told to write
 
 
-class Understood(Exception):
+class Understood(BaseException):
     """Ends a program behind its parser."""
 
 
