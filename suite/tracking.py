@@ -180,14 +180,14 @@ class Tracker:
 
 
 class Follower:
-    """W&B's copy of a run, made by a process of its own (suite.upload): whatever becomes of it, the run goes on."""
+    """W&B's copy of a run, made by a process of its own (suite.follow): whatever becomes of it, the run goes on."""
 
     def __init__(self, folder: Path, mode: str) -> None:
         mode = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
         self.process: subprocess.Popen[bytes] | None = None
         if mode == "disabled":
             return
-        command = [sys.executable, "-m", "suite.upload", str(folder.resolve()), "--mode", mode]
+        command = [sys.executable, "-m", "suite.follow", str(folder.resolve()), "--mode", mode]
         try:
             with (folder / WANDB_LOG).open("wb") as log:
                 self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=2, stderr=log)

@@ -1,21 +1,16 @@
-"""A run on Weights & Biases, made from its record alone: `python -m suite.upload FOLDER --mode MODE`.
+"""A run on Weights & Biases, made from its record alone, while it goes on (suite.follow) or later (sweeps.sync).
 
-That process follows a run and sends each row as it is written, the row's number being W&B's step. W&B says how many it
-has, so no row is sent twice, however often a run is resumed, killed or uploaded again (sweeps.sync). The run's process
-never waits for W&B, but for `suite.tracking.Follower`'s bound at its end.
+The number of a row is its step on W&B, whose client drops the steps that are there: each row is there once, however
+often a run is resumed, killed or sent again.
 """
 
-import argparse
 import fcntl
 import hashlib
 import json
 import os
-import select
 import shutil
-import signal
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +19,10 @@ from typing import IO, Any
 import numpy as np
 
 from suite import records
-from suite.errors import UserError, one_line
+from suite.errors import UserError
 
 PROJECT = "eaudeqn"
 IDENTITY = "wandb.json"  # where the run is on W&B; who sends it holds this file
-KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
-TICK = 1.0  # seconds between two looks at the record
-INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt
 WAIT = "EAUDEQN_WANDB_WAIT"  # seconds that a run gives W&B at its end; it never waits for it before
 
 
@@ -190,77 +182,7 @@ def check_key() -> None:
         raise UserError(f"no key for W&B is known here: `{command} login` first, or set WANDB_API_KEY")
 
 
-# Following a run ----------
-
-
-def follow(folder: Path, mode: str) -> None:
-    """Send the run in a folder until its process tells its exit code on the standard input, or is gone."""
-    if mode == "auto":
-        mode = "online" if has_key() else "offline"
-    with sole_sender(folder, patience=INIT) as file:
-        identity = identity_of(file, records.read_json(folder / records.CONFIG)["name"])
-        if given := os.environ.get("WANDB_RUN_ID"):  # a sweep knows its runs by the ids that it gives out
-            identity = {"id": given, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
-        upload, code = _opened(folder, mode, identity)
-        if mode == "online":
-            remember(file, upload.run)
-        while code is None:
-            upload.send()
-            code = told(TICK)
-        upload.send()
-        upload.finish(code)
-
-
-def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> tuple[Upload, int | None]:
-    """Tried again and again while the run goes on, and once when it has ended; with the exit code if it has."""
-    code = None
-    while True:
-        try:
-            upload = Upload(
-                folder,
-                mode,
-                identity,
-                init_timeout=INIT,
-                finish_timeout=0.9 * patience(),
-                finish_timeout_raises=True,
-                x_stats_pid=os.getppid(),
-            )
-            return upload, code
-        except Exception:
-            if code is not None:
-                raise
-            code = told(INIT)
-
-
 def patience() -> float:
     """WAIT, or 60 seconds."""
     text = os.environ.get(WAIT, "")
     return float(text) if text.isdecimal() else 60.0
-
-
-def told(seconds: float) -> int | None:
-    """The exit code on our standard input; KILLED when it closed without one, None when nothing came in time."""
-    if not select.select([sys.stdin], [], [], seconds)[0]:
-        return None
-    line = sys.stdin.readline().strip()
-    return int(line) if line else KILLED
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m suite.upload")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--mode", required=True)
-    given = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the run is asked to end, and then tells us
-        signal.signal(number, signal.SIG_IGN)
-    try:
-        follow(given.folder, given.mode)
-    except Exception as error:
-        traceback.print_exc()
-        print(f"W&B has not got all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

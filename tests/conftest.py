@@ -24,12 +24,15 @@ def server(listening: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     put_on(monkeypatch, listening.environment(tmp_path / "home"))
     yield listening
     listening.fault = None
+    forget_client()
 
 
 @pytest.fixture
-def no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """We have no W&B account."""
     put_on(monkeypatch, without_account(tmp_path / "home"))
+    yield
+    forget_client()
 
 
 def put_on(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
@@ -39,5 +42,11 @@ def put_on(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None
     for name in environment:
         if os.environ.get(name) != environment[name]:
             monkeypatch.setenv(name, environment[name])
+    forget_client()
+
+
+def forget_client() -> None:
+    """W&B's client in this process has read its variables once for all, and lends its service to child processes."""
     if wandb := sys.modules.get("wandb"):
-        wandb.teardown()  # it has read its variables once for all
+        wandb.teardown()
+    os.environ.pop("WANDB_SERVICE", None)

@@ -185,6 +185,6 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def test_the_process_that_follows_loads_no_jax() -> None:
-    check = "import sys, suite.upload; print([m for m in ('jax', 'flax', 'wandb') if m in sys.modules])"
+    check = "import sys, suite.follow; print([m for m in ('jax', 'flax', 'wandb') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,88 @@
+"""Follows a run, and sends its rows to W&B as they are written: `python -m suite.follow FOLDER --mode MODE`.
+
+The run's process starts it, tells it the exit code at its end, and knows no more of W&B (suite.tracking.Follower).
+"""
+
+import argparse
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from suite import records
+from suite.errors import one_line
+from suite.upload import PROJECT, Upload, has_key, identity_of, patience, remember, sole_sender
+
+KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
+TICK = 1.0  # seconds between two looks at the record
+INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt
+
+
+def follow(folder: Path, mode: str) -> None:
+    """Send the run in a folder until its process tells its exit code on the standard input, or is gone."""
+    if mode == "auto":
+        mode = "online" if has_key() else "offline"
+    with sole_sender(folder, patience=INIT) as file:
+        identity = identity_of(file, records.read_json(folder / records.CONFIG)["name"])
+        if given := os.environ.get("WANDB_RUN_ID"):  # a sweep knows its runs by the ids that it gives out
+            identity = {"id": given, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
+        upload, code = _opened(folder, mode, identity)
+        if mode == "online":
+            remember(file, upload.run)
+        while code is None:
+            upload.send()
+            code = told(TICK)
+        upload.send()
+        upload.finish(code)
+
+
+def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> tuple[Upload, int | None]:
+    """Tried again and again while the run goes on, and once when it has ended; with the exit code if it has."""
+    code = None
+    while True:
+        try:
+            upload = Upload(
+                folder,
+                mode,
+                identity,
+                init_timeout=INIT,
+                finish_timeout=0.9 * patience(),
+                finish_timeout_raises=True,
+                x_stats_pid=os.getppid(),
+            )
+            return upload, code
+        except Exception:
+            if code is not None:
+                raise
+            code = told(INIT)
+
+
+def told(seconds: float) -> int | None:
+    """The exit code on our standard input; KILLED when it closed without one, None when nothing came in time."""
+    if not select.select([sys.stdin], [], [], seconds)[0]:
+        return None
+    line = sys.stdin.readline().strip()
+    return int(line) if line else KILLED
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m suite.follow")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--mode", required=True)
+    given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the run is asked to end, and then tells us
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        follow(given.folder, given.mode)
+    except Exception as error:
+        traceback.print_exc()
+        print(f"W&B has not got all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
