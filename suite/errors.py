@@ -33,7 +33,7 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{error.filename or place}: cannot be written ({error.strerror})") from None
+        raise UserError(f"{error.filename or place}: cannot be written ({error.strerror or error})") from None
 
 
 def one_line(message: object) -> str:

@@ -182,8 +182,10 @@ def test_wandb_has_the_same_rows(swept: Swept, method: str) -> None:
     assert len(found) == len(expected) > 10
     for row, ours, theirs in zip(rows, expected, found, strict=True):
         if row["kind"] == "weights":
-            for path in row["layers"]:  # a histogram comes back as its parts
-                assert any(name.startswith(f"weights/{path}") for name in theirs)
+            for path, layer in row["layers"].items():  # a histogram comes back in its parts
+                assert list(theirs[f"weights/{path}.values"]) == layer["counts"]
+                ends = [theirs[f"weights/{path}.bins"][end] for end in (0, -1)]
+                assert ends == pytest.approx([layer["low"], layer["high"]])
         else:
             assert theirs == pytest.approx(ours)
 
