@@ -45,25 +45,22 @@ def rewired_from_time_to_time(
     if delay > end:
         raise UserError(f"delay={delay} is after end={end}: rewiring should start before it ends")
     first, last = round(delay * training.gradient_steps), round(end * training.gradient_steps)
-    due = every(training, period)
+    regular = every(training, period)
+
+    def due(step):
+        return regular(step) & (step >= first) & (step <= last)
 
     def after_gradient(key, step, network, gradients):
-        now = due(step) & (step >= first) & (step <= last)
         progress = jnp.clip(step / max(last, 1), 0, 1)
         fraction = drop_fraction * ((1 + jnp.cos(jnp.pi * progress)) / 2 if decay == "cosine" else 1)
+        drop_key, grow_key = jax.random.split(key)
+        slopes = kernels(gradients)
+        kept = training.pruner.score(drop_key, kernels(network.params), network.masks, slopes)
+        masks = rewire(network.masks, kept, grow(grow_key, network, slopes), fraction)
+        grown = {path: mask & ~network.masks[path] for path, mask in masks.items()}
+        return network._replace(masks=masks, opt_state=forget(network.opt_state, grown))
 
-        def rewired():
-            drop_key, grow_key = jax.random.split(key)
-            slopes = kernels(gradients)
-            kept = training.pruner.score(drop_key, kernels(network.params), network.masks, slopes)
-            masks = rewire(network.masks, kept, grow(grow_key, network, slopes), fraction)
-            grown = {path: mask & ~network.masks[path] for path, mask in masks.items()}
-            return masks, forget(network.opt_state, grown)
-
-        masks, opt_state = jax.lax.cond(now, rewired, lambda: (network.masks, network.opt_state))
-        return network._replace(masks=masks, opt_state=opt_state)
-
-    return single_network(lambda key, params: training.pruner.scatter(key, params, sparsity), after_gradient)
+    return single_network(lambda key, params: training.pruner.scatter(key, params, sparsity), after_gradient, due=due)
 
 
 def rewire(

@@ -6,7 +6,6 @@ A schedule is an optax.Schedule: gradient steps done -> sparsity.
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-import jax
 import jax.numpy as jnp
 import optax
 from pydantic import Field
@@ -14,7 +13,7 @@ from pydantic import Field
 from suite.errors import UserError
 from suite.pruning import refuse_beyond_limit, refuse_saliency
 from suite.sparsity import dense_masks
-from suite.types import Sparsifier, Training, single_network
+from suite.types import Due, Sparsifier, Training, single_network
 
 Sparsity = Annotated[float, Field(ge=0, lt=1, description="sparsity at the end of the schedule")]
 Start = Annotated[float, Field(ge=0, le=1, description="share of training after which pruning starts")]
@@ -25,7 +24,6 @@ Period = Annotated[
     Field(ge=1, description="gradient steps between mask updates; default 1,000 or a 100th of training (ours)"),
 ]
 Prunings = Annotated[int, Field(ge=1, le=10_000, description="number of equal prunings, the first at start")]
-Due = Callable[[jax.Array], jax.Array]  # gradient steps done -> whether masks are updated now
 
 
 # Schedules: final sparsity, and the gradient steps after which pruning starts and ends -------------------------------
@@ -92,13 +90,11 @@ def scheduled(
         return training.pruner.prune(key, params, masks, first, None) if first > 0 else masks
 
     def after_gradient(key, step, network, gradients):
-        def pruned():
-            masks = network.masks if pruned_weights == "zero" else dense_masks(network.params)
-            return training.pruner.prune(key, network.params, masks, schedule(step), gradients)
+        masks = network.masks if pruned_weights == "zero" else dense_masks(network.params)
+        masks = training.pruner.prune(key, network.params, masks, schedule(step), gradients)
+        return network._replace(masks=masks)
 
-        return network._replace(masks=jax.lax.cond(due(step), pruned, lambda: network.masks))
-
-    return single_network(init, after_gradient, pruned_weights=pruned_weights)
+    return single_network(init, after_gradient, due=due, pruned_weights=pruned_weights)
 
 
 def every(training: Training, period: int | None) -> Due:

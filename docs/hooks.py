@@ -1,8 +1,10 @@
 """What mkdocs adds to the pages: the tables of all options, read from the code, and the figures of results/.
 
-`<!-- options -->`, `<!-- methods -->` and `<!-- engines -->` stand for tables, ../results/ for that folder.
+`<!-- options -->`, `<!-- methods -->` and `<!-- engines -->` stand for tables, ../results/ for that folder,
+a line "See" of a section of the README for its text.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,20 @@ def on_files(files: Files, config: Any, **_: Any) -> None:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     markdown = markdown.replace("](../results/", "](results/")
+    markdown = re.sub(r"^See \[.*\]\(\.\./README\.md#(.+)\)\.$", lambda link: section(link[1]), markdown, flags=re.M)
     for name, tables in {"options": option_tables, "methods": method_tables, "engines": engine_table}.items():
         if f"<!-- {name} -->" in markdown:
             markdown = markdown.replace(f"<!-- {name} -->", tables())
     return markdown
+
+
+def section(anchor: str) -> str:
+    """A section of the README, its links those of a page in docs/."""
+    headings = re.split(r"^## (.+)\n", (ROOT / "README.md").read_text(), flags=re.M)
+    sections = {
+        title.lower().replace(" ", "-"): text for title, text in zip(headings[1::2], headings[2::2], strict=True)
+    }
+    return sections[anchor].strip().replace("](docs/", "](")
 
 
 def option_tables() -> str:

@@ -149,7 +149,6 @@ def eaudeqn(
     return Sparsifier(
         num_networks=num_networks,
         init=lambda key, params: dense_masks(params),
-        after_gradient=lambda key, step, network, gradients: network,
         at_target_update=at_target_update,
         follow=follow,
         memory=jnp.float32(first_step) if law == "success" else None,

@@ -5,11 +5,12 @@ method that keeps pruned weights, wherever a network is read.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from pydantic import Field
 
@@ -20,6 +21,7 @@ from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Param
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.
 INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT = range(9)
+PAGE = 4_096  # gradient steps whose hooks are looked up together
 
 
 class TargetUpdate(NamedTuple):
@@ -38,7 +40,8 @@ class Learner(NamedTuple):
     """Compiled functions; `update` and `update_target` consume (donate) the state that they are given."""
 
     init: Callable[[int], LearnerState]  # seed -> state
-    update: Callable[[LearnerState, Batch], LearnerState]  # one gradient step of all K networks
+    update: Callable[[LearnerState, Batch], LearnerState]  # one gradient step of all K networks, and the method's hook
+    gradient_step: Callable[[LearnerState, Batch], LearnerState]  # that alone, as where no hook is due; can be traced
     update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
     act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
     act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
@@ -89,7 +92,7 @@ def make_learner(
         online = (network,) * sparsifier.num_networks
         return LearnerState(online, effective(network), actor, key, jnp.int32(0), sparsifier.memory)
 
-    def update(state: LearnerState, batch: Batch) -> LearnerState:
+    def update(hook: bool, state: LearnerState, batch: Batch) -> LearnerState:
         key, step = state.key, state.step + 1
         weight = loss_weight(state.step)  # in the next election
         acting = effective(state.actor) if state.actor else None
@@ -97,7 +100,7 @@ def make_learner(
         *keys, actor_key = jax.random.split(_draw(key, AFTER_GRADIENT, step), len(state.online) + 1)
 
         def learn(part: tuple[Network, jax.Array]) -> Network:
-            return _gradient_step(part[1], step, part[0], agent, sparsifier, weight, batch, y)
+            return _gradient_step(hook, part[1], step, part[0], agent, sparsifier, weight, batch, y)
 
         parts = tuple(zip(state.online, keys, strict=True))
         online = over_networks(learn, parts, vectorize=vectorize)
@@ -107,13 +110,15 @@ def make_learner(
             state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
         if agent.actor and state.actor:
             improve = agent.actor._replace(loss=partial(agent.actor.loss, _draw(key, IMPROVE, step)))
-            actor = _gradient_step(actor_key, step, state.actor, improve, sparsifier, weight, elected, batch)
+            actor = _gradient_step(hook, actor_key, step, state.actor, improve, sparsifier, weight, elected, batch)
             state = state._replace(actor=actor)
         return state
 
+    gradient_step = jax.jit(partial(update, False), donate_argnums=0)
     return Learner(
         init=jax.jit(init),
-        update=jax.jit(update, donate_argnums=0),
+        update=_when_due(sparsifier, gradient_step, jax.jit(partial(update, True), donate_argnums=0)),
+        gradient_step=gradient_step,
         update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
         act=_act(agent, sparsifier, behaviour),
         act_greedily=_act_greedily(agent, sparsifier),
@@ -123,6 +128,27 @@ def make_learner(
         target_update_period=target_update_period,
         election_steps=counted,
     )
+
+
+Update = Callable[[LearnerState, Batch], LearnerState]
+
+
+def _when_due(sparsifier: Sparsifier, gradient_step: Update, with_hook: Update) -> Update:
+    """Two programs, of which the clock chooses: in one, a branch that changes a network at few gradient steps would
+    copy it at each. When something is due is worked out for many steps at once."""
+    if sparsifier.after_gradient is None:
+        return gradient_step
+    due = jax.jit(jax.vmap(sparsifier.due))
+
+    @lru_cache(maxsize=1)
+    def calendar(page: int) -> np.ndarray:
+        return np.asarray(due(jnp.arange(PAGE) + page * PAGE))
+
+    def update(state: LearnerState, batch: Batch) -> LearnerState:
+        page, day = divmod(int(state.step) + 1, PAGE)
+        return (with_hook if calendar(page)[day] else gradient_step)(state, batch)
+
+    return update
 
 
 def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -> Network:
@@ -151,6 +177,7 @@ def _loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax
 
 
 def _gradient_step(
+    hook: bool,
     key: jax.Array,
     step: jax.Array,
     network: Network,
@@ -159,7 +186,7 @@ def _gradient_step(
     weight: jax.Array,
     *inputs: Any,
 ) -> Network:
-    """One masked optimizer step on `agent.loss(params, *inputs)`, then the method's hook and its masks."""
+    """One masked optimizer step on `agent.loss(params, *inputs)`, then if it is due the method's hook and its masks."""
     pruned, masks = sparsifier.pruned_weights, network.masks
     loss, gradients = jax.value_and_grad(agent.loss)(_effective(sparsifier, network), *inputs)
     learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
@@ -169,6 +196,9 @@ def _gradient_step(
     params = optax.apply_updates(network.params, updates)
     counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # what is not finite always counts
     network = Network(params, opt_state, masks, network.loss + counted)
+    network = _settle(sparsifier, network)
+    if not hook or sparsifier.after_gradient is None:
+        return network
     return _settle(sparsifier, sparsifier.after_gradient(key, step, network, gradients))
 
 

@@ -110,6 +110,13 @@ class Training(NamedTuple):
     pruner: Pruner
 
 
+Due = Callable[[jax.Array], jax.Array]  # gradient steps done -> bool []: whether there is something to do now
+
+
+def always(step: jax.Array) -> jax.Array:
+    return jnp.bool_(True)
+
+
 class Sparsifier(NamedTuple):
     """A method: what becomes of the masks after a gradient step and at a target update.
 
@@ -118,8 +125,6 @@ class Sparsifier(NamedTuple):
 
     num_networks: int
     init: Callable[[jax.Array, Params], Masks]  # key, params -> masks
-    # key, gradient steps done, network, dense gradients -> network
-    after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network]
     # key, gradient steps done, K networks, memory -> K networks, memory, election
     at_target_update: Callable[
         [jax.Array, jax.Array, tuple[Network, ...], Any], tuple[tuple[Network, ...], Any, Election]
@@ -127,6 +132,9 @@ class Sparsifier(NamedTuple):
     # key, gradient steps done, actor, elected network -> actor, after an election; `init` and `after_gradient` are
     # called for the actor too
     follow: Callable[[jax.Array, jax.Array, Network, Network], Network]
+    # key, gradient steps done, network, dense gradients -> network, whenever it is due
+    after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None
+    due: Due = always
     memory: Any = None  # at the start: a tree of arrays
     # What becomes of pruned weights: zero; kept as they were, and out of use while the masks say so; or out of use and
     # yet learning, by the gradients of the weights in use (straight-through).
@@ -139,6 +147,7 @@ def single_network(
     init: Callable[[jax.Array, Params], Masks],
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None,
     at_target_update: Callable[[jax.Array, jax.Array, Network], Network] | None = None,
+    due: Due = always,
     pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
     """A method with K = 1, which wins each election; a hook that is left out changes nothing.
@@ -155,8 +164,9 @@ def single_network(
     return Sparsifier(
         num_networks=1,
         init=init,
-        after_gradient=after_gradient or (lambda key, step, network, gradients: network),
         at_target_update=update,
         follow=lambda key, step, actor, elected: change(key, step, actor),
+        after_gradient=after_gradient,
+        due=due,
         pruned_weights=pruned_weights,
     )

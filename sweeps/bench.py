@@ -80,7 +80,7 @@ def prepare(method: str, case: Case, folder: Path) -> Bench:
     while trainer.gradient_step < 2:
         trainer.step()
     batch = trainer.experience.sample(np.random.default_rng(0))
-    equations = products(jax.make_jaxpr(trainer.learner.update)(trainer.state, batch).jaxpr)
+    equations = products(jax.make_jaxpr(trainer.learner.gradient_step)(trainer.state, batch).jaxpr)
     return Bench(trainer, batch, sum(map(operations, equations)) / 1e9, alone(equations))
 
 

@@ -13,6 +13,7 @@ from suite.agents.dqn import dqn
 from suite.learner import make_learner
 from suite.pruning import erk_counts, make_pruner
 from suite.types import Batch, LearnerState, Network, Training
+from tests import hooks
 
 KEY = jax.random.key(0)
 IMAGES, VECTORS = spaces.Box(0, 255, (2, 12, 12), np.uint8), spaces.Box(-1, 1, (4,), np.float32)
@@ -72,7 +73,7 @@ def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int)
     sparse_from_the_start = name in ("static", "set", "rigl")
     network = Network(params, optax.adam(1e-3).init(params), method.init(KEY, params), jnp.float32(0))
     networks, memory = (network,) * method.num_networks, method.memory
-    after_gradient, at_target_update = jax.jit(method.after_gradient), jax.jit(method.at_target_update)
+    after_gradient, at_target_update = hooks.after_gradient(method), jax.jit(method.at_target_update)
     golden = dict(zip((10, 20, 30, 50, 80, 100), GOLDEN[name, more], strict=True))
     for step in range(1, 101):
         networks = tuple(after_gradient(KEY, jnp.int32(step), network, params) for network in networks)

@@ -15,6 +15,7 @@ from baselines.static import static
 from suite.errors import UserError
 from suite.pruning import make_pruner
 from suite.types import Network, Sparsifier, Training
+from tests import hooks
 
 KEY = jax.random.key(0)
 SHAPES = {"Dense_0": (6, 9), "Dense_1": (9, 4)}
@@ -85,7 +86,7 @@ def test_rewiring_is_numpys_and_counts_stay(seed: int, fraction: float, density:
 @pytest.mark.parametrize("distribution", [None, "uniform", "global"])
 def test_counts_are_constant_layer_by_layer(make, distribution: str | None) -> None:
     method = make(training(distribution=distribution), sparsity=0.6, **({} if make is static else {"period": 3}))
-    network, after_gradient = start(method), jax.jit(method.after_gradient)
+    network, after_gradient = start(method), hooks.after_gradient(method)
     before = {path: int(mask.sum()) for path, mask in network.masks.items()}
     assert sum(before.values()) == (22 + 14 if distribution == "uniform" else 36)
     changed = 0
@@ -102,7 +103,7 @@ def test_counts_are_constant_layer_by_layer(make, distribution: str | None) -> N
 def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
     method = rigl(training(), sparsity=0.5, drop_fraction=0.4, period=10, end=1.0)
     network, gradients = start(method), draw(7)
-    after = jax.jit(method.after_gradient)(KEY, jnp.int32(50), network, gradients)
+    after = hooks.after_gradient(method)(KEY, jnp.int32(50), network, gradients)
     for name in SHAPES:  # half-way the cosine has halved the share
         mask = np.asarray(network.masks[f"{name}/kernel"])
         keep, grow = (np.abs(np.asarray(tree[name]["kernel"])) for tree in (network.params, gradients))
@@ -127,7 +128,7 @@ def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
 def test_how_many_are_rewired_and_when(make, options: dict, step: int, share: float) -> None:
     method = make(training(), sparsity=0.5, drop_fraction=0.5, period=10, **options)
     network = start(method)
-    after = jax.jit(method.after_gradient)(KEY, jnp.int32(step), network, draw(1))
+    after = hooks.after_gradient(method)(KEY, jnp.int32(step), network, draw(1))
     for path, mask in network.masks.items():
         number = int(mask.sum())
         expected = min(int(np.floor(np.float32(share) * number)), mask.size - number)
@@ -146,7 +147,7 @@ def test_set_grows_anywhere() -> None:
 def test_what_is_grown_starts_at_zero_with_zero_moments() -> None:
     method = rigl(training(), sparsity=0.5, period=10)
     network = start(method)
-    after = jax.jit(method.after_gradient)(KEY, jnp.int32(10), network, draw(3))
+    after = hooks.after_gradient(method)(KEY, jnp.int32(10), network, draw(3))
     adam = after.opt_state[0]
     assert int(adam.count) == 1
     for name in SHAPES:

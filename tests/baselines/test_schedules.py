@@ -29,6 +29,7 @@ from suite.errors import UserError
 from suite.pruning import make_pruner
 from suite.sparsity import apply_masks, dense_masks, sparsity
 from suite.types import Network, Training
+from tests import hooks
 
 ADAM = optax.adam(1e-3)
 KEY = jax.random.key(0)
@@ -137,7 +138,7 @@ def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> Non
     start = network_of(kind)
     method = gmp(training(), final_sparsity=0.87, start=0.3, end=0.7, period=50)
     network = start._replace(masks=method.init(KEY, start.params))
-    after_gradient = jax.jit(method.after_gradient)
+    after_gradient = hooks.after_gradient(method)
     kernels, seen = kernels_of(start.params), {}
     assert len(kernels) == len(network.masks) == layers
     for step in (50, 299, 300, 301, 349, 350, 351, 400, 450, 500, 549, 600, 650, 699, 700, 701, 1000):
@@ -156,7 +157,7 @@ def test_gmp_leaves_what_is_not_a_kernel_and_the_optimizer_alone() -> None:
     start = network_of("mlp")
     method = gmp(training(100), period=1)
     network = start._replace(masks=method.init(KEY, start.params))
-    pruned = jax.jit(method.after_gradient)(KEY, jnp.int32(90), network, start.params)
+    pruned = hooks.after_gradient(method)(KEY, jnp.int32(90), network, start.params)
     assert set(pruned.masks) == {"Dense_0/kernel", "Dense_1/kernel"}
     jax.tree.map(np.testing.assert_array_equal, pruned._replace(masks={}), start)
 
@@ -166,7 +167,7 @@ def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: 
     method = gmp(training(horizon))
     start = network_of("mlp")
     network = start._replace(masks=method.init(KEY, start.params))
-    after_gradient = jax.jit(method.after_gradient)
+    after_gradient = hooks.after_gradient(method)
     late = horizon * 9 // 10 // expected * expected  # due, and after the schedule's end
     assert float(sparsity(after_gradient(KEY, jnp.int32(late), network, start.params).masks)) > 0.9
     if expected > 1:
@@ -184,7 +185,7 @@ def test_distill_prunes_at_target_updates_only() -> None:
     start = network_of("mlp")
     method = distill(training(), final_sparsity=0.8, start=0.0, end=1.0)
     network = start._replace(masks=method.init(KEY, start.params))
-    after = method.after_gradient(KEY, jnp.int32(990), network, start.params)
+    after = hooks.after_gradient(method)(KEY, jnp.int32(990), network, start.params)
     assert float(sparsity(after.masks)) == 0
     at_target_update = jax.jit(method.at_target_update)
     for step in (10, 250, 500, 1000):
@@ -212,7 +213,7 @@ def levels_at(method, steps: range) -> dict[int, float]:
     """The sparsity after each of the steps at which it changes; weights do not move."""
     network = network_of("mlp")
     network = network._replace(masks=method.init(KEY, network.params))
-    after_gradient, found = jax.jit(method.after_gradient), {0: float(sparsity(network.masks))}
+    after_gradient, found = hooks.after_gradient(method), {0: float(sparsity(network.masks))}
     for step in steps:
         new = after_gradient(KEY, jnp.int32(step), network, network.params)
         if float(sparsity(new.masks)) != float(sparsity(network.masks)):
@@ -239,7 +240,7 @@ def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
     """A weight that was pruned has become the largest since (here by hand)."""
     network = network_of("mlp")
     method = gmp(training(100), final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow)
-    after_gradient = jax.jit(method.after_gradient)
+    after_gradient = hooks.after_gradient(method)
     network = after_gradient(KEY, jnp.int32(50), network._replace(masks=dense_masks(network.params)), network.params)
     gone = tuple(np.argwhere(~np.asarray(network.masks["Dense_0/kernel"]))[0])
     params = jax.tree.map(jnp.copy, network.params)
@@ -258,7 +259,7 @@ def test_saliency_reads_the_gradients_of_the_step() -> None:
     gradients["Dense_0"]["kernel"] = (
         gradients["Dense_0"]["kernel"].at[2:].multiply(2)
     )  # ... and 2 in three rows of five
-    masks = jax.jit(method.after_gradient)(KEY, jnp.int32(50), network, gradients).masks
+    masks = hooks.after_gradient(method)(KEY, jnp.int32(50), network, gradients).masks
     assert masks["Dense_0/kernel"].sum(axis=1).tolist()[:2] == [0, 0]
     assert int(masks["Dense_0/kernel"].sum()) == 20
 

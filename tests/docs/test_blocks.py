@@ -121,7 +121,7 @@ def test_names_that_are_of_nothing_are_found() -> None:
 
 def test_the_table_of_methods_is_of_all_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(METHODS, "halving")
-    assert [row[0].strip("`") for row in table("docs/methods.md", "method")] == list(METHODS)
+    assert [row[0].strip("`") for row in table("README.md", "method")] == list(METHODS)
 
 
 def test_the_table_of_the_pruner_has_its_options_values_and_defaults() -> None:

@@ -1,4 +1,4 @@
-"""The worked example of docs/adding-a-method.md, run as it stands there."""
+"""The worked example of the README, run as it stands there."""
 
 import re
 from pathlib import Path
@@ -12,11 +12,12 @@ from suite.pruning import make_pruner
 from suite.sparsity import sparsity
 from suite.types import Network, Training
 from sweeps.config import options_of
+from tests import hooks
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs/adding-a-method.md").read_text()
+TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 
-def test_the_new_method_of_the_guide_works() -> None:
+def test_the_new_method_of_the_readme_works() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     body = code[code.index("def halving") :].strip().splitlines()
     assert len([line for line in body if line.strip()]) <= 10
@@ -27,7 +28,7 @@ def test_the_new_method_of_the_guide_works() -> None:
 
     params = {"Dense_0": {"kernel": jnp.arange(1.0, 101.0).reshape(10, 10), "bias": jnp.ones(10)}}
     network = Network(params, (), method.init(jax.random.key(0), params), jnp.float32(0))
-    after = jax.jit(method.after_gradient)
+    after = hooks.after_gradient(method)
     for step, expected in ((24, 0.0), (25, 0.5), (26, 0.5), (50, 0.75), (74, 0.75), (75, 0.88)):
         network = after(jax.random.key(0), jnp.int32(step), network, params)
         assert float(sparsity(network.masks)) == pytest.approx(expected)

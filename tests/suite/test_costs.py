@@ -60,7 +60,7 @@ def test_executed_operations_are_those_of_the_compiled_gradient_step(task: str, 
         experience.take(experience.environment.action_space.sample())  # type: ignore[attr-defined]
     batch = experience.sample(np.random.default_rng(0))
     state = jax.eval_shape(learner.init, 0)
-    expected = sum(map(operations, products(jax.make_jaxpr(learner.update)(state, batch).jaxpr)))
+    expected = sum(map(operations, products(jax.make_jaxpr(learner.gradient_step)(state, batch).jaxpr)))
 
     actor = state.actor.params if state.actor else None
     card = describe(state.online[0].params, actor, run.options["agent"], make_environment())

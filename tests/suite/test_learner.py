@@ -295,7 +295,7 @@ def searches(jaxpr) -> int:
 @pytest.mark.parametrize("method", METHODS)
 def test_no_ranking_where_no_pruning_is_due(method: str) -> None:
     learner = learner_of(method, **EAGER.get(method, {}))
-    jaxpr = jax.make_jaxpr(learner.update)(learner.init(0), batches(1)[0]).jaxpr
+    jaxpr = jax.make_jaxpr(learner.gradient_step)(learner.init(0), batches(1)[0]).jaxpr
     assert searches(jaxpr) == 0
 
 
