@@ -74,7 +74,7 @@ dashboard: $(READY) ## a W&B workspace of this benchmark's charts; without an ac
 	@$(BIN)/python -m sweeps.dashboard $(RUNS) $(ARGS)
 
 test: $(READY) ## the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slurm: $(READY) ## install a SLURM of one node (root, apt-get), and run a grid on it with preemption
 	@tests/slurm/install.sh

@@ -10,6 +10,22 @@ import pytest
 from suite.upload import WAIT
 from tests.wandb_server import Server, without_account
 
+ROOT = Path(__file__).resolve().parents[1]
+#: Compiled programs are kept from one test, process and session to the next: compiling is most of what tests do.
+COMPILED = {
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache/compiled"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+}
+for name in COMPILED:
+    os.environ.setdefault(name, COMPILED[name])
+
+#: Files whose tests take minutes; begun last, one core would wait for the other.
+LONG = ("test_slurm.py", "test_chaos.py", "test_end_to_end.py", "test_bench.py", "test_wandb_engine.py", "test_sac.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
 
 @pytest.fixture(scope="session")
 def listening() -> Iterator[Server]:

@@ -1,6 +1,8 @@
 """Run folders -> runs. Only the record is read (config.json, metrics.jsonl, status.json; see suite.records)."""
 
+import multiprocessing
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from suite.errors import UserError
 
 #: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
 ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
+MANY, PROCESSES = 500, 2  # so many folders are read by processes, of which each takes some 100 MB
 LARGEST = 2**53  # whole numbers below it are exact as floats
 
 
@@ -24,19 +27,22 @@ def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; it should hold one folder a run")
-    found, notes = [], []
+    folders, notes = [], []
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if report is not None and folder.resolve() == report.resolve():
             continue
         if (folder / records.CONFIG).exists():
-            found.append(read(folder))
+            folders.append(folder)
         elif any((folder / name).exists() for name in (records.METRICS, records.STATUS, records.PROGRESS)):
             raise UserError(f"{folder}: holds a record without its {records.CONFIG}; restore it or remove the folder")
         else:
             notes.append(f"The folder {folder.name} holds no {records.CONFIG}: it is no run and was left out.")
-    if not found:
+    if not folders:
         raise UserError(f"{root}: holds no run (a folder with a {records.CONFIG})")
-    return found, notes
+    if len(folders) < MANY:
+        return list(map(read, folders)), notes
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("forkserver")) as pool:
+        return list(pool.map(read, folders, chunksize=MANY // 10)), notes
 
 
 def read(folder: Path) -> Run:
