@@ -3,6 +3,7 @@
 Without an account it says what there is instead. Exit codes: 0 all is well, 1 W&B does not take them, 2 bad input.
 """
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -94,12 +95,24 @@ def _scatter(title: str, metric: str) -> wr.ScatterPlot:
 
 
 def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
-    """Save a new workspace a task; -> what to tell. Raises whatever W&B's client raises."""
+    """Save a workspace a task, in the place of what an earlier call has saved; -> what to tell. Raises whatever W&B's
+    client raises."""
     import wandb
 
     entity = str(wandb.Api().default_entity)
     for task in tasks:
-        yield f"{task}: {workspace(entity, project, task).save().url}"
+        drawn = workspace(entity, project, task)
+        drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one
+        drawn._internal_id = _there(drawn.url)
+        yield f"{task}: {drawn.save().url}"
+
+
+def _there(url: str) -> str:
+    """W&B's id of the workspace at an address; "" if there is none."""
+    try:
+        return ws.Workspace.from_url(url)._internal_id
+    except ValueError:
+        return ""
 
 
 def tasks_in(place: Path) -> list[str]:

@@ -36,7 +36,7 @@ class Store:
         self.agents: dict[str, str] = {}  # -> their sweep
         self.artifacts: dict[str, Answer] = {}
         self.files: dict[str, bytes] = {}  # what was uploaded, by the path of its address
-        self.views: list[Answer] = []
+        self.views: dict[str, Answer] = {}  # by id
         self.calls: Counter[str] = Counter()
         self.unknown: list[str] = []
 
@@ -249,10 +249,20 @@ class Store:
         return {"agentHeartbeat": {"agent": {"id": given["id"]}, "commands": json.dumps(commands)}}
 
     def upsert_view(self, given: Answer) -> Answer:
-        self.views.append(given)
-        return {
-            "upsertView": {"view": {"id": global_id("View", given["name"]), "name": given["name"]}, "inserted": True}
-        }
+        """In the place of the view of this id, or a new one: a name alone is not known again."""
+        view = given.get("id") or global_id("View", f"{given['name']} {len(self.views)}")
+        inserted = view not in self.views
+        self.views[view] = given
+        return {"upsertView": {"view": {"id": view, "name": given["name"]}, "inserted": inserted}}
+
+    def project_views(self, given: Answer) -> Answer:
+        found = [
+            {"node": {"id": view, "displayName": saved["displayName"], "spec": saved["spec"]}}
+            for view, saved in self.views.items()
+            if (saved["entityName"], saved["projectName"], saved["name"])
+            == (given["entityName"], given["name"], given["viewName"])
+        ]
+        return {"project": {"allViews": {"edges": found}}}
 
     # Who and what we are ----------
 
@@ -298,6 +308,7 @@ OPERATIONS = {
     "CreateAgent": Store.create_agent,
     "Heartbeat": Store.heartbeat,
     "UpsertView2": Store.upsert_view,
+    "View": Store.project_views,
     "Viewer": Store.viewer,
     "GetDefaultEntity": Store.viewer,
     "ServerFeaturesQuery": Store.server_features,

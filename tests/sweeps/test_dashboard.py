@@ -26,9 +26,9 @@ def panels_of(view: dict) -> dict[str, list[dict]]:
 
 def test_a_view_a_task_is_saved(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dashboard.main([str(runs)]) == 0
-    assert [view["displayName"] for view in server.store.views] == ["atari/Boxing", "atari/Pong"]
+    assert [view["displayName"] for view in server.store.views.values()] == ["atari/Boxing", "atari/Pong"]
     assert capsys.readouterr().out.count("/local/eaudeqn") == 2
-    for view in server.store.views:
+    for view in server.store.views.values():
         assert (view["entityName"], view["projectName"]) == ("local", "eaudeqn")
         assert view["displayName"] in json.dumps(json.loads(view["spec"])["section"]["runSets"])  # the filter
         panels = panels_of(view)
@@ -39,6 +39,19 @@ def test_a_view_a_task_is_saved(server: Server, runs: Path, capsys: pytest.Captu
         kinds = {panel["viewType"] for section in panels.values() for panel in section}
         assert {"Run History Line Plot", "Scatter Plot", "Run Comparer", "Media Browser"} <= kinds
         assert all(panels.values())
+
+
+def test_a_second_call_updates_them(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard.main([str(runs)]) == 0
+    first, urls = dict(server.store.views), capsys.readouterr().out
+    for view in server.store.views:
+        server.store.views[view] = {**first[view], "displayName": "changed by hand"}
+    assert dashboard.main([str(runs)]) == 0
+    assert capsys.readouterr().out == urls
+    without_ids = {view: {k: v for k, v in saved.items() if k not in ("id", "spec")} for view, saved in first.items()}
+    assert without_ids == {
+        view: {k: v for k, v in saved.items() if k not in ("id", "spec")} for view, saved in server.store.views.items()
+    }
 
 
 def test_charts_are_of_columns_that_there_are() -> None:
