@@ -40,6 +40,17 @@ def sync(folder: Path) -> str:
         return f"sent, {max(rows - there, 0):,} of {rows:,} rows{others}: {upload.run.url}"
 
 
+def unreachable() -> str:
+    """Why W&B does not answer, so that it is waited for once and not for each run; "" if it does."""
+    import wandb
+
+    try:
+        str(wandb.Api(timeout=PATIENCE).default_entity)
+    except Exception as error:
+        return one_line(error)
+    return ""
+
+
 def remote(identity: dict[str, str]) -> Any:
     """The run as W&B has it, or None. Raises whatever W&B's client raises."""
     import wandb
@@ -78,18 +89,20 @@ def find(places: Sequence[Path]) -> list[Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.sync", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
-    failed = 0
+    sent, silence = 0, ""
     try:
         given = parser.parse_args(arguments)
         folders = find(given.runs)
         check_key()
+        silence = unreachable()
         for folder in track(folders, "runs", console=Console(stderr=True), transient=True):
+            if silence:
+                break
             try:
                 told = sync(folder)
-            except KeyboardInterrupt:
-                raise
+                sent += 1
             except Exception as error:
-                told, failed = f"not sent ({one_line(error)})", failed + 1
+                told, silence = f"not sent ({one_line(error)})", unreachable()
             print(f"{folder.name}: {told}", flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -97,9 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: nothing is lost, the same command goes on", file=sys.stderr)
         return 130
-    if failed:
-        print(f"{failed} of {len(folders)} runs were not sent: the same command tries them again", file=sys.stderr)
-    return 1 if failed else 0
+    if sent == len(folders):
+        return 0
+    reason = f"W&B does not answer ({silence}): " if silence else ""
+    print(
+        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; the same command tries them again",
+        file=sys.stderr,
+    )
+    return 1
 
 
 if __name__ == "__main__":

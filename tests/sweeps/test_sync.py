@@ -93,14 +93,25 @@ def test_without_a_key_one_line_says_so(server: Server, tmp_path: Path, runs: Pa
     assert done.stderr.count("\n") == 1 and "no key for W&B is known here" in done.stderr
 
 
-def test_a_server_that_is_ill_is_a_line_a_run(
+def test_a_server_that_is_ill_is_waited_for_once(
     server: Server, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sync, "PATIENCE", 2)
     server.fault = "silent"
-    assert sync.main([str(runs / "broken")]) == 1
+    assert sync.main([str(runs)]) == 1
     said = capsys.readouterr()
-    assert "broken: not sent (" in said.out and "1 of 1 runs were not sent" in said.err
+    assert "not sent" not in said.out
+    assert "W&B does not answer (" in said.err and "3 of 3 runs were not sent" in said.err
+
+
+def test_a_run_that_w_and_b_does_not_take_is_a_line_and_the_others_are_sent(
+    server: Server, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sole_sender(runs / "resumed"):  # as while the run itself is sending
+        assert sync.main([str(runs)]) == 1
+    said = capsys.readouterr()
+    assert "resumed: not sent (" in said.out and said.out.count(": sent, ") == 2
+    assert "does not answer" not in said.err and "1 of 3 runs were not sent" in said.err
 
 
 def test_a_folder_without_a_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
