@@ -24,6 +24,7 @@ from analysis.profiles import Curve
 from analysis.settings import Settings
 from suite.errors import Parser, UserError, one_line, whole_number
 
+PROCESSES = 2  # that read records, where there are many
 MOST_SEEDS = 10_000  # that are required of a method on a task
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
@@ -43,7 +44,7 @@ class Selection:
 
 def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
     """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
-    found, notes = sources.load(selection.places, out)
+    found, notes = sources.load(selection.places, out, PROCESSES)
     if selection.methods is not None:
         known = sorted({run.method for run in found})
         for method in selection.methods:

@@ -40,7 +40,9 @@ class Learner(NamedTuple):
     """Compiled functions; `update` and `update_target` consume (donate) the state that they are given."""
 
     init: Callable[[int], LearnerState]  # seed -> state
-    update: Callable[[LearnerState, Batch], LearnerState]  # one gradient step of all K networks, and the method's hook
+    # One gradient step of all K networks, and the method's hook if it is due: state, batch -> state; a third argument
+    # may name the state's gradient steps, which otherwise have to be read from the device.
+    update: Callable[..., LearnerState]
     gradient_step: Callable[[LearnerState, Batch], LearnerState]  # that alone, as where no hook is due; can be traced
     update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
     act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
@@ -133,19 +135,19 @@ def make_learner(
 Update = Callable[[LearnerState, Batch], LearnerState]
 
 
-def _when_due(sparsifier: Sparsifier, gradient_step: Update, with_hook: Update) -> Update:
-    """Two programs, of which the clock chooses: in one, a branch that changes a network at few gradient steps would
-    copy it at each. When something is due is worked out for many steps at once."""
+def _when_due(sparsifier: Sparsifier, gradient_step: Update, with_hook: Update) -> Callable[..., LearnerState]:
+    """Two programs, of which the clock chooses: in a single one, a branch that seldom changes a network would copy it
+    at every gradient step. When something is due is worked out for many steps at once."""
     if sparsifier.after_gradient is None:
-        return gradient_step
+        return lambda state, batch, done=None: gradient_step(state, batch)
     due = jax.jit(jax.vmap(sparsifier.due))
 
     @lru_cache(maxsize=1)
     def calendar(page: int) -> np.ndarray:
         return np.asarray(due(jnp.arange(PAGE) + page * PAGE))
 
-    def update(state: LearnerState, batch: Batch) -> LearnerState:
-        page, day = divmod(int(state.step) + 1, PAGE)
+    def update(state: LearnerState, batch: Batch, done: int | None = None) -> LearnerState:
+        page, day = divmod(int(state.step if done is None else done) + 1, PAGE)
         return (with_hook if calendar(page)[day] else gradient_step)(state, batch)
 
     return update

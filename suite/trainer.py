@@ -164,7 +164,7 @@ class Trainer:
         due = int((self.experience.agent_step - self.initial_samples) * self.replay_ratio)
         while self.gradient_step < due:
             batch = self.experience.sample(batch_rng(self.seed, self.gradient_step))
-            self.state = self.learner.update(self.state, batch)
+            self.state = self.learner.update(self.state, batch, self.gradient_step)
             self.gradient_step += 1
             if self.gradient_step % self.learner.target_update_period == 0:
                 self._update_target()

@@ -12,6 +12,7 @@ from typing import Any
 
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
+from wandb_workspaces.workspaces import internal
 
 from suite import records
 from suite.errors import Parser, UserError, one_line
@@ -95,22 +96,22 @@ def _scatter(title: str, metric: str) -> wr.ScatterPlot:
 
 
 def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
-    """Save a workspace a task, in the place of what an earlier call has saved; -> what to tell. Raises whatever W&B's
-    client raises."""
+    """Save a workspace a task, in the place of what an earlier call has saved, changes by hand included; -> what to
+    tell. Raises whatever W&B's client raises."""
     import wandb
 
     entity = str(wandb.Api().default_entity)
     for task in tasks:
         drawn = workspace(entity, project, task)
         drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one
-        drawn._internal_id = _there(drawn.url)
+        drawn._internal_id = _there(entity, project, drawn._internal_name)
         yield f"{task}: {drawn.save().url}"
 
 
-def _there(url: str) -> str:
-    """W&B's id of the workspace at an address; "" if there is none."""
+def _there(entity: str, project: str, name: str) -> str:
+    """W&B's id of the workspace of this name; "" if there is none."""
     try:
-        return ws.Workspace.from_url(url)._internal_id
+        return str(internal.get_view_dict(entity, project, internal._internal_name_to_url_query_str(name))["id"])
     except ValueError:
         return ""
 

@@ -41,7 +41,7 @@ def sync(folder: Path) -> str:
 
 
 def unreachable() -> str:
-    """Why W&B does not answer, so that it is waited for once and not for each run; "" if it does."""
+    """Why W&B does not answer us, so that it is waited for once and not for each run; "" if it does."""
     import wandb
 
     try:
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if sent == len(folders):
         return 0
-    reason = f"W&B does not answer ({silence}): " if silence else ""
+    reason = f"W&B does not answer, or refuses ({silence}): " if silence else ""
     print(
         f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; the same command tries them again",
         file=sys.stderr,

@@ -1,4 +1,4 @@
-"""A method's hook as the learner calls it: when it is due, and otherwise not."""
+"""A method's hook, called when the method says that it is due."""
 
 from collections.abc import Callable
 

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from suite.errors import UserError
 
 #: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
 ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
-MANY, PROCESSES = 500, 2  # so many folders are read by processes, of which each takes some 100 MB
+MANY = 500  # folders that are worth a second process
 LARGEST = 2**53  # whole numbers below it are exact as floats
 
 
-def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
+def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[list[Run], list[str]]:
     """The runs in the folders of `root`, by name, and a note for each folder that is no run. `report`, the folder that
     is written to, is not looked at.
 
@@ -39,10 +40,13 @@ def load(root: Path, report: Path | None = None) -> tuple[list[Run], list[str]]:
             notes.append(f"The folder {folder.name} holds no {records.CONFIG}: it is no run and was left out.")
     if not folders:
         raise UserError(f"{root}: holds no run (a folder with a {records.CONFIG})")
-    if len(folders) < MANY:
+    if len(folders) < MANY or processes == 1:
         return list(map(read, folders)), notes
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("forkserver")) as pool:
-        return list(pool.map(read, folders, chunksize=MANY // 10)), notes
+    try:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("forkserver")) as pool:
+            return list(pool.map(read, folders, chunksize=max(MANY // 10, 1))), notes
+    except BrokenProcessPool:
+        raise UserError(f"{root}: a process ended while it read the runs (too little memory?)") from None
 
 
 def read(folder: Path) -> Run:

@@ -100,5 +100,5 @@ def _environment(threads: int, gpu: Mapping[str, str]) -> Mapping[str, str]:
 
 @cache
 def _ours() -> tempfile.TemporaryDirectory[str]:
-    """Removed when this process ends. It is in no folder of results: what lies there is executed."""
+    """Removed when this process ends by itself. It is in no folder of results: what lies there is executed."""
     return tempfile.TemporaryDirectory(prefix="eaudeqn-compiled-")

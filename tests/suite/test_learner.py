@@ -10,6 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from baselines import METHODS
+from suite import learner as learners
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
 from suite.mapping import over_networks
@@ -297,6 +298,20 @@ def test_no_ranking_where_no_pruning_is_due(method: str) -> None:
     learner = learner_of(method, **EAGER.get(method, {}))
     jaxpr = jax.make_jaxpr(learner.gradient_step)(learner.init(0), batches(1)[0]).jaxpr
     assert searches(jaxpr) == 0
+    sparsifier = METHODS[method](Training(1_000, PERIOD, optax.sgd(1.0), make_pruner()))
+    if sparsifier.after_gradient:
+        assert int(jax.vmap(sparsifier.due)(jnp.arange(1, 1_001)).sum()) <= 100
+
+
+def test_a_hook_is_called_when_it_is_due_on_every_page_of_the_calendar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learners, "PAGE", 4)
+    learner = learner_of.__wrapped__("gmp", start=0.0, end=1.0, period=7)
+    for told in (False, True):
+        state, levels = learner.init(0), [0.0]
+        for number, batch in enumerate(batches(UPDATES)):
+            state = learner.update(state, batch, number) if told else learner.update(state, batch)
+            levels.append(float(learner.measure(state)["sparsity"]))
+        assert [step for step in range(1, UPDATES + 1) if levels[step] > levels[step - 1]] == [*range(7, UPDATES, 7)]
 
 
 # What holds for every method -----------------------------------------------------------------------------------------

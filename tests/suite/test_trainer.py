@@ -159,7 +159,7 @@ class Idle:
     def init(self, seed: int) -> Learned:
         return Learned(0)
 
-    def update(self, state: Learned, batch) -> Learned:
+    def update(self, state: Learned, batch, done: int) -> Learned:
         self.batches.append(batch)
         return Learned(state.step + 1)
 

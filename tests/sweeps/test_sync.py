@@ -101,7 +101,7 @@ def test_a_server_that_is_ill_is_waited_for_once(
     assert sync.main([str(runs)]) == 1
     said = capsys.readouterr()
     assert "not sent" not in said.out
-    assert "W&B does not answer (" in said.err and "3 of 3 runs were not sent" in said.err
+    assert "W&B does not answer, or refuses (" in said.err and "3 of 3 runs were not sent" in said.err
 
 
 def test_a_run_that_w_and_b_does_not_take_is_a_line_and_the_others_are_sent(

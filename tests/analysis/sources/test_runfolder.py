@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from analysis.sources import runfolder
@@ -35,6 +36,22 @@ def test_a_killed_run_may_end_in_half_a_line(run):
     assert len(runfolder.read(folder).history) == 1
     (folder / "metrics.jsonl").unlink()  # killed before its first row
     assert runfolder.read(folder).history.empty
+
+
+def test_two_processes_read_what_one_does(run, monkeypatch):
+    monkeypatch.setattr(runfolder, "MANY", 2)
+    folder = run(seed=0)
+    for seed in (1, 2):
+        run(seed=seed, status=None, returns=(1.0, 2.0))
+    alone, _ = runfolder.load(folder.parent)
+    together, _ = runfolder.load(folder.parent, processes=2)
+    assert [run.name for run in together] == [run.name for run in alone]
+    for one, other in zip(alone, together, strict=True):
+        assert (one.status, one.reason, one.protocol) == (other.status, other.reason, other.protocol)
+        pd.testing.assert_frame_equal(one.history, other.history)
+    damage_line(folder)
+    with pytest.raises(UserError, match="the file is damaged"):
+        runfolder.load(folder.parent, processes=2)
 
 
 def damage_line(folder):
