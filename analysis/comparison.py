@@ -1,6 +1,6 @@
 """What a comparison says: the numbers, what is missing, and what to know when reading them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis import metrics, paired, protocol, provenance, scores
@@ -60,6 +60,8 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
         }
         for task in grid.tasks:
             on_task[row, task] = {name: means[name][task] for name in MEASURES if task in means.get(name, {})}
+        for remark in _few_seeds(estimate for task in grid.tasks for estimate in on_task[row, task].values()):
+            remarks.setdefault(remark, []).append(row)
     against = _against(grid, values, blocks, settings) if scored else {}
     notes += [f"{'; '.join(rows)} - {remark}." for remark, rows in remarks.items()]
     notes += grid.notes + _more_notes(grid, scored, against, settings)
@@ -91,11 +93,10 @@ def _with_actor(grid: Grid, families: dict[str, list[str]]) -> list[str]:
 def final_values(
     grid: Grid, row: str, scored: list[str], actors: list[str], references: References = PUBLISHED
 ) -> dict[str, dict[str, dict[int, float | None]]]:
-    """{measure: {task: {seed: value}}} of the finished runs of a row. A run without a return counts for nothing else
-    either; what no run has (an actor, operations) is left out."""
-    tasks = dict.fromkeys(cell.task for cell in grid.runs if cell.row == row)
+    """{measure: {task: {seed: value}}} of the finished runs of a row, on every task of the grid. A run without a return
+    counts for nothing else either; what no run has (an actor, operations) is left out."""
     values: dict[str, dict[str, dict[int, float | None]]] = {
-        name: {task: {} for task in tasks} for name in MEASURES if name != SCORE
+        name: {task: {} for task in grid.tasks} for name in MEASURES if name != SCORE
     }
     for cell, run in (pair for pair in grid.finished() if pair[0].row == row):
         measured = grid.final_return(run)
@@ -126,6 +127,12 @@ def _overall(values: Mapping[str, metrics.ByTask], settings: Settings) -> tuple[
         for remark in said:
             remarks.setdefault(remark, remark if name == present[0] else f"{name.replace('_', ' ')}: {remark}")
     return estimates, list(remarks.values())
+
+
+def _few_seeds(estimates: Iterable[Estimate]) -> list[str]:
+    counts = sorted({estimate.seeds for estimate in estimates if 1 < estimate.seeds < metrics.FEW_SEEDS})
+    few, enough = " or ".join(map(str, counts)), metrics.FEW_SEEDS
+    return [f"{few} seeds: bootstrap intervals from fewer than {enough} seeds are too narrow"] * bool(counts)
 
 
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:

@@ -33,6 +33,20 @@ def read(folder: Path) -> pd.DataFrame:
     return found
 
 
+def machine(path: Path) -> str:
+    """What the measurements were made on, in words. Raises UserError for another kind of file."""
+    about = records.read_json(path)
+    try:
+        versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
+        load, after, cores = (float(about[key]) for key in ("load", "load_after", "cores"))
+        text = f"{about['cpu']}, {cores:.0f} cores; {versions}. Load {load:.1f} before and {after:.1f} after."
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise UserError(f"{path}: does not describe a machine; make it with make bench-inference") from None
+    if max(load, after) > cores:
+        text += " **The machine was busy: the ratios say something, the times do not.**"
+    return text
+
+
 def break_even(found: pd.DataFrame, layer: str, way: str, against: list[str]) -> float | None:
     """The lowest sparsity from which on `way` is faster than each of `against`; None if it is not at the highest."""
     medians = found[found["layer"] == layer].pivot(index="sparsity", columns="way", values="median")
@@ -95,12 +109,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what sweeps.bench_inference wrote")
     folder = parser.parse_args(argv).folder
     try:
-        found, about = read(folder), records.read_json(folder / "machine.json")
-        versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
-        load, after, cores = about["load"], about["load_after"], about["cores"]
-        text = f"{about['cpu']}, {cores} cores; {versions}. Load {load:.1f} before and {after:.1f} after."
-        if max(load, after) > cores:
-            text += " **The machine was busy: the ratios say something, the times do not.**"
+        found, text = read(folder), machine(folder / "machine.json")
         (folder / "break_even.md").write_text(f"{markdown_table(table(found))}\n\n{text}\n")
         figure(found, folder / "speed.png")
     except UserError as error:

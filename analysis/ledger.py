@@ -153,7 +153,7 @@ def stopped(ledger: pd.DataFrame) -> int | None:
     if len(taken) == 0:
         return -1
     last = int(taken[-1])
-    rate = len(taken) / (len(taken) + int((refused < last).sum()))
+    rate = (len(taken) + 1) / (len(taken) + int((refused < last).sum()) + 2)  # Laplace's: never 1, however few
     after = len(ledger) - 1 - last  # idle elections too: pruning rests in them all the same
     return last if after and (1 - rate) ** after < SURPRISE else None
 

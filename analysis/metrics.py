@@ -27,7 +27,13 @@ FEW_SEEDS = 5  # below that, percentile intervals over seeds cover far less than
 #: Simulated with normal scores (tests/analysis/test_coverage.py does it again). The resampled seeds of a task vary less
 #: than new ones would, by a factor of (seeds - 1) / seeds of the variance, and on one task the few values bound the
 #: interval; with skewed returns it is less still (79 % on one task with 5 seeds, exponential).
-COVERAGE: dict[int, tuple[float, float]] = {5: (83.0, 91.0), 10: (89.0, 93.0)}
+COVERAGE: dict[int, tuple[float, float]] = {
+    2: (50.0, 76.0),
+    3: (72.0, 86.0),
+    4: (80.0, 89.0),
+    5: (83.0, 91.0),
+    10: (89.0, 93.0),
+}
 
 SCORE_STATISTICS: dict[str, Statistic] = {
     "IQM": metrics.aggregate_iqm,
@@ -130,8 +136,6 @@ def aggregate(
     if seeds == 1:
         notes.append("one seed: no interval over seeds exists")
         return {name: Estimate(float(f(values)), None, None, 1) for name, f in statistics.items()}, notes
-    if seeds < FEW_SEEDS:
-        notes.append(f"{seeds} seeds: bootstrap intervals from fewer than {FEW_SEEDS} seeds are too narrow")
     point, low, high = bootstrap(values, together, seed, repetitions)
     return {
         name: Estimate(float(point[i]), float(low[i]), float(high[i]), seeds) for i, name in enumerate(statistics)

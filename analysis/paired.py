@@ -12,21 +12,24 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-from analysis.metrics import NOTHING, PERCENTILES, ByTask, Estimate, numbers
+from analysis.metrics import FEW_SEEDS, NOTHING, PERCENTILES, ByTask, Estimate, numbers
 
 POWER = 0.8  # that a test of size 5 % is to have (ours; the usual figure)
+PLANNED = 0.8  # confidence that the seeds suffice (Browne 1995)
 EFFECT = 0.1  # difference of normalised scores that is to be seen (ours)
 
 
 class Paired(NamedTuple):
-    """Method minus reference. `better` and `worse` are the tasks where the interval of the difference of the means
-    excludes 0; `seeds_needed` of each method, see seeds_needed."""
+    """Method minus reference. `better` and `worse` are those of the `judged` tasks, on which both have FEW_SEEDS or
+    more, where the interval of the difference of the means excludes 0; `seeds_needed` of each method, see seeds_needed.
+    """
 
     tasks: tuple[str, ...]  # that both have values of
     difference: Estimate  # of the mean scores of a task, averaged over the tasks
     improvement: Estimate  # probability that a run of the method beats one of the reference, averaged over the tasks
     better: tuple[str, ...]
     worse: tuple[str, ...]
+    judged: tuple[str, ...]
     seeds_needed: int | None
 
 
@@ -35,9 +38,9 @@ def against(method: ByTask, reference: ByTask, seed: int, repetitions: int, effe
     ours, theirs = numbers(method)[0], numbers(reference)[0]
     tasks = tuple(task for task in ours if ours[task] and theirs.get(task))
     if not tasks:
-        return Paired((), NOTHING, NOTHING, (), (), None)
+        return Paired((), NOTHING, NOTHING, (), (), (), None)
     rng = np.random.default_rng(seed)
-    points, draws, variances, counts = [], [], [], []
+    points, draws, variances, counts, freedom = [], [], [], [], 0
     for task in tasks:
         x, y = (np.array(list(values[task].values())) for values in (ours, theirs))
         wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # [x, y]
@@ -46,6 +49,7 @@ def against(method: ByTask, reference: ByTask, seed: int, repetitions: int, effe
         draws.append((a @ x - b @ y, np.sum(a @ wins * b, axis=1)))
         counts.append(min(len(x), len(y)))
         variances.append(x.var(ddof=1) + y.var(ddof=1) if counts[-1] > 1 else math.nan)
+        freedom += len(x) + len(y) - 2
     value, together = np.mean(points, axis=0), np.mean(draws, axis=0)  # [2], [2, repetitions]
     least = min(counts)
     low, high = np.percentile(together, PERCENTILES, axis=1)
@@ -53,19 +57,23 @@ def against(method: ByTask, reference: ByTask, seed: int, repetitions: int, effe
         Estimate(float(v), float(a) if least > 1 else None, float(b) if least > 1 else None, least)
         for v, a, b in zip(value, low, high, strict=True)
     )
-    better, worse = [], []
-    for task, (difference_on_task, _), count in zip(tasks, draws, counts, strict=True):
-        task_low, task_high = np.percentile(difference_on_task, PERCENTILES)
-        if count > 1 and task_low > 0:
-            better.append(task)
-        if count > 1 and task_high < 0:
-            worse.append(task)
-    return Paired(tasks, difference, improvement, tuple(better), tuple(worse), seeds_needed(variances, effect))
+    judged = {task: draw for task, (draw, _), count in zip(tasks, draws, counts, strict=True) if count >= FEW_SEEDS}
+    better = tuple(task for task, draw in judged.items() if np.percentile(draw, PERCENTILES[0]) > 0)
+    worse = tuple(task for task, draw in judged.items() if np.percentile(draw, PERCENTILES[1]) < 0)
+    needed = seeds_needed(upper_limits(variances, freedom), effect)
+    return Paired(tasks, difference, improvement, better, worse, tuple(judged), needed)
 
 
 def resampled(rng: np.random.Generator, count: int, repetitions: int) -> np.ndarray:
     """[repetitions, count]: how much each of `count` values weighs in the mean of a resample with replacement."""
     return rng.multinomial(count, np.full(count, 1 / count), size=repetitions) / count
+
+
+def upper_limits(variances: Sequence[float], freedom: int) -> list[float]:
+    """Variances that were estimated with so many degrees of freedom in all, raised so that their sum is at its
+    upper 80 % confidence limit. A plain estimate from few seeds is too low more often than not, and then the seeds
+    planned with it are too few (Browne 1995, Statistics in Medicine 14)."""
+    return [variance * freedom / scipy.stats.chi2.ppf(1 - PLANNED, freedom) for variance in variances]
 
 
 def seeds_needed(variances: Sequence[float], effect: float) -> int | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from analysis.metrics import LEVEL, NOTHING, ByTask, Estimate, matrix, numbers
+from analysis.metrics import FEW_SEEDS, LEVEL, NOTHING, ByTask, Estimate, matrix, numbers
 
 KEPT = 0.95  # of dense's score: "within 5 % of dense"
 LEAST_FREEDOM = 4  # degrees; below that a 95 % region would be larger than any figure
@@ -52,6 +52,10 @@ def outcomes(
             continue
         if values.shape[0] == 1:
             notes.append(f"{row}: one seed, so a point without a region, and in none of the probabilities")
+        elif values.shape[0] < FEW_SEEDS:
+            notes.append(
+                f"{row}: {values.shape[0]} seeds, so its probabilities are surer of themselves than they should be"
+            )
         draws = resample(values, np.random.default_rng([seed, *row.encode()]), repetitions)
         found[row] = Outcome(point(values), draws, *values.shape[:2])
     return found, notes

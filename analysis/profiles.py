@@ -1,6 +1,6 @@
 """Scores over thresholds and over training: performance profiles and sample-efficiency curves (Agarwal et al. 2021)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,10 +47,10 @@ def iqm(values: np.ndarray) -> np.ndarray:
 
 
 def sample_efficiency(
-    frame: pd.DataFrame, seed: int, repetitions: int, references: References = PUBLISHED
+    frame: pd.DataFrame, tasks: Sequence[str], seed: int, repetitions: int, references: References = PUBLISHED
 ) -> tuple[Mapping[str, Curve], list[str]]:
-    """For each row of the tidy frame, the IQM of the normalised scores over the agent steps, with a pointwise 95 %
-    band.
+    """For each row of the tidy frame, the IQM of the normalised scores on the tasks, which have references, over the
+    agent steps, with a pointwise 95 % band. A row without a run on one of them has no curve, as it has no aggregate.
 
     Runs are aligned by epoch and placed at the median agent step of theirs. Whole curves are resampled, seeds within
     each task (rliable would resample every point on its own). Ragged seeds are cut as in metrics.matrix, ragged epochs
@@ -58,10 +58,10 @@ def sample_efficiency(
     """
     curves, notes = {}, []
     for row, own in frame.groupby("row", sort=False):
-        tasks = [task for task in own["task"].unique() if scores.is_scored(task, references)]
-        lines = {task: own[own["task"] == task].pivot(index="seed", columns="epoch", values="return") for task in tasks}
-        if not tasks:
+        if not tasks or not set(tasks) <= set(own["task"]):
             continue
+        own = own[own["task"].isin(tasks)]
+        lines = {task: own[own["task"] == task].pivot(index="seed", columns="epoch", values="return") for task in tasks}
         seeds, epochs = (min(line.shape[axis] for line in lines.values()) for axis in (0, 1))
         if max(line.shape[1] for line in lines.values()) > epochs:
             notes.append(f"{row}: its curve ends at epoch {epochs}, the last that every task has")

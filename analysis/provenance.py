@@ -25,7 +25,7 @@ def source(
     commits = versions.pop("project", ["unknown"])
     tools = ", ".join(f"{name} {metadata.version(name)}" for name in ("rliable", "arch", "numpy", "scipy", "pandas"))
     seeds = sorted({cell.seed for cell in grid.runs})
-    counts = sorted({grid.seeds(row) for row in grid.rows})
+    counts = seed_counts(grid)
     protocols = (
         [("Protocol", f"{blocks[0][1]}.")]
         if len(blocks) == 1
@@ -78,16 +78,23 @@ def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool)
     return (
         f"{what}. Brackets are 95 % intervals of a stratified bootstrap over seeds within each {noun}"
         f" (percentile, {settings.repetitions:,} repetitions, seed {settings.seed}, rliable). They are too narrow with"
-        f" few seeds: {coverage(noun, bool(scored))}. Sparsity is the fraction of zeros in all"
+        f" few seeds: {coverage(seed_counts(grid), noun, bool(scored))}. Sparsity is the fraction of zeros in all"
         f" kernels of the elected network at the end of training{apart}."
     )
 
 
-def coverage(noun: str, scored: bool) -> str:
-    """How much of the time such an interval holds the true value, as simulated (analysis.metrics)."""
+def seed_counts(grid: Grid) -> list[int]:
+    """How many seeds the rows should have."""
+    return sorted({grid.seeds(row) for row in grid.rows})
+
+
+def coverage(counts: Iterable[int], noun: str, scored: bool) -> str:
+    """How much of the time an interval over so many seeds holds the true value, as simulated (analysis.metrics)."""
+    known = sorted({min(COVERAGE, key=lambda seeds: abs(seeds - max(count, 2))) for count in counts} | {5, 10})
     parts = [
-        f"with {seeds} seeds {one:.0f} % (mean on one {noun})" + f" and {many:.0f} % (IQM over ten)" * scored
-        for seeds, (one, many) in COVERAGE.items()
+        f"with {seeds} seeds {COVERAGE[seeds][0]:.0f} % (mean on one {noun})"
+        + f" and {COVERAGE[seeds][1]:.0f} % (IQM over ten)" * scored
+        for seeds in known
     ]
     return f"simulated, the true value lies in them {', '.join(parts)} of the time"
 
@@ -97,10 +104,10 @@ def _compared(grid: Grid, settings: Settings) -> str:
     return (
         f"difference of the mean scores on a {noun}, and probability that a run has the higher score than one of"
         f" {settings.reference}, both averaged over the {noun}s that both methods have; both methods' seeds are"
-        f" resampled; better and worse: {noun}s where the interval of the difference excludes 0 (not corrected for"
-        f" their number); seeds needed: of each method, for a two-sided test at 5 % to see a difference of"
-        f" {settings.effect:g} with"
-        " probability 0.8, given the variance between seeds here."
+        f" resampled; better and worse: {noun}s where both have at least {FEW_SEEDS} seeds and the interval of the"
+        f" difference excludes 0 (not corrected for their number); seeds needed: of each method, for a two-sided test"
+        f" at 5 % to see a difference of {settings.effect:g} with probability 0.8, with the variance between seeds at"
+        " the upper end of what these seeds allow (80 % confidence; Browne 1995)."
     )
 
 

@@ -64,7 +64,7 @@ def sections(
 ) -> list[Section]:
     """The page's, in their order. Raises UserError for a damaged record."""
     comparison, grid = results.comparison, results.comparison.grid
-    folders = report_sections.folders(grid, selection.places)
+    folders = report_sections.folders(grid)
     names = {grid.runs[cell].name for cell in folders}  # type: ignore[union-attr]
     for name in asked:
         if name not in names:

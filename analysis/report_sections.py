@@ -1,7 +1,7 @@
 """The parts of the report that are not about sparsity: summary, aggregates, tasks, runs, and what is missing."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -180,12 +180,6 @@ def about(comparison: Comparison) -> Section:
     return Section("About", [*parts, facts(comparison.source)])
 
 
-def folders(grid: Grid, places: Iterable[str]) -> dict[Cell, Path]:
+def folders(grid: Grid) -> dict[Cell, Path]:
     """Where the runs that have a folder have it."""
-    roots = [Path(place) for place in places if Path(place).is_dir()]
-    found = {}
-    for cell, run in grid.present():
-        there = [root / run.name for root in roots if (root / run.name).is_dir()]
-        if run.source == "records" and there:
-            found[cell] = there[0]
-    return found
+    return {cell: run.folder for cell, run in grid.present() if run.folder}

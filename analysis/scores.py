@@ -29,7 +29,16 @@ PUBLISHED = References(TASKS)
 
 
 def with_video_pinball(references: References, random: float) -> References:
-    """VideoPinball with another random return: 0.0 in the other table in circulation (suite.tasks)."""
+    """VideoPinball with another random return: 0.0 in the other table in circulation (suite.tasks).
+
+    Raises UserError where a file gave that return, and for one that is not below the human's.
+    """
+    human = references.tasks[VIDEO_PINBALL].reference
+    assert human is not None
+    if VIDEO_PINBALL in references.given:
+        raise UserError(f"--video-pinball-random: {references.file} names {VIDEO_PINBALL} too; leave one of them out")
+    if not random < human:
+        raise UserError(f"--video-pinball-random: should be below a human's return, {human}, found {random}")
     tasks = {**references.tasks, VIDEO_PINBALL: references.tasks[VIDEO_PINBALL]._replace(random=random)}
     return replace(references, tasks=tasks)
 

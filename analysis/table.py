@@ -99,8 +99,9 @@ def gather(
         curve, _ = profiles.profile(by_task, settings.seed, settings.repetitions)  # its notes are those of the IQM
         if curve is not None:
             found[row] = curve
-    scorable = drawn[drawn["task"].isin(comparison.scored)]
-    curves, notes = profiles.sample_efficiency(scorable, settings.seed, BAND_REPETITIONS, settings.references)
+    curves, notes = profiles.sample_efficiency(
+        drawn, comparison.scored, settings.seed, BAND_REPETITIONS, settings.references
+    )
     comparison.notes.extend(f"{note}." for note in notes)
     finished = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
     return Results(comparison, frame, drawn, found, curves, selection.which, costs.frame(finished))
@@ -140,9 +141,9 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     return results.comparison, markdown
 
 
-def positive_number(text: str) -> float:
+def visible_difference(text: str) -> float:
     value = float(text)
-    if not 0 < value < float("inf"):
+    if not 1e-6 <= value < float("inf"):
         raise ValueError
     return value
 
@@ -169,7 +170,7 @@ def finite_number(text: str) -> float:
 
 
 # argparse names a type by its function's name when a value does not fit.
-positive_number.__name__, finite_number.__name__ = "positive number", "number"
+visible_difference.__name__, finite_number.__name__ = "number from 1e-6 on", "number"
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -203,7 +204,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         help="VideoPinball's random return (default: 16256.9)",
     )
     add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
-    add("--effect", type=positive_number, default=0.1, help="difference of scores that is to be seen (default: 0.1)")
+    add("--effect", type=visible_difference, default=0.1, help="difference of scores that is to be seen (default: 0.1)")
     add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
     add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
     add(

@@ -82,7 +82,8 @@ def all_tables(comparison: Comparison) -> list[Table]:
         where = f" (protocol {letter(i)})" if len(comparison.blocks) > 1 else ""
         width = -(-len(block) // -(-len(block) // ACROSS))  # as few tables as fit, of equal width
         chunks = [block[j : j + width] for j in range(0, len(block), width)]
-        tables.append(_overall(comparison, block, where))
+        if any(comparison.overall[row] for row in block):
+            tables.append(_overall(comparison, block, where))
         if any(row in comparison.against for row in block):
             tables.append(_compared(comparison, block, where))
         for name in (RETURN, SPARSITY, ACTOR_SPARSITY, SECONDS, OPERATIONS):
@@ -128,10 +129,9 @@ def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
         if row in comparison.against:
             other, pair = comparison.against[row]
             needed = NONE if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
-            counts = [str(len(names)) for names in (pair.better, pair.worse, pair.tasks)]
-            body.append(
-                [row, other, interval(pair.difference, ".3f"), interval(pair.improvement, ".2f"), *counts, needed]
-            )
+            apart = [str(len(names)) if pair.judged else NONE for names in (pair.better, pair.worse)]
+            difference, improvement = interval(pair.difference, ".3f"), interval(pair.improvement, ".2f")
+            body.append([row, other, difference, improvement, *apart, str(len(pair.tasks)), needed])
     return Table(f"Each method against a reference, {noun} by {noun}{where}", header, body, words=2)
 
 

@@ -4,16 +4,19 @@
     my method,atari/Pong,0,250000,-20.1
 
 Needed are method, task, seed, agent_step, and return or evaluation_return. Further columns of analysis.runs.COLUMNS are
-taken too (status: finished unless stated; protocol), others are left out and named. Columns and tasks may also have the
-names of Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
+taken too (status: finished unless stated; protocol; row, which then is the method), others are left out and named. Seeds
+of a method on a task need their rows at about the same agent steps. Columns and tasks may also have the names of
+Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
 """
 
 import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from analysis.protocol import ALIKE
 from analysis.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
 from analysis.sources.names import task_named, version_of
 from suite.errors import UserError
@@ -28,23 +31,30 @@ OTHER_NAMES = {
 NEEDED = ("method", "task", "seed", "agent_step")
 RUN = ["method", "task", "seed"]
 EXACT = 2**53  # below, a float tells every whole number from the next
+COUNTS = ("epoch", "agent_step", "frame", "gradient_step", "operations")
+SHARES = ("sparsity", "actor_sparsity")
 TEXTS = ("method", "task", "name", "status", "protocol")
 
 
 def load(path: Path) -> tuple[list[Run], list[str]]:
     """The runs of a file, and a note for columns that were left out.
 
-    Raises UserError for a file in another layout, a value that is no number, or an agent step that a run has twice.
+    Raises UserError for a file in another layout, a value that no run can have, an agent step that a run has twice, or
+    seeds whose rows stand at different agent steps.
     """
     frame = _read(path)
     known = {*TEXTS, *RUN, *HISTORY, "row", "source"}
     others = [column for column in frame.columns if column not in known]
     notes = [f"{path}: columns that are not known were left out: {', '.join(others)}."] if others else []
     frame = frame.drop(columns=others)
+    if "row" in frame:
+        frame["method"] = frame["row"].fillna(frame["method"])
     numbers = [column for column in frame.columns if column in HISTORY or column == "seed"]
     for column in numbers:
         frame[column] = _numbers(path, frame[column], whole=column in ("seed", "agent_step"))
     runs = [_run(path, rows) for _, rows in frame.groupby(RUN, sort=False)]
+    for who, rows in frame.groupby(["method", "task"], sort=False):
+        _check_steps(f"{path}: {', '.join(map(str, who))}", rows)
     return runs, notes
 
 
@@ -78,14 +88,35 @@ def _numbers(path: Path, column: pd.Series, whole: bool) -> pd.Series:
     wrong = values.isna() & column.notna()
     if whole:
         wrong |= (values % 1 != 0) | (values.abs() >= EXACT)
+    kind = "whole number" if whole else "number"
+    if column.name in SHARES:
+        kind += " from 0 to 1"
+        wrong |= (values < 0) | (values > 1)
+    elif column.name in COUNTS:
+        kind += " from 0 on"
+        wrong |= values < 0
     if wrong.any():
-        kind = "whole number" if whole else "number"
         raise UserError(f"{path}:{_line(wrong)}: {column.name} should be a {kind}, found {column[wrong].iloc[0]!r}")
     return values.astype("int64") if whole else values
 
 
 def _line(wrong: pd.Series) -> int:
     return int(wrong.to_numpy().argmax()) + 2  # after the header, from 1
+
+
+def _check_steps(who: str, rows: pd.DataFrame) -> None:
+    """Raises UserError when the epochs of seeds, which are compared with each other, lie more than an epoch apart (and
+    more than is usual where an epoch ends with an episode)."""
+    rows = rows.sort_values("agent_step")
+    steps = rows.assign(epoch=rows.groupby("seed").cumcount()).pivot(index="epoch", columns="seed", values="agent_step")
+    lowest, highest = steps.min(axis=1), steps.max(axis=1)
+    apart = highest - lowest > np.fmax(ALIKE * highest, steps.diff().stack().median())
+    if apart.any():
+        epoch = apart.idxmax()
+        raise UserError(
+            f"{who}: row {epoch + 1} of one seed is at agent step {lowest[epoch]:,.0f} and of another at"
+            f" {highest[epoch]:,.0f}; seeds need rows at about the same steps, each with the mean return since the last"
+        )
 
 
 def _run(path: Path, rows: pd.DataFrame) -> Run:

@@ -4,7 +4,10 @@ import pytest
 
 from analysis import cells
 from analysis.cells import Cell
+from analysis.comparison import compare, final_values
+from analysis.metrics import NOTHING
 from analysis.runs import Run, history
+from analysis.settings import Settings
 from analysis.sources import runfolder
 from suite.errors import UserError
 
@@ -108,6 +111,16 @@ def test_published_results_are_guests_on_our_tasks(grid, sweep):
             0,
         )
         assert found.notes == ["SAC (Dopamine): its results on 1 other tasks were left out."]
+
+
+def test_a_guest_without_a_task_has_no_aggregate(grid):
+    """It would be one over fewer tasks, beside those of the others."""
+    found = cells.seen([*load(grid), guest()])
+    values = final_values(found, "SAC (Dopamine)", found.tasks, [])
+    assert values["score"]["atari/Boxing"] == {}
+    comparison = compare(found, "", Settings(mix=True))
+    assert comparison.overall["SAC (Dopamine)"]["IQM"] == NOTHING
+    assert any("SAC (Dopamine) - no aggregate: no finished run on atari/Boxing" in note for note in comparison.notes)
 
 
 def test_published_results_alone_are_a_grid_of_their_own():

@@ -64,3 +64,8 @@ def test_missing_measurements_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "measurements.csv").write_text("layer,way\na,b\n")
     with pytest.raises(UserError, match="no column 'sparsity'"):
         inference.read(tmp_path)
+    with pytest.raises(UserError, match="cannot be read"):
+        inference.machine(tmp_path / "machine.json")
+    (tmp_path / "machine.json").write_text('{"versions": {}, "load": 1.0}')
+    with pytest.raises(UserError, match="does not describe a machine"):
+        inference.machine(tmp_path / "machine.json")

@@ -103,7 +103,8 @@ def outcomes(text):
         ("tttt", None),
         ("trtrtrrrr", 5),  # 3 of 5 until the last step, then 4 refused: 0.4^4 = 0.026 < 0.05
         ("trrtrrtrr", None),  # 3 of 7, then 2 refused: (4/7)^2 = 0.33
-        ("ttttrr", 4),  # never refused until then
+        ("ttttrr", 4),  # never refused until then: a rate of 5/6
+        ("tttttr", None),  # one refusal is no stop
         ("ttt..", 3),
         ("rrr", -1),
         ("", -1),
@@ -124,8 +125,8 @@ def test_the_reason_is_in_numbers():
     assert "did not stop: it reached a sparsity of 0.020" in ledger.why(outcomes("tt"))
     assert "1 election before the end" in ledger.why(outcomes("trtr"))
     assert ledger.why(ledger.elections([])) == "No election was held."
-    assert "2 losses were not finite" in ledger.why(
-        ledger.elections([*ROWS[:2], *(update(300 + i, [0.1, 0.2], [1.0, None], 0) for i in range(2))])
+    assert "3 losses were not finite" in ledger.why(
+        ledger.elections([*ROWS[:2], *(update(300 + i, [0.1, 0.2], [1.0, None], 0) for i in range(3))])
     )
 
 

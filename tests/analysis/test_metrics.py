@@ -149,12 +149,6 @@ def test_a_task_without_values_leaves_no_aggregate():
     assert notes == ["no aggregate: no finished run on b"]
 
 
-def test_few_seeds_are_remarked_and_five_are_not():
-    few, many = (aggregate({"a": dict(enumerate(range(n)))}, MEAN, 0, 10)[1] for n in (4, 5))
-    assert "too narrow" in few[0]
-    assert many == []
-
-
 def test_task_means_use_every_seed_of_ragged_tasks():
     rng = np.random.default_rng(1)
     values = {"a": rng.normal(size=6), "b": rng.normal(size=3), "c": rng.normal(size=6), "d": [2.0], "e": []}

@@ -68,7 +68,16 @@ def test_tasks_that_are_better_and_worse():
     y = by_task(np.tile([[0.0, 10.0, 0.0]], (5, 1)) + np.arange(5)[:, None])
     pair = against(x, y, seed=0, repetitions=500)
     assert (pair.better, pair.worse) == (("task0",), ("task1",))
+    assert pair.judged == pair.tasks
     assert pair.improvement.value == pytest.approx((1 + 0 + 0.5) / 3)
+
+
+def test_few_seeds_are_better_at_nothing():
+    """Two seeds against two: the interval of equals excludes 0 in a third of the experiments."""
+    x, y = by_task(np.array([[10.0], [11.0]])), by_task(np.array([[0.0], [1.0]]))
+    pair = against(x, y, seed=0, repetitions=100)
+    assert pair.difference.low > 0
+    assert pair.better == pair.worse == pair.judged == ()
 
 
 def test_only_tasks_that_both_have_and_every_seed_counts():
@@ -77,7 +86,7 @@ def test_only_tasks_that_both_have_and_every_seed_counts():
     pair = against(x, y, seed=0, repetitions=100)
     assert pair.tasks == ("a",)
     assert pair.difference.value == pytest.approx(4.0 - 1.0)
-    assert against({"a": {}}, y, 0, 10) == ((), NOTHING, NOTHING, (), (), None)
+    assert against({"a": {}}, y, 0, 10) == ((), NOTHING, NOTHING, (), (), (), None)
 
 
 def test_one_seed_gives_no_interval():
@@ -112,6 +121,16 @@ def test_seeds_needed_on_one_task_are_those_of_the_exact_power():
 
         exact = next(n for n in itertools.count(2) if power(n) >= 0.8)
         assert abs(seeds - exact) <= 1, (deviation, effect)
+
+
+def test_seeds_planned_from_few_suffice_four_times_in_five():
+    rng = np.random.default_rng(0)
+    true = seeds_needed([2 * 0.1**2], 0.1)
+    plans = [
+        against(by_task(x), by_task(y), seed=0, repetitions=2).seeds_needed
+        for x, y in rng.normal(0, 0.1, (500, 2, 3, 1))
+    ]
+    assert np.mean([plan >= true for plan in plans]) == pytest.approx(0.8, abs=3 * math.sqrt(0.16 / 500))
 
 
 def test_seeds_needed_follow_variance_tasks_and_effect():

@@ -12,6 +12,7 @@ from analysis.profiles import iqm, profile, sample_efficiency
 from suite.tasks import TASKS
 
 GAMES = ("atari/Pong", "atari/Boxing", "atari/Qbert")
+NAMES = tuple(TASKS[game].name for game in GAMES)
 
 
 def by_task(values):
@@ -61,7 +62,7 @@ def frame_of(scores, row="dense", games=GAMES):
 
 def test_sample_efficiency_agrees_with_plain_loops():
     scores = np.random.default_rng(0).normal(0.5, 0.3, (5, 3, 4)) + np.arange(4) / 4
-    curves, notes = sample_efficiency(frame_of(scores), seed=0, repetitions=2000)
+    curves, notes = sample_efficiency(frame_of(scores), NAMES, seed=0, repetitions=2000)
     curve = curves["dense"]
     assert notes == [] and curve.x.tolist() == [1002, 2002, 3002, 4002]
     rng = np.random.default_rng(7)
@@ -79,7 +80,7 @@ def test_sample_efficiency_agrees_with_plain_loops():
 def test_whole_curves_are_resampled():
     """Seeds that differ by a constant: so do the edges of the band, at every point alike."""
     scores = np.random.default_rng(0).normal(size=(4, 3, 1)) + np.arange(5.0)
-    curve = sample_efficiency(frame_of(scores), seed=0, repetitions=50)[0]["dense"]
+    curve = sample_efficiency(frame_of(scores), NAMES, seed=0, repetitions=50)[0]["dense"]
     assert np.ptp(curve.high - curve.value) == pytest.approx(0, abs=1e-9)
     assert np.ptp(curve.value - curve.low) == pytest.approx(0, abs=1e-9)
 
@@ -89,18 +90,25 @@ def test_ragged_epochs_are_cut_and_said_and_holes_are_gaps():
     scores[0, 1, 1] = np.nan
     frame = frame_of(scores)
     frame = frame[(frame["task"] != "atari/Qbert") | (frame["epoch"] < 4)]
-    curves, notes = sample_efficiency(frame, seed=0, repetitions=50)
+    curves, notes = sample_efficiency(frame, NAMES, seed=0, repetitions=50)
     assert notes == ["dense: its curve ends at epoch 3, the last that every task has"]
     assert np.isnan(curves["dense"].value).tolist() == [False, True, False]
 
 
+def test_a_row_without_a_task_has_no_curve():
+    whole, part = frame_of(np.ones((2, 3, 2))), frame_of(np.ones((2, 2, 2)), "theirs", GAMES[:2])
+    curves, _ = sample_efficiency(pd.concat([whole, part]), NAMES, seed=0, repetitions=5)
+    assert set(curves) == {"dense"}
+    assert sample_efficiency(whole, (), seed=0, repetitions=5) == ({}, [])
+
+
 def test_one_seed_has_a_line_and_no_band():
-    curve = sample_efficiency(frame_of(np.ones((1, 3, 2))), seed=0, repetitions=50)[0]["dense"]
+    curve = sample_efficiency(frame_of(np.ones((1, 3, 2))), NAMES, seed=0, repetitions=50)[0]["dense"]
     assert curve.value == pytest.approx([1.0, 1.0]) and np.isnan(curve.low).all()
 
 
 def test_tidy_frames():
-    curves, _ = sample_efficiency(frame_of(np.ones((2, 3, 2))), seed=0, repetitions=5)
+    curves, _ = sample_efficiency(frame_of(np.ones((2, 3, 2))), NAMES, seed=0, repetitions=5)
     frame = profiles.tidy(curves, "agent_step", "IQM")
     assert list(frame.columns) == ["row", "agent_step", "IQM", "low", "high"] and len(frame) == 2
     assert list(profiles.tidy({}, "agent_step", "IQM").columns) == list(frame.columns)

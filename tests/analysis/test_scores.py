@@ -39,6 +39,15 @@ def test_video_pinball_has_two_random_returns():
     assert "here" not in scores.source(games)
 
 
+def test_video_pinballs_random_return_is_below_a_humans_and_said_once(tmp_path):
+    with pytest.raises(UserError, match=r"below a human's return, 17667\.9, found 30000"):
+        scores.with_video_pinball(scores.PUBLISHED, 30_000)
+    path = tmp_path / "mine.csv"
+    path.write_text("task,random,reference\natari/VideoPinball,0,100")
+    with pytest.raises(UserError, match=r"mine\.csv names atari/VideoPinball too"):
+        scores.with_video_pinball(scores.from_file(path), 0.0)
+
+
 def test_references_of_ones_own(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("task, random, reference\n# dense SAC of ours\nmujoco/Ant, 100, 300\nmujoco/Pusher, -50, -20\n")

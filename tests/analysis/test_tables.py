@@ -17,7 +17,7 @@ from analysis.comparison import compare
 from analysis.markup import latex_text
 from analysis.metrics import NOTHING, Estimate
 from analysis.settings import Settings
-from analysis.sources import runfolder
+from analysis.sources import csvfile, runfolder
 from tests.analysis.conftest import write_grid
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -201,6 +201,20 @@ def test_wide_comparisons_are_split(tmp_path, run):
     check_latex(text)
     assert text.count("Mean return per game") == 3
     assert "over 1 game," in text
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_few_seeds_are_remarked_and_five_are_not(tmp_path, run, raw):
+    for seed in range(5):
+        run(seed=seed)
+        said = [note for note in comparison_of(tmp_path / "runs", raw=raw).notes if "too narrow" in note]
+        assert len(said) == (1 <= seed < 4) and all(f"{seed + 1} seeds" in note for note in said)
+
+
+def test_nothing_over_all_tasks_is_no_table(tmp_path):
+    (tmp_path / "mine.csv").write_text("method,task,seed,agent_step,return\nme,atari/Pong,0,1,2\nme,atari/Pong,1,1,3\n")
+    found = compare(cells.seen(csvfile.load(tmp_path / "mine.csv")[0]), COMMAND, Settings(raw=True))
+    assert [table.header[0] for table in tables.all_tables(found)] == ["game"]
 
 
 def test_notes_say_what_was_done(tmp_path, run):

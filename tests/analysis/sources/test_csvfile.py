@@ -57,6 +57,8 @@ HEAD = "method,task,seed,agent_step,return"
         (f"{HEAD}\nme,atari/Pong,0,1000,high", ":2: return should be a number, found 'high'"),
         (f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,zero,1000,1", ":3: seed should be a whole number"),
         (f"{HEAD}\nme,atari/Pong,0,1000.5,1", "agent_step should be a whole number"),
+        (f"{HEAD}\nme,atari/Pong,0,-5,1", ":2: agent_step should be a whole number from 0 on, found '-5'"),
+        (f"{HEAD},sparsity\nme,atari/Pong,0,1000,1,95", ":2: sparsity should be a number from 0 to 1, found '95'"),
         (f"{HEAD}\nme,,0,1000,1", ":2: task is empty"),
         (f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,0,1000,2", "seed 0 has agent step 1,000 twice"),
         (f"{HEAD},status\nme,atari/Pong,0,1000,1,done", "should be finished, failed or unfinished"),
@@ -69,6 +71,27 @@ def test_damage_gives_one_clear_line(tmp_path, text, message):
     with pytest.raises(UserError) as caught:
         csvfile.load(path)
     assert message in str(caught.value) and "mine.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_seeds_at_other_steps_are_not_averaged(tmp_path):
+    path = tmp_path / "mine.csv"
+
+    def written(*lengths):
+        steps = [(seed, length * (i + 1)) for seed, length in enumerate(lengths) for i in range(9)]
+        path.write_text("\n".join([HEAD, *(f"me,atari/Pong,{seed},{step},1" for seed, step in steps)]))
+        return path
+
+    assert len(csvfile.load(written(1000, 1090))[0]) == 2  # where an epoch ends with an episode
+    with pytest.raises(
+        UserError, match=r"mine\.csv: me, atari/Pong: row 2 of one seed is at agent step 10,000 and of "
+    ):
+        csvfile.load(written(5_000, 10_000))
+
+
+def test_swept_rows_are_methods_of_their_own(run, tmp_path):
+    found = [("dense, width=32", runfolder.read(run(seed=0))), ("dense, width=64", runfolder.read(run(seed=1)))]
+    runs.tidy(found).to_csv(tmp_path / "curves.csv", index=False)
+    assert [read.method for read in csvfile.load(tmp_path / "curves.csv")[0]] == ["dense, width=32", "dense, width=64"]
 
 
 def test_a_file_that_is_not_there(tmp_path):
