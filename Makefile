@@ -24,13 +24,15 @@ VENV ?= .venv
 LOCK = requirements.lock
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+# Other places than the default may be files, or projects of W&B.
+SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
 .PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard test test-slurm chaos lint format bench bench-inference docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|paper FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
+	@echo "  options: SCALE=laptop|evening|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
 	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
@@ -55,6 +57,7 @@ sweep-atari sweep-mujoco:
 
 sweep-offline: SCALE = offline
 sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is recorded first if there is none
+	@case "$(SCALE)" in offline*) ;; *) echo "error: sweep-offline has SCALE=offline or offline-paper" >&2; exit 2;; esac
 	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }
 	@$(LAUNCH)
 
@@ -62,9 +65,11 @@ status: $(READY) ## where the runs of FAMILY and SCALE stand, whatever engine ru
 	@$(BIN)/python -m sweeps.status $(FILE) --folder $(RUNS)
 
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
+	@$(SOME_RUNS)
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(FILE) $(ARGS)
 
 report: $(READY) ## that and all figures on one HTML page, with the runs and what is missing
+	@$(SOME_RUNS)
 	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(FILE) $(ARGS)
 
 sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is there already is not sent again

@@ -1,4 +1,4 @@
-"""The methods by name. A new method is one function in this folder and one line in METHODS.
+"""The methods by name. A new method is one function in this folder, imported here, and one line in METHODS.
 
 A method is `function(training, *, options) -> Sparsifier`; its options are its keyword-only parameters.
 """

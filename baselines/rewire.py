@@ -23,10 +23,8 @@ Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.A
 
 DropFraction = Annotated[float, Field(ge=0, lt=1, description="share of a layer's weights to rewire at once, at first")]
 Decay = Annotated[Literal["cosine", "constant"], Field(description="of that share, until end")]
-Delay = Annotated[
-    float, Field(ge=0, le=1, description="share of training before the first rewiring (as RLx2 delays its own)")
-]
-End = Annotated[float, Field(ge=0, le=1, description="share of training after which nothing is rewired")]
+Delay = Annotated[float, Field(ge=0, le=1, description="share of training before the first rewiring (ours)")]
+End = Annotated[float, Field(ge=0, le=1, description="share of training from which on nothing is rewired")]
 
 
 def rewired_from_time_to_time(
@@ -48,7 +46,7 @@ def rewired_from_time_to_time(
     regular = every(training, period)
 
     def due(step):
-        return regular(step) & (step >= first) & (step <= last)
+        return regular(step) & (step >= first) & (step < last)
 
     def after_gradient(key, step, network, gradients):
         progress = jnp.clip(step / max(last, 1), 0, 1)

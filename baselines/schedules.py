@@ -11,7 +11,7 @@ import optax
 from pydantic import Field
 
 from suite.errors import UserError
-from suite.pruning import refuse_beyond_limit, refuse_saliency
+from suite.pruning import random, refuse_beyond_limit, refuse_saliency
 from suite.sparsity import dense_masks
 from suite.types import Due, Sparsifier, Training, single_network
 
@@ -80,7 +80,9 @@ def scheduled(
     training: Training, schedule: optax.Schedule, due: Due, pruned_weights: Literal["zero", "kept", "learning"] = "zero"
 ) -> Sparsifier:
     """Prune to `schedule(step)` whenever it is due. Masks are nested, unless the method keeps pruned weights: then they
-    are made anew of all weights."""
+    are made anew of all weights. Raises UserError for a score that is of no use so."""
+    if pruned_weights != "zero" and training.pruner.score is random:
+        raise UserError("pruning.score=random: weights that may come back would be others at each pruning")
     first = float(schedule(0))
     if first > 0:
         refuse_saliency(training, "this schedule prunes before the first gradient")
@@ -97,9 +99,12 @@ def scheduled(
     return single_network(init, after_gradient, due=due, pruned_weights=pruned_weights)
 
 
-def every(training: Training, period: int | None) -> Due:
+def every(training: Training, period: int | None, last: int = 0) -> Due:
+    """Each `period` gradient steps, and at the last of a schedule. Raises UserError for a period that never ends."""
     gap = period or max(min(1_000, training.gradient_steps // 100), 1)
-    return lambda step: step % gap == 0
+    if gap > max(training.gradient_steps, 1):
+        raise UserError(f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps")
+    return lambda step: (step % gap == 0) | (step == last)
 
 
 def at_rises(schedule: optax.Schedule) -> Due:
@@ -131,8 +136,9 @@ def gmp(
     ] = False,
 ) -> Sparsifier:
     """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper)."""
-    schedule = polynomial(*span(training, final_sparsity, start, end), power)
-    return scheduled(training, schedule, every(training, period), "kept" if regrow else "zero")
+    final, first, last = span(training, final_sparsity, start, end)
+    due = every(training, period, last)
+    return scheduled(training, polynomial(final, first, last, power), due, "kept" if regrow else "zero")
 
 
 def ste(
@@ -146,8 +152,8 @@ def ste(
 ) -> Sparsifier:
     """Soft gradual pruning: masks in the forward pass, gradients for all weights by the straight-through estimator
     (Bengio et al. 2013; Lin et al. 2020), so that pruned weights go on learning and may come back."""
-    schedule = polynomial(*span(training, final_sparsity, start, end), power)
-    return scheduled(training, schedule, every(training, period), "learning")
+    final, first, last = span(training, final_sparsity, start, end)
+    return scheduled(training, polynomial(final, first, last, power), every(training, period, last), "learning")
 
 
 def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[..., Sparsifier]:
@@ -161,7 +167,8 @@ def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[
         end: End = 0.8,
         period: Period = None,
     ) -> Sparsifier:
-        return scheduled(training, schedule(*span(training, final_sparsity, start, end)), every(training, period))
+        final, first, last = span(training, final_sparsity, start, end)
+        return scheduled(training, schedule(final, first, last), every(training, period, last))
 
     method.__name__ = schedule.__name__
     method.__doc__ = f"Gradual pruning, {schedule.__doc__}"
@@ -215,7 +222,9 @@ def distill(
     """Distill Q-Network (Vincent et al. 2025): one online network, made a sparser copy of the target at each target
     update."""
     refuse_saliency(training, "distill prunes at target updates")
-    sparsity_at = SCHEDULES[schedule](*span(training, final_sparsity, start, end))
+    final, first, last = span(training, final_sparsity, start, end)
+    last_update = training.gradient_steps - training.gradient_steps % training.target_update_period
+    sparsity_at = SCHEDULES[schedule](final, min(first, last_update), min(last, last_update))
 
     def at_target_update(key, step, network):
         masks = training.pruner.prune(key, network.params, network.masks, sparsity_at(step), None)

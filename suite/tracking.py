@@ -159,7 +159,7 @@ class Tracker:
             )
         elif now - self.line_at >= LINE:
             self.line_at = now
-            left = f"{max(self.total - agent_step, 0) / rate / 60:.0f} min left" if rate else "evaluating"
+            left = f"{duration(max(self.total - agent_step, 0) / rate)} left" if rate else "evaluating"
             score, sparsity = self._texts()
             print(
                 f"{agent_step:,} of {self.total:,} agent steps, {rate:.0f} a second, {left},"
@@ -232,3 +232,12 @@ def _commit() -> str:
         return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def duration(seconds: float) -> str:
+    """42 s, 12 min, 3.5 h, 12 days."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size or (unit == "min" and seconds >= size):
+            amount = seconds / size
+            return f"{amount:.1f} {unit}" if amount < 10 and unit != "min" else f"{amount:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -130,6 +130,8 @@ class Trainer:
             self._pause()  # before a turn: an epoch that goes on is not at its end
             ended = self.step()
             self.tracker.progress(self.experience.agent_step)
+        if self.epoch == self.epochs:
+            self._learn()  # at the end of others, the next turn does
         if self.camera:
             self.camera.shoot(self.epoch, partial(self.learner.act_greedily, self.state))
         measured = self.learner.measure(self.state)

@@ -239,7 +239,7 @@ def _possible(run: Run) -> Run:
         raise UserError(
             f"{run.total_agent_steps} agent steps with trainer.initial_samples={trainer['initial_samples']} and"
             f" trainer.replay_ratio={trainer['replay_ratio']} are {run.gradient_steps} gradient steps, fewer than"
-            f" learner.target_update_period={period}: train longer"
+            f" learner.target_update_period={period}: train longer, or lower that or trainer.initial_samples"
         )
     if not run.offline and trainer["initial_samples"] <= replay["n_step"]:
         raise UserError(

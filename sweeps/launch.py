@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 from suite import records
 from suite.errors import Busy, Parser, UserError, one_line
+from suite.tracking import duration
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
 from sweeps.cost import Cost, estimate, measure
 from sweeps.engines import local, slurm, wandb, workers
 from sweeps.engines.cells import Plan, Work
-from sweeps.engines.watch import duration
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
 

@@ -4,8 +4,10 @@ results/references/mujoco-random.csv, from which suite/tasks.py has its random r
 Environments as gymnasium registers them: default options, 1000 agent steps at most (Reacher 50, Pusher 100).
 """
 
+import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -38,7 +40,9 @@ def random_returns(task: Task, episodes: int = EPISODES) -> np.ndarray:
     return returns
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
+    about = f"Measure random policies on the MuJoCo tasks; write {OUT.name}."
+    argparse.ArgumentParser(prog="python -m sweeps.references", description=about).parse_args(argv)
     versions = [metadata.version(name) for name in COLUMNS[4:]]
     lines = []
     for task in TASKS.values():
@@ -54,4 +58,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

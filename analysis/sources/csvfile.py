@@ -4,8 +4,8 @@
     my method,atari/Pong,0,250000,-20.1
 
 Needed are method, task, seed, agent_step, and return or evaluation_return. Further columns of analysis.runs.COLUMNS are
-taken too (status: finished unless stated; protocol; row, which then is the method), others are left out and named. Seeds
-of a method on a task need their rows at about the same agent steps. Columns and tasks may also have the names of
+taken too (status: finished unless stated; protocol; row, which then is the method), others are left out and named. The
+seeds of a method on a task need their rows at about the same agent steps. Columns and tasks may also have the names of
 Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
 """
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from suite import records
 from suite.errors import writing
+from suite.tracking import duration
 from sweeps.engines import workers
 from sweeps.engines.cells import (
     ELSEWHERE,
@@ -29,7 +30,7 @@ from sweeps.engines.cells import (
     count,
     look_up,
 )
-from sweeps.engines.watch import Display, duration, watch
+from sweeps.engines.watch import Display, watch
 
 COMMAND = (sys.executable, "-m", "sweeps.run")
 LOG = "log.txt"

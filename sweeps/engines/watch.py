@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from suite.tracking import duration
 from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
 
 PERIOD = 60.0  # seconds between two plain lines
@@ -142,12 +143,3 @@ def columns(cell: Cell) -> tuple[str, ...]:
 def number(cell: Cell, key: str) -> str:
     value = cell.progress.get(key)
     return f"{value:.4g}" if isinstance(value, int | float) else "-"
-
-
-def duration(seconds: float) -> str:
-    """42 s, 12 min, 3.5 h, 12 days."""
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (unit == "min" and seconds >= size):
-            amount = seconds / size
-            return f"{amount:.1f} {unit}" if amount < 10 and unit != "min" else f"{amount:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -175,6 +175,37 @@ def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: 
             assert float(sparsity(after_gradient(KEY, jnp.int32(step), network, start.params).masks)) == 0
 
 
+@pytest.mark.parametrize("name", ["gmp", "ste", "linear", "cosine", "exponential"])
+def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
+    method = METHODS[name](training(250), final_sparsity=0.9, start=0.2, end=0.9, period=100)
+    assert [step for step in range(1, 251) if method.due(jnp.int32(step))] == [100, 200, 225]
+    network = network_of("small")
+    network = network._replace(masks=method.init(KEY, network.params))
+    after = method.after_gradient(KEY, jnp.int32(225), network, network.params)
+    assert float(sparsity(after.masks)) == pytest.approx(0.9, abs=1e-3)
+
+
+def test_distill_reaches_its_final_sparsity_at_the_last_target_update() -> None:
+    method = distill(training(255), final_sparsity=0.9, start=0.2, end=1.0)  # target updates are 10 apart
+    network = network_of("small")
+    network = network._replace(masks=method.init(KEY, network.params))
+    (after,), _, _ = method.at_target_update(KEY, jnp.int32(250), (network,), None)
+    assert float(sparsity(after.masks)) == pytest.approx(0.9, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gmp", "ste", "linear", "set", "rigl"])
+def test_a_period_that_never_ends_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="period=1001 is longer than the run, which has 1,000 gradient steps"):
+        METHODS[name](training(1000), period=1001)
+
+
+@pytest.mark.parametrize("name, options", [("gmp", {"regrow": True}), ("ste", {})])
+def test_random_scores_cannot_choose_among_weights_that_come_back(name: str, options: dict) -> None:
+    with pytest.raises(UserError, match="others at each pruning"):
+        METHODS[name](training(score="random"), **options)
+    METHODS["gmp"](training(score="random"))
+
+
 @pytest.mark.parametrize("method", [gmp, distill, METHODS["cosine"], iterative_pruning])
 def test_a_schedule_that_ends_before_it_starts_is_refused(method) -> None:
     with pytest.raises(UserError, match="start"):

@@ -29,6 +29,15 @@ def test_the_new_method_of_the_readme_works() -> None:
     params = {"Dense_0": {"kernel": jnp.arange(1.0, 101.0).reshape(10, 10), "bias": jnp.ones(10)}}
     network = Network(params, (), method.init(jax.random.key(0), params), jnp.float32(0))
     after = hooks.after_gradient(method)
-    for step, expected in ((24, 0.0), (25, 0.5), (26, 0.5), (50, 0.75), (74, 0.75), (75, 0.88)):
+    for step, expected in (
+        (19, 0.0),
+        (20, 0.5),
+        (21, 0.5),
+        (40, 0.75),
+        (59, 0.75),
+        (60, 0.88),
+        (80, 0.94),
+        (100, 0.94),
+    ):
         network = after(jax.random.key(0), jnp.int32(step), network, params)
         assert float(sparsity(network.masks)) == pytest.approx(expected)

@@ -17,6 +17,7 @@ from suite.pruning import make_pruner
 from suite.sparsity import apply_masks, dense_masks, sparsity
 from suite.types import Network, Training
 
+KEY = jax.random.key(0)
 ADAM = optax.adam(1e-3)
 NAN, INF = float("nan"), float("inf")
 MANY = settings(max_examples=100, deadline=None)
@@ -127,9 +128,9 @@ def compiled(num_networks: int, **options):
     return jax.jit(eaudeqn(training, num_networks=num_networks, **options).at_target_update)
 
 
-def hold_election(losses: list[float], step: int = 500, **options) -> tuple:
+def hold_election(losses: list[float], step: int = 500, key: jax.Array = KEY, **options) -> tuple:
     before = networks(*losses)
-    after, _, election = compiled(len(losses), **options)(jax.random.key(0), jnp.int32(step), before, None)
+    after, _, election = compiled(len(losses), **options)(key, jnp.int32(step), before, None)
     return before, after, election
 
 
@@ -203,6 +204,25 @@ def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, spe
     assert float(sparsity(after[1].masks)) == pytest.approx(speed, abs=2e-4)
 
 
+def test_levels_of_ten_elections_by_plain_arithmetic() -> None:
+    """One network without a kept copy, and so much noise that each election takes the largest step."""
+    method = eaudeqn(
+        Training(100, 10, ADAM, make_pruner()), num_networks=1, keep_copy=False, max_noise=1e6, max_speed=0.05
+    )
+    sizes = {"Dense_0": (20, 30), "Dense_1": (30, 7)}
+    params = {
+        name: {"kernel": jax.random.normal(jax.random.key(k), size)} for k, (name, size) in enumerate(sizes.items())
+    }
+    networks = (Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1)),)
+    at_target_update, kept = jax.jit(method.at_target_update), {"Dense_0": 600, "Dense_1": 210}
+    for step in range(10, 101, 10):
+        networks, _, _ = at_target_update(KEY, jnp.int32(step), networks, None)
+        density = sum(kept.values()) / 810 - 0.05
+        kept = {"Dense_0": round(density * 600), "Dense_1": round(density * 210)}
+        assert {name: int(networks[0].masks[f"{name}/kernel"].sum()) for name in sizes} == kept
+    assert kept == {"Dense_0": 300, "Dense_1": 105}
+
+
 # Ablations -----------------------------------------------------------------------------------------------------------
 
 
@@ -213,8 +233,8 @@ def test_a_random_election_is_uniform_over_the_finite() -> None:
     assert winners[1] == 0
     assert (np.abs(winners[[0, 2, 3]] - 200) < 45).all()
     assert int(any_network(jax.random.key(0), networks(NAN, INF))) == -1
-    elected = {int(hold_election([1, 2, 3], step=step, elect="random")[2].elected) for step in range(1)}
-    assert elected <= {0, 1, 2}
+    elections = [hold_election([1, 2, 3], elect="random", key=jax.random.key(k))[2] for k in range(20)]
+    assert {int(election.elected) for election in elections} == {0, 1, 2}
 
 
 def test_without_a_kept_copy_all_become_sparser() -> None:

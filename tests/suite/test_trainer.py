@@ -237,7 +237,7 @@ def test_gradient_steps_that_are_due(ratio: float, due: dict[int, int], tmp_path
     taken = dict(learner.acted)  # agent steps done -> gradient steps before the learning of this one
     for agent_step, expected in due.items():
         assert taken[agent_step + 1] == expected, agent_step
-    total = int((39 - 10) * ratio)
+    total = int((40 - 10) * ratio)  # the last ones at the very end
     assert rows[-1]["gradient_step"] == len(learner.batches) == total
     assert learner.target_updates == list(range(4, total + 1, 4))
     updates = [row for row in rows if row["kind"] == "target_update"]

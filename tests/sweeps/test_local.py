@@ -16,9 +16,10 @@ from rich.console import Console
 
 from suite import lock
 from suite.errors import UserError
+from suite.tracking import duration
 from sweeps.engines import local, workers
 from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work
-from sweeps.engines.watch import choose, duration
+from sweeps.engines.watch import choose
 
 ROOT = Path(__file__).parents[2]
 
