@@ -5,8 +5,8 @@
     checkpoints/00007.safetensors           arrays
     checkpoints/replay-0-16384.safetensors  a segment: arrays that never change, which later manifests name as well
 
-Each file is written under another name, synced and renamed, the manifest last, so that a checkpoint is there or is not.
-Two are kept. One that is damaged, or that the run's metrics do not reach, is named, and the one before it is used.
+Each file is written under another name, synced and renamed, the manifest last: a checkpoint is complete or absent. Two
+are kept. One that is damaged, or that the run's metrics do not reach, is named, and the one before it is used.
 """
 
 import contextlib
@@ -138,7 +138,7 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove all checkpoints, since the run has ended."""
         self.kept = {}
-        with contextlib.suppress(FileNotFoundError):  # there is none, or who finds the run finished clears it as well
+        with contextlib.suppress(OSError):  # who finds the run finished clears it as well, and what is no file stays
             self._tidy()
             self.folder.rmdir()
 
@@ -146,7 +146,7 @@ class Checkpoints:
         """Remove what no kept manifest names: manifests first, so that none is without its files."""
         needed = {*self.kept, *(name for named in self.kept.values() for name in named)}
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
-            if path.name not in needed:
+            if path.name not in needed and path.is_file():
                 path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> dict[str, Any]:
@@ -164,6 +164,8 @@ class Checkpoints:
             metrics = manifest["metrics"]
             if files.fingerprint(self.metrics, metrics["bytes"]) != metrics:
                 raise Damaged(f"does not fit {self.metrics.name}, which was cut or changed")
+            if f"{path.stem}.safetensors" not in manifest["files"]:
+                raise Damaged("has the name of another one")
             for name, known in manifest["files"].items():
                 if not FILE_NAME.fullmatch(name) or not files.unchanged(self.folder / name, known):
                     raise Damaged(f"is damaged: {name} is not what it was")

@@ -27,6 +27,11 @@ class Busy(Exception):
     """Another process works on the same run. Its one line says who; to try again later is right."""
 
 
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether the host or the device had no memory left: at another time there may be enough."""
+    return isinstance(error, MemoryError) or str(error).startswith("RESOURCE_EXHAUSTED")  # XLA's
+
+
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
     """Raises UserError, one line, when the disk is full or a place refuses to be written."""
@@ -34,6 +39,14 @@ def writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{error.filename or place}: cannot be written ({error.strerror or error})") from None
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can stand on a command line and in a file: it holds no character 0, and UTF-8 has it."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def one_line(message: object) -> str:

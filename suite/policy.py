@@ -12,9 +12,8 @@ import gymnasium
 import numpy as np
 from flax import traverse_util
 from gymnasium import spaces
-from safetensors.numpy import save_file
 
-from suite import records
+from suite import files, records
 from suite.networks import CONVOLUTIONS
 from suite.sparsity import kernels, layer_sparsity, sparsity
 from suite.types import LearnerState, Network, Params
@@ -29,9 +28,7 @@ def save_policy(
     the agent's options.
     """
     arrays = {path: np.asarray(leaf) for path, leaf in traverse_util.flatten_dict(network.params, sep="/").items()}
-    temporary = folder / (records.POLICY + ".tmp")
-    save_file(arrays, temporary)
-    temporary.replace(folder / records.POLICY)
+    files.write(folder / records.POLICY, files.safetensors(arrays))
     actor = state.actor.params if state.actor else None
     contents = {
         **card,

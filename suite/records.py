@@ -28,6 +28,7 @@ CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.js
 LOCK = "lock.json"
 RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it is started again: EX_TEMPFAIL
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
+MOST_BYTES, MOST_BYTES_OF_ROWS = 2**26, 2**32  # that are read of a file, and of metrics.jsonl
 FIXED = (CONFIG, METRICS, POLICY, POLICY_CARD)  # what does not change once the run has ended
 COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the forms that sweeps.export makes of the policy
 
@@ -92,7 +93,7 @@ def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
 
 
 def parse(text: str) -> Any:
-    """A JSON value whose numbers are finite. Raises ValueError for anything else."""
+    """A JSON value; NaN and Infinity, which some write, are none. Raises ValueError for anything else."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
@@ -111,8 +112,10 @@ def number(value: Any, kind: type = float) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file. Raises UserError when the file is missing or holds no JSON object."""
+    """The object in a file. Raises UserError when the file is missing, too large, or holds no JSON object."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: too large for a file of a record; it is damaged")
         value = parse(path.read_text())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
@@ -142,6 +145,8 @@ def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[dict[str, Any]]
     Raises UserError when the file is missing or a complete line is damaged.
     """
     try:
+        if path.stat().st_size > MOST_BYTES_OF_ROWS:
+            raise UserError(f"{path}: too large for the metrics of a run; it is damaged")
         lines = path.read_text().split("\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None

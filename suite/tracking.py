@@ -21,9 +21,9 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from suite import device, records
+from suite import device, files, records
 from suite.checkpoint import Checkpoint
-from suite.errors import writing
+from suite.errors import Divergence, UserError, one_line, out_of_memory, writing
 from suite.upload import patience
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
@@ -87,14 +87,23 @@ class Tracker:
         self.agent_step = self.beat_step = resumed.state["agent_step"]
         for line in records.read_rows(self.folder / records.METRICS):
             self._note(line)
-        ours = self.config["versions"]
+        earlier, ours = self._earlier_versions(resumed), self.config["versions"]
         if resumed.versions != ours:
             changed = [name for name in ours if ours[name] != resumed.versions.get(name)]
             logger.warning("other versions than before (%s): the run's numbers may change", ", ".join(changed))
-            earlier = records.read_json(self.folder / records.CONFIG)
             others = [*earlier.get("resumed", []), {"agent_step": self.agent_step, "versions": ours}]
-            self.config |= {"versions": earlier["versions"], "resumed": others}
-            records.write_json(self.folder / records.CONFIG, self.config)
+            earlier |= {"resumed": others}
+        self.config |= earlier
+        records.write_json(self.folder / records.CONFIG, self.config)  # whatever has become of it meanwhile
+
+    def _earlier_versions(self, resumed: Checkpoint) -> dict[str, Any]:
+        """What config.json says of earlier attempts, or the checkpoint, if that file is damaged."""
+        try:
+            config = records.read_json(self.folder / records.CONFIG)
+            return {key: config[key] for key in ("versions", "resumed") if key == "versions" or key in config}
+        except (UserError, KeyError):
+            logger.warning("%s is damaged and written anew", self.folder / records.CONFIG)
+            return {"versions": resumed.versions}
 
     def _remove_results(self) -> None:
         for stale in (records.STATUS, records.PROGRESS, records.POLICY, records.POLICY_CARD, records.COSTS):
@@ -114,13 +123,13 @@ class Tracker:
     ) -> None:
         if self.display:
             self.display.stop()
-        if kind is None or issubclass(kind, Exception):
+        if kind is None or (issubclass(kind, Exception) and not out_of_memory(error)):
             status = {
                 "status": "failed" if error else "finished",
-                "error": (" ".join(str(error).split()) or repr(error)) if error else None,
+                "error": _reason(error) if error else None,
                 "seconds": self.seconds(),
                 "agent_step": self.agent_step,
-                "files": {} if error else records.fingerprints(self.folder),
+                "files": {} if error else self._sealed(),
             }
             self._beat(0.0)
             with contextlib.suppress(OSError) if error else writing(self.folder):  # one error is enough
@@ -128,6 +137,12 @@ class Tracker:
             self.wandb.end(1 if error else 0)  # the record is complete, whatever W&B does
         else:
             self.wandb.end(records.RESUMABLE)
+
+    def _sealed(self) -> dict[str, files.Fingerprint]:
+        """The fingerprints of what the run leaves, from here on safe from a power cut."""
+        with writing(self.folder):
+            files.sync(self.folder / records.METRICS)
+            return records.fingerprints(self.folder)
 
     def log(self, kind: str, clocks: Mapping[str, int], **columns: Any) -> None:
         """Append one row to the record (see records.ROWS), where W&B's follower finds it."""
@@ -232,6 +247,12 @@ def _commit() -> str:
         return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _reason(error: BaseException) -> str:
+    """In one line; of an error that nobody foresaw, its kind too."""
+    foreseen = isinstance(error, UserError | Divergence | OSError)
+    return one_line(error) if foreseen else f"{type(error).__name__}: {one_line(error)}"
 
 
 def duration(seconds: float) -> str:

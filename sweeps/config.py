@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from baselines import METHODS
 from suite.agents import AGENTS
 from suite.environments import ENVIRONMENTS
-from suite.errors import UserError
+from suite.errors import UserError, is_text
 from suite.experience.dataset import Dataset
 from suite.experience.replay import Replay
 from suite.learner import make_learner
@@ -124,8 +124,8 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
     """
     given = dict(arguments)
     for key, value in given.items():
-        if isinstance(value, str) and "\0" in key + value:
-            raise UserError(f"{key}={value}: holds a character 0, which no command line can")
+        if isinstance(value, str) and not is_text(key + value):
+            raise UserError(f"{key}={value}: holds what no command line and no file can: a character 0, or no UTF-8")
     for key in ("task", "method", "seed"):
         if given.get(key) in (None, ""):
             raise UserError(f"{key} is missing: a run needs --task, --method and --seed")

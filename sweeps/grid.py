@@ -14,13 +14,13 @@ from reprlib import repr  # what a file says may be long, and with aliases much 
 from typing import Any, NamedTuple
 
 from suite import yamlfile
-from suite.errors import UserError
+from suite.errors import UserError, is_text
 
 PROGRAM = "sweeps/run.py"
 COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]  # perhaps with a --folder before the arguments
 KEYS = ("program", "command", "name", "description", "entity", "project", "method", "metric", "parameters")
 
-PLAIN_NAME = re.compile(r"\w[^/\0-\x1f]{0,199}")
+PLAIN_NAME = re.compile(r"\w[^/\0-\x1f\ud800-\udfff]{0,199}")
 MOST_CELLS = 100_000
 
 Cell = dict[str, Any]  # the arguments of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
@@ -113,7 +113,7 @@ def _text(name: str, value: str | float) -> str:
         text = str(value)
     except ValueError:  # Python's limit to the digits of a number
         text = "\0"
-    if "\0" in text:
+    if not is_text(text):
         raise UserError(f"parameter {name}: {repr(text)} is no value of a command line")
     return text
 

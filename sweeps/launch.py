@@ -8,14 +8,18 @@ sweep is being handed over by another process, 130 interrupted.
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from suite import records
-from suite.errors import Busy, Parser, UserError, one_line
+from suite.errors import Busy, Parser, UserError, is_text, one_line
 from suite.tracking import duration
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
@@ -60,6 +64,8 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     engine, settings = ENGINES[options.engine], _settings(options)
     sweep = grid.read(options.file)
     folder = Path(options.folder or f"runs/{sweep.name}")
+    if not is_text(str(folder)):
+        raise UserError(f"--folder={folder}: a name that is no UTF-8")
     runs = resolve_all(sweep, options.file)
     to_do = [run for run in runs if not records.is_finished(folder / run.name)]
     print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
@@ -214,4 +220,5 @@ def _jobs(text: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -16,10 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, Parser, UserError, one_line, writing
+from suite.errors import Busy, Divergence, Parser, UserError, is_text, one_line, out_of_memory, writing
 from suite.film import Camera
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
@@ -86,7 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = _parse(arguments)
         if not given["folder"]:
             raise UserError("--folder: an empty name; the runs' folders go there")
+        if not is_text(given["folder"]):
+            raise UserError(f"--folder={given['folder']}: a name that is no UTF-8")
         root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
+        if record == "":
+            raise UserError("--record: an empty name; the data set goes there")
         record = Path(record) if record else None
         interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
         video_epochs = _epochs(given.pop("video-epochs"))
@@ -106,6 +113,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (Divergence, OSError) as error:
         print(f"failed: {one_line(error)}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(f"out of memory, the same command goes on: {one_line(error)}", file=sys.stderr)
         return 1
     except Busy as error:
         print(f"busy: {error}", file=sys.stderr)

@@ -195,6 +195,26 @@ def test_files_that_were_swapped_are_not_believed(two: Path) -> None:
     assert found(two) is None
 
 
+def test_manifests_that_were_swapped_are_not_believed(two: Path, caplog) -> None:
+    first, second = (two / "checkpoints" / f"0000{number}.json" for number in (1, 2))
+    texts = first.read_bytes(), second.read_bytes()
+    first.write_bytes(texts[1])
+    second.write_bytes(texts[0])
+    assert found(two) is None
+    assert caplog.text.count("has the name of another one") == 2
+
+
+def test_a_folder_among_the_checkpoints_stays(two: Path) -> None:
+    checkpoints = store(two)
+    checkpoints.newest()
+    notes = two / "checkpoints" / "notes"
+    notes.mkdir()
+    checkpoints.save(state_of(3))
+    assert not (two / "checkpoints" / "00001.safetensors").exists()
+    checkpoints.clear()
+    assert [path.name for path in (two / "checkpoints").iterdir()] == ["notes"]
+
+
 def test_the_checkpoint_of_another_run_is_not_used(two: Path, caplog) -> None:
     assert found(two, "another") is None
     assert "not of this run" in caplog.text

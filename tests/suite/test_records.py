@@ -47,6 +47,15 @@ def finished(tmp_path):
     return tmp_path
 
 
+def test_a_file_is_not_read_that_is_larger_than_any(path):
+    """Of a terabyte, which takes no place on the disk."""
+    with path.open("ab") as file:
+        file.truncate(2**40)
+    for read in (records.read_json, records.read_rows):
+        with pytest.raises(UserError, match="too large"):
+            read(path)
+
+
 @pytest.mark.parametrize("name", [records.CONFIG, records.METRICS, records.POLICY, records.POLICY_CARD])
 @pytest.mark.parametrize(
     "harm",

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from suite import records, tracking
+from suite.checkpoint import Checkpoint
+from suite.errors import Divergence
 from suite.tracking import Tracker
 
 
@@ -18,6 +20,40 @@ def test_progress_is_told_while_no_agent_step_is_taken(
         tracker.progress(50)
         tracker.progress(50)
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("50 of 100 agent steps") and "min left" in first
+    assert first.startswith("50 of 100 agent steps") and "left" in first
     assert "0 a second, evaluating" in second
     assert records.read_json(tmp_path / records.STATUS)["status"] == "finished"
+
+
+def resumed(folder: Path) -> Tracker:
+    state = {"seconds": 1.0, "agent_step": 0}
+    return Tracker(folder, {"name": "n", "seed": 0}, 4, 100, "disabled", Checkpoint(state, 0, tracking.versions()))
+
+
+@pytest.mark.parametrize("text", [None, '{"name": "n", "se', '{"name": "n", "seed": 1, "versions": {}}'])
+def test_a_config_that_was_damaged_meanwhile_is_not_sealed(tmp_path: Path, text: str | None) -> None:
+    Tracker(tmp_path, {"name": "n", "seed": 0}, 4, 100, "disabled")
+    whole = records.read_json(tmp_path / records.CONFIG)
+    (tmp_path / records.CONFIG).unlink()
+    if text is not None:
+        (tmp_path / records.CONFIG).write_text(text)
+    with resumed(tmp_path):
+        pass
+    config = records.read_json(tmp_path / records.CONFIG)
+    assert config["seed"] == 0 and config.keys() == whole.keys()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 1 bytes")])
+def test_a_run_without_memory_has_not_failed_for_good(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)), Tracker(tmp_path, {"name": "n"}, 4, 100, "disabled"):
+        raise error
+    assert not (tmp_path / records.STATUS).exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(KeyError("Conv_0"), "KeyError: 'Conv_0'"), (Divergence("loss is NaN"), "loss is NaN")]
+)
+def test_a_status_says_which_error_it_was(tmp_path: Path, error: Exception, text: str) -> None:
+    with pytest.raises(type(error)), Tracker(tmp_path, {"name": "n"}, 4, 100, "disabled"):
+        raise error
+    assert records.read_json(tmp_path / records.STATUS)["error"] == text

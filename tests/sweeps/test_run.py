@@ -52,10 +52,13 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
         ([*FLAGS, "--agent.network=mlp"], "use nature or small"),
         ([*FLAGS, "extra"], "extra"),
         ([*FLAGS, "--replay.capacity=2"], "capacity"),
+        ([*FLAGS, "--record="], "--record: an empty name"),
+        ([*FLAGS, "--folder=run\udcff"], "no UTF-8"),
+        ([*FLAGS, "--method=gmp:\udcff=1"], "no UTF-8"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(flags: list[str], words: str, tmp_path: Path, capsys) -> None:
-    assert entry.main([*flags, f"--folder={tmp_path}"]) == 2
+    assert entry.main([f"--folder={tmp_path}", *flags]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
     assert words in printed.err
@@ -116,6 +119,19 @@ def test_a_scheduler_may_ask_twice(number: int) -> None:
             os.kill(os.getpid(), number)
         assert asked()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL  # Ctrl-C now ends it at once
+
+
+@pytest.mark.parametrize("module", ["sweeps.run", "sweeps.launch"])
+def test_ctrl_c_while_modules_load_is_not_answered_by_a_traceback(module: str) -> None:
+    began = subprocess.Popen([sys.executable, "-X", "importtime", "-m", module], cwd=ROOT, stderr=subprocess.PIPE)
+    assert began.stderr
+    said = [began.stderr.readline()]
+    while b"numpy" not in said[-1] and said[-1]:
+        said.append(began.stderr.readline())
+    began.send_signal(signal.SIGINT)
+    rest = began.communicate()[1]
+    assert began.returncode == -signal.SIGINT
+    assert b"Traceback" not in rest and b"ignored" not in rest
 
 
 def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -206,3 +222,16 @@ def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_later(tmp_path: Pat
         assert records.is_finished(folder)
     finally:
         subprocess.run(["umount", str(place)], check=False, capture_output=True)
+
+
+def test_a_policy_that_cannot_be_written_is_one_line_and_the_run_goes_on_later(tmp_path: Path, capfd) -> None:
+    """As when the disk is full at the very end."""
+    flags = [*(f"--{key}={value}" for key, value in TINY.items()), f"--folder={tmp_path}", "--wandb=disabled"]
+    obstacle = tmp_path / resolve(TINY).name / f"{records.POLICY}.tmp"
+    obstacle.mkdir(parents=True)
+    assert entry.main(flags) == 2
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "error" in line]
+    assert line.startswith("error: ") and f"{records.POLICY}.tmp: cannot be written" in line
+    obstacle.rmdir()
+    assert entry.main(flags) == 0
+    assert records.is_finished(obstacle.parent)
