@@ -66,6 +66,7 @@ def normalised(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays)
     return {path: over_rms(weight, masks[path]) for path, weight in weights.items()}
 
 
+NEEDS_GRADIENTS, OTHER_SCORES = "pruning.score=saliency needs gradients", "use magnitude, random or normalised"
 SCORES = {"magnitude": magnitude, "random": random, "saliency": saliency, "normalised": normalised}
 
 
@@ -222,6 +223,8 @@ def make_pruner(
         return chosen
 
     def prune(key: jax.Array, params: Params, masks: Masks, level: Level, gradients: Params | None = None) -> Masks:
+        if gradients is None and score == "saliency":
+            raise UserError(f"{NEEDS_GRADIENTS}, and this method prunes without: {OTHER_SCORES}")
         slopes = {} if gradients is None else kernels(gradients)
         return choose("uniform", level, SCORES[score](key, kernels(params), masks, slopes), masks)
 
@@ -261,7 +264,7 @@ def _by_number(path: str) -> list[tuple[str, int]]:
 def refuse_saliency(training: Training, reason: str) -> None:
     """For a method that prunes where there are no gradients. Raises UserError."""
     if training.pruner.needs_gradients:
-        raise UserError(f"pruning.score=saliency needs gradients, but {reason}: use magnitude, random or normalised")
+        raise UserError(f"{NEEDS_GRADIENTS}, but {reason}: {OTHER_SCORES}")
 
 
 def refuse_beyond_limit(training: Training, option: str, level: float) -> None:

@@ -264,6 +264,8 @@ def test_scores_by_hand() -> None:
     assert one_layer(weights, gradients, "magnitude", 0.5) == [False, False, True, True]
     assert one_layer(weights, gradients, "saliency", 0.5) == [True, False, True, False]
     assert one_layer(weights, gradients, "saliency", 0.25) == [True, True, True, False]  # a tie: the lower index
+    with pytest.raises(UserError, match="saliency needs gradients, and this method prunes without"):
+        one_layer(weights, None, "saliency", 0.5)
     assert one_layer(weights, gradients, "normalised", 0.5) == [False, False, True, True]
 
 
