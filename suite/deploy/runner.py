@@ -39,7 +39,7 @@ class Runner:
     def __init__(self, policy: Policy, kinds: Sequence[str] | None = None) -> None:
         if kinds is not None and (len(kinds) != len(policy.layers) or not set(kinds) <= set(KINDS)):
             raise UserError(f"kinds {list(kinds)}: should be dense or csr for each of {len(policy.layers)} layers")
-        self.policy = policy
+        self.observation_shape, self.action = policy.observation_shape, policy.action
         self.choices: list[Choice] = []
         self._steps: list[Step] = []
         for number, (layer, shape) in enumerate(zip(policy.layers, input_shapes(policy), strict=True)):
@@ -57,9 +57,9 @@ class Runner:
 
     def outputs(self, observation: np.ndarray) -> np.ndarray:
         """float32 [outputs]: values of the actions, or means before tanh. Raises UserError for a wrong shape."""
-        if np.shape(observation) != self.policy.observation_shape:
+        if np.shape(observation) != self.observation_shape:
             raise UserError(
-                f"the policy acts on observations of shape {self.policy.observation_shape}, not {np.shape(observation)}"
+                f"the policy acts on observations of shape {self.observation_shape}, not {np.shape(observation)}"
             )
         x = np.asarray(observation)
         for way in self._steps:
@@ -68,7 +68,7 @@ class Runner:
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
         """The greedy action: int64 [], or float32 [A] in [-1, 1]."""
-        return act(self.outputs(observation), self.policy.action)
+        return act(self.outputs(observation), self.action)
 
 
 def act(outputs: np.ndarray, action: str) -> np.ndarray:
@@ -106,14 +106,14 @@ def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> St
     `matrix` stands for layer.matrix: anything with a method `dot`.
     """
     multiply = matrix.dot  # not @, which reports floating-point flags that BLAS sets where nothing is wrong
-    bias = layer.bias[:, None] if layer.convolves else layer.bias
+    bias, relu = layer.bias[:, None] if layer.convolves else layer.bias, layer.relu  # the layer itself is let go
     prepare = _patches(layer, shape, divided_by) if layer.convolves else _flattened(divided_by)
     after = (len(layer.weight), *(-(-size // layer.stride) for size in shape[1:])) if layer.convolves else (-1,)
 
     def activations(x: np.ndarray) -> np.ndarray:
         y = multiply(prepare(x))
         y += bias
-        if layer.relu:
+        if relu:
             np.maximum(y, 0, out=y)
         return y.reshape(after)
 

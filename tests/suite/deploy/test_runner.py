@@ -1,5 +1,8 @@
 """Acting without JAX is acting as with it."""
 
+import gc
+import tracemalloc
+
 import gymnasium
 import numpy as np
 import pytest
@@ -28,7 +31,7 @@ def recompacted(policy: Policy) -> Policy:
 
 def assert_same_actions(runner: Runner, seen: np.ndarray, expected: np.ndarray) -> None:
     """Equal, but for ties among discrete ones and rounding of continuous ones."""
-    if runner.policy.action == "tanh":
+    if runner.action == "tanh":
         np.testing.assert_allclose([runner(observation) for observation in seen], expected, atol=1e-4)
         return
     for observation, wanted in zip(seen, expected, strict=True):
@@ -100,6 +103,25 @@ def test_a_large_layer_that_is_nearly_empty_runs_sparse() -> None:
     weight = rng.standard_normal((1000, 2000), np.float32) * (rng.random((1000, 2000)) > 0.999)
     layer = make("mlp", 0.0).policy.layers[0]._replace(weight=weight, bias=np.zeros(1000, np.float32))
     assert Runner(Policy((2000,), 1.0, (layer,), "argmax")).choices[0].kind == "csr"
+
+
+@pytest.mark.parametrize("kinds", [["csr", "csr"], ["dense", "dense"], None])
+def test_it_holds_no_more_memory_than_it_says(kinds: list[str] | None) -> None:
+    """The file's policy is let go: of a layer that runs sparse, no dense weights stay."""
+    rng = np.random.default_rng(0)
+    first, last = make("mlp", 0.0).policy.layers
+    weight = rng.standard_normal((400, 2000), np.float32) * (rng.random((400, 2000)) > 0.99)
+    first = first._replace(weight=weight, bias=np.zeros(400, np.float32))
+    last = last._replace(weight=np.ones((3, 400), np.float32))
+    data, card = compact.pack(Policy((2000,), 1.0, (first, last), "argmax"), {})
+    gc.collect()
+    tracemalloc.start()
+    runner = Runner(compact.unpack(load(data), card, "file"), kinds)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert runner.nbytes <= held < runner.nbytes + 100_000
+    assert runner.choices[0].kind != "csr" or held < weight.nbytes / 10
 
 
 def test_wrong_observations_and_kinds_are_one_line() -> None:
