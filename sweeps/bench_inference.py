@@ -89,7 +89,7 @@ def _dense_runtimes(policy: Policy) -> dict[str, runner.Step]:
     found: dict[str, runner.Step] = {}
     try:
         model = onnx_form.build(policy, "float32", {})
-        found["onnxruntime dense"] = onnx_form.load(model)
+        found["onnxruntime dense"] = onnx_form.load(model).act
     except UserError:
         return found
     try:

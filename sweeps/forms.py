@@ -78,17 +78,38 @@ def _file(folder: Path, form: str) -> Path:
     return path
 
 
+def _read(folder: Path, form: str, card: Mapping[str, Any]) -> Policy:
+    path = _file(folder, form)
+    policy, about = compact.read(path)
+    _belongs(path, card, about.get("name"), policy.action, len(policy.layers[-1].weight))
+    return policy
+
+
+def _belongs(path: Path, card: Mapping[str, Any], name: Any, action: str, outputs: int) -> None:
+    """Raises UserError when an export is not of the run with this card, or does not act in its task."""
+    with believing(path.parent.parent / records.POLICY_CARD):
+        expected = (card["name"], card["network"]["action"]["kind"], card["network"]["action"]["size"])
+    if (name, action, outputs) != expected:
+        raise UserError(
+            f"{path}: of {name!r}, {action} of {outputs} outputs; should be of {expected[0]!r}, {expected[1]} of"
+            f" {expected[2]}; make it again with python -m sweeps.export"
+        )
+
+
 def _compact(folder: Path, card: Mapping[str, Any]) -> Act:
-    return Runner(compact.read(_file(folder, "compact"))[0])
+    return Runner(_read(folder, "compact", card))
 
 
 def _dense(folder: Path, card: Mapping[str, Any]) -> Act:
-    policy, _ = compact.read(_file(folder, "dense"))
+    policy = _read(folder, "dense", card)
     return Runner(policy, ["dense"] * len(policy.layers))
 
 
 def _onnx(folder: Path, card: Mapping[str, Any]) -> Act:
-    return onnx_form.load(_file(folder, "onnx"))
+    path = _file(folder, "onnx")
+    model = onnx_form.load(path)
+    _belongs(path, card, model.about.get("name"), model.action, model.outputs)
+    return model.act
 
 
 def _jax(folder: Path, card: Mapping[str, Any]) -> Act:

@@ -74,7 +74,7 @@ def measure(folder: Path, calls: int) -> dict[str, Any]:
 def _onnx(dtype: str, policies: Mapping[str, Any]) -> dict[str, Callable[[np.ndarray], Any]]:
     """Nothing where the extra packages are not installed."""
     try:
-        return {name: onnx_form.load(onnx_form.build(policy, dtype, {})) for name, policy in policies.items()}
+        return {name: onnx_form.load(onnx_form.build(policy, dtype, {})).act for name, policy in policies.items()}
     except UserError:
         return {}
 

@@ -7,7 +7,7 @@ input "observation" [batch, ...], as the environment gives it; outputs "outputs"
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,8 +63,17 @@ def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
     return model.SerializeToString()
 
 
-def load(model: Path | bytes, threads: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    """The model in onnxruntime: observation [...] -> greedy action. Raises UserError if that is no such model."""
+class Model(NamedTuple):
+    """A model in onnxruntime, and what it says of itself."""
+
+    act: Callable[[np.ndarray], np.ndarray]  # observation [...] -> greedy action
+    about: dict[str, str]  # its metadata
+    action: str  # one of network.ACTIONS
+    outputs: int
+
+
+def load(model: Path | bytes, threads: int = 1) -> Model:
+    """Raises UserError if that is no model as `build` makes it."""
     try:
         import onnxruntime
     except ImportError:
@@ -77,16 +86,11 @@ def load(model: Path | bytes, threads: int = 1) -> Callable[[np.ndarray], np.nda
     try:
         source = model if isinstance(model, bytes) else model.read_bytes()
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        names: tuple[set[Any], set[Any]] = (
-            {i.name for i in session.get_inputs()},
-            {o.name for o in session.get_outputs()},
-        )
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror})") from None
     except Exception as error:  # onnxruntime has an exception of its own for everything
         raise UserError(f"{name}: no model that onnxruntime takes ({error}); the file is damaged") from None
-    if names != ({"observation"}, {"outputs", "action"}):
-        raise UserError(f"{name}: has the inputs and outputs {names}, should have observation -> outputs, action")
+    action, outputs = _meaning(session, name)
 
     def act(observation: np.ndarray) -> np.ndarray:
         try:
@@ -95,4 +99,18 @@ def load(model: Path | bytes, threads: int = 1) -> Callable[[np.ndarray], np.nda
             shape, dtype = observation.shape, observation.dtype
             raise UserError(f"{name}: does not act on observations {dtype} {shape} ({error})") from None
 
-    return act
+    return Model(act, dict(session.get_modelmeta().custom_metadata_map), action, outputs)
+
+
+def _meaning(session: Any, name: str) -> tuple[str, int]:
+    """The action, one of ACTIONS, and the number of outputs of a graph. Raises UserError if it is none of `build`."""
+    takes = [value.name for value in session.get_inputs()]
+    gives = {value.name: (value.type, value.shape[1:]) for value in session.get_outputs()}
+    match takes, gives:
+        case ["observation"], {"outputs": ("tensor(float)", [int(n)]), "action": ("tensor(int64)", [])}:
+            action = "argmax"
+        case ["observation"], {"outputs": ("tensor(float)", [int(n)]), "action": ("tensor(float)", [m])} if m == n:
+            action = "tanh"
+        case _:
+            raise UserError(f"{name}: maps {takes} to {gives}, should map an observation to outputs and an action")
+    return action, n

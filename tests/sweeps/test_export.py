@@ -1,6 +1,7 @@
 """A finished run -> its exported forms -> actions and returns. The run is a record with a random network."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from jax import numpy as jnp
 
 from suite import costs, records
 from suite.deploy import compact
+from suite.deploy.network import Policy
 from suite.errors import UserError
 from suite.policy import save_policy
 from suite.sparsity import apply_masks
@@ -159,15 +161,68 @@ def test_onnx_is_jax_for_every_network(kind: str, sparsity: float) -> None:
     made = make(kind, sparsity)
     seen = observations(kind, 10)
     cleaned = export.clean(made.policy).policy
-    act = onnx_form.load(onnx_form.build(cleaned, str(seen.dtype), {"task": "x"}))
+    act = onnx_form.load(onnx_form.build(cleaned, str(seen.dtype), {"task": "x"})).act
     assert export.agreement(act, list(made.in_jax(seen)), list(seen), export.Runner(cleaned), cleaned.action) == 1
 
 
 def test_a_model_of_another_task_is_one_line(tmp_path: Path) -> None:
     policy = make("mlp", 0.5).policy
-    act = onnx_form.load(onnx_form.build(policy, "float32", {}))
+    act = onnx_form.load(onnx_form.build(policy, "float32", {})).act
     with pytest.raises(UserError, match=r"does not act on observations float32 \(11,\)"):
         act(observations("sac", 1)[0])
+
+
+def resized(policy: Policy, outputs: int) -> Policy:
+    """The policy with another number of outputs, all of which say the same but for the last, which is the greatest."""
+    last = policy.layers[-1]
+    bias = np.zeros(outputs, np.float32)
+    bias[-1] = 1
+    last = last._replace(weight=np.zeros((outputs, last.weight.shape[1]), np.float32), bias=bias)
+    return policy._replace(layers=(*policy.layers[:-1], last))
+
+
+FOREIGN = {
+    "too many outputs": lambda policy, card: (resized(policy, 20), card),
+    "one output": lambda policy, card: (resized(policy, 1), card),
+    "another kind of action": lambda policy, card: (
+        policy._replace(action="tanh" if policy.action == "argmax" else "argmax"),
+        card,
+    ),
+    "another run": lambda policy, card: (policy, {**card, "name": "another"}),
+    "no name": lambda policy, card: (policy, {}),
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("form", export.EXPORTED)
+def test_an_export_that_is_not_of_the_run_is_one_line(
+    form: str, foreign: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    policy, card = FOREIGN[foreign](*compact.read(exported(copy, "compact")))
+    if form == "onnx":
+        dtype, about = card_of(copy)["network"]["observation"]["dtype"], {key: str(card[key]) for key in card}
+        exported(copy, form).write_bytes(onnx_form.build(policy, dtype, about))
+    else:
+        compact.write(exported(copy, form), policy, {key: card[key] for key in ("name", "task") if key in card})
+    assert play.main([str(copy), "--form", form, "--episodes", "1"]) == 2
+    error = capsys.readouterr().err
+    assert "should be of" in error and "make it again with python -m sweeps.export" in error and error.count("\n") == 1
+
+
+def test_a_model_of_no_policy_is_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Outputs as a policy's in name, but not in shape."""
+    from onnx import TensorProto, helper
+
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    nodes = [helper.make_node("Identity", ["observation"], [name]) for name in ("outputs", "action")]
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("observation", "outputs", "action")]
+    graph = helper.make_graph(nodes, "policy", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    exported(copy, "onnx").write_bytes(model.SerializeToString())
+    assert play.main([str(copy), "--form", "onnx", "--episodes", "1"]) == 2
+    error = capsys.readouterr().err
+    assert "should map an observation to outputs and an action" in error and error.count("\n") == 1
 
 
 def test_what_is_no_finished_run_or_not_exported_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
