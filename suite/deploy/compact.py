@@ -19,6 +19,9 @@ from suite.errors import UserError
 
 FORMAT, VERSION = "compact sparse policy", 1
 DTYPES = ("float32", "float16")  # of the weights; biases are float32
+#: What a file may ask for: numbers that acting takes, as check_shapes counts them, and bytes of the two files.
+MOST_NUMBERS = 2**27
+MOST_BYTES, MOST_CARD_BYTES = 8 * MOST_NUMBERS, 2**20
 #: dense: all weights. mask: one bit a weight, whether it is kept. csr: the columns of the kept weights, row by row, and
 #: how many there are in each row. The kept weights follow in the order of the kernel.
 ENCODINGS: dict[str, tuple[str, ...]] = {
@@ -32,21 +35,19 @@ Arrays = dict[str, np.ndarray]
 
 def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
     """The smallest of the allowed encodings of a matrix, and its arrays. Raises UserError if a weight overflows."""
-    kept = matrix != 0
-    unsigned = np.min_scalar_type(matrix.shape[1])
     with np.errstate(over="ignore"):
-        values = matrix[kept].astype(dtype)
-        everything = matrix.ravel().astype(dtype)
-    if not np.isfinite(values).all():
+        rounded = matrix.astype(dtype)
+    if not np.isfinite(rounded).all():
         raise UserError(f"a weight of {np.abs(matrix).max():.3g} is too large for {dtype}; use float32")
+    kept, width = rounded != 0, matrix.shape[1]
     parts = {
-        "values": values,
+        "values": rounded[kept],
         "mask": np.packbits(kept),
-        "columns": np.nonzero(kept)[1].astype(unsigned),
-        "counts": kept.sum(axis=1).astype(unsigned),
+        "columns": np.nonzero(kept)[1].astype(np.min_scalar_type(width - 1)),
+        "counts": kept.sum(axis=1).astype(np.min_scalar_type(width)),
     }
     encodings = {name: {key: parts[key] for key in keys} for name, keys in ENCODINGS.items()}
-    encodings["dense"] = {"values": everything}
+    encodings["dense"] = {"values": rounded.ravel()}
     return min(
         ((name, encodings[name]) for name in allowed), key=lambda item: sum(array.nbytes for array in item[1].values())
     )
@@ -63,7 +64,7 @@ def pack(
         encoding, parts = encode(layer.matrix, dtype, allowed)
         arrays |= {f"{number}.{key}": part for key, part in parts.items()}
         arrays[f"{number}.bias"] = layer.bias
-        kept = int(np.count_nonzero(layer.weight))
+        kept = int(np.count_nonzero(parts["values"]))
         about = {"shape": layer.weight.shape, "stride": layer.stride, "relu": layer.relu}
         layers.append({**about, "encoding": encoding, "kept": kept})
     contents = {
@@ -108,11 +109,22 @@ def read(path: Path) -> tuple[Policy, dict[str, Any]]:
 
     Raises UserError when one of the two is missing, damaged, or asks for what no policy is.
     """
-    card = records.read_json(path.with_suffix(".json"))
+    card = records.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
     if (card.get("format"), card.get("version")) != (FORMAT, VERSION):
         found = f"{card.get('format')!r} of version {card.get('version')!r}"
         raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {VERSION}")
-    return unpack(read_arrays(path), card, str(path)), card
+    return unpack(read_arrays(_bounded(path, MOST_BYTES)), card, str(path)), card
+
+
+def _bounded(path: Path, most: int) -> Path:
+    """The path of a file that may be read whole. Raises UserError when it is too large."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if size > most:
+        raise UserError(f"{path}: {size:,} bytes; the most is {most:,}")
+    return path
 
 
 def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str) -> Policy:
@@ -121,8 +133,8 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
         observation = tuple(map(_whole, card["observation"]["shape"]))
         divided_by, action, dtype = float(card["observation"]["divided_by"]), card["action"], card["dtype"]
         entries = [
-            (tuple(map(_whole, entry["shape"])), _whole(entry["stride"]), entry["relu"] is True, entry["encoding"])
-            for entry in card["layers"]
+            (tuple(map(_whole, e["shape"])), _whole(e["stride"]), _flag(e["relu"]), e["encoding"], e["kept"])
+            for e in card["layers"]
         ]
         expected = {f"{number}.{key}" for number, entry in enumerate(entries) for key in (*ENCODINGS[entry[3]], "bias")}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -131,9 +143,11 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
         raise UserError(f"{name}: weights of type {dtype!r}, should be one of {', '.join(DTYPES)}")
     if set(arrays) != expected:
         raise UserError(f"{name}: holds the arrays {sorted(arrays)}, its card says {sorted(expected)}")
-    check_shapes(observation, [(shape, stride) for shape, stride, _, _ in entries], name)
+    numbers = check_shapes(observation, [entry[:2] for entry in entries], name)
+    if numbers > MOST_NUMBERS:
+        raise UserError(f"{name}: asks for {numbers:,} numbers at once; the most is {MOST_NUMBERS:,}")
     layers = []
-    for number, (shape, stride, relu, encoding) in enumerate(entries):
+    for number, (shape, stride, relu, encoding, kept) in enumerate(entries):
         parts = {key: arrays[f"{number}.{key}"] for key in (*ENCODINGS[encoding], "bias")}
         if parts["values"].dtype != dtype or parts["bias"].dtype != "float32":
             raise UserError(f"{name}: layer {number} is not of the type that its card says; the file is damaged")
@@ -141,6 +155,9 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
             weight = _decode(encoding, parts, shape[0], math.prod(shape[1:])).reshape(shape)
         except ValueError as error:
             raise UserError(f"{name}: layer {number}: {error}; the file is damaged") from None
+        found = np.count_nonzero(weight)
+        if found != kept:
+            raise UserError(f"{name}: layer {number} keeps {found} weights, not {kept!r} as its card says")
         layers.append(Layer(weight, parts["bias"], stride, relu))
     policy = Policy(observation, divided_by, tuple(layers), action)
     check(policy, name)
@@ -150,6 +167,12 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
 def _whole(value: Any) -> int:
     if type(value) is not int or not 0 < value < 2**31:
         raise ValueError(f"{value!r} should be a whole number above 0")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{value!r} should be true or false")
     return value
 
 
@@ -188,7 +211,7 @@ def _kept_of_csr(parts: Arrays, rows: int, width: int) -> np.ndarray:
         raise ValueError(f"{len(counts)} rows with {counts.sum()} indices, should be {rows} with {len(columns)}")
     if (columns >= width).any():
         raise ValueError(f"an index of {columns.max()}, should be below {width}")
-    kept = np.repeat(np.arange(rows), counts.astype(np.int64)) * width + columns
+    kept = np.repeat(np.arange(rows), counts.astype(np.int64)) * width + columns.astype(np.int64)
     if (np.diff(kept) <= 0).any():
         raise ValueError("indices that do not rise within a row")
     return kept

@@ -15,7 +15,6 @@ from suite.errors import UserError
 Shape = tuple[int, ...]
 ACTIONS = ("argmax", "tanh")  # of all outputs, an integer; of each output, a vector
 MOST_LAYERS = 64
-MOST_NUMBERS = 2**27  # in all kernels, in an activation, or in the patches of a convolution: what a file may ask for
 
 
 class Layer(NamedTuple):
@@ -69,14 +68,16 @@ def positions(layer: Layer, shape: Shape) -> int:
     return math.prod(output_shape(layer, shape)[1:]) if layer.convolves else 1
 
 
-def check_shapes(observation_shape: Shape, kernels: list[tuple[Shape, int]], name: str) -> None:
-    """Whether kernels (shape, stride) fit each other and a memory; before anything of their size is allocated.
+def check_shapes(observation_shape: Shape, kernels: list[tuple[Shape, int]], name: str) -> int:
+    """Whether kernels (shape, stride) fit each other -> how many numbers acting by them takes, at most: the kernels,
+    and of each layer the input with its padding, its patches and its activations.
 
-    Raises UserError, which says `name`, when they do not.
+    Raises UserError, which says `name`, when they do not fit.
     """
     if not 1 <= len(kernels) <= MOST_LAYERS:
         raise UserError(f"{name}: {len(kernels)} layers, should be 1 to {MOST_LAYERS}")
-    largest = math.prod(observation_shape)
+    if len(observation_shape) not in (1, 3):
+        raise UserError(f"{name}: observations of {len(observation_shape)} axes, should be of 1 or 3")
     shape, total = observation_shape, 0
     for number, (kernel, stride) in enumerate(kernels):
         convolves = len(kernel) == 4
@@ -85,13 +86,13 @@ def check_shapes(observation_shape: Shape, kernels: list[tuple[Shape, int]], nam
             raise UserError(f"{name}: layer {number} has a kernel of shape {kernel} on inputs {shape}; none can be so")
         if kernel[1] != inputs:
             raise UserError(f"{name}: layer {number} takes {kernel[1]} inputs, but is given {inputs}")
-        total += math.prod(kernel)
-        spatial = tuple(-(-size // stride) for size in shape[1:]) if convolves else ()
+        sides = tuple(zip(shape[1:], kernel[2:], strict=True)) if convolves else ()
+        padded = math.prod(size + sum(padding(size, side, stride)) for size, side in sides)
+        spatial = tuple(-(-size // stride) for size, _ in sides)
         patches = math.prod(kernel[1:]) * math.prod(spatial) if convolves else 0
         shape = (kernel[0], *spatial)
-        largest = max(largest, math.prod(shape), patches)
-    if max(total, largest) > MOST_NUMBERS:
-        raise UserError(f"{name}: asks for {max(total, largest):,} numbers at once; the most is {MOST_NUMBERS:,}")
+        total += math.prod(kernel) + inputs * padded + patches + math.prod(shape)
+    return total
 
 
 def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name: str = "policy") -> Policy:
@@ -141,8 +142,11 @@ def check(policy: Policy, name: str) -> None:
     """Raises UserError, which says `name`, when a policy cannot act: its shapes, a number that is not finite."""
     if policy.action not in ACTIONS:
         raise UserError(f"{name}: the action is {policy.action!r}, should be one of {', '.join(ACTIONS)}")
-    if not (math.isfinite(policy.divided_by) and policy.divided_by > 0):
-        raise UserError(f"{name}: observations are divided by {policy.divided_by}, should be a number above 0")
+    held = np.finfo(np.float32)
+    if not float(held.tiny) <= policy.divided_by <= float(held.max):
+        raise UserError(
+            f"{name}: observations are divided by {policy.divided_by}, should be a number above 0 that float32 holds"
+        )
     check_shapes(policy.observation_shape, [(layer.weight.shape, layer.stride) for layer in policy.layers], name)
     if policy.layers[-1].convolves:
         raise UserError(f"{name}: the last layer is a convolution, should be dense")

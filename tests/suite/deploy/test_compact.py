@@ -1,6 +1,7 @@
 """The compact file: what goes in comes out, small; and what no writer wrote is refused with one line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from safetensors.numpy import load, save
 
 from suite.deploy import compact
 from suite.deploy.network import Policy
+from suite.deploy.runner import Runner
 from suite.errors import UserError
 from tests.policies import KINDS, make
 
@@ -36,7 +38,12 @@ def test_a_file_holds_the_policy(kind: str, sparsity: float, tmp_path: Path) -> 
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 300), st.sampled_from([0.0, 0.3, 0.9, 0.99, 1.0]), st.integers(0, 2**16))
+@given(
+    st.integers(1, 9),
+    st.integers(1, 300) | st.just(256),
+    st.sampled_from([0.0, 0.3, 0.9, 0.99, 1.0]),
+    st.integers(0, 2**16),
+)
 def test_every_encoding_is_exact_and_the_smallest_is_taken(rows: int, width: int, sparsity: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     matrix = np.where(rng.random((rows, width)) >= sparsity, rng.normal(size=(rows, width)), 0).astype(np.float32)
@@ -46,10 +53,10 @@ def test_every_encoding_is_exact_and_the_smallest_is_taken(rows: int, width: int
         sizes[encoding] = sum(part.nbytes for part in parts.values())
         np.testing.assert_array_equal(compact._decode(encoding, parts, rows, width), matrix)
     kept = np.count_nonzero(matrix)
-    index = 1 if width < 256 else 2  # bytes
+    column, count = 1 if width <= 256 else 2, 1 if width < 256 else 2  # bytes: columns go to width - 1
     assert sizes["dense"] == 4 * rows * width
     assert sizes["mask"] == 4 * kept + -(-rows * width // 8)
-    assert sizes["csr"] == 4 * kept + index * (kept + rows)
+    assert sizes["csr"] == 4 * kept + column * kept + count * rows
     assert sizes[compact.encode(matrix)[0]] == min(sizes.values())
 
 
@@ -60,6 +67,19 @@ def test_half_precision_is_half_as_large_and_close() -> None:
     for left, right in zip(found.layers, policy.layers, strict=True):
         np.testing.assert_allclose(left.weight, right.weight, rtol=1e-3, atol=1e-7)
     assert len(data) < 0.7 * len(compact.pack(policy, {})[0])
+
+
+def test_what_half_precision_takes_for_zero_is_not_kept() -> None:
+    policy = make("sac", 0.5).policy
+    first = policy.layers[0]
+    weight = first.weight.copy()
+    weight[:, ::2] *= np.float32(1e-12)
+    policy = policy._replace(layers=(first._replace(weight=weight), *policy.layers[1:]))
+    data, card = compact.pack(policy, {}, "float16")
+    found = compact.unpack(load(data), card, "file")
+    kept = [np.count_nonzero(part.weight) for part in found.layers]
+    assert [entry["kept"] for entry in card["layers"]] == kept
+    assert kept[0] < np.count_nonzero(weight)
 
 
 def test_what_half_precision_cannot_hold_is_refused() -> None:
@@ -97,6 +117,7 @@ HOSTILE_ARRAYS = {
     "indices that repeat": ("2.columns", lambda a: replaced(a, 1, 0), "do not rise"),
     "counts of another sum": ("2.counts", lambda a: replaced(a, 0, 200), "rows with 200 indices"),
     "too many rows": ("2.counts", lambda a: np.append(a, a[:1] * 0), "should be 3"),
+    "a kept weight that is zero": ("2.values", lambda a: replaced(a, 0, 0), "keeps 2 weights, not 3 as its card says"),
     "signed indices": ("2.columns", lambda a: a.astype(np.int8), "not unsigned"),
     "doubles": ("1.values", lambda a: a.astype(np.float64), "not of the type"),
     "two axes": ("1.values", lambda a: a[None], "no vector"),
@@ -135,6 +156,12 @@ def edited(card: dict, *path: object, value: object) -> dict:
         (("observation", "divided_by"), float("nan"), "should be a number above 0"),
         (("layers", 1, "shape"), [2**40, 2**40], "card is damaged"),  # terabytes
         (("layers", 0, "stride"), 0, "card is damaged"),
+        (("layers", 0, "relu"), 1, "1 should be true or false"),
+        (("layers", 0, "kept"), 1, "layer 0 keeps 440 weights, not 1 as its card says"),
+        (("observation", "shape"), [2**31 - 1] * 500, "observations of 500 axes"),
+        (("observation", "shape"), [], "observations of 0 axes"),
+        (("observation", "divided_by"), 1e-300, "that float32 holds"),
+        (("observation", "divided_by"), 1e300, "that float32 holds"),
         (("layers", 0, "encoding"), "zip", "card is damaged"),
         (("layers", 0, "encoding"), "mask", "its card says"),
         (("layers",), [], "holds the arrays"),
@@ -147,6 +174,54 @@ def test_a_hostile_card_is_refused(path: tuple, value: object, words: str, packe
     arrays, card = packed
     with pytest.raises(UserError, match=words):
         compact.unpack(arrays, edited(card, *path, value=value), "file")
+
+
+def test_indices_of_any_unsigned_type_are_read(packed: tuple) -> None:
+    arrays, card = packed
+    wide = {key: array.astype(np.uint64) if "columns" in key else array for key, array in arrays.items()}
+    assert_same(compact.unpack(wide, card, "file"), compact.unpack(arrays, card, "file"))
+
+
+def convolutions(observation: list[int], kernels: list[tuple[list[int], int]]) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the card of convolutions without weights (shape, stride), to one position, and a dense layer."""
+    kernels = [*kernels, ([1, kernels[-1][0][0]], 1)]
+    arrays = {}
+    for number, (shape, _) in enumerate(kernels):
+        arrays[f"{number}.values"], arrays[f"{number}.columns"] = np.zeros(0, np.float32), np.zeros(0, np.uint8)
+        arrays[f"{number}.counts"], arrays[f"{number}.bias"] = np.zeros(shape[0], np.uint8), np.zeros(shape[0], "f4")
+    layers = [
+        {"shape": shape, "stride": stride, "relu": True, "encoding": "csr", "kept": 0} for shape, stride in kernels
+    ]
+    about = {"shape": observation, "divided_by": 1.0}
+    return arrays, {"dtype": "float32", "observation": about, "action": "argmax", "layers": layers}
+
+
+@pytest.mark.parametrize(
+    "observation, kernels",
+    [
+        ([1, 1000, 1000], [([1, 1, 11, 11], 1)] * 62 + [([1, 1, 11, 11], 1000)]),  # 30 GB of patches, by layer 0.5
+        ([1, 1, 2**20], [([1, 1, 2**20, 1], 2**20)]),  # 4 TB of padding
+    ],
+)
+def test_what_all_layers_need_together_is_bounded(observation: list[int], kernels: list) -> None:
+    arrays, card = convolutions(observation, kernels)
+    with pytest.raises(UserError, match="numbers at once; the most is 134,217,728"):
+        compact.unpack(arrays, card, "file")
+    arrays, card = convolutions([1, 10, 10], [([1, 1, 3, 3], 1), ([1, 1, 3, 3], 10)])
+    Runner(compact.unpack(arrays, card, "file"))(np.zeros((1, 10, 10)))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_file_of_terabytes_is_refused_before_it_is_read(suffix: str, tmp_path: Path) -> None:
+    """With a header that fits its size; on the disk it is a hole."""
+    path = tmp_path / "compact.safetensors"
+    compact.write(path, make("mlp", 0.9).policy, {})
+    header = json.dumps({"0.bias": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}).encode()
+    hostile = path.with_suffix(suffix)
+    hostile.write_bytes(b"{" if suffix == ".json" else len(header).to_bytes(8, "little") + header)
+    os.truncate(hostile, 8 + len(header) + 4 * 10**12)
+    with pytest.raises(UserError, match=rf"{suffix}: 4,000,000,000,\d+ bytes; the most is"):
+        compact.read(path)
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from suite.deploy.network import Layer, Policy, check, from_flax, input_shapes, padding
+from suite.deploy.compact import MOST_NUMBERS
+from suite.deploy.network import Layer, Policy, check, check_shapes, from_flax, input_shapes, padding
 from suite.deploy.runner import Runner
 from suite.errors import UserError
 from suite.networks import CONVOLUTIONS, QNetwork
@@ -61,6 +62,8 @@ def layer(weight: np.ndarray) -> Layer:
         ({"action": "softmax"}, "argmax"),
         ({"observation_shape": (5, 1, 1), "layers": (layer(np.ones((2, 5, 1, 1))),)}, "should be dense"),
         ({"divided_by": 0.0}, "above 0"),
+        ({"divided_by": float("nan")}, "above 0"),
+        ({"observation_shape": ()}, "of 0 axes, should be of 1 or 3"),
     ],
 )
 def test_a_policy_that_cannot_act_is_refused(change: dict, words: str) -> None:
@@ -76,3 +79,25 @@ def test_a_card_that_does_not_fit_its_arrays_is_refused(missing: str) -> None:
     arrays = {key: value for key, value in made.arrays.items() if key != missing}
     with pytest.raises(UserError, match="do not fit"):
         from_flax(arrays, made.built.card["network"])
+
+
+def test_what_was_trained_is_not_bounded_as_files_are() -> None:
+    """Its numbers were in memory already: here two convolutions with 121 million patches each."""
+    arrays = {"Conv_0": np.ones((11, 11, 1, 1)), "Conv_1": np.ones((11, 11, 1, 1)), "Conv_2": np.ones((1, 1, 1, 1))}
+    strides = {"Conv_0": 1, "Conv_1": 1, "Conv_2": 1000, "Dense_0": 1}
+    kernels = {f"{path}/kernel": kernel for path, kernel in {**arrays, "Dense_0": np.ones((1, 6))}.items()}
+    biases = {f"{path}/bias": np.zeros(6 if path == "Dense_0" else 1) for path in strides}
+    network = {
+        "observation": {"shape": [1, 1000, 1000], "divided_by": 1},
+        "layers": [{"path": path, "stride": stride, "relu": True} for path, stride in strides.items()],
+        "action": {"kind": "argmax", "size": 6},
+    }
+    policy = from_flax({**kernels, **biases}, network)
+    shapes = [(layer.weight.shape, layer.stride) for layer in policy.layers]
+    assert check_shapes(policy.observation_shape, shapes, "policy") > MOST_NUMBERS
+
+
+def test_what_acting_takes_by_hand() -> None:
+    """A 3x3 kernel on a 4x4 image by steps of 2: 9 weights, 5 x 5 padded, 9 x 4 patches, 4 activations; a dense layer
+    of 4 inputs and 3 outputs."""
+    assert check_shapes((1, 4, 4), [((1, 1, 3, 3), 2), ((3, 4), 1)], "policy") == 9 + 25 + 36 + 4 + 12 + 4 + 3
