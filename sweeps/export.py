@@ -5,8 +5,10 @@ form's greedy actions are compared with those of the agent in JAX on observation
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,48 +26,66 @@ TOLERANCE = 1e-4  # of the largest output: values of two actions closer than thi
 
 
 def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observations: int = OBSERVATIONS) -> list[str]:
-    """Write the forms and the costs; -> what to tell. Raises UserError when the run has no policy, or a form acts
-    otherwise than the agent."""
+    """Write the forms and the costs; -> what to tell. With `calls` of 0 latencies stay as they were measured before.
+
+    Raises UserError when the run has no policy, or a form acts otherwise than the agent: then it is not written, and an
+    earlier one stays. Weights of half precision may act otherwise, which is told.
+    """
     card = card_of(folder)
     policy = policy_of(folder, card)
     cleaned = clean(policy)
-    for form in formats:
-        _write(folder, form, cleaned, card, dtype)
     seen = record(environment_of(card), Runner(policy), observations)
     lines = [_removed(cleaned)]
     asked = list(map(FORMS["jax"](folder, card), seen))
     for form in formats:
         path = exported(folder, form)
-        same = agreement(FORMS[form](folder, card), asked, seen, Runner(policy), policy.action)
+        with _replacing(folder) as new:
+            _write(exported(new, form), form, cleaned, card, dtype)
+            same = agreement(FORMS[form](new, card), asked, seen, Runner(policy), policy.action)
+            if same < 1 and (form != "compact" or dtype == "float32"):
+                raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it is not written")
         lines.append(f"{path}: {path.stat().st_size:,} bytes, {same:.2%} of {len(seen):,} greedy actions as in JAX")
-        if same < 1 and dtype == "float32":
-            raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it should not be used")
     with believing(folder / records.METRICS):
         measured = costs.of_run(folder, card)
-    measured["latency"] = latency.in_process(folder, calls) if calls else None
+    measured["latency"] = latency.in_process(folder, calls) if calls else _latency(folder)
     records.write_json(folder / records.COSTS, measured)
     return [*lines, *(latency.lines(measured["latency"]) if calls else ())]
 
 
-def _write(folder: Path, form: str, cleaned: Cleaned, card: Mapping[str, Any], dtype: str) -> None:
-    path = exported(folder, form)
+def _latency(folder: Path) -> Any:
+    """What an earlier export measured; None if there was none."""
+    path = folder / records.COSTS
+    return records.read_json(path).get("latency") if path.exists() else None
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A folder like a run's, whose exports take the place of those in `folder` unless something is raised."""
+    try:
+        with TemporaryDirectory(prefix=".export-", dir=folder) as new:
+            (Path(new) / records.EXPORT).mkdir()
+            yield Path(new)
+            (folder / records.EXPORT).mkdir(exist_ok=True)
+            for path in (Path(new) / records.EXPORT).iterdir():
+                path.replace(folder / records.EXPORT / path.name)
+    except OSError as error:
+        raise UserError(f"{folder / records.EXPORT}: cannot be written ({error.strerror})") from None
+
+
+def _write(path: Path, form: str, cleaned: Cleaned, card: Mapping[str, Any], dtype: str) -> None:
     about = {key: card[key] for key in ("name", "task", "method", "seed")}
     about["environment"] = card["options"]["environment"]
     about["units_removed"] = cleaned.removed
-    try:
-        path.parent.mkdir(exist_ok=True)
-        if form == "onnx":
-            texts = {key: str(value) for key, value in about.items()}
-            path.write_bytes(onnx_form.build(cleaned.policy, card["network"]["observation"]["dtype"], texts))
-        else:
-            encodings = ("dense",) if form == "dense" else tuple(compact.ENCODINGS)
-            compact.write(path, cleaned.policy, about, dtype if form == "compact" else "float32", encodings)
-    except OSError as error:
-        raise UserError(f"{error.filename or path}: cannot be written ({error.strerror})") from None
+    if form == "onnx":
+        texts = {key: str(value) for key, value in about.items()}
+        path.write_bytes(onnx_form.build(cleaned.policy, card["network"]["observation"]["dtype"], texts))
+    else:
+        encodings = ("dense",) if form == "dense" else tuple(compact.ENCODINGS)
+        compact.write(path, cleaned.policy, about, dtype if form == "compact" else "float32", encodings)
 
 
 def record(environment: Any, act: Act, count: int, exploration: float = 0.1) -> list[np.ndarray]:
-    """Observations of the task, as the policy meets them with some random actions. Fixed by the task alone."""
+    """Observations of the task, as the policy meets them with some random actions. The same in each call."""
     rng = np.random.default_rng(0)
     environment.action_space.seed(0)
     observation, _ = environment.reset(seed=0)
@@ -110,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--calls",
         type=whole_number(0, 10**6),
         default=1_000,
-        help="timed calls of each way of acting; 0: do not time [1000]",
+        help="timed calls of each way of acting; 0: keep the latencies of an earlier export [1000]",
     )
     try:
         given = parser.parse_args(arguments)

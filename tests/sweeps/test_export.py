@@ -14,6 +14,7 @@ from jax import numpy as jnp
 
 from suite import costs, records
 from suite.deploy import compact
+from suite.deploy.cleanup import Cleaned
 from suite.deploy.network import Policy
 from suite.errors import UserError
 from suite.policy import save_policy
@@ -247,11 +248,44 @@ def test_a_form_that_is_missing_or_damaged_is_one_line(
     assert "damaged" in error and error.count("\n") == 1
 
 
-def test_a_form_that_acts_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = finished("mujoco/Hopper", tmp_path / "run")
-    monkeypatch.setitem(FORMS, "compact", lambda folder, card: lambda observation: np.ones(3, np.float32))
-    with pytest.raises(UserError, match="should not be used"):
-        export.export(run, ("compact",), "float32", calls=0, observations=3)
+@pytest.mark.parametrize("dtype", compact.DTYPES)
+@pytest.mark.parametrize("form", export.EXPORTED)
+def test_a_form_that_acts_otherwise_is_not_written(
+    form: str, dtype: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """As if the clean-up had turned the outputs round. Of half precision, which only the compact form has, it is told;
+    a run whose exports are sound keeps them."""
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    before = {path.name: path.read_bytes() for path in (folder / records.EXPORT).iterdir()}
+
+    def wrong(policy: Policy) -> Cleaned:
+        last = policy.layers[-1]
+        turned = last._replace(weight=-last.weight, bias=-last.bias)
+        return Cleaned(policy._replace(layers=(*policy.layers[:-1], turned)), [0] * len(policy.layers[1:]), [])
+
+    monkeypatch.setattr(export, "clean", wrong)
+    if form == "compact" and dtype == "float16":
+        assert " greedy actions as in JAX" in export.export(folder, (form,), dtype, calls=0, observations=20)[-1]
+        return
+    with pytest.raises(UserError, match=r"run/export/.* of the actions differ from the agent's; it is not written"):
+        export.export(folder, (form,), dtype, calls=0, observations=20)
+    assert {path.name: path.read_bytes() for path in (folder / records.EXPORT).iterdir()} == before
+    shutil.rmtree(folder / records.EXPORT)
+    with pytest.raises(UserError, match="it is not written"):
+        export.export(folder, (form,), dtype, calls=0, observations=20)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in run.iterdir()} - {records.EXPORT}
+
+
+def test_an_export_that_is_not_timed_keeps_what_was_measured(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    export.export(folder, ("compact",), "float32", calls=7, observations=3)
+    measured = records.read_json(folder / records.COSTS)
+    assert set(measured["latency"]["ways"]) >= {"jax", "runner"}
+    export.export(folder, ("compact",), "float32", calls=0, observations=3)
+    assert records.read_json(folder / records.COSTS) == measured
+    (folder / records.COSTS).unlink()
+    export.export(folder, ("compact",), "float32", calls=0, observations=3)
+    assert records.read_json(folder / records.COSTS) == {**measured, "latency": None}
 
 
 def test_the_environment_is_the_runs_own(run: Path) -> None:
