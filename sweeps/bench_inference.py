@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -67,21 +67,31 @@ def sparse_ways(layer: Layer, shape: Shape, sparsity: float) -> dict[str, runner
     blocks = layer.matrix * np.kron(kept, np.ones((BLOCK, BLOCK), np.float32))
     units = max(round((1 - sparsity) * len(layer.weight)), 1)
     fewer = layer._replace(weight=layer.weight[:units], bias=layer.bias[:units])
+    gathered = _gathered(layer, sparsity, rng)
     found = {
         "scipy CSR": runner.step(layer, sparse.csr_array(unstructured), shape),
         f"scipy BSR {BLOCK}x{BLOCK}": runner.step(layer, sparse.bsr_array(blocks, blocksize=(BLOCK, BLOCK)), shape),
         "fewer units": runner.step(fewer, fewer.matrix, shape),
     }
-    return found if layer.convolves else {**found, "1:M by index": _gather(layer, sparsity, rng)}
+    return found if layer.convolves else {**found, "1:M by index": runner.step(layer, gathered, shape)}
 
 
-def _gather(layer: Layer, sparsity: float, rng: np.random.Generator) -> runner.Step:
-    """One weight kept of each M in a row, as an array of columns: no kernel of numpy or scipy knows more of N:M."""
+class Gathered(NamedTuple):
+    """As many weights in each row, and their columns: no kernel of numpy or scipy knows more of N:M."""
+
+    values: np.ndarray  # float32 [rows, n]
+    columns: np.ndarray  # int64 [rows, n]
+
+    def dot(self, x: np.ndarray) -> np.ndarray:
+        return np.einsum("ij,ij->i", self.values, x[self.columns])
+
+
+def _gathered(layer: Layer, sparsity: float, rng: np.random.Generator) -> Gathered:
+    """One weight kept of each M in a row."""
     rows, width = layer.matrix.shape
     count = max(round((1 - sparsity) * width), 1)
     columns = ((np.arange(count) + rng.random((rows, count))) * (width / count)).astype(np.int64)
-    values = np.take_along_axis(layer.matrix, columns, axis=1)
-    return lambda x: np.einsum("ij,ij->i", values, x[columns])
+    return Gathered(np.take_along_axis(layer.matrix, columns, axis=1), columns)
 
 
 def _dense_runtimes(policy: Policy) -> dict[str, runner.Step]:
