@@ -23,14 +23,14 @@ Act = Callable[[np.ndarray], Any]  # observation -> action
 def play(
     environment: gymnasium.Env, act: Act, seed: int, film: list[np.ndarray] | None = None, longest: int | None = None
 ) -> tuple[float, int]:
-    """One episode, or its first `longest` agent steps: its undiscounted return, and its agent steps. Frames go into
-    `film`."""
+    """One episode, or its first `longest` agent steps: its undiscounted return, and its agent steps. The frames of the
+    first LONGEST go into `film`."""
     observation, _ = environment.reset(seed=seed)
     total, steps, ended = 0.0, 0, False
     while not ended and steps != longest:
         observation, reward, terminated, truncated, _ = environment.step(act(observation))
         total, steps, ended = total + float(reward), steps + 1, terminated or truncated
-        if film is not None:
+        if film is not None and steps <= LONGEST:
             film.append(np.asarray(environment.unwrapped.render()))
     return total, steps
 

@@ -14,7 +14,7 @@ from scipy import stats
 
 from suite import records
 from suite.errors import Parser, UserError, one_line, whole_number
-from suite.film import for_film, play, write_video
+from suite.film import LONGEST, for_film, play, write_video
 from sweeps.forms import FORMS, card_of, environment_of
 
 
@@ -50,7 +50,7 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
         path = folder / records.EXPORT / f"{form}.webm"
         path.parent.mkdir(exist_ok=True)
         write_video(path, film)
-        told.append(f"{path}: the first episode, {len(film):,} frames")
+        told.append(f"{path}: the first {len(film):,} frames of the first episode")
     return told
 
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")
     add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
-    add("--video", action="store_true", help="film the first episode")
+    add("--video", action="store_true", help=f"film the first episode, at most {LONGEST:,} agent steps of it")
     try:
         given = parser.parse_args(arguments)
         print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
