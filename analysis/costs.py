@@ -101,7 +101,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
             Column("hours", "seconds", 3600),
         ),
     ),
-    "Latency of one action, microseconds: median and 95th percentile, batch 1, one thread, side by side": (
+    "Latency of one action, microseconds: median and 95th percentile of warm calls, batch 1, 1 thread, side by side": (
         FASTEST,
         (
             *(

@@ -29,16 +29,22 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     card = records.read_json(folder / records.POLICY_CARD) if card is None else card
     policy = from_flax(compact.read_arrays(folder / records.POLICY), card["network"], str(folder / records.POLICY))
     rows = records.read_rows(folder / records.METRICS)
+    options = card["options"]
+    networks = options["method"].get("num_networks", 1)  # methods that have several have that option
     return {
-        "policy": of_policy(policy),
-        "training": of_training(card["multiply_adds"], card["options"]["replay"]["batch_size"], rows),
+        "policy": of_policy(policy, compact.origin(card)),
+        "training": of_training(card["multiply_adds"], options["replay"]["batch_size"], networks, rows),
         "latency": None,
     }
 
 
-def of_policy(policy: Policy) -> dict[str, Any]:
-    """Parameters (weights and biases), bytes and multiply-adds of one greedy action, before and after the clean-up."""
+def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters (weights and biases), bytes and multiply-adds of one greedy action, before and after the clean-up.
+
+    `origin` is what the card of an export says of the run: the bytes on disk are those of both files.
+    """
     cleaned = clean(policy)
+    about = {**origin, "units_removed": cleaned.removed}
     parameters = sum(layer.weight.size + layer.bias.size for layer in policy.layers)
     return {
         "parameters": parameters,
@@ -48,8 +54,8 @@ def of_policy(policy: Policy) -> dict[str, Any]:
         "units_removed": cleaned.removed,
         "bytes": {
             "dense": 4 * parameters,  # on disk and in memory
-            "compact_disk": len(compact.pack(cleaned.policy, {})[0]),
-            "compact_disk_float16": _float16_bytes(cleaned.policy),
+            "compact_disk": _disk(cleaned.policy, about, "float32"),
+            "compact_disk_float16": _disk(cleaned.policy, about, "float16"),
             "compact_memory": sum(map(_memory, cleaned.policy.layers)),
         },
         "multiply_adds": {
@@ -66,9 +72,10 @@ def _kept(policy: Policy) -> int:
     return sum(int(np.count_nonzero(layer.weight)) + layer.bias.size for layer in policy.layers)
 
 
-def _float16_bytes(policy: Policy) -> int | None:
+def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
+    """Bytes of the compact form: arrays and card."""
     try:
-        return len(compact.pack(policy, {}, "float16")[0])
+        return sum(map(len, compact.pack(policy, about, dtype)))
     except UserError:  # a weight overflows
         return None
 
@@ -119,17 +126,19 @@ class Densities(NamedTuple):
     actor: float
 
 
-def of_training(multiply_adds: Mapping[str, Any], batch_size: int, rows: Sequence[Row]) -> dict[str, Any]:
+def of_training(
+    multiply_adds: Mapping[str, Any], batch_size: int, networks: int, rows: Sequence[Row]
+) -> dict[str, Any]:
     """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
 
-    A gradient step is LEARN for each of the K networks and FORWARD for the target; where there is an actor, FORWARD for
-    the target's actions, LEARN for itself, and THROUGH for the elected network. Counted are neither Adam nor the
-    updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass too (for methods that
-    look at dense gradients now and then, too little); the target counts as sparse as the network elected last, and a
-    network's layers as sparse, among each other, as the elected one's at the end of the epoch.
+    `networks` is K. A gradient step is LEARN for each of the K networks and FORWARD for the target; where there is an
+    actor, FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected network. Counted are neither
+    Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass too (for
+    methods that look at dense gradients now and then, too little); the target counts as sparse as the network elected
+    last, and a network's layers as sparse, among each other, as the elected one's at the end of the epoch.
     """
     epochs = [row for row in rows if row["kind"] == "epoch"]
-    periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs)
+    periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, networks)
     online, actor = multiply_adds["online"], multiply_adds["actor"] or {}
     executed = ideal = 0.0
     for period, epoch in periods:
@@ -162,9 +171,9 @@ def _kept_multiply_adds(
     }
 
 
-def _periods(updates: Sequence[Row], epochs: Sequence[Row]) -> list[tuple[Densities, Row]]:
+def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> list[tuple[Densities, Row]]:
     """The periods between target updates, each with the first epoch that ends after it began, and what comes after the
-    last update."""
+    last update; before the first, all networks are as sparse as the elected one."""
     if not epochs:
         return []
     periods: list[tuple[Densities, Row]] = []
@@ -188,7 +197,7 @@ def _periods(updates: Sequence[Row], epochs: Sequence[Row]) -> list[tuple[Densit
         target = after[row["elected"]]
     last = epochs[-1]
     if last["gradient_step"] > done:
-        rest = online or _densities([last["sparsity"]])
+        rest = online or _densities([last["sparsity"]] * networks)
         periods.append(
             (
                 Densities(

@@ -73,9 +73,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, form: str, cleaned: Cleaned, card: Mapping[str, Any], dtype: str) -> None:
-    about = {key: card[key] for key in ("name", "task", "method", "seed")}
-    about["environment"] = card["options"]["environment"]
-    about["units_removed"] = cleaned.removed
+    about = {**compact.origin(card), "units_removed": cleaned.removed}
     if form == "onnx":
         texts = {key: str(value) for key, value in about.items()}
         path.write_bytes(onnx_form.build(cleaned.policy, card["network"]["observation"]["dtype"], texts))

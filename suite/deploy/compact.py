@@ -4,6 +4,7 @@ Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader 
 checked: sizes before it allocates, indices before it uses them.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -53,10 +54,16 @@ def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = 
     )
 
 
+def origin(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What an exported form says of the run that it comes from; `card` is the run's policy.json."""
+    about = {key: card[key] for key in ("name", "task", "method", "seed")}
+    return {**about, "environment": card["options"]["environment"]}
+
+
 def pack(
     policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)
-) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of the safetensors file and the card, which goes on from `card` (what the policy came from)."""
+) -> tuple[bytes, bytes]:
+    """The safetensors file and the card, which goes on from `card` (what the policy came from)."""
     allowed = tuple(allowed)
     arrays: Arrays = {}
     layers = []
@@ -76,7 +83,7 @@ def pack(
         "layers": layers,
         "action": policy.action,
     }
-    return save(arrays), contents
+    return save(arrays), (json.dumps(records.plain(contents), indent=1) + "\n").encode()
 
 
 def write(
@@ -87,11 +94,11 @@ def write(
     allowed: Iterable[str] = tuple(ENCODINGS),
 ) -> None:
     """Write `path` (.safetensors) and the card beside it (.json), each atomically."""
-    data, contents = pack(policy, card, dtype, allowed)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
-    records.write_json(path.with_suffix(".json"), contents)
+    arrays, about = pack(policy, card, dtype, allowed)
+    for file, content in ((path, arrays), (path.with_suffix(".json"), about)):
+        temporary = file.with_name(file.name + ".tmp")
+        temporary.write_bytes(content)
+        temporary.replace(file)
 
 
 def read_arrays(path: Path) -> Arrays:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
-from suite import costs, records
+from suite import costs, film, records
 from suite.deploy import compact
 from suite.deploy.cleanup import Cleaned
 from suite.deploy.network import Policy
@@ -86,8 +86,8 @@ def test_every_form_acts_as_the_agent_does(run: Path) -> None:
 
 def test_the_forms_are_as_small_as_their_costs_say(run: Path) -> None:
     found = records.read_json(run / records.COSTS)["policy"]
-    # The card is not counted.
-    assert exported(run, "compact").stat().st_size == found["bytes"]["compact_disk"]
+    card = exported(run, "compact").with_suffix(".json")
+    assert exported(run, "compact").stat().st_size + card.stat().st_size == found["bytes"]["compact_disk"]
     assert exported(run, "compact").stat().st_size < 0.5 * exported(run, "dense").stat().st_size
     dense, _ = compact.read(exported(run, "dense"))
     small, _ = compact.read(exported(run, "compact"))
@@ -98,6 +98,9 @@ def test_the_forms_are_as_small_as_their_costs_say(run: Path) -> None:
 
 def test_half_precision_says_how_often_it_agrees(run: Path) -> None:
     told = export.export(run, ("compact",), "float16", calls=0, observations=50)
+    files = exported(run, "compact"), exported(run, "compact").with_suffix(".json")
+    found = records.read_json(run / records.COSTS)["policy"]["bytes"]
+    assert sum(path.stat().st_size for path in files) == found["compact_disk_float16"]
     assert "of 50 greedy actions as in JAX" in told[1]
     export.export(run, ("compact",), "float32", calls=0, observations=50)
 
@@ -123,6 +126,18 @@ def test_one_episode_has_no_interval(run: Path, capsys: pytest.CaptureFixture) -
     assert play.main([str(run), "--episodes", "1"]) == 0
     out = capsys.readouterr().out
     assert "(no interval: one episode, of" in out and "nan" not in out
+
+
+def test_a_film_is_cut_and_the_return_is_not(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    assert play.main([str(folder), "--episodes", "1"]) == 0
+    whole = capsys.readouterr().out
+    monkeypatch.setattr(film, "LONGEST", 3)
+    assert play.main([str(folder), "--episodes", "1", "--video"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(whole) and "compact.webm: the first 3 frames of the first episode" in told
 
 
 def test_all_forms_reach_the_same_return(run: Path) -> None:

@@ -63,7 +63,7 @@ def test_every_encoding_is_exact_and_the_smallest_is_taken(rows: int, width: int
 def test_half_precision_is_half_as_large_and_close() -> None:
     policy = make("sac", 0.5).policy
     data, card = compact.pack(policy, {}, "float16")
-    found = compact.unpack(load(data), card, "file")
+    found = compact.unpack(load(data), json.loads(card), "file")
     for left, right in zip(found.layers, policy.layers, strict=True):
         np.testing.assert_allclose(left.weight, right.weight, rtol=1e-3, atol=1e-7)
     assert len(data) < 0.7 * len(compact.pack(policy, {})[0])
@@ -75,7 +75,8 @@ def test_what_half_precision_takes_for_zero_is_not_kept() -> None:
     weight = first.weight.copy()
     weight[:, ::2] *= np.float32(1e-12)
     policy = policy._replace(layers=(first._replace(weight=weight), *policy.layers[1:]))
-    data, card = compact.pack(policy, {}, "float16")
+    data, text = compact.pack(policy, {}, "float16")
+    card = json.loads(text)
     found = compact.unpack(load(data), card, "file")
     kept = [np.count_nonzero(part.weight) for part in found.layers]
     assert [entry["kept"] for entry in card["layers"]] == kept
@@ -96,9 +97,10 @@ def packed() -> tuple[dict[str, np.ndarray], dict]:
     weights[2][:, 3:] = 0
     weights[2][1:] = 0
     layers = (part._replace(weight=weight) for part, weight in zip(policy.layers, weights, strict=True))
-    data, card = compact.pack(policy._replace(layers=tuple(layers)), {})
+    data, text = compact.pack(policy._replace(layers=tuple(layers)), {})
+    card = json.loads(text)
     assert [entry["encoding"] for entry in card["layers"]] == ["dense", "mask", "csr"]
-    return load(data), json.loads(json.dumps(card))
+    return load(data), card
 
 
 def replaced(array: np.ndarray, index: int, value: float) -> np.ndarray:

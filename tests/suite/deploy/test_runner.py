@@ -1,6 +1,7 @@
 """Acting without JAX is acting as with it."""
 
 import gc
+import json
 import tracemalloc
 
 import gymnasium
@@ -26,7 +27,7 @@ TIE = 1e-4  # of the largest value: two actions whose values are closer are equa
 def recompacted(policy: Policy) -> Policy:
     """Cleaned up, written and read."""
     data, card = compact.pack(clean(policy).policy, {})
-    return compact.unpack(load(data), card, "file")
+    return compact.unpack(load(data), json.loads(card), "file")
 
 
 def assert_same_actions(runner: Runner, seen: np.ndarray, expected: np.ndarray) -> None:
@@ -116,7 +117,7 @@ def test_it_holds_no_more_memory_than_it_says(kinds: list[str] | None) -> None:
     data, card = compact.pack(Policy((2000,), 1.0, (first, last), "argmax"), {})
     gc.collect()
     tracemalloc.start()
-    runner = Runner(compact.unpack(load(data), card, "file"), kinds)
+    runner = Runner(compact.unpack(load(data), json.loads(card), "file"), kinds)
     gc.collect()
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
