@@ -20,7 +20,7 @@ from suite.upload import PROJECT, has_key
 from sweeps.sync import find
 
 AXIS = "agent_step"
-CURVES = {  # title -> what is drawn over agent steps, mean and spread over the runs of a method
+CURVES = {  # title -> what is drawn over agent steps, mean and spread over the seeds of a group
     "Learning": {
         "training return": ["epoch/return"],
         "evaluation return": ["evaluation/return"],
@@ -45,7 +45,7 @@ SYSTEM = {
 
 
 def workspace(entity: str, project: str, task: str) -> ws.Workspace:
-    """The charts of one task's runs, grouped by method."""
+    """The charts of one task's runs; those that differ in their seed alone are one group."""
     sections = [
         ws.Section(name, panels=list(map(_grouped, *zip(*curves.items(), strict=True))), is_open=True)
         for name, curves in CURVES.items()
@@ -68,7 +68,7 @@ def workspace(entity: str, project: str, task: str) -> ws.Workspace:
             ws.Section("System", panels=[_single(*curve) for curve in SYSTEM.items()]),
         ],
         settings=ws.WorkspaceSettings(x_axis=AXIS, max_runs=100),
-        runset_settings=ws.RunsetSettings(filters=[ws.Config("task") == task], groupby=[ws.Config("method")]),
+        runset_settings=ws.RunsetSettings(filters=[ws.Config("task") == task], groupby=[ws.Config("group")]),
     )
 
 
@@ -77,7 +77,7 @@ def _grouped(title: str, metrics: list[str]) -> wr.LinePlot:
         title=title,
         x=AXIS,
         y=list(metrics),
-        groupby=wr.Config("method"),
+        groupby=wr.Config("group"),
         groupby_aggfunc="mean",
         groupby_rangefunc="stddev",
         max_runs_to_show=100,

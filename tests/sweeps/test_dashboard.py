@@ -30,11 +30,13 @@ def test_a_view_a_task_is_saved(server: Server, runs: Path, capsys: pytest.Captu
     assert capsys.readouterr().out.count("/local/eaudeqn") == 2
     for view in server.store.views.values():
         assert (view["entityName"], view["projectName"]) == ("local", "eaudeqn")
-        assert view["displayName"] in json.dumps(json.loads(view["spec"])["section"]["runSets"])  # the filter
+        (runset,) = json.loads(view["spec"])["section"]["runSets"]
+        assert view["displayName"] in json.dumps(runset["filters"])
+        assert runset["grouping"] == [{"section": "config", "name": "group.value"}]
         panels = panels_of(view)
         curves = panels["Learning"] + panels["Sparsity"]
         assert {(curve["config"]["xAxis"], curve["config"]["groupBy"]) for curve in curves} == {
-            ("agent_step", "method.value")
+            ("agent_step", "group.value")
         }
         kinds = {panel["viewType"] for section in panels.values() for panel in section}
         assert {"Run History Line Plot", "Scatter Plot", "Run Comparer", "Media Browser"} <= kinds
