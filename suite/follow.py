@@ -4,6 +4,7 @@ The run's process starts it, tells it the exit code at its end, and knows no mor
 """
 
 import argparse
+import contextlib
 import os
 import select
 import signal
@@ -14,50 +15,64 @@ from pathlib import Path
 
 from suite import records
 from suite.errors import one_line
-from suite.upload import PROJECT, Upload, has_key, identity_of, patience, remember, sole_sender
+from suite.upload import Upload, has_key, identity_of, patience, remember, sole_sender
 
 KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
 TICK = 1.0  # seconds between two looks at the record
-INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt
+INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt, and between two
 
 
 def follow(folder: Path, mode: str) -> None:
-    """Send the run in a folder until its process tells its exit code on the standard input, or is gone."""
-    if mode == "auto":
-        mode = "online" if has_key() else "offline"
+    """Send the run in a folder until its process tells its exit code on the standard input, or is gone.
+
+    W&B is tried again and again while the run goes on, and once when it has ended; so is W&B's client when it is
+    killed, as by the signal that asks the run to end.
+    """
+    code = None
     with sole_sender(folder, patience=INIT) as file:
         identity = identity_of(file, records.read_json(folder / records.CONFIG)["name"])
-        if given := os.environ.get("WANDB_RUN_ID"):  # a sweep knows its runs by the ids that it gives out
-            identity = {"id": given, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
-        upload, code = _opened(folder, mode, identity)
-        if mode == "online":
-            remember(file, upload.run)
-        while code is None:
-            upload.send()
-            code = told(TICK)
-        upload.send()
-        upload.finish(code)
+        if identity["id"] != os.environ.get("WANDB_RUN_ID"):  # which wins over an identity, in a sweep
+            os.environ.pop("WANDB_SWEEP_ID", None)
+        if mode == "auto":
+            mode = "online" if has_key() else "offline"  # the client has now read its variables
+        while True:
+            ended = code is not None
+            try:
+                upload = _opened(folder, mode, identity)
+                if mode == "online":
+                    remember(file, upload.run)
+                while code is None:
+                    upload.send()
+                    code = told(TICK)
+                upload.send()
+                return upload.finish(code)
+            except Exception as error:
+                killed = isinstance(error, ConnectionError)
+                if ended or (code is not None and not killed):
+                    raise
+                if killed:
+                    _forget_client()
+                code = told(INIT) if code is None else code
 
 
-def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> tuple[Upload, int | None]:
-    """Tried again and again while the run goes on, and once when it has ended; with the exit code if it has."""
-    code = None
-    while True:
-        try:
-            upload = Upload(
-                folder,
-                mode,
-                identity,
-                init_timeout=INIT,
-                finish_timeout=0.9 * patience(),
-                finish_timeout_raises=True,
-                x_stats_pid=os.getppid(),
-            )
-            return upload, code
-        except Exception:
-            if code is not None:
-                raise
-            code = told(INIT)
+def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
+    return Upload(
+        folder,
+        mode,
+        identity,
+        init_timeout=INIT,
+        finish_timeout=0.9 * patience(),
+        finish_timeout_raises=True,
+        x_stats_pid=os.getppid(),
+    )
+
+
+def _forget_client() -> None:
+    """Of a client that was killed; the next run gets a new one."""
+    import wandb
+
+    with contextlib.suppress(ConnectionError):
+        wandb.teardown()
 
 
 def told(seconds: float) -> int | None:
@@ -73,7 +88,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
     given = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the run is asked to end, and then tells us
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run is asked to end, and then tells us
         signal.signal(number, signal.SIG_IGN)
     try:
         follow(given.folder, given.mode)

@@ -127,7 +127,8 @@ def bars(layer: Mapping[str, Any]) -> Any:
 
 
 def identity_of(file: IO[str], name: str) -> dict[str, str]:
-    """Where W&B has the run: as it was last sent, or by its name, from which its id follows.
+    """Where W&B has the run: as it was last sent, so that it is there once, whichever sweeps have given it out since.
+    One that was never sent has the id that its sweep knows it by, or one that follows from its name.
 
     `file` is the folder's IDENTITY.
     """
@@ -136,8 +137,9 @@ def identity_of(file: IO[str], name: str) -> dict[str, str]:
         known = json.loads(file.read())
         return {key: str(known[key]) for key in ("id", "project", "entity")}
     except (ValueError, KeyError, TypeError):  # it was never sent
-        project = os.environ.get("WANDB_PROJECT", PROJECT)
-        return {"id": hashlib.sha256(name.encode()).hexdigest()[:16], "project": project}
+        given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
+        own = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return {"id": given or own, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
 
 
 def remember(file: IO[str], run: Any) -> None:

@@ -1,6 +1,7 @@
 """W&B's copy of a run: the real client, from the record, against a stand-in for the server that may be ill."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import records, tracking
+from suite import follow, records, tracking
 from suite.errors import UserError
 from suite.upload import WAIT, identity_of, sole_sender, wandb_metrics
 from tests import toy_runs
@@ -121,6 +122,43 @@ def test_a_server_that_is_gone_for_a_while_gets_everything(server: Server, tmp_p
     check_complete(the_run(server), tmp_path)
 
 
+def clients(follower: int) -> list[int]:
+    """The process ids of W&B's client below a follower."""
+    told = subprocess.run(["pgrep", "-P", str(follower)], capture_output=True, text=True, check=True)
+    return [int(line) for line in told.stdout.split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_scheduler_that_signals_everybody_leaves_a_preempted_run(number: int, server: Server, tmp_path: Path) -> None:
+    """The follower and W&B's client under it, and not the run alone."""
+    tracker = toy_runs.begin(tmp_path)
+    toy_runs.write(tracker, slice(5))
+    wait_for(lambda: server.runs and the_run(server)["history"])
+    assert tracker.wandb.process
+    for process in [*clients(tracker.wandb.process.pid), tracker.wandb.process.pid]:
+        os.kill(process, number)
+    toy_runs.write(tracker, slice(5, 15))
+    toy_runs.end(tracker, records.RESUMABLE)
+    assert tracker.wandb.process.returncode == 0
+    run = the_run(server)
+    assert [row["_step"] for row in run["history"]] == list(range(15))
+    assert (run["state"], run["exitcode"]) == ("preempted", records.RESUMABLE)
+
+
+def test_a_client_that_dies_while_the_run_goes_on_is_replaced(server: Server, tmp_path: Path) -> None:
+    tracker = toy_runs.begin(tmp_path)
+    toy_runs.write(tracker, slice(5))
+    wait_for(lambda: server.runs and the_run(server)["history"])
+    assert tracker.wandb.process
+    for process in clients(tracker.wandb.process.pid):
+        os.kill(process, signal.SIGKILL)
+    toy_runs.write(tracker, slice(5, None))
+    time.sleep(2 * follow.TICK)  # for it to notice
+    toy_runs.end(tracker)
+    check_complete(the_run(server), tmp_path)
+    assert the_run(server)["state"] == "finished"
+
+
 def test_a_client_that_dies_is_told_of_and_no_more(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,17 +172,35 @@ def test_a_client_that_dies_is_told_of_and_no_more(
     assert records.is_finished(tmp_path)
 
 
-def test_a_sweep_knows_the_run_by_the_id_that_it_gave(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("later", [{}, {"WANDB_SWEEP_ID": "another", "WANDB_RUN_ID": "cell8"}])
+def test_a_sweep_knows_the_run_by_the_id_that_it_gave_and_no_other_renames_it(
+    later: dict[str, str], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WANDB_RUN_ID", "cell7")
-    toy_runs.whole(tmp_path)
-    assert list(server.runs) == ["cell7"]
-    monkeypatch.delenv("WANDB_RUN_ID")
-    tracker = toy_runs.begin(tmp_path, first=10)  # by another engine
+    for name, value in {"WANDB_SWEEP_ID": "one", "WANDB_RUN_ID": "cell7", "WANDB_PROJECT": "mine"}.items():
+        monkeypatch.setenv(name, value)
+    tracker = toy_runs.begin(tmp_path)
+    toy_runs.write(tracker, slice(15))
+    toy_runs.end(tracker, records.RESUMABLE)
+    assert {name: run["state"] for name, run in server.runs.items()} == {"cell7": "preempted"}
+    for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID", "WANDB_PROJECT"):
+        monkeypatch.delenv(name)
+    for name in later:  # by another engine, or another sweep
+        monkeypatch.setenv(name, later[name])
+    tracker = toy_runs.begin(tmp_path, first=10)
     toy_runs.write(tracker, slice(10, None))
     toy_runs.end(tracker)
-    assert list(server.runs) == ["cell7"]
+    check_complete(the_run(server), tmp_path)
+    assert {name: run["state"] for name, run in server.runs.items()} == {"cell7": "finished"}
+    assert the_run(server)["project"] == "mine"
+
+
+def test_without_a_sweep_each_run_has_its_own_id(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "exported")
+    for name in ("a", "b"):
+        toy_runs.whole(tmp_path / name, name=name)
+    assert len(server.runs) == 2 and "exported" not in server.runs
 
 
 def test_the_id_follows_from_the_name(tmp_path: Path) -> None:
