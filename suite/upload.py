@@ -142,6 +142,11 @@ def identity_of(file: IO[str], name: str) -> dict[str, str]:
         return {"id": given or own, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
 
 
+def entity_of(api: Any) -> str:
+    """Whose a run is on W&B where it does not say so itself: WANDB_ENTITY's, or the key's own. `api` is W&B's."""
+    return str(api.settings["entity"] or api.default_entity)
+
+
 def remember(file: IO[str], run: Any) -> None:
     """Written in place, since the lock is on the file. `run` is W&B's."""
     file.seek(0)

@@ -16,7 +16,7 @@ from wandb_workspaces.workspaces import internal
 
 from suite import records
 from suite.errors import Parser, UserError, one_line
-from suite.upload import PROJECT, has_key
+from suite.upload import PROJECT, entity_of, has_key
 from sweeps.sync import find
 
 AXIS = "agent_step"
@@ -100,7 +100,7 @@ def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
     tell. Raises whatever W&B's client raises."""
     import wandb
 
-    entity = str(wandb.Api().default_entity)
+    entity = entity_of(wandb.Api())
     for task in tasks:
         drawn = workspace(entity, project, task)
         drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one

@@ -82,7 +82,7 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
         return code
     gaps = _table(folder, options.file, "evaluation" if all(run.offline for run in runs) else "training")
     if code == local.SOME_FAILED:
-        print(f"some runs failed, see above and {folder}/<run>/{local.LOG}. To run them again: {command}")
+        print(f"not all runs are finished, see above. To run the others again: {command}")
     return code or gaps
 
 

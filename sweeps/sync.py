@@ -14,7 +14,7 @@ from rich.progress import track
 
 from suite import records
 from suite.errors import Parser, UserError, one_line
-from suite.upload import Upload, check_key, identity_of, remember, sole_sender
+from suite.upload import Upload, check_key, entity_of, identity_of, remember, sole_sender
 
 PATIENCE = 60  # seconds for W&B to answer
 EXIT_CODES = {"finished": 0, "failed": 1, None: records.RESUMABLE}  # of a run, by its status
@@ -56,7 +56,7 @@ def remote(identity: dict[str, str]) -> Any:
     import wandb
 
     api = wandb.Api(timeout=PATIENCE)
-    path = f"{identity.get('entity') or api.default_entity}/{identity['project']}/{identity['id']}"
+    path = f"{identity.get('entity') or entity_of(api)}/{identity['project']}/{identity['id']}"
     try:
         return api.run(path)
     except wandb.errors.CommError as error:

@@ -1,6 +1,7 @@
 """What a stand-in for the W&B server remembers, and its answers to the GraphQL operations of the client 0.31.
 
-Runs belong to one entity, "local". An operation that is not known answers nothing, and its name is kept in `unknown`.
+Runs belong to the entity that is named, else to "local". An operation that is not known answers nothing, and its name
+is kept in `unknown`.
 """
 
 import base64
@@ -54,7 +55,8 @@ class Store:
     def upsert_bucket(self, given: Answer) -> Answer:
         name = given.get("name") or (name_of(given["id"]) if given.get("id") else f"r{next(self.ids)}")
         inserted = name not in self.runs
-        run = self.runs.setdefault(name, new_run(name, given.get("project") or "uncategorized"))
+        place = given.get("project") or "uncategorized", given.get("entity") or ENTITY
+        run = self.runs.setdefault(name, new_run(name, *place))
         for key in ("displayName", "groupName", "jobType", "state", "tags", "sweep"):
             if given.get(key):
                 run[key] = given[key]
@@ -95,14 +97,14 @@ class Store:
         files = [{"name": name, "uploadUrl": f"{self.url}/files/{given['run']}/{name}"} for name in given["files"]]
         return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
 
-    def project(self, name: str | None) -> Answer:
-        name = name or "uncategorized"
-        entity = {"id": global_id("Entity", ENTITY), "name": ENTITY}
+    def project(self, name: str | None, owner: str | None = None) -> Answer:
+        name, owner = name or "uncategorized", owner or ENTITY
+        entity = {"id": global_id("Entity", owner), "name": owner}
         return {
             "id": global_id("Project", name),
             "internalId": "1",
             "name": name,
-            "entityName": ENTITY,
+            "entityName": owner,
             "entity": entity,
         }
 
@@ -122,7 +124,7 @@ class Store:
             "jobType": run["jobType"],
             "state": run["state"],
             "sweepName": run["sweep"],
-            "project": self.project(run["project"]),
+            "project": self.project(run["project"], run["entity"]),
             "user": {"name": ENTITY, "username": ENTITY},
             "config": json.dumps(run["config"]),
             "summaryMetrics": json.dumps(run["summary"]),
@@ -146,6 +148,8 @@ class Store:
 
     def project_run(self, given: Answer) -> Answer:
         run = self.runs.get(given["name"])
+        if run and (given["entity"], given["project"]) != (run["entity"], run["project"]):
+            run = None
         return {"project": {**self.project(given["project"]), "run": run and self.bucket(run)}}
 
     def project_runs(self, given: Answer) -> Answer:
@@ -217,17 +221,23 @@ class Store:
         project = given.get("projectName") or config.get("project") or "uncategorized"
         self.sweeps[name] = {"config": given["config"], "program": config.get("program"), "project": project}
         self.sweeps[name] |= {"waiting": cells, "given": []}
-        sweep = {"name": name, "project": self.project(project)}
+        sweep = {"name": name, "project": self.project(project, given.get("entityName"))}
         return {"upsertSweep": {"sweep": sweep, "configValidationWarnings": []}}
 
     def sweep(self, given: Answer) -> Answer:
         name = given.get("sweep") or given.get("name") or ""
         sweep = self.sweeps[name]
-        about = {"id": global_id("Sweep", name), "name": name, "method": "grid", "state": "RUNNING", "description": ""}
+        about = {"id": global_id("Sweep", name), "name": name, "method": "grid", "description": ""}
+        about["state"] = "RUNNING" if self.to_give(sweep) else "FINISHED"
         about |= {"config": sweep["config"], "createdAt": "2026-01-01T00:00:00", "heartbeatAt": None, "updatedAt": None}
         about |= {"earlyStopJobRunning": False, "controller": "{}", "scheduler": "{}", "displayName": None}
         about |= {"priorRuns": None, "runCount": 0, "runCountExpected": None, "bestLoss": None, "runs": {"edges": []}}
         return {"project": {**self.project(sweep["project"]), "sweep": about}}
+
+    def to_give(self, sweep: Answer) -> list[tuple[str, Answer]]:
+        """(run, cell): first those that were preempted, under the names that they had."""
+        lost = [(run, cell) for run, cell in sweep["given"] if self.runs.get(run, {}).get("state") == "preempted"]
+        return lost + [(f"cell{next(self.ids)}", cell) for cell in sweep["waiting"]]
 
     def create_agent(self, given: Answer) -> Answer:
         name = f"agent{next(self.ids)}"
@@ -239,11 +249,15 @@ class Store:
         sweep = self.sweeps[self.agents[given["id"]]]
         busy = any(state is True for state in json.loads(given.get("runState") or "{}").values())
         commands: list[Answer] = []
-        if not busy and not sweep["waiting"]:
+        if not busy and not self.to_give(sweep):
             commands = [{"type": "exit"}]
         elif not busy:
-            cell, run = sweep["waiting"].pop(0), f"cell{next(self.ids)}"
-            sweep["given"].append((run, cell))
+            run, cell = self.to_give(sweep)[0]
+            if cell in sweep["waiting"]:
+                sweep["waiting"].remove(cell)
+                sweep["given"].append((run, cell))
+            else:
+                self.runs[run]["state"], self.runs[run]["preempting"] = "running", False
             arguments = {key: {"value": value} for key, value in cell.items()}
             commands = [{"type": "run", "run_id": run, "program": sweep["program"], "args": arguments}]
         return {"agentHeartbeat": {"agent": {"id": given["id"]}, "commands": json.dumps(commands)}}
@@ -284,8 +298,9 @@ class Store:
         return {"serverInfo": {"cliVersionInfo": "{}", "latestLocalVersionInfo": None}}
 
 
-def new_run(name: str, project: str) -> Answer:
-    run: Answer = {"name": name, "project": project, "state": "running", "config": {}, "summary": {}, "history": []}
+def new_run(name: str, project: str, entity: str) -> Answer:
+    run: Answer = {"name": name, "project": project, "entity": entity}
+    run |= {"state": "running", "config": {}, "summary": {}, "history": []}
     run |= {"displayName": None, "groupName": None, "jobType": None, "tags": [], "sweep": None, "events": 0}
     return run | {"exitcode": None, "preempting": False}
 

@@ -55,14 +55,16 @@ class Cell:
         if self.state == FINISHED or _number(progress.get("time")) >= self.started:
             self.progress = progress
 
-    def look(self) -> None:
-        """See where it stands when it is not run by us: whether another process has it now, or has ended it."""
+    def look(self, held: str = ELSEWHERE) -> None:
+        """See where it stands when it is not our process: whether another one has it now, which is the state `held`, or
+        has ended it."""
         if lock.holder(self.folder):
-            self.state, self.started = ELSEWHERE, 0.0
+            self.state, self.started = held, 0.0
         elif self.says(FINISHED):
             self.state = FINISHED
-        elif self.state == ELSEWHERE and self.says(FAILED):
-            self.state, self.report = FAILED, "failed elsewhere"
+        elif self.state == held and self.says(FAILED):
+            self.state = FAILED
+            self.report = str(records.read_json(self.folder / records.STATUS).get("error") or "failed elsewhere")
         else:
             self.state = WAITING
         self.refresh()

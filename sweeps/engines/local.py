@@ -56,7 +56,10 @@ def engine(
     ] = TRIES,
 ) -> int:
     """Run a plan to its end."""
-    return run(plan.works, plan.folder, plan.jobs, tries=tries)
+    code = run(plan.works, plan.folder, plan.jobs, tries=tries)
+    if code == SOME_FAILED:
+        print(f"some runs failed, see above and {plan.folder}/<run>/{LOG}")
+    return code
 
 
 def run(
@@ -120,9 +123,9 @@ def _next(cells: Sequence[Cell], display: Display) -> Cell | None:
     return None
 
 
-def look(cell: Cell, display: Display) -> None:
-    """See where a cell stands that is not run by us."""
-    cell.look()
+def look(cell: Cell, display: Display, held: str = ELSEWHERE) -> None:
+    """See where a cell stands that is not our process; `held` is its state while another one has it."""
+    cell.look(held)
     if cell.state in (FINISHED, FAILED):
         display.ended(cell)
 

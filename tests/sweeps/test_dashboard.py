@@ -43,6 +43,14 @@ def test_a_view_a_task_is_saved(server: Server, runs: Path, capsys: pytest.Captu
         assert all(panels.values())
 
 
+def test_they_are_the_teams_that_the_environment_names(
+    server: Server, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    assert dashboard.main([str(runs)]) == 0
+    assert {view["entityName"] for view in server.store.views.values()} == {"team"}
+
+
 def test_a_second_call_updates_them(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dashboard.main([str(runs)]) == 0
     first, urls = dict(server.store.views), capsys.readouterr().out

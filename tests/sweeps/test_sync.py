@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from suite import records
-from suite.upload import sole_sender
+from suite.upload import IDENTITY, identity_of, sole_sender
 from sweeps import sync
 from tests import toy_runs
 from tests.toy_runs import ROWS, SILENT
@@ -78,6 +78,20 @@ def test_what_was_sent_by_the_run_itself_is_completed(server: Server, tmp_path: 
     assert f"sent, {ROWS - 9} of {ROWS} rows" in done.stdout
     (run,) = server.runs.values()
     assert (steps(run), run["state"]) == (list(range(ROWS)), "finished")
+
+
+def test_a_teams_run_is_looked_for_where_it_was_sent(
+    server: Server, tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    folder = runs / "resumed"
+    assert sync.main([str(folder)]) == 0
+    assert {run["entity"] for run in server.runs.values()} == {"team"}
+    (folder / IDENTITY).unlink()  # as on another machine
+    with sole_sender(folder) as file:
+        assert sync.remote(identity_of(file, "resumed")).lastHistoryStep + 1 == len(
+            records.read_rows(folder / records.METRICS)
+        )
 
 
 def test_a_run_that_sends_itself_is_left_to_it(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

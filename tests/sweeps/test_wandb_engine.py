@@ -1,8 +1,12 @@
 """W&B gives the cells of a grid out: its own `wandb sweep` and `wandb agent`, and our engine, against a stand-in."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ from suite import records
 from suite.errors import UserError
 from sweeps import grid, launch
 from sweeps.engines import wandb, workers
-from sweeps.engines.cells import OK, Plan
+from sweeps.engines.cells import FINISHED, INTERRUPTED, OK, SOME_FAILED, Plan
 from tests import toy_runs
 from tests.wandb_server import Server
 
@@ -32,10 +36,11 @@ PARAMETERS = {
 }
 
 
-def write(file: Path, folder: Path) -> Plan:
+def write(file: Path, folder: Path, more: dict | None = None) -> Plan:
     document = {"program": grid.PROGRAM, "command": grid.command(folder), "name": "tiny", "project": "mine"}
-    file.write_text(yaml.safe_dump(document | {"method": "grid", "parameters": PARAMETERS}))
-    sweep = grid.Grid("tiny", grid.expand(PARAMETERS))
+    parameters = PARAMETERS | (more or {})
+    file.write_text(yaml.safe_dump(document | {"method": "grid", "parameters": parameters}))
+    sweep = grid.Grid("tiny", grid.expand(parameters))
     return Plan(str(file), folder, launch.works_of(sweep, launch.resolve_all(sweep, str(file)), None), 2)
 
 
@@ -65,14 +70,86 @@ def test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record(serv
     assert records.is_finished(plan.folder / new)
 
 
-def test_a_registered_sweep_leads_to_the_folder(server: Server, tmp_path: Path) -> None:
-    plan = write(tmp_path / "tiny.yaml", tmp_path / "elsewhere")
-    path = wandb.register(plan._replace(folder=workers.ROOT / "runs" / "mine"))
+def test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {"method": {"value": "dense"}, "seed": {"values": [0, 1]}, "trainer.epoch_agent_steps": {"value": 5_000}}
+    plan = write(tmp_path / "tiny.yaml", tmp_path / "runs", few)._replace(jobs=1)
+
+    def interrupt() -> None:
+        while not any(step_of(path) > 100 for path in plan.folder.glob(f"*/{records.PROGRESS}")):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    assert wandb.engine(plan) == INTERRUPTED
+    assert "elsewhere" not in capsys.readouterr().out  # its agents' runs are its own
+    (run,) = server.runs.values()
+    assert run["state"] == "preempted"
+    assert wandb.engine(plan) == OK
     (name,) = server.store.sweeps
-    assert path == f"local/mine/{name}"
+    assert f"going on with the sweep local/mine/{name}\n" in capsys.readouterr().out
+    assert sorted(run["displayName"] for run in server.runs.values()) == sorted(work.name for work in plan.works)
+    assert {run["state"] for run in server.runs.values()} == {FINISHED}
+
+
+def step_of(progress: Path) -> int:
+    try:
+        return int(records.read_json(progress)["agent_step"])
+    except UserError:
+        return 0
+
+
+def test_a_sweep_is_joined_while_it_has_cells_left_and_the_file_is_the_same(server: Server, tmp_path: Path) -> None:
+    plan = write(tmp_path / "tiny.yaml", tmp_path / "runs")
+    first = wandb.own(plan)
+    assert wandb.own(plan) == first
+    write(Path(plan.file), plan.folder, {"seed": {"value": 7}})
+    second = wandb.own(plan)
+    assert second != first
+    server.store.sweeps[second.split("/")[-1]]["waiting"].clear()
+    third = wandb.own(plan)
+    assert third not in (first, second)
+    del server.store.sweeps[third.split("/")[-1]]  # by hand, on its page
+    assert wandb.own(plan) not in (first, second, third)
+
+
+def test_agents_share_gpus_and_cores_as_workers_do(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(workers.VISIBLE, "4,7")
+    plan = write(tmp_path / "tiny.yaml", tmp_path / "runs", {"method": {"value": "dense"}, "seed": {"values": [0, 1]}})
+    names = [workers.VISIBLE, workers.MEMORY]
+    told = f"import os, time; print('told', *map(os.environ.get, {names})); time.sleep(8)"
+    document = yaml.safe_load(Path(plan.file).read_text()) | {"command": ["${env}", "python", "-c", told]}
+    assert wandb.engine(plan, sweep=wandb.register(plan.file, document)) == SOME_FAILED
+    logs = "".join(path.read_text() for path in (plan.folder / wandb.FOLDER).glob("agent-*.log"))
+    assert set(re.findall(r"^told .*", logs, re.M)) == {"told 4 0.900", "told 7 0.900"}
+
+
+@pytest.mark.parametrize(("variables", "path"), [(("", ""), "local/mine"), (("team", "other"), "team/mine")])
+def test_a_registered_sweep_leads_to_the_folder(
+    variables: tuple[str, str], path: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_ENTITY", variables[0])  # both of which the client itself sets
+    monkeypatch.setenv("WANDB_PROJECT", variables[1])
+    plan = write(tmp_path / "tiny.yaml", tmp_path / "elsewhere")
+    document = wandb._document(plan._replace(folder=workers.ROOT / "runs" / "mine"))
+    registered = wandb.register(plan.file, document)
+    (name,) = server.store.sweeps
+    assert registered == f"{path}/{name}"
     document = yaml.safe_load(server.store.sweeps[name]["config"])
     assert document["command"] == grid.command("runs/mine")
     assert document["parameters"] == PARAMETERS
+
+
+def test_a_file_without_a_project_is_registered_in_wandbs_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", "other")
+    plan = write(tmp_path / "tiny.yaml", tmp_path / "runs")
+    document = {key: value for key, value in wandb._document(plan).items() if key != "project"}
+    assert wandb.register(plan.file, document).startswith("local/other/")
 
 
 def test_bad_input_is_one_line(
