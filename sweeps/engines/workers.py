@@ -17,7 +17,8 @@ Process = subprocess.Popen[bytes]
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
 LEASH = Path(__file__).with_name("leash.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION"
+OLD_MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"  # JAX refuses to start when both names are there
 COMPILED = "JAX_COMPILATION_CACHE_DIR"
 NO_GPU: Mapping[str, str] = {}
 GPU_MEMORY = 0.9  # of a GPU's memory, for all that share it
@@ -49,8 +50,9 @@ def accelerator(slot: int, jobs: int) -> dict[str, str]:
         return {}  # JAX's own choice, three quarters of the first
     gpus = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
     sharers = len(range(slot % len(gpus), jobs, len(gpus))) if gpus else jobs
-    part = os.environ.get(MEMORY, f"{GPU_MEMORY / sharers:.3f}")
-    return {MEMORY: part, **({VISIBLE: gpus[slot % len(gpus)]} if gpus else {})}
+    chosen = os.environ.get(MEMORY) or os.environ.get(OLD_MEMORY)
+    memory = {} if chosen else {MEMORY: f"{GPU_MEMORY / sharers:.3f}"}
+    return memory | ({VISIBLE: gpus[slot % len(gpus)]} if gpus else {})
 
 
 def start(

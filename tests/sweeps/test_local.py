@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jaxlib import xla_client
 from rich.console import Console
 
 from suite import lock
@@ -204,18 +205,27 @@ def test_workers_share_the_gpus(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
     assert workers.accelerator(0, 1) == {}
-    assert workers.accelerator(2, 3) == {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.300"}
+    assert workers.accelerator(2, 3) == {"XLA_CLIENT_MEM_FRACTION": "0.300"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     seen = [workers.accelerator(slot, 3) for slot in range(3)]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in seen] == ["4", "7", "4"]
-    assert [one["XLA_PYTHON_CLIENT_MEM_FRACTION"] for one in seen] == ["0.450", "0.900", "0.450"]
-    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.2")
-    assert workers.accelerator(0, 3)["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.2"
+    assert [one["XLA_CLIENT_MEM_FRACTION"] for one in seen] == ["0.450", "0.900", "0.450"]
+
+
+@pytest.mark.parametrize("variable", ["XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION", None])
+def test_jax_takes_the_part_of_the_memory_and_what_the_user_set_stays(variable, monkeypatch):
+    for name in ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "0.2")
+    for name, value in workers.accelerator(0, 3).items():
+        monkeypatch.setenv(name, value)
+    assert xla_client.generate_pjrt_gpu_plugin_options()["memory_fraction"] == (0.2 if variable else 0.3)
 
 
 def test_a_worker_is_told_its_gpu(script, tmp_path):
-    say = "import os; print(os.environ['XLA_PYTHON_CLIENT_MEM_FRACTION'])"
-    gpu = {"XLA_PYTHON_CLIENT_MEM_FRACTION": "0.450"}
+    say = "import os; print(os.environ['XLA_CLIENT_MEM_FRACTION'])"
+    gpu = {"XLA_CLIENT_MEM_FRACTION": "0.450"}
     process = workers.start([sys.executable, "-c", say], workers.cores(), subprocess.PIPE, gpu)
     assert process.communicate(timeout=20)[0] == b"0.450\n"
 
