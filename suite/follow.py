@@ -90,6 +90,7 @@ def main() -> int:
     given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run is asked to end, and then tells us
         signal.signal(number, signal.SIG_IGN)
+    os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes
     try:
         follow(given.folder, given.mode)
     except Exception as error:

@@ -27,6 +27,7 @@ from suite.errors import Divergence, UserError, one_line, out_of_memory, writing
 from suite.upload import patience
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
+OLD_MODES = {"run": "online", "dryrun": "offline"}  # which W&B's client still takes
 WANDB_LOG = "wandb.log"  # what W&B's client says, in the run's folder
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "mujoco", "wandb")
@@ -44,6 +45,17 @@ def versions() -> dict[str, str]:
         "project": _commit(),
         "lock": hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()[:12],
     }
+
+
+def wandb_mode_of(given: str) -> str:
+    """One of WANDB_MODES, of which auto leaves it to WANDB_MODE, if that is set. Raises UserError for another."""
+    if given not in WANDB_MODES:
+        raise UserError(f"--wandb={given}: should be one of {', '.join(WANDB_MODES)}")
+    named = os.environ.get("WANDB_MODE") if given == "auto" else None
+    mode = OLD_MODES.get(named, named) if named else given
+    if mode not in WANDB_MODES:
+        raise UserError(f"WANDB_MODE={named}: should be one of {', '.join(WANDB_MODES[1:])}, or not set")
+    return mode
 
 
 class Tracker:
@@ -198,7 +210,7 @@ class Follower:
     """W&B's copy of a run, made by a process of its own (suite.follow): whatever becomes of it, the run goes on."""
 
     def __init__(self, folder: Path, mode: str) -> None:
-        mode = os.environ.get("WANDB_MODE", mode) if mode == "auto" else mode
+        mode = wandb_mode_of(mode)
         self.process: subprocess.Popen[bytes] | None = None
         if mode == "disabled":
             return

@@ -7,6 +7,7 @@ often a run is resumed, killed or sent again.
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -24,6 +25,7 @@ from suite.errors import UserError
 PROJECT = "eaudeqn"
 IDENTITY = "wandb.json"  # where the run is on W&B; who sends it holds this file
 WAIT = "EAUDEQN_WANDB_WAIT"  # seconds that a run gives W&B at its end; it never waits for it before
+LONGEST_WAIT = 86_400
 
 
 class Upload:
@@ -190,6 +192,12 @@ def check_key() -> None:
 
 
 def patience() -> float:
-    """WAIT, or 60 seconds."""
-    text = os.environ.get(WAIT, "")
-    return float(text) if text.isdecimal() else 60.0
+    """WAIT, or 60 seconds. Raises UserError when it is no such number."""
+    text = os.environ.get(WAIT) or "60"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST_WAIT:
+        raise UserError(f"{WAIT}={text}: should be a number of seconds, at most {LONGEST_WAIT}, such as 300")
+    return seconds

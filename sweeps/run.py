@@ -11,8 +11,9 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from suite.film import Camera
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
-from suite.tracking import WANDB_MODES, Follower, Tracker, versions
+from suite.tracking import LINE, Follower, Tracker, versions, wandb_mode_of
 from suite.trainer import Trainer
+from suite.upload import patience
 from sweeps.compose import compose
 from sweeps.config import Run, describe, groups, method_options, resolve, suggest
 
@@ -87,24 +89,19 @@ def _checkpoints(
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = _parse(arguments)
-        if not given["folder"]:
-            raise UserError("--folder: an empty name; the runs' folders go there")
-        if not is_text(given["folder"]):
-            raise UserError(f"--folder={given['folder']}: a name that is no UTF-8")
-        root, wandb_mode, record = Path(given.pop("folder")), given.pop("wandb"), given.pop("record")
-        if record == "":
-            raise UserError("--record: an empty name; the data set goes there")
-        record = Path(record) if record else None
+        root, record = _place("folder", given.pop("folder")), given.pop("record")
+        record = None if record is None else _place("record", record)
+        wandb_mode = wandb_mode_of(given.pop("wandb"))
         interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
-        video_epochs = _epochs(given.pop("video-epochs"))
-        if wandb_mode not in WANDB_MODES:
-            raise UserError(f"--wandb={wandb_mode}: should be one of {', '.join(WANDB_MODES)}")
+        films = given.pop("video-epochs")
+        patience()  # what is wrong with it is said now, and not at the run's end
         run = resolve(given)
+        video_epochs = _epochs(films, run.options["trainer"]["epochs"])
         device.choose(computes_on)
         folder = root / run.name
         if _is_done(run, folder, record, wandb_mode):
             return 0
-        with _signals() as asked, lock.hold(folder):
+        with _signals() as asked, _held(folder, asked):
             if not _is_done(run, folder, record, wandb_mode):  # by whoever held it just now
                 execute(run, folder, wandb_mode, record, interval, asked, video_epochs)
                 print(f"{run.name} is finished: {folder}", flush=True)
@@ -140,6 +137,26 @@ def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bo
 
 
 @contextmanager
+def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
+    """The run's lock. Raises Busy when another process has it; but a W&B agent's run waits for that one to end, since
+    W&B takes it for failed when it ends before, and does not give it out again."""
+    with ExitStack() as stack:
+        said = -math.inf
+        while True:
+            try:
+                stack.enter_context(lock.hold(folder))
+                break
+            except Busy as busy:
+                if "WANDB_SWEEP_ID" not in os.environ or asked():
+                    raise
+                if time.monotonic() - said >= LINE:
+                    print(f"waiting: {busy}", flush=True)
+                    said = time.monotonic()
+            time.sleep(1.0)
+        yield
+
+
+@contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
     """Whether a signal has asked us to end, instead of ending. A second Ctrl-C ends the process at once, but other
     signals may come twice: SLURM sends its own to everybody, and so do those whom it reaches."""
@@ -157,6 +174,12 @@ def _signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def _place(flag: str, text: str) -> Path:
+    if not text or not is_text(text):
+        raise UserError(f"--{flag}={text}: should be the name of a folder")
+    return Path(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -167,11 +190,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _epochs(text: str) -> list[int]:
-    words = [word.strip() for word in text.split(",")] if text else []
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise UserError(f"--video-epochs={text}: should be numbers of epochs, such as 1,5")
-    return [int(word) for word in words]
+def _epochs(text: str, most: int) -> list[int]:
+    try:
+        epochs = [int(word) for word in text.split(",")] if text else []
+    except ValueError:
+        epochs = [0]
+    if not all(1 <= epoch <= most for epoch in epochs):
+        raise UserError(f"--video-epochs={text}: should be epochs of this run, from 1 to {most}, such as 1,{most}")
+    return epochs
 
 
 def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:

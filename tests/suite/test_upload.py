@@ -12,10 +12,10 @@ import pytest
 
 from suite import follow, records, tracking
 from suite.errors import UserError
-from suite.upload import WAIT, identity_of, sole_sender, wandb_metrics
+from suite.upload import WAIT, identity_of, patience, sole_sender, wandb_metrics
 from tests import toy_runs
 from tests.toy_runs import ROWS, SILENT
-from tests.wandb_server import Server
+from tests.wandb_server import KEY, Server
 
 
 def rows_of(run: dict) -> list[dict]:
@@ -212,24 +212,51 @@ def test_the_id_follows_from_the_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable, mode, started",
+    "variable, mode, meant",
     [
         ("offline", "auto", "offline"),
-        ("disabled", "auto", None),
+        ("disabled", "auto", "disabled"),
+        ("dryrun", "auto", "offline"),
+        ("run", "auto", "online"),
+        ("", "auto", "auto"),
         (None, "auto", "auto"),
         ("offline", "online", "online"),
+        ("bogus", "online", "online"),
     ],
 )
-def test_auto_does_what_wandbs_own_variable_says(
-    variable: str | None, mode: str, started: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_auto_is_what_wandbs_own_variable_says(
+    variable: str | None, mode: str, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WANDB_MODE", raising=False)
-    if variable:
+    if variable is not None:
         monkeypatch.setenv("WANDB_MODE", variable)
-    seen: list[str | None] = [None]
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: seen.append(command[-1]))
-    tracking.Follower(tmp_path, mode)
-    assert seen[-1] == started
+    assert tracking.wandb_mode_of(mode) == meant
+
+
+@pytest.mark.parametrize("variable", ["", "run", "dryrun"])
+def test_whatever_the_variable_is_there_is_a_copy(
+    variable: str, no_account: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", variable)
+    monkeypatch.setenv("WANDB_API_KEY", KEY if variable == "run" else "")
+    with Server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        toy_runs.whole(tmp_path)
+        assert len(server.runs) == (variable == "run")
+    assert len(list(tmp_path.glob("wandb/*run-*/run-*.wandb"))) == 1
+
+
+@pytest.mark.parametrize("text, seconds", [("2.5", 2.5), ("300", 300.0), ("", 60.0), ("0", 0.0)])
+def test_how_long_a_run_waits_at_its_end(text: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WAIT, text)
+    assert patience() == seconds
+
+
+@pytest.mark.parametrize("text", ["5m", "-1", "nan", "inf", "1e300"])
+def test_a_wait_that_is_no_number_of_seconds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WAIT, text)
+    with pytest.raises(UserError, match=f"{WAIT}={text}: should be a number of seconds"):
+        patience()
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -6,6 +6,8 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,12 +50,16 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
         ([*FLAGS, "--agent.widht=3"], "did you mean '--agent.width'"),
         ([*FLAGS, "--agent.width"], "expected one argument"),
         ([*FLAGS, "--wandb=sometimes"], "online, offline, disabled"),
+        ([*FLAGS, "--trainer.epochs=5", "--video-epochs=1,6"], "from 1 to 5"),
+        ([*FLAGS, "--video-epochs=0"], "from 1 to"),
+        ([*FLAGS, "--video-epochs=first"], "from 1 to"),
+        ([*FLAGS, "--video-epochs=" + "9" * 5_000], "--video-epochs=9"),
         ([*FLAGS, "--device=abacus"], "--device"),
         ([*FLAGS, "--agent.network=mlp"], "use nature or small"),
         ([*FLAGS, "extra"], "extra"),
         ([*FLAGS, "--replay.capacity=2"], "capacity"),
-        ([*FLAGS, "--record="], "--record: an empty name"),
-        ([*FLAGS, "--folder=run\udcff"], "no UTF-8"),
+        ([*FLAGS, "--record="], "--record=: should be the name of a folder"),
+        ([*FLAGS, "--folder=run\udcff"], "should be the name of a folder"),
         ([*FLAGS, "--method=gmp:\udcff=1"], "no UTF-8"),
     ],
 )
@@ -63,6 +69,19 @@ def test_bad_input_is_one_line_and_code_2(flags: list[str], words: str, tmp_path
     assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
     assert words in printed.err
     assert not list(tmp_path.iterdir())  # nothing is left that looks like a run
+
+
+@pytest.mark.parametrize(
+    "name, value", [("WANDB_MODE", "bogus"), ("EAUDEQN_WANDB_WAIT", "5m"), ("EAUDEQN_WANDB_WAIT", "1e300")]
+)
+def test_bad_variables_are_one_line_and_code_2(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {name}={value}: should be ") and printed.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys) -> None:
@@ -91,6 +110,36 @@ def test_a_run_that_another_process_works_on_is_left_alone(
         assert said.startswith("busy: ") and f"process {os.getpid()} on" in said and said.count("\n") == 1
         records.write_json(tmp_path / run.name / records.STATUS, {"status": "finished"})
         assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
+
+
+def test_an_agents_run_waits_for_another_process_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """W&B would take it for failed; it is finished as soon as the other one has finished it."""
+    folder = tmp_path / resolve(BASE).name
+    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    monkeypatch.setenv("WANDB_SWEEP_ID", "one")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    held = threading.Event()
+
+    def other() -> None:
+        with lock.hold(folder):
+            held.set()
+            time.sleep(4.0)
+            records.write_json(folder / records.STATUS, {"status": "finished"})
+
+    threading.Thread(target=other).start()
+    assert held.wait(10)
+    assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("waiting: ") == 1 and f"process {os.getpid()} on" in said
+
+
+def test_an_agents_run_that_is_asked_to_end_waits_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_SWEEP_ID", "one")
+    threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with lock.hold(tmp_path / resolve(BASE).name):
+        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == records.RESUMABLE
 
 
 def test_a_run_that_ended_while_we_waited_for_its_lock_is_not_run_again(
