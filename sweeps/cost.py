@@ -39,7 +39,6 @@ class Cost(NamedTuple):
     agent_steps: int
     disk_bytes: int
     seconds: float  # until the last run ends
-    core_seconds: float  # of all workers together
     memory_bytes: int  # of the largest worker, its replay filled
 
 
@@ -51,7 +50,6 @@ def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> C
         agent_steps=sum(run.total_agent_steps for run in runs),
         disk_bytes=sum(record_bytes(run, speed(run)) for run in runs),
         seconds=max([sum(seconds) / jobs, *seconds]),
-        core_seconds=sum(seconds),
         memory_bytes=max(memory_bytes(run, speed(run)) for run in runs),
     )
 

@@ -43,6 +43,7 @@ ENGINES = {
     "wandb": Engine(wandb.engine, here=True),
 }
 BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
+RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +73,12 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = local.OK
     if to_do:
-        seconds = _confirmed(runs, to_do, options, command) if engine.here else None
+        seconds = _measured(runs, to_do, options.jobs) if engine.here else None
+        cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
+        if cost > BIG and options.confirm != "yes":
+            raise UserError(f"a sweep of more than {duration(BIG)} on one core needs a word: {confirmed(command)}")
+        if engine.here:
+            print("Ctrl-C stops; the same command goes on, and runs only what is not finished", flush=True)
         plan = Plan(options.file, folder, works_of(sweep, runs, seconds), min(options.jobs, len(to_do)))
         code = engine.run(plan, **settings)
         if not engine.here:
@@ -121,17 +127,11 @@ def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:
     return head + sorted(tail, key=lambda work: -work.cost)
 
 
-def _confirmed(
-    runs: Sequence[Run], to_do: Sequence[Run], options: argparse.Namespace, command: str
-) -> Callable[[Run], float]:
-    """Say what is ahead; -> seconds of a run. Raises UserError when it is much and was not confirmed."""
+def _measured(runs: Sequence[Run], to_do: Sequence[Run], jobs: int) -> Callable[[Run], float]:
+    """Say what is ahead; -> seconds of a run, on one core."""
     print("measuring how fast such runs are here ...", flush=True)
-    speed = measure(runs, options.jobs)
-    cost = estimate(to_do, options.jobs, speed)
-    print(ahead(cost, options.jobs), flush=True)
-    if cost.core_seconds > BIG and options.confirm != "yes":
-        raise UserError(f"a sweep of more than {duration(BIG)} on one core needs a word: {confirmed(command)}")
-    print("Ctrl-C stops; the same command goes on, and runs only what is not finished", flush=True)
+    speed = measure(runs, jobs)
+    print(ahead(estimate(to_do, jobs, speed), jobs), flush=True)
     return lambda run: speed(run).seconds(run)
 
 

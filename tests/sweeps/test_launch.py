@@ -62,7 +62,7 @@ def test_estimate_by_hand():
     seconds = [cost.START + 10.5 + 162.5, cost.START + 21 + 425]
     both = estimate([one, two], 1, lambda run: SPEED)
     assert (both.runs, both.agent_steps) == (2, 30_000)
-    assert both.seconds == both.core_seconds == pytest.approx(sum(seconds))
+    assert both.seconds == pytest.approx(sum(seconds))
     assert both.memory_bytes == 10**9 + 15_000 * 7_056  # the replay's capacity, not the 20,000 steps
     assert estimate([one], 1, lambda run: SPEED).memory_bytes == 10**9 + 10_000 * 7_056
     assert estimate([one, two], 2, lambda run: SPEED).seconds == pytest.approx(seconds[1])  # the longest run
@@ -180,6 +180,24 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
     assert not engine[0]
     assert launch.main([str(sweep), "--confirm", "yes"]) == 0
     assert len(engine[0]) == 1
+
+
+def test_a_big_sweep_must_be_confirmed_where_nothing_is_measured(sweep, monkeypatch, capsys):
+    handed: list[int] = []
+
+    def hand_over(plan: Plan) -> int:
+        handed.append(len(plan.works))
+        return 0
+
+    monkeypatch.setitem(launch.ENGINES, "elsewhere", Engine(hand_over, here=False))
+    monkeypatch.setattr(launch, "measure", None)
+    sweep.write_text(SWEEP.replace("epochs: {value: 2}", "epochs: {value: 40}"))
+    assert launch.main([str(sweep), "--engine", "elsewhere"]) == 2
+    said = capsys.readouterr().err
+    assert "--engine elsewhere --confirm yes" in said and said.count("\n") == 1
+    assert not handed
+    assert launch.main([str(sweep), "--engine", "elsewhere", "--confirm", "yes"]) == 0
+    assert handed == [4]
 
 
 def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(sweep, monkeypatch):
