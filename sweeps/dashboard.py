@@ -1,6 +1,7 @@
 """W&B workspaces with this benchmark's charts, one a task: `python -m sweeps.dashboard runs/atari-laptop`.
 
-Without an account it says what there is instead. Exit codes: 0 all is well, 1 W&B does not take them, 2 bad input.
+Without an account it says what there is instead, and at a terminal shows the newest run there. Exit codes: 0 all is
+well, 1 W&B does not take them, 2 bad input.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from suite.errors import Parser, UserError, one_line
 from suite.upload import PROJECT, entity_of, has_key
 from sweeps.sync import find
 
+WANDB = Path(sys.executable).with_name("wandb")
 AXIS = "agent_step"
 CURVES = {  # title -> what is drawn over agent steps, mean and spread over the seeds of a group
     "Learning": {
@@ -122,14 +124,21 @@ def tasks_in(place: Path) -> list[str]:
 
 def offline(place: Path) -> str:
     """What there is without an account."""
-    python = Path(sys.executable)
     return "\n".join(
         [
             "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
-            f"  a run in the terminal:    {python.with_name('wandb')} leet {place}/<run>/wandb",
+            f"  a run in the terminal:    {WANDB} leet {place}/<run>/wandb",
             f"  all figures on one page:  make report RUNS={place}  ->  {place}/report/report.html",
         ]
     )
+
+
+def show_offline(place: Path) -> None:
+    """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
+    files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
+    if files and sys.stdin.isatty() and sys.stdout.isatty():
+        newest = max(files, key=lambda folder: folder.stat().st_mtime)
+        os.execv(WANDB, [str(WANDB), "leet", str(newest)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,7 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         tasks = tasks_in(given.runs)
         if not has_key():
-            print(offline(given.runs))
+            print(offline(given.runs), flush=True)
+            show_offline(given.runs)
             return 0
         for url in save(given.project, tasks):
             print(url)

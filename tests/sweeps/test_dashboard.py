@@ -1,6 +1,13 @@
 """W&B workspaces as code: what would be saved, and that W&B's own package takes it."""
 
 import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +92,30 @@ def test_without_an_account_it_says_what_there_is(
     assert dashboard.main([str(runs)]) == 0
     said = capsys.readouterr().out
     assert "leet" in said and f"make report RUNS={runs}" in said
+
+
+def test_without_an_account_a_terminal_shows_the_newest_run(no_account: None, tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        toy_runs.whole(tmp_path / "runs" / name, name=name)
+    toy_runs.whole(tmp_path / "runs" / "without", "disabled", name="without")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 120))
+    command = [sys.executable, "-m", "sweeps.dashboard", str(tmp_path / "runs")]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    shown = subprocess.Popen(command, env={**os.environ, "TERM": "xterm-256color"}, start_new_session=True, **streams)
+    os.close(theirs)
+    try:
+        seen, deadline = b"", time.monotonic() + 60
+        while not (b"make report" in seen and b"epoch/return" in seen) and time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.5)[0]:
+                seen += os.read(ours, 65_536)
+        assert b"make report" in seen and b"epoch/return" in seen, seen[-2_000:]
+        arguments = Path(f"/proc/{shown.pid}/cmdline").read_bytes().split(b"\0")
+        assert os.fsencode(tmp_path / "runs" / "new" / "wandb") in arguments
+    finally:
+        shown.kill()
+        shown.wait()
+        os.close(ours)
 
 
 def test_trouble_is_one_line(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
