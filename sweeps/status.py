@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from suite import lock, records
-from suite.errors import Parser, UserError
+from suite.errors import Parser, UserError, one_line
 from sweeps import grid
 from sweeps.engines import slurm
 from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, look_up
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             queue = {}
             print(f"note: {error}", file=sys.stderr)
         show(states(look_up(works, folder), queue))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 

@@ -27,7 +27,7 @@ from sweeps.engines.cells import INTERRUPTED, OK, QUEUED, RUNNING, WAITING, Plan
 FOLDER, JOBS = ".slurm", "jobs.json"  # {"123_0": ["<name of a cell>", ...]}
 NOTICE = 120  # seconds before its time limit at which a job is asked to end
 LEAST = 10  # minutes of a job: less than NOTICE and the start of a run leave no time to get on
-TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d+)(?::(?P<minutes>\d+))?(?::\d+)?")
+TIME = re.compile(r"(?:(?P<days>\d{1,4})-)?(?P<hours>\d{1,4})(?::(?P<minutes>\d{1,6})(?::\d+)?)?")
 
 
 def submit(

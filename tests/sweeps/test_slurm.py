@@ -140,7 +140,7 @@ def test_times(text, minutes):
     assert slurm._minutes(text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0:09", "-5", "1:2:3:4", "1.5"])
+@pytest.mark.parametrize("text", ["", "soon", "0:09", "-5", "1:2:3:4", "1.5", "9" * 5_000, "1:" + "9" * 5_000])
 def test_times_that_are_none(text):
     with pytest.raises(UserError, match=r"slurm\.time"):
         slurm._minutes(text)

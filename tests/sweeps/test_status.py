@@ -77,6 +77,12 @@ def test_a_queue_that_does_not_answer_is_said(sweep, monkeypatch, capsys):
     assert "6 waiting" in said.out
 
 
+def test_a_folder_that_cannot_be_looked_into_is_one_line(sweep, capsys):
+    assert status.main([str(sweep[0]), "--folder", "a" * 300]) == 2
+    said = capsys.readouterr().err
+    assert "File name too long" in said and said.startswith("error: ") and said.count("\n") == 1
+
+
 @pytest.mark.parametrize(("arguments", "says"), [([], "required: file"), (["none.yaml"], "no such sweep file")])
 def test_bad_input_is_one_line_and_code_2(arguments, says, capsys):
     assert status.main(arguments) == 2
