@@ -400,7 +400,7 @@ def test_a_run_that_fails_elsewhere_has_failed(launch, script, tmp_path):
     code, said = launch(1, "locked-diverge:1")
     launcher.communicate(timeout=20)
     assert (code, launcher.returncode) == (1, 1)
-    assert "FAILED run0: failed elsewhere" in said
+    assert "FAILED run0: no finite loss" in said
     assert len(starts(tmp_path, "run0")) == 1
 
 
