@@ -797,7 +797,7 @@ def test_waiting_for_the_device_changes_nothing(
             row.pop("seconds", None)
         rows[kind].append(jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), state._replace(key=None)))
     assert rows[Trainer] == rows[Blocking]
-    assert len(rows[Trainer]) == 2 + 2 + 2 + 4 + 1  # epochs, weights, evaluations, target updates, the state at the end
+    assert len(rows[Trainer]) == 2 + 2 + 2 + 5 + 1  # epochs, weights, evaluations, target updates, the state at the end
 
 
 @pytest.mark.parametrize("reset_optimizer", [True, False])
