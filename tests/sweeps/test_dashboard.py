@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -113,7 +114,7 @@ def test_without_an_account_a_terminal_shows_the_newest_run(no_account: None, tm
         arguments = Path(f"/proc/{shown.pid}/cmdline").read_bytes().split(b"\0")
         assert os.fsencode(tmp_path / "runs" / "new" / "wandb") in arguments
     finally:
-        shown.kill()
+        os.killpg(shown.pid, signal.SIGKILL)  # leet is a child of W&B's command
         shown.wait()
         os.close(ours)
 
