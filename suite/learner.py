@@ -15,6 +15,7 @@ import optax
 from pydantic import Field
 
 from suite.histograms import histograms
+from suite.losses import behaviour_probabilities, loss_weights
 from suite.mapping import over_networks
 from suite.sparsity import apply_masks, layer_sparsity, sparsity
 from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, all_finite, select
@@ -84,15 +85,41 @@ def make_learner(
     """Compile an agent and a method into the functions of a Learner."""
 
     counted = max(round(election_window * target_update_period), 1)
-    effective = partial(_effective, sparsifier)
-    loss_weight = _loss_weights(sparsifier.forgetting, target_update_period, counted)
+    loss_weight = loss_weights(sparsifier.forgetting, target_update_period, counted)
 
     def init(seed: int) -> LearnerState:
         key = jax.random.key(seed)
         network = _new_network(_draw(key, INIT, 0), agent, sparsifier)
         actor = _new_network(_draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
         online = (network,) * sparsifier.num_networks
-        return LearnerState(online, effective(network), actor, key, jnp.int32(0), sparsifier.memory)
+        return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
+
+    update = _update(agent, sparsifier, loss_weight, polyak, vectorize)
+    gradient_step = jax.jit(partial(update, False), donate_argnums=0)
+    return Learner(
+        init=jax.jit(init),
+        update=_when_due(sparsifier, gradient_step, jax.jit(partial(update, True), donate_argnums=0)),
+        gradient_step=gradient_step,
+        update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
+        act=_act(agent, sparsifier, behaviour),
+        act_greedily=_act_greedily(agent, sparsifier),
+        measure=jax.jit(_measure),
+        weights=histograms,
+        policy=lambda state: _masked(state.actor or state.online[0]),
+        target_update_period=target_update_period,
+        election_steps=counted,
+    )
+
+
+def _update(
+    agent: Agent,
+    sparsifier: Sparsifier,
+    loss_weight: Callable[[jax.Array], jax.Array],
+    polyak: float | None,
+    vectorize: bool | None,
+) -> Callable[[bool, LearnerState, Batch], LearnerState]:
+    """One gradient step of all K networks and of the actor, with the method's hook or without."""
+    effective = partial(_effective, sparsifier)
 
     def update(hook: bool, state: LearnerState, batch: Batch) -> LearnerState:
         key, step = state.key, state.step + 1
@@ -116,20 +143,7 @@ def make_learner(
             state = state._replace(actor=actor)
         return state
 
-    gradient_step = jax.jit(partial(update, False), donate_argnums=0)
-    return Learner(
-        init=jax.jit(init),
-        update=_when_due(sparsifier, gradient_step, jax.jit(partial(update, True), donate_argnums=0)),
-        gradient_step=gradient_step,
-        update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
-        act=_act(agent, sparsifier, behaviour),
-        act_greedily=_act_greedily(agent, sparsifier),
-        measure=jax.jit(_measure),
-        weights=histograms,
-        policy=lambda state: _masked(state.actor or state.online[0]),
-        target_update_period=target_update_period,
-        election_steps=counted,
-    )
+    return update
 
 
 Update = Callable[[LearnerState, Batch], LearnerState]
@@ -159,23 +173,6 @@ def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -
     network = Network(params, (), sparsifier.init(masks_key, params), jnp.float32(0))
     network = _settle(sparsifier, network)
     return network._replace(opt_state=agent.optimizer.init(network.params))
-
-
-def _loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:
-    """The weight in the next election of the loss of a gradient step, by the gradient steps before it.
-
-    The last `counted` of a period count, and one that is older by a step by a factor 1 - forgetting less: an
-    exponential moving average of the losses, but for what is the same for all networks that began the period as
-    copies. The weights sum to `counted`, so that the cumulated loss has the same scale.
-    """
-    retained = 1 - forgetting
-    scale = counted / sum(retained**age for age in range(counted))
-
-    def weight(steps: jax.Array) -> jax.Array:
-        age = period - 1 - steps % period
-        return jnp.where(age < counted, scale * jnp.float32(retained) ** age, 0)
-
-    return weight
 
 
 def _gradient_step(
@@ -277,23 +274,6 @@ def _measure(state: LearnerState) -> dict[str, Any]:
         "actor_sparsity": sparsity(actor.masks) if actor else None,
         "actor_layer_sparsity": layer_sparsity(actor.params, actor.masks) if actor else None,
     }
-
-
-def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
-    """The chance of each network to act, float32 [K]. A network whose loss is not finite never acts if one is.
-
-    `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
-    """
-    weights = {
-        "inverse_loss": 1 / (losses + 1e-6),
-        "uniform": jnp.ones_like(losses),
-        "elected": jnp.zeros_like(losses).at[0].set(1),
-    }[rule]
-    finite = jnp.isfinite(losses)
-    usable = jnp.where(finite, weights, 0)
-    fallback = jnp.where(finite.any(), finite, True).astype(losses.dtype)
-    usable = jnp.where(jnp.sum(usable) > 0, usable, fallback)
-    return usable / jnp.sum(usable)
 
 
 def _draw(key: jax.Array, stream: int, clock: Array | int) -> jax.Array:

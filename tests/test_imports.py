@@ -69,9 +69,9 @@ def test_the_suite_is_layered() -> None:
     assert IMPORTS["suite.pruning"] <= {"suite.types", "suite.sparsity", "suite.errors"}
     assert IMPORTS["suite.eaudeqn"] <= {"suite.types", "suite.sparsity", "suite.pruning", "suite.errors"}
     assert IMPORTS["suite.histograms"] <= {"suite.types", "suite.sparsity"}
-    known = {"suite.types", "suite.sparsity", "suite.histograms", "suite.mapping", "suite.errors"}
+    known = {"suite.types", "suite.sparsity", "suite.histograms", "suite.losses", "suite.mapping", "suite.errors"}
     assert IMPORTS["suite.learner"] <= known
-    assert IMPORTS["suite.mapping"] == set()
+    assert IMPORTS["suite.mapping"] == IMPORTS["suite.losses"] == set()
     for module in middle:
         assert_never(module, "suite.trainer", "suite.tracking", "suite.environments", "suite.experience", "suite.tasks")
     for module in ("suite.environments", "suite.experience", "suite.networks", "suite.tasks", "suite.records"):

@@ -80,9 +80,9 @@ def write_run(
 def write_grid(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("atari/Pong", "atari/Boxing")) -> Path:
     """dense and gmp on every task: returns differ by method, task and seed."""
     for i, task in enumerate(tasks):
-        for method, sparsity in (("dense", 0.0), ("gmp", 0.95)):
+        for method, sparsity, less in (("dense", 0.0, 0.0), ("gmp", 0.95, 2.0)):
             for seed in range(seeds):
-                final = 5.0 * i + seed - (2.0 if method == "gmp" else 0.0)
+                final = 5.0 * i + seed - less
                 write_run(root, task, method, seed, (-20.0, -10.0, final), sparsity)
     return root
 
@@ -90,9 +90,9 @@ def write_grid(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("atari/Pong
 def write_mujoco(root: Path, seeds: int = 2, tasks: tuple[str, ...] = ("mujoco/Hopper", "mujoco/Reacher")) -> Path:
     """dense and gmp on every task, with an actor: the critics of gmp end at 0.9, its actor at 0.8."""
     for i, task in enumerate(tasks):
-        for method, sparsity in (("dense", 0.0), ("gmp", 0.9)):
+        for method, sparsity, less in (("dense", 0.0, 0.0), ("gmp", 0.9, 20.0)):
             for seed in range(seeds):
-                final = 100.0 * i + seed - (20.0 if method == "gmp" else 0.0)
+                final = 100.0 * i + seed - less
                 evaluations = (10.0, 20.0, final + 50)
                 values = {"options": {"environment.frame_skip": 2}, "evaluations": evaluations}
                 write_run(root, task, method, seed, (1.0, 2.0, final), sparsity, sparsity * 8 / 9, **values)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from suite.eaudeqn import any_network, eaudeqn, linear_law, lowest_loss, next_step, power_law, success_law
 from suite.errors import UserError
-from suite.learner import behaviour_probabilities
+from suite.losses import behaviour_probabilities
 from suite.pruning import make_pruner
 from suite.sparsity import apply_masks, dense_masks, sparsity
 from suite.types import Network, Training

@@ -146,9 +146,8 @@ def test_pruning_to_zero_is_dense(method: str, options: dict) -> None:
     assert_same_learning(learner_of(method, final_sparsity=0, **options), learner_of("dense"))
 
 
-@pytest.mark.parametrize("method", ["static", "set", "rigl"])
-def test_no_sparsity_from_the_start_is_dense(method: str) -> None:
-    options = {} if method == "static" else {"period": 1}
+@pytest.mark.parametrize("method, options", [("static", {}), ("set", {"period": 1}), ("rigl", {"period": 1})])
+def test_no_sparsity_from_the_start_is_dense(method: str, options: dict) -> None:
     assert_same_learning(learner_of(method, sparsity=0, **options), learner_of("dense"))
 
 

@@ -511,10 +511,9 @@ def test_elections_prune_every_layer_of_both_critics_exactly(actor: str, num_net
     assert (level_of(actor_of(state)) > 0.25) == (actor == "follow")
 
 
-@pytest.mark.parametrize("method, period", [("gmp", 4), ("distill", PERIOD)])
-def test_schedules_prune_critics_and_actor_alike(method: str, period: int) -> None:
-    options = {"final_sparsity": 0.8, "start": 0.0, "end": 1.0, **({"period": period} if method == "gmp" else {})}
-    learner = learner_of(method, **options)
+@pytest.mark.parametrize("method, period, options", [("gmp", 4, {"period": 4}), ("distill", PERIOD, {})])
+def test_schedules_prune_critics_and_actor_alike(method: str, period: int, options: dict) -> None:
+    learner = learner_of(method, final_sparsity=0.8, start=0.0, end=1.0, **options)
     state = learner.init(0)
     for number, batch in enumerate(batches(UPDATES + 5), start=1):
         state = learner.update(state, batch)
