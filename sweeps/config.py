@@ -23,7 +23,7 @@ from suite.errors import UserError, is_text
 from suite.experience.dataset import Dataset
 from suite.experience.replay import Replay
 from suite.learner import make_learner
-from suite.pruning import make_pruner
+from suite.pruning import default_distribution, make_pruner
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer
@@ -141,6 +141,8 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
     options = {group: check(part, by_group[group], group + ".") for group, part in parts.items()}
+    pruning = options["pruning"]  # a record says what was used, also where that was the default
+    pruning["distribution"] = pruning["distribution"] or default_distribution(pruning["structure"])
     return _possible(Run(task, method, seed, {**options, "method": options_of_method}))
 
 
