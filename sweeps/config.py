@@ -42,10 +42,13 @@ class Run(NamedTuple):
     method: str  # a label: the method's name, and those of its options that differ from the default
     seed: int
     options: dict[str, Options]  # group -> option -> value, complete: also those left at their default
+    recorded_name: str | None = None  # of a run that is resumed from its record, whatever named it
 
     @property
     def name(self) -> str:
         """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
+        if self.recorded_name is not None:
+            return self.recorded_name
         digest = _digest([self.task.name, self.method, self.seed, self.options])
         readable = f"{self.task.name}.{self.method}.seed{self.seed}"
         return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)[:MOST_READABLE]}.{digest}"

@@ -31,6 +31,7 @@ from suite.tasks import task as find_task
 from suite.tracking import LINE, Follower, Tracker, versions, wandb_mode_of
 from suite.trainer import Trainer
 from suite.upload import patience
+from sweeps import recorded
 from sweeps.compose import compose
 from sweeps.config import Run, describe, groups, method_options, resolve, suggest
 
@@ -95,10 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
         films = given.pop("video-epochs")
         patience()  # what is wrong with it is said now, and not at the run's end
-        run = resolve(given)
+        resumed = given.pop("resume", None)
+        run = resolve(given) if resumed is None else _recorded(_place("resume", resumed), given)
         video_epochs = _epochs(films, run.options["trainer"]["epochs"])
         device.choose(computes_on)
-        folder = root / run.name
+        folder = root / run.name if resumed is None else Path(resumed)
         if _is_done(run, folder, record, wandb_mode):
             return 0
         with _signals() as asked, _held(folder, asked):
@@ -174,6 +176,15 @@ def _signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def _recorded(folder: Path, given: dict[str, Any]) -> Run:
+    """The run in a folder. Raises UserError where options are given too, or there is no such record."""
+    if given:
+        raise UserError(
+            f"--resume={folder}: takes the options of the run from its record; leave out --{next(iter(given))}"
+        )
+    return recorded.read(folder)
+
+
 def _place(flag: str, text: str) -> Path:
     if not text or not is_text(text):
         raise UserError(f"--{flag}={text}: should be the name of a folder")
@@ -243,6 +254,9 @@ def _parser(task: Task) -> argparse.ArgumentParser:
         choices=device.DEVICES,
         default="auto",
         help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]",
+    )
+    place.add_argument(
+        "--resume", metavar="FOLDER", help="resume or finish the run of this record; with no --task, --method, --seed"
     )
     place.add_argument(
         "--checkpoint-interval",
