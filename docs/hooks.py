@@ -46,7 +46,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def section(anchor: str) -> str:
     """A section of the README, its links those of a page in docs/."""
-    headings = re.split(r"^## (.+)\n", (ROOT / "README.md").read_text(), flags=re.M)
+    headings = re.split(r"^## (.+)\n", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M)
     sections = {
         title.lower().replace(" ", "-"): text for title, text in zip(headings[1::2], headings[2::2], strict=True)
     }

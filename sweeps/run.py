@@ -23,12 +23,13 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, Parser, UserError, is_text, one_line, out_of_memory, writing
+from suite.errors import Busy, Divergence, Parser, UserError, first_line, is_text, one_line, out_of_memory, writing
 from suite.film import Camera
 from suite.policy import save_policy
+from suite.provenance import versions
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
-from suite.tracking import LINE, Follower, Tracker, versions, wandb_mode_of
+from suite.tracking import LINE, Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
 from suite.upload import patience
 from sweeps import recorded
@@ -286,7 +287,7 @@ def _parser(task: Task) -> argparse.ArgumentParser:
 def _methods_help(task: Task) -> str:
     lines = ["methods, and their options as in METHOD:option=value,option=value:"]
     for name, function in METHODS.items():
-        lines.append(f"  {name}: {(function.__doc__ or '').strip().splitlines()[0]}")
+        lines.append(f"  {name}: {first_line(function.__doc__)}")
         fields = method_options(task, name).model_fields
         lines += [f"    {option}: {describe(field)}" for option, field in fields.items()]
     return "\n".join(lines)
