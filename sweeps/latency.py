@@ -3,6 +3,7 @@
 `python -m sweeps.latency RUN CALLS` prints one line of JSON; sweeps.export starts it on one core.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -22,6 +23,7 @@ from suite.deploy.timing import by_turns
 from suite.errors import UserError
 from sweeps import onnx_form
 from sweeps.engines import workers
+from sweeps.engines.endings import reason
 from sweeps.forms import FORMS, card_of, policy_of
 
 OBSERVATIONS = 64  # different ones, so that no branch or cache knows its input
@@ -35,12 +37,12 @@ def in_process(folder: Path, calls: int) -> dict[str, Any]:
         output = process.communicate()[0].decode(errors="replace")
     finally:
         workers.stop([process], hurry=lambda: True)
-    last = (output.strip().splitlines() or ["it printed nothing"])[-1]
-    try:
-        measured: dict[str, Any] = json.loads(last)
-    except ValueError:
-        raise UserError(f"the latency of {folder.name} cannot be measured: {last}") from None
-    return measured
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(ValueError):
+            measured = json.loads(line)
+            if isinstance(measured, dict):
+                return measured
+    raise UserError(f"the latency of {folder.name} cannot be measured: {reason(process.returncode, output)}")
 
 
 def measure(folder: Path, calls: int) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def main() -> int:
     try:
         print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))
     except UserError as error:
-        print(error)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

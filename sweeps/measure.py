@@ -77,7 +77,7 @@ def main() -> int:
         given = dict(argument.removeprefix("--").split("=", 1) for argument in sys.argv[1:])
         print(json.dumps(measure(resolve(given))._asdict()))
     except (UserError, ValueError) as error:
-        print(error)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 

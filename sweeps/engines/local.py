@@ -30,6 +30,7 @@ from sweeps.engines.cells import (
     count,
     look_up,
 )
+from sweeps.engines.endings import ending
 from sweeps.engines.watch import Display, watch
 
 COMMAND = (sys.executable, "-m", "sweeps.run")
@@ -154,26 +155,17 @@ def _end(worker: Worker, tries: int) -> None:
     if code == 0 and cell.says(FINISHED):
         cell.state = FINISHED
         return
+    reason = ending(code) if code else "exit code 0, but its record does not say finished"
     workers.kill_group(worker.process)  # a crashed worker's helpers
     cell.deaths += 1
     if code == 2 or (code == 1 and cell.says(FAILED)) or cell.deaths >= tries:
         cell.state = FAILED
         tried = f", after {cell.deaths} tries" * (cell.deaths > 1)
-        cell.report = f"{_reason(code)}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
+        cell.report = f"{reason}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
         return
     pause = PAUSE * 2 ** (cell.deaths - 1)
     cell.state, cell.due = WAITING, time.monotonic() + pause
-    cell.report = f"{_reason(code)}; it goes on in {duration(pause)}"
-
-
-def _reason(code: int) -> str:
-    if code == 0:
-        return "exit code 0, but its record does not say finished"
-    if code == -signal.SIGKILL:
-        return "killed by SIGKILL (out of memory, if nobody did it by hand)"
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+    cell.report = f"{reason}; it goes on in {duration(pause)}"
 
 
 def _last_lines(log: Path, start: int) -> str:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from suite.limits import cores
+
 Process = subprocess.Popen[bytes]
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
@@ -23,13 +25,6 @@ COMPILED = "JAX_COMPILATION_CACHE_DIR"
 NO_GPU: Mapping[str, str] = {}
 GPU_MEMORY = 0.9  # of a GPU's memory, for all that share it
 GRACE = 60.0  # seconds between asking a worker to end, for which it writes a checkpoint, and killing it
-
-
-def cores() -> list[int]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def share(slot: int, jobs: int) -> list[int]:
