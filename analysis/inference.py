@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from analysis.figures import PAGE, STYLE
 from analysis.markup import NONE, Table, markdown_table
 from suite import records
-from suite.errors import UserError
+from suite.errors import UserError, expanded
 
 COLUMNS = ("layer", "sparsity", "way", "median")
 DENSE = "dense"  # the end of the names of ways that a mask does not change
@@ -106,7 +106,7 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.inference", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what sweeps.bench_inference wrote")
+    parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench_inference wrote")
     folder = parser.parse_args(argv).folder
     try:
         found, text = read(folder), machine(folder / "machine.json")

@@ -23,7 +23,7 @@ from scipy import sparse
 from suite.deploy import runner
 from suite.deploy.network import Layer, Policy, Shape, positions
 from suite.deploy.timing import by_turns
-from suite.errors import UserError
+from suite.errors import UserError, expanded
 from sweeps import onnx_form
 from sweeps.engines import workers
 
@@ -148,7 +148,7 @@ def _cpuinfo() -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sweeps.bench_inference", description=DESCRIPTION)
-    parser.add_argument("--out", type=Path, default=Path("results/inference"), help="folder [results/inference]")
+    parser.add_argument("--out", type=expanded, default=Path("results/inference"), help="folder [results/inference]")
     parser.add_argument("--calls", type=int, default=300, help="timed calls of each way [300]")
     parser.add_argument("--here", action="store_true", help="measure in this process, as it is, and not on one core")
     given = parser.parse_args()

@@ -17,7 +17,7 @@ from suite import costs, records
 from suite.deploy import compact
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
-from suite.errors import Parser, UserError, one_line, whole_number
+from suite.errors import Parser, UserError, expanded, one_line, whole_number
 from sweeps import latency, onnx_form
 from sweeps.forms import EXPORTED, FORMS, Act, believing, card_of, environment_of, exported, policy_of
 
@@ -121,7 +121,7 @@ def _removed(cleaned: Cleaned) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.export", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add("--format", choices=("all", *EXPORTED), default="all", help="what to write [all]")
     add("--dtype", choices=compact.DTYPES, default="float32", help="of the compact form's weights [float32]")
     add(

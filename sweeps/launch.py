@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from os.path import expanduser
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,9 +193,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Run every cell of a W&B grid sweep file, then compare the methods in a table.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", help="a sweep file, such as sweeps/atari/laptop.yaml")
+    parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--jobs", type=_jobs, help="runs at a time [one a core, if there is memory]")
-    parser.add_argument("--folder", help="where the runs' folders go [runs/<name of the sweep>]")
+    parser.add_argument("--folder", type=expanduser, help="where the runs' folders go [runs/<name of the sweep>]")
     parser.add_argument("--confirm", choices=["yes", "no"], default="no", help="begin even a big sweep [no]")
     parser.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
     for name, engine in ENGINES.items():

@@ -13,7 +13,7 @@ from rich.progress import track
 from scipy import stats
 
 from suite import records
-from suite.errors import Parser, UserError, one_line, whole_number
+from suite.errors import Parser, UserError, expanded, one_line, whole_number
 from suite.film import LONGEST, for_film, play, write_video
 from sweeps.forms import FORMS, card_of, environment_of
 
@@ -57,7 +57,7 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.play", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")
     add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")

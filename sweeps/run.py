@@ -23,7 +23,7 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, Parser, UserError, is_text, one_line, out_of_memory, writing
+from suite.errors import Busy, Divergence, Parser, UserError, expanded, is_text, one_line, out_of_memory, writing
 from suite.film import Camera
 from suite.policy import save_policy
 from suite.tasks import PAPER_GAMES, Task
@@ -177,7 +177,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
 def _place(flag: str, text: str) -> Path:
     if not text or not is_text(text):
         raise UserError(f"--{flag}={text}: should be the name of a folder")
-    return Path(text)
+    return expanded(text)
 
 
 def _seconds(text: str) -> float:

@@ -7,6 +7,7 @@ All of it comes from the runs' records and locks, and from SLURM's queue where t
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from os.path import expanduser
 from pathlib import Path
 
 from rich.console import Console
@@ -80,8 +81,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m sweeps.status", description="Where each run of a sweep file stands.", allow_abbrev=False
     )
-    parser.add_argument("file", help="a sweep file, such as sweeps/atari/laptop.yaml")
-    parser.add_argument("--folder", help="where the runs' folders are [runs/<name of the sweep>]")
+    parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
+    parser.add_argument("--folder", type=expanduser, help="where the runs' folders are [runs/<name of the sweep>]")
     return parser.parse_args(arguments)
 
 
