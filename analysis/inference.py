@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from analysis.figures import PAGE, STYLE
 from analysis.markup import NONE, Table, markdown_table
 from suite import records
+from suite.command import start
 from suite.errors import UserError, expanded
 
 COLUMNS = ("layer", "sparsity", "way", "median")
@@ -120,4 +121,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

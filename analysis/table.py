@@ -23,6 +23,7 @@ from analysis import cells, costs, figures, profiles, protocol, runs, scores, so
 from analysis.comparison import SCORE, Comparison, compare, final_values
 from analysis.profiles import Curve
 from analysis.settings import Settings
+from suite.command import start
 from suite.errors import Parser, UserError, expanded, one_line, whole_number
 
 PROCESSES = 2  # that read records, where there are many
@@ -267,4 +268,4 @@ def missing(comparison: Comparison, allowed: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suite import records
+from suite.command import start
 from suite.errors import one_line
 from suite.upload import Upload, has_key, identity_of, patience, remember, sole_sender
 
@@ -101,4 +102,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

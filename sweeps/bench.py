@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from suite import terminal
+from suite.command import start
 from suite.pruning import make_pruner
 from suite.tracking import Tracker
 from suite.trainer import Trainer
@@ -237,9 +238,9 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="rounds per case [7]")
     repetitions = max(parser.parse_args().repetitions, 1)
     with tempfile.TemporaryDirectory() as folder:
-        Console(width=170).print(report(repetitions, Path(folder)))
+        terminal.console(width=170).print(report(repetitions, Path(folder)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from suite.command import start
 from suite.deploy import runner
 from suite.deploy.network import Layer, Policy, Shape, positions
 from suite.deploy.timing import by_turns
@@ -169,4 +170,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

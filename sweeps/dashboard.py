@@ -15,7 +15,8 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces.workspaces import internal
 
-from suite import records
+from suite import records, terminal
+from suite.command import start
 from suite.errors import Parser, UserError, expanded, one_line
 from suite.upload import PROJECT, entity_of, has_key
 from sweeps.sync import find
@@ -136,7 +137,7 @@ def offline(place: Path) -> str:
 def show_offline(place: Path) -> None:
     """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
     files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
-    if files and sys.stdin.isatty() and sys.stdout.isatty():
+    if files and sys.stdin.isatty() and terminal.capable(sys.stdout):
         newest = max(files, key=lambda folder: folder.stat().st_mtime)
         os.execv(WANDB, [str(WANDB), "leet", str(newest)])
 
@@ -164,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from suite import costs, records
+from suite.command import start
 from suite.deploy import compact
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
@@ -141,4 +142,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

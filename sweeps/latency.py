@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from suite.command import start
 from suite.deploy.cleanup import clean
 from suite.deploy.runner import Runner
 from suite.deploy.timing import by_turns
@@ -112,4 +113,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -16,10 +16,13 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from suite import signals
+
 if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signals.install(signal.SIGINT, signal.SIG_DFL)
 
 from suite import limits, records
+from suite.command import start
 from suite.errors import Busy, Parser, UserError, is_text, one_line
 from suite.limits import size
 from suite.tracking import duration
@@ -227,5 +230,5 @@ def _jobs(text: str) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    signals.install(signal.SIGINT, signal.default_int_handler)
+    start(main)

@@ -15,6 +15,7 @@ from functools import partial
 import jax
 import numpy as np
 
+from suite.command import start
 from suite.errors import UserError
 from suite.trainer import batch_rng
 from sweeps.compose import compose
@@ -83,4 +84,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
-from suite import records
+from suite import records, terminal
+from suite.command import start
 from suite.errors import Parser, UserError, expanded, one_line, whole_number
 from suite.film import LONGEST, for_film, play, write_video
 from sweeps.forms import FORMS, card_of, environment_of
@@ -36,8 +36,9 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
     if video:
         environment, film = for_film(environment), []
     played = []
-    numbers = range(episodes)
-    for episode in track(numbers, f"{form}, episodes", console=Console(stderr=True), transient=True):
+    numbers, console = range(episodes), terminal.console(stderr=True)
+    hidden = not console.is_terminal
+    for episode in track(numbers, f"{form}, episodes", console=console, transient=True, disable=hidden):
         played.append(play(environment, act, seed + episode, film if episode == 0 else None))
     environment.close()
     returns = [total for total, _ in played]
@@ -72,4 +73,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
+from suite.command import start
 from suite.tasks import TASKS, Task
 
 EPISODES = 100
@@ -58,4 +59,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

@@ -17,12 +17,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from suite import signals
+
 if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signals.install(signal.SIGINT, signal.SIG_DFL)
 
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
+from suite.command import start
 from suite.errors import Busy, Divergence, Parser, UserError, expanded, is_text, one_line, out_of_memory, writing
 from suite.film import Camera
 from suite.policy import save_policy
@@ -164,14 +167,10 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, frame: Any) -> None:
         received.append(number)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signals.install(signal.SIGINT, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
-    try:
+    with signals.handled((signal.SIGINT, signal.SIGTERM, signal.SIGUSR2), note):
         yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _place(flag: str, text: str) -> Path:
@@ -279,4 +278,4 @@ def _methods_help(task: Task) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from os.path import expanduser
 from pathlib import Path
 
-from rich.console import Console
-
-from suite import lock, records
+from suite import lock, records, terminal
+from suite.command import start
 from suite.errors import Parser, UserError, one_line
 from sweeps import grid
 from sweeps.engines import slurm
@@ -67,7 +66,7 @@ def _failed(cell: Cell) -> str:
 
 def show(cells: Sequence[Cell]) -> None:
     """Print the table, why runs failed, and the totals."""
-    console = Console(highlight=False)
+    console = terminal.console()
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     console.print(table(cells))
@@ -87,4 +86,4 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import track
 
-from suite import records
+from suite import records, terminal
+from suite.command import start
 from suite.errors import Parser, UserError, expanded, one_line
 from suite.upload import Upload, check_key, entity_of, identity_of, remember, sole_sender
 
@@ -109,8 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = parser.parse_args(arguments)
         folders = find(given.runs)
         check_key()
-        silence = unreachable()
-        for folder in track(folders, "runs", console=Console(stderr=True), transient=True):
+        silence, console = unreachable(), terminal.console(stderr=True)
+        for folder in track(folders, "runs", console=console, transient=True, disable=not console.is_terminal):
             if silence:
                 break
             try:
@@ -136,4 +136,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 from rich.console import Console
 
-from suite import records
+from suite import records, signals, terminal
 from suite.errors import writing
 from suite.tracking import duration
 from sweeps.engines import workers
@@ -83,9 +83,9 @@ def run(
     cells = look_up(works, root)
     running: dict[int, Worker] = {}  # by slot
     looked = time.monotonic()
-    with asked_to_end() as signals, watch(cells, console or Console(highlight=False)) as display:
+    with asked_to_end() as asked, watch(cells, console or terminal.console()) as display:
         try:
-            while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not signals:
+            while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not asked:
                 for slot in sorted(set(range(jobs)) - set(running)):
                     if cell := _next(cells, display):
                         running[slot] = _start(cell, command, root, slot, jobs)
@@ -102,14 +102,12 @@ def run(
                     looked = time.monotonic()
                 display.update()
         finally:
-            if signals:
+            if asked:
                 display.say(f"stopping {len(running)} run(s) ...")
-            workers.stop(
-                [worker.process for worker in running.values()], hurry=lambda: signals.count(signal.SIGINT) > 1
-            )
+            workers.stop([worker.process for worker in running.values()], hurry=lambda: asked.count(signal.SIGINT) > 1)
             for worker in running.values():
                 worker.cell.state = WAITING  # a folder without a status is run again
-    if signals:
+    if asked:
         return INTERRUPTED
     return SOME_FAILED if any(cell.state == FAILED for cell in cells) else OK
 
@@ -183,10 +181,6 @@ def _last_lines(log: Path, start: int) -> str:
 def asked_to_end() -> Iterator[list[int]]:
     """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     received: list[int] = []
-    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]
-    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in asked}
-    try:
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+    with signals.handled(asked, lambda number, _: received.append(number)):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
