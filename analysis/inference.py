@@ -3,7 +3,6 @@
 Reads measurements.csv and machine.json of sweeps.bench_inference; writes break_even.md and speed.png beside them.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from analysis.figures import PAGE, STYLE
 from analysis.markup import NONE, Table, markdown_table
 from suite import records
 from suite.command import start
-from suite.errors import UserError, expanded
+from suite.errors import Parser, UserError, expanded
 
 COLUMNS = ("layer", "sparsity", "way", "median")
 DENSE = "dense"  # the end of the names of ways that a mask does not change
@@ -106,7 +105,7 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m analysis.inference", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m analysis.inference", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench_inference wrote")
     folder = parser.parse_args(argv).folder
     try:

@@ -15,6 +15,7 @@ from functools import partial
 import jax
 import numpy as np
 
+from suite import compiled
 from suite.command import start
 from suite.errors import UserError
 from suite.trainer import batch_rng
@@ -27,6 +28,7 @@ SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 def measure(run: Run, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
+    compiled.drop_truncated()
     experience, make_environment, learner = compose(run)
     state = learner.init(0)
     experience.start(0)

@@ -23,7 +23,7 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
 from baselines import METHODS
-from suite import costs, device, lock, records
+from suite import compiled, costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
 from suite.command import start
 from suite.errors import Busy, Divergence, Parser, UserError, expanded, is_text, one_line, out_of_memory, writing
@@ -100,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         patience()  # what is wrong with it is said now, and not at the run's end
         run = resolve(given)
         video_epochs = _epochs(films, run.options["trainer"]["epochs"])
+        compiled.drop_truncated()
         device.choose(computes_on)
         folder = root / run.name
         if _is_done(run, folder, record, wandb_mode):
