@@ -1,6 +1,7 @@
 """What tests of several rooms share."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ COMPILED = {
 }
 for name in COMPILED:
     os.environ.setdefault(name, COMPILED[name])
+
+#: Tests send these to the programs that they start, which would not hear them if nohup or a script's & ignores them.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 #: Files whose tests take minutes; begun last, one core would wait for the other.
 LONG = ("test_slurm.py", "test_chaos.py", "test_end_to_end.py", "test_bench.py", "test_wandb_engine.py", "test_sac.py")
