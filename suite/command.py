@@ -53,7 +53,7 @@ class _Lasting(io.FileIO):
 def _lasting(stream: TextIO | None) -> TextIO:
     """The same stream on such a descriptor; one that goes nowhere if there is none."""
     if stream is None:  # closed by whoever started us
-        return Path(os.devnull).open("w")
+        return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()
     raw = _Lasting(stream.fileno())
     by_line = raw.was_terminal or stream is sys.stderr or getattr(stream, "write_through", False)  # PYTHONUNBUFFERED

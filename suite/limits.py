@@ -103,6 +103,6 @@ def _mounts(controller: str) -> list[Path]:
 def _read(path: Path) -> str:
     """The text of a small file; nothing if it cannot be read."""
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""

@@ -129,7 +129,7 @@ def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
 def _host() -> dict[str, str | None]:
     """Which machine this is, and since which start of it."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:  # macOS
         boot = None
     return {"host": socket.gethostname(), "boot": boot}

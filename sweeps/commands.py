@@ -4,6 +4,8 @@ import difflib
 import runpy
 import sys
 
+from suite.command import start
+
 COMMANDS = {
     "run": ("sweeps.run", "one run"),
     "launch": ("sweeps.launch", "the grid of a sweep file"),
@@ -32,3 +34,7 @@ def main() -> int:
     sys.argv = [sys.argv[0], *arguments]
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
     return 0
+
+
+if __name__ == "__main__":
+    start(main)

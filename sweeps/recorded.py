@@ -36,13 +36,13 @@ def _translated(method: str, options: dict[str, Options]) -> dict[str, Options]:
     own, pruning, agent = (groups.setdefault(group, {}) for group in ("method", "pruning", "agent"))
     if pruning.get("distribution", "") is None:  # this version records what the default comes to
         pruning["distribution"] = "erk" if method in SPARSE_FROM_THE_START else "uniform"
-        _periods_of_0_1(method, own, groups)
+        _derived_by_0_1(own, groups)
     if agent.get("loss") == "squared":
         agent["loss"] = "half_mse"
     return groups
 
 
-def _periods_of_0_1(method: str, own: Options, groups: dict[str, Options]) -> None:
+def _derived_by_0_1(own: Options, groups: dict[str, Options]) -> None:
     """What version 0.1 derived from the length of a run, and capped otherwise."""
     trainer = groups.get("trainer", {})
     try:
@@ -53,7 +53,7 @@ def _periods_of_0_1(method: str, own: Options, groups: dict[str, Options]) -> No
         raise UserError(f"the record's options are damaged ({error!r})") from None
     if "period" in own and own["period"] is None:
         own["period"] = max(min(1_000, steps // 100), 1)
-    if method == "eaudeqn":
+    if "num_networks" in own:
         own.setdefault("cap", "clip")
         if own.get("max_speed") is None and own.get("law") != "success":
             own["max_speed"] = min(12.5 / updates, 1.0)

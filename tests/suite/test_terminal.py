@@ -23,8 +23,8 @@ status.show(look_up(works, Path(sys.argv[1])))
 """
 LIVE = """
 import sys
-from suite import tracking
-tracking.device.kind = lambda: "cpu"
+from suite import device, tracking
+device.kind = lambda: "cpu"
 tracker = tracking.Tracker(__import__("pathlib").Path(sys.argv[1]), {"name": "a"}, 1, 100, "disabled")
 with tracker:
     print("a line")
