@@ -1,13 +1,17 @@
 """What tests of several rooms share."""
 
+import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from suite.upload import WAIT
+from tests import long
 from tests.wandb_server import Server, without_account
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,12 +23,47 @@ COMPILED = {
 for name in COMPILED:
     os.environ.setdefault(name, COMPILED[name])
 
-#: Files whose tests take minutes; begun last, one core would wait for the other.
-LONG = ("test_slurm.py", "test_chaos.py", "test_end_to_end.py", "test_bench.py", "test_wandb_engine.py", "test_sac.py")
+#: Examples are the same each time, and none is kept. `make fuzz` draws new ones.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("new", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("same")
+
+DEADLINE = pytest.StashKey[float]()
+LEFT_OUT = "left out: the time is over"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--tier", choices=("fast", "long", "all"), default="all", help="which tests; tests/long.py has the long"
+    )
+    parser.addoption("--minutes", type=float, default=math.inf, help="begin no test later; those left out are listed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[DEADLINE] = time.monotonic() + 60 * config.getoption("minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests are begun first; begun last, one core would wait for the other."""
+    tier = config.getoption("tier")
+    places = {item: long.place_of(item.nodeid) for item in items}
+    wanted = [item for item in items if tier == "all" or (tier == "long") == (places[item] is not None)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
+    items[:] = sorted(wanted, key=lambda item: len(items) if places[item] is None else places[item])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if time.monotonic() > item.config.stash[DEADLINE]:
+        pytest.skip(LEFT_OUT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left = [report.nodeid for report in terminalreporter.getreports("skipped") if LEFT_OUT in str(report.longrepr)]
+    if left:
+        terminalreporter.section(f"{len(left)} tests were left out, as the time was over")
+        for test in left:
+            terminalreporter.write_line(test)
 
 
 @pytest.fixture(scope="session")
