@@ -22,6 +22,12 @@ COMPILED = {
 }
 for name in COMPILED:
     os.environ.setdefault(name, COMPILED[name])
+#: Programs of short tests run for milliseconds and take seconds to compile: a third of that with these settings. The
+#: long tests, and `make test-all`, compile as a user's runs do.
+QUICKLY_COMPILED = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
+    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+}
 
 #: Examples are the same each time, and none is kept. `make fuzz` draws new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
@@ -33,13 +39,13 @@ LEFT_OUT = "left out: the time is over"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--tier", choices=("fast", "long", "all"), default="all", help="which tests; tests/long.py has the long"
-    )
+    parser.addoption("--tier", choices=("fast", "long", "all"), help="see tests/long.py [what is named]")
     parser.addoption("--minutes", type=float, default=math.inf, help="begin no test later; those left out are listed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("tier") in ("fast", None):
+        os.environ.update(QUICKLY_COMPILED | os.environ)  # before JAX is imported
     config.stash[DEADLINE] = time.monotonic() + 60 * config.getoption("minutes")
 
 
@@ -47,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Long tests are begun first; begun last, one core would wait for the other."""
     tier = config.getoption("tier")
     places = {item: long.place_of(item.nodeid) for item in items}
-    wanted = [item for item in items if tier == "all" or (tier == "long") == (places[item] is not None)]
+    wanted = [item for item in items if tier in ("all", None) or (tier == "long") == (places[item] is not None)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
     items[:] = sorted(wanted, key=lambda item: len(items) if places[item] is None else places[item])
 

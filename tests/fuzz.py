@@ -1,5 +1,4 @@
-"""Runs all property tests on new examples, round after round until the time is over: `python -m tests.fuzz --minutes 2`,
-or `make fuzz ARGS="--minutes 2"`.
+"""Runs all property tests on new examples, round after round until the time is over: `make fuzz ARGS="--minutes 2"`.
 
 Each round has a seed, which is printed. With `--seed` its round is run again.
 """
