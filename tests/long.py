@@ -1,5 +1,6 @@
-"""The long tests. `make test` leaves them out; `make test-long` runs them alone, in this order; `make test-all` runs all
-tests. Each of them shows at full length what a shorter test of `make test` shows, too.
+"""The long tests: `make test` leaves them out, `make test-long` runs them alone, in this order.
+
+Each of them shows at full length what a shorter test of `make test` shows, too.
 
 A key is a file, a test, or a test with its parameters; the value is the seconds that it takes alone on a quiet core,
 without compiled programs from an earlier session.
