@@ -10,7 +10,9 @@ LONG: dict[str, int] = {
     "tests/sweeps/test_end_to_end.py": 100,
     "tests/slurm/test_slurm.py": 120,
     "tests/test_chaos.py": 300,
-    "tests/sweeps/test_wandb_engine.py": 120,
+    "tests/sweeps/test_wandb_engine.py::test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record": 60,
+    "tests/sweeps/test_wandb_engine.py::test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once": 60,
+    "tests/sweeps/test_wandb_engine.py::test_agents_share_gpus_and_cores_as_workers_do": 15,
     "tests/sweeps/test_bench.py": 60,
     "tests/analysis/test_coverage.py": 20,
 }

@@ -249,11 +249,14 @@ TINY = {
 def small_files(place: Path, bytes_: int) -> Iterator[None]:
     """No file may be larger."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept_from = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # no part of a program is kept for later tests
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", kept_from)
 
 
 @contextlib.contextmanager
