@@ -34,6 +34,9 @@ hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("new", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("same")
 
+#: Files of `make test` that take a minute; begun last, one core would wait for the other.
+FIRST = ("test_end_to_end.py", "test_methods.py", "test_sac.py", "test_upload.py", "test_resume.py", "test_trainer.py")
+
 DEADLINE = pytest.StashKey[float]()
 LEFT_OUT = "left out: the time is over"
 
@@ -49,13 +52,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[DEADLINE] = time.monotonic() + 60 * config.getoption("minutes")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without a long test need not be imported for the long ones."""
+    others = config.getoption("tier") == "long" and collection_path.suffix == ".py"
+    return True if others and str(collection_path.relative_to(ROOT)) not in long.files() else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests are begun first; begun last, one core would wait for the other."""
+    """Keep those of the tier; begin what takes long."""
     tier = config.getoption("tier")
     places = {item: long.place_of(item.nodeid) for item in items}
     wanted = [item for item in items if tier in ("all", None) or (tier == "long") == (places[item] is not None)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
-    items[:] = sorted(wanted, key=lambda item: len(items) if places[item] is None else places[item])
+    begun = {name: place for place, name in enumerate(FIRST)}
+    fast = [item for item in wanted if places[item] is None]
+    slow = [item for item in wanted if places[item] is not None]
+    slow.sort(key=lambda item: places[item] or 0)
+    fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
+    items[:] = slow + fast
 
 
 @pytest.hookimpl(tryfirst=True)

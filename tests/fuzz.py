@@ -15,11 +15,16 @@ ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5  # pytest's exit code
 
 
+def properties() -> list[str]:
+    """The files that have property tests."""
+    return sorted(str(file) for file in ROOT.glob("tests/**/test_*.py") if "\n@given(" in file.read_text())
+
+
 def command(seed: int, minutes: float | None, tests: Sequence[str]) -> list[str]:
     """One round. Without `minutes` it runs to its end."""
     limit = [] if minutes is None else [f"--minutes={minutes:.2f}"]
     profile = ["--hypothesis-profile=new", f"--hypothesis-seed={seed}"]
-    return [sys.executable, "-m", "pytest", "-m", "hypothesis", "-n", "2", *profile, *limit, *tests]
+    return [sys.executable, "-m", "pytest", "-m", "hypothesis", "-n", "2", *profile, *limit, *(tests or properties())]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,6 @@ without compiled programs from an earlier session.
 """
 
 LONG: dict[str, int] = {
-    "tests/sweeps/test_end_to_end.py": 100,
     "tests/slurm/test_slurm.py": 120,
     "tests/test_chaos.py": 300,
     "tests/sweeps/test_wandb_engine.py::test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record": 60,
@@ -24,3 +23,8 @@ def place_of(test: str) -> int | None:
         if test == key or test.startswith((f"{key}::", f"{key}[")):
             return place
     return None
+
+
+def files() -> set[str]:
+    """Those that have long tests."""
+    return {key.partition("::")[0] for key in LONG}
