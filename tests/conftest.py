@@ -12,22 +12,12 @@ import pytest
 
 from suite.upload import WAIT
 from tests import long
+from tests.compiling import KEPT, QUICKLY
 from tests.wandb_server import Server, without_account
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Compiled programs are kept from one test, process and session to the next: compiling is most of what tests do.
-COMPILED = {
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache/compiled"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-}
-for name in COMPILED:
-    os.environ.setdefault(name, COMPILED[name])
-#: Programs of short tests run for milliseconds and take seconds to compile: a third of that with these settings. The
-#: long tests, and `make test-all`, compile as a user's runs do.
-QUICKLY_COMPILED = {
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
-    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
-}
+for name in KEPT:
+    os.environ.setdefault(name, KEPT[name])
 
 #: Examples are the same each time, and none is kept. `make fuzz` draws new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
@@ -48,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("tier") in ("fast", None):
-        os.environ.update(QUICKLY_COMPILED | os.environ)  # before JAX is imported
+        os.environ.update(QUICKLY | os.environ)  # before JAX is imported
     config.stash[DEADLINE] = time.monotonic() + 60 * config.getoption("minutes")
 
 
