@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 for name in KEPT:
     os.environ.setdefault(name, KEPT[name])
 
-#: Examples are the same each time, and none is kept. `make fuzz` draws new ones.
-hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
-hypothesis.settings.register_profile("new", deadline=None, print_blob=True)
+#: Examples are the same each time, and none is kept. `make fuzz` draws new ones. A busy machine is no fault.
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("same", PATIENT, derandomize=True)
+hypothesis.settings.register_profile("new", PATIENT, print_blob=True)
 hypothesis.settings.load_profile("same")
 
 #: Files of `make test` that take a minute; begun last, one core would wait for the other.
