@@ -40,12 +40,13 @@ help: ## list the targets
 
 setup: $(READY) ## install the locked packages into .venv
 
-$(READY): $(LOCK) Makefile
+$(READY): $(LOCK) Makefile pyproject.toml
 	@test -n "$(PYTHON)" -a -n "$(VERSION)" || { echo "error: $(NO_PYTHON)" >&2; exit 2; }
 	@echo "setting up $(VENV) with $(PYTHON): about 2 GB, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes --requirement $(LOCK)
+	@$(BIN)/uv pip install --quiet --offline --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup-cuda: $(READY) ## add JAX for NVIDIA GPUs

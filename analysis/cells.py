@@ -41,6 +41,7 @@ class Grid:
     notes: list[str] = field(default_factory=list)
     which: str = "training"
     required: set[Cell] = field(default_factory=set)
+    swept: tuple[str, ...] = ()  # options that the rows differ in
 
     @property
     def rows(self) -> list[str]:
@@ -74,7 +75,7 @@ class Grid:
         runs: dict[str, list[Run]] = {row: [] for row in self.rows}
         for cell, run in self.present():
             runs[cell.row].append(run)
-        return {row: protocol.signature(own, self.which) for row, own in runs.items()}
+        return {row: protocol.signature(own, self.which, self.swept) for row, own in runs.items()}
 
     def gaps(self) -> dict[Cell, str]:
         """The cells without a final return, and why."""
@@ -127,7 +128,7 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
     protocol.check_options(((cell.row, run) for cell, run in placed), swept, mix)
     for cell, run in placed:
         _place(cells, cell, run)
-    return _seated(Grid(cells, methods, notes, which), guests)
+    return _seated(Grid(cells, methods, notes, which, swept=swept), guests)
 
 
 def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from analysis.figures import PAGE, STYLE
 from analysis.markup import NONE, Table, markdown_table
 from suite import records
-from suite.errors import UserError
+from suite.errors import UserError, first_line
 
 COLUMNS = ("layer", "sparsity", "way", "median")
 DENSE = "dense"  # the end of the names of ways that a mask does not change
@@ -105,17 +105,17 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m analysis.inference", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m analysis.inference", description=first_line(__doc__))
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="what sweeps.bench_inference wrote")
     folder = parser.parse_args(argv).folder
     try:
         found, text = read(folder), machine(folder / "machine.json")
-        (folder / "break_even.md").write_text(f"{markdown_table(table(found))}\n\n{text}\n")
+        (folder / "break_even.md").write_text(f"{markdown_table(table(found))}\n\n{text}\n", encoding="utf-8")
         figure(found, folder / "speed.png")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print((folder / "break_even.md").read_text(), end="")
+    print((folder / "break_even.md").read_text(encoding="utf-8"), end="")
     return 0
 
 

@@ -66,7 +66,7 @@ def _is_valid(row: Mapping[str, Any]) -> bool:
 
 def _has_elections(path: Path) -> bool:
     """Looks at the first target update only: most runs have one network, and their files are long."""
-    with path.open(errors="replace") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         first = next((line for line in file if '"target_update"' in line[:40]), "")
     try:
         return len(records.parse(first)["losses"]) > 1

@@ -1,5 +1,6 @@
-"""What may be compared with what. A protocol is all that a return depends on beside the agent: the environment and its
-options, the version of the physics, which return is taken, and how long training took.
+"""What may be compared with what. A protocol is all that a return depends on beside the method: the environment and its
+options, the version of the physics, the loss, how the layers share a sparsity, which return is taken, and how long
+training took. Runs that prune nothing may be compared whatever the layers of the others share.
 
 Rows of the table with different protocols stand in blocks of their own, and no statistic goes across blocks; inside a
 row they are an error. With `mix` the user takes the responsibility, and the table says so.
@@ -12,6 +13,8 @@ from analysis.runs import FINISHED, RETURNS, UNFINISHED, Run
 from suite.errors import UserError
 
 ALIKE = 0.1  # of the length of training: an epoch ends with an episode, so that lengths of CSV files differ a little
+DISTRIBUTION = "pruning.distribution"
+LAYERS = ", layers by "  # in a run's protocol, what follows is its distribution
 PER_RUN = ("environment.", "trainer.epochs", "trainer.epoch_agent_steps")  # options that are part of the protocol
 
 #: What a row's returns depend on: {"atari": {"ALE v5, ..., training return"}, "atari/Pong": {10000000}}.
@@ -45,11 +48,15 @@ def check_returns(runs: Iterable[Run], which: str) -> None:
             raise UserError(f"{run.name}: holds no {which} return; take --return {other}{remedy}")
 
 
-def signature(runs: Iterable[Run], which: str) -> Signature:
+def signature(runs: Iterable[Run], which: str, swept: tuple[str, ...] = ()) -> Signature:
+    """Of a row's runs. A distribution that a sweep varies is part of the row, and not of its protocol."""
     found: dict[str, set[str | int]] = {}
     for run in runs:
         kind = next(kind for kind, (column, _) in RETURNS.items() if column == measured(run, which))
-        found.setdefault(run.task.partition("/")[0], set()).add(f"{run.protocol}, {kind} return")
+        setting, layers, distribution = run.protocol.partition(LAYERS)
+        found.setdefault(run.task.partition("/")[0], set()).add(f"{setting}, {kind} return")
+        if layers and DISTRIBUTION not in swept:
+            found.setdefault("distribution", set()).add(f"layers by {distribution}")
         if run.agent_steps is not None:
             found.setdefault(run.task, set()).add(run.agent_steps)
     return {key: frozenset(values) for key, values in found.items()}

@@ -125,7 +125,7 @@ def _versions(runs: Iterable[Run]) -> dict[str, list[str]]:
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:
-    return list(dict.fromkeys(str(value) for value in values))
+    return list(dict.fromkeys("not installed" if value is None else str(value) for value in values))
 
 
 def _listed(values: dict[str, list[str]]) -> str:

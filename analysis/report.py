@@ -52,7 +52,7 @@ def report(
                     progress.advance(step)
                     return element
 
-                (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show))
+                (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show), encoding="utf-8")
         except OSError as error:
             raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
         progress.update(step, description="written")

@@ -51,8 +51,8 @@ def page(title: str, sections: Iterable[Section], show: Callable[[Picture], str]
         + "\n</section>"
         for section in shown
     )
-    template = Template((PARTS / "page.html").read_text())
-    style, script = (PARTS / "style.css").read_text(), (PARTS / "script.js").read_text()
+    template = Template((PARTS / "page.html").read_text(encoding="utf-8"))
+    style, script = (PARTS / "style.css").read_text(encoding="utf-8"), (PARTS / "script.js").read_text(encoding="utf-8")
     return template.substitute(title=text(title), style=style, contents=contents, body=body, script=script)
 
 

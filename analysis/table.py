@@ -122,7 +122,7 @@ def write(results: Results, out: Path) -> str:
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (out / name).write_text(text)
+        (out / name).write_text(text, encoding="utf-8")
     results.frame.to_csv(out / "curves.csv", index=False)  # may be too long to be held as text
     return markdown
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from pydantic import Field
 
-from baselines.schedules import Period, every
+from baselines.schedules import every
 from baselines.static import Constant
 from suite.errors import UserError
 from suite.pruning import random
@@ -23,6 +23,10 @@ Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.A
 
 DropFraction = Annotated[float, Field(ge=0, lt=1, description="share of a layer's weights to rewire at once, at first")]
 Decay = Annotated[Literal["cosine", "constant"], Field(description="of that share, until end")]
+Period = Annotated[
+    int | None, Field(ge=1, description="gradient steps between rewirings; default max_period or a 100th of training")
+]
+MaxPeriod = Annotated[int, Field(ge=1, description="what the default of period is at most")]
 Delay = Annotated[float, Field(ge=0, le=1, description="share of training before the first rewiring (ours)")]
 End = Annotated[float, Field(ge=0, le=1, description="share of training from which on nothing is rewired")]
 
@@ -36,6 +40,7 @@ def rewired_from_time_to_time(
     delay: float,
     end: float,
     period: int | None,
+    max_period: int,
 ) -> Sparsifier:
     """The method that grows by `grow`. Raises UserError for a delay beyond the end, and for structures."""
     if training.pruner.structure != "unstructured":
@@ -43,7 +48,7 @@ def rewired_from_time_to_time(
     if delay > end:
         raise UserError(f"delay={delay} is after end={end}: rewiring should start before it ends")
     first, last = round(delay * training.gradient_steps), round(end * training.gradient_steps)
-    regular = every(training, period)
+    regular = every(training, period, most=max_period)
 
     def due(step):
         return regular(step) & (step >= first) & (step < last)
@@ -103,13 +108,17 @@ def sparse_evolution(
     *,
     sparsity: Constant = 0.95,
     drop_fraction: DropFraction = 0.3,
-    decay: Decay = "constant",
+    decay: Decay = "cosine",
     delay: Delay = 0.0,
-    end: End = 1.0,
+    end: End = 0.8,
     period: Period = None,
+    max_period: MaxPeriod = 5_000,
 ) -> Sparsifier:
-    """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow anywhere."""
-    return rewired_from_time_to_time(training, by_chance, sparsity, drop_fraction, decay, delay, end, period)
+    """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow anywhere. The defaults are those of Graesser
+    et al. 2022; with decay=constant and end=1 it is Mocanu et al.'s."""
+    return rewired_from_time_to_time(
+        training, by_chance, sparsity, drop_fraction, decay, delay, end, period, max_period
+    )
 
 
 def rigl(
@@ -119,8 +128,12 @@ def rigl(
     drop_fraction: DropFraction = 0.3,
     decay: Decay = "cosine",
     delay: Delay = 0.0,
-    end: End = 0.75,
+    end: End = 0.8,
     period: Period = None,
+    max_period: MaxPeriod = 5_000,
 ) -> Sparsifier:
-    """RigL (Evci et al. 2020): weights grow where the dense gradient is largest, fewer and fewer."""
-    return rewired_from_time_to_time(training, by_gradient, sparsity, drop_fraction, decay, delay, end, period)
+    """RigL (Evci et al. 2020): weights grow where the dense gradient is largest, fewer and fewer. The defaults are
+    those of Graesser et al. 2022; Evci et al. end at 0.75 of training."""
+    return rewired_from_time_to_time(
+        training, by_gradient, sparsity, drop_fraction, decay, delay, end, period, max_period
+    )

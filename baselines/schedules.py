@@ -77,10 +77,15 @@ SCHEDULES: dict[str, Callable[[float, int, int], optax.Schedule]] = {
 
 
 def scheduled(
-    training: Training, schedule: optax.Schedule, due: Due, pruned_weights: Literal["zero", "kept", "learning"] = "zero"
+    training: Training,
+    final: float,
+    schedule: optax.Schedule,
+    due: Due,
+    pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
-    """Prune to `schedule(step)` whenever it is due. Masks are nested, unless the method keeps pruned weights: then they
-    are made anew of all weights. Raises UserError for a score that is of no use so."""
+    """Prune to `schedule(step)` whenever it is due, at the end to the sparsity `final`. Masks are nested, unless the
+    method keeps pruned weights: then they are made anew of all weights. Raises UserError for a score that is of no use
+    so."""
     if pruned_weights != "zero" and training.pruner.score is random:
         raise UserError("pruning.score=random: weights that may come back would be others at each pruning")
     first = float(schedule(0))
@@ -89,19 +94,20 @@ def scheduled(
 
     def init(key, params):
         masks = dense_masks(params)
-        return training.pruner.prune(key, params, masks, first, None) if first > 0 else masks
+        return training.pruner.prune(key, params, masks, first, None, final) if first > 0 else masks
 
     def after_gradient(key, step, network, gradients):
         masks = network.masks if pruned_weights == "zero" else dense_masks(network.params)
-        masks = training.pruner.prune(key, network.params, masks, schedule(step), gradients)
+        masks = training.pruner.prune(key, network.params, masks, schedule(step), gradients, final)
         return network._replace(masks=masks)
 
     return single_network(init, after_gradient, due=due, pruned_weights=pruned_weights)
 
 
-def every(training: Training, period: int | None, last: int = 0) -> Due:
-    """Each `period` gradient steps, and at the last of a schedule. Raises UserError for a period that never ends."""
-    gap = period or max(min(1_000, training.gradient_steps // 100), 1)
+def every(training: Training, period: int | None, last: int = 0, most: int = 1_000) -> Due:
+    """Each `period` gradient steps, by default `most` or a hundredth of training, and at the last of a schedule. Raises
+    UserError for a period that never ends."""
+    gap = period or max(min(most, training.gradient_steps // 100), 1)
     if gap > max(training.gradient_steps, 1):
         raise UserError(f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps")
     return lambda step: (step % gap == 0) | (step == last)
@@ -138,7 +144,8 @@ def gmp(
     """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper)."""
     final, first, last = span(training, final_sparsity, start, end)
     due = every(training, period, last)
-    return scheduled(training, polynomial(final, first, last, power), due, "kept" if regrow else "zero")
+    schedule = polynomial(final, first, last, power)
+    return scheduled(training, final, schedule, due, "kept" if regrow else "zero")
 
 
 def ste(
@@ -147,13 +154,17 @@ def ste(
     final_sparsity: Sparsity = 0.95,
     start: Start = 0.2,
     end: End = 0.8,
-    period: Period = None,
+    period: Annotated[
+        int | None,
+        Field(ge=1, description="gradient steps between mask updates; default 16 (Lin et al.) or a 100th of training"),
+    ] = None,
     power: Power = 3.0,
 ) -> Sparsifier:
     """Soft gradual pruning: masks in the forward pass, gradients for all weights by the straight-through estimator
     (Bengio et al. 2013; Lin et al. 2020), so that pruned weights go on learning and may come back."""
     final, first, last = span(training, final_sparsity, start, end)
-    return scheduled(training, polynomial(final, first, last, power), every(training, period, last), "learning")
+    due = every(training, period, last, most=16)
+    return scheduled(training, final, polynomial(final, first, last, power), due, "learning")
 
 
 def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[..., Sparsifier]:
@@ -168,7 +179,7 @@ def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[
         period: Period = None,
     ) -> Sparsifier:
         final, first, last = span(training, final_sparsity, start, end)
-        return scheduled(training, schedule(final, first, last), every(training, period, last))
+        return scheduled(training, final, schedule(final, first, last), every(training, period, last))
 
     method.__name__ = schedule.__name__
     method.__doc__ = f"Gradual pruning, {schedule.__doc__}"
@@ -188,7 +199,7 @@ def iterative_pruning(
 ) -> Sparsifier:
     """Iterative pruning (Han et al. 2015): n equal prunings with rest between them."""
     schedule = iterative(*span(training, final_sparsity, start, end), prunings)
-    return scheduled(training, schedule, at_rises(schedule))
+    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
 
 
 def oneshot(
@@ -199,14 +210,14 @@ def oneshot(
 ) -> Sparsifier:
     """One pruning, to the final sparsity at once."""
     schedule = iterative(*span(training, final_sparsity, at, at), prunings=1)
-    return scheduled(training, schedule, at_rises(schedule))
+    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
 
 
 def constant_sparsity(training: Training, *, final_sparsity: Sparsity = 0.95) -> Sparsifier:
     """One pruning, of the initial weights: the largest stay."""
     refuse_beyond_limit(training, "final_sparsity", final_sparsity)
     schedule = constant(final_sparsity)
-    return scheduled(training, schedule, at_rises(schedule))
+    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
 
 
 def distill(
@@ -227,7 +238,7 @@ def distill(
     sparsity_at = SCHEDULES[schedule](final, min(first, last_update), min(last, last_update))
 
     def at_target_update(key, step, network):
-        masks = training.pruner.prune(key, network.params, network.masks, sparsity_at(step), None)
+        masks = training.pruner.prune(key, network.params, network.masks, sparsity_at(step), None, final)
         return network._replace(masks=masks)
 
     return single_network(lambda key, params: dense_masks(params), at_target_update=at_target_update)

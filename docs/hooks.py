@@ -1,7 +1,7 @@
 """What mkdocs adds to the pages: the tables of all options, read from the code, and the figures of results/.
 
-`<!-- options -->`, `<!-- methods -->` and `<!-- engines -->` stand for tables, ../results/ for that folder,
-a line "See" of a section of the README for its text.
+`<!-- options -->`, `<!-- methods -->`, `<!-- sources -->` and `<!-- engines -->` stand for tables, ../results/ for
+that folder, a line "See" of a section of the README for its text.
 """
 
 import re
@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from baselines import METHODS  # noqa: E402
 from suite.tasks import task  # noqa: E402
+from sweeps import sources  # noqa: E402
 from sweeps.config import describe, groups, method_options, options_of  # noqa: E402
 from sweeps.launch import ENGINES  # noqa: E402
 
@@ -31,7 +32,13 @@ def on_files(files: Files, config: Any, **_: Any) -> None:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     markdown = markdown.replace("](../results/", "](results/")
     markdown = re.sub(r"^See \[.*\]\(\.\./README\.md#(.+)\)\.$", lambda link: section(link[1]), markdown, flags=re.M)
-    for name, tables in {"options": option_tables, "methods": method_tables, "engines": engine_table}.items():
+    tables_by_name = {
+        "options": option_tables,
+        "methods": method_tables,
+        "sources": source_table,
+        "engines": engine_table,
+    }
+    for name, tables in tables_by_name.items():
         if f"<!-- {name} -->" in markdown:
             markdown = markdown.replace(f"<!-- {name} -->", tables())
     return markdown
@@ -39,7 +46,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def section(anchor: str) -> str:
     """A section of the README, its links those of a page in docs/."""
-    headings = re.split(r"^## (.+)\n", (ROOT / "README.md").read_text(), flags=re.M)
+    headings = re.split(r"^## (.+)\n", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M)
     sections = {
         title.lower().replace(" ", "-"): text for title, text in zip(headings[1::2], headings[2::2], strict=True)
     }
@@ -55,6 +62,16 @@ def option_tables() -> str:
         + table(f"{group}.", {f: parts[group].model_fields for f, parts in by_family.items() if group in parts})
         for group in names
     )
+
+
+def source_table() -> str:
+    """A line for each option, family and source."""
+    lines = ["| option | family | default | source | reason |", "|---|---|---|---|---|"]
+    for row in sources.rows():
+        default = "none" if row.default is None else row.default
+        families = "all" if set(row.families) == set(sources.EXAMPLES) else ", ".join(row.families)
+        lines.append(f"| `{row.option}` | {families} | `{default}` | {row.source} | {row.reason} |")
+    return "\n".join(lines)
 
 
 def method_tables() -> str:

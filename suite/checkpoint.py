@@ -53,7 +53,7 @@ class Checkpoint(NamedTuple):
 
     state: State
     metrics_bytes: int  # how long the metrics file was
-    versions: dict[str, str]  # of everything, when it was written
+    versions: dict[str, str | None]  # of everything, when it was written
 
 
 class Damaged(Exception):
@@ -68,7 +68,7 @@ class Checkpoints:
         folder: Path,
         metrics: Path,
         run: str,
-        versions: Mapping[str, str],
+        versions: Mapping[str, str | None],
         *,
         interval: float = INTERVAL,
         asked: Callable[[], bool] = lambda: False,

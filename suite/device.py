@@ -4,6 +4,7 @@ import os
 
 import jax
 
+from suite import numerics
 from suite.errors import UserError
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -12,6 +13,7 @@ DEVICES = ("auto", "cpu", "gpu")
 def choose(name: str) -> None:
     """Compute on a device of this kind from here on, before anything is computed; auto: on what JAX prefers of what it
     finds. Raises UserError when there is no such device."""
+    numerics.pin()
     if name == "cpu":
         jax.config.update("jax_platforms", "cpu")
     try:

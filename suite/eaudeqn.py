@@ -17,23 +17,37 @@ from suite.pruning import refuse_saliency
 from suite.sparsity import dense_masks, sparsity
 from suite.types import Election, Network, Sparsifier, Training, select
 
-#: sparsity of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one period is -> new
-Law = Callable[[jax.Array, jax.Array, jax.Array, jax.Array | float], jax.Array]
+#: sparsity s of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one period is -> a
+#: copy's step of sparsity, at most 1 - s
+Law = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 SMALLEST_STEP, LARGEST_STEP = 1e-4, 0.5  # bounds of the step of the law "success", in shares of what is left
 
 
-def power_law(level: jax.Array, noise: jax.Array, share: jax.Array, max_speed: jax.Array | float) -> jax.Array:
-    """s' = min(s + max_speed, 1 - (1 - s) (1 - share)^U) (ours). With U = 3 and no cap: the cubic schedule to 1."""
-    return jnp.minimum(level + max_speed, 1 - (1 - level) * (1 - share) ** noise)
+def power_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
+    """s' - s = (1 - s) (1 - (1 - share)^U) (ours). With U = 3 and no cap: the cubic schedule to 1."""
+    return (1 - level) * (1 - (1 - share) ** noise)
 
 
-def linear_law(level: jax.Array, noise: jax.Array, share: jax.Array, max_speed: jax.Array | float) -> jax.Array:
-    """s' = s + min(max_speed, U (1 - s) share) (ours), at most 1."""
-    return jnp.minimum(level + jnp.minimum(max_speed, noise * (1 - level) * share), 1)
+def linear_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
+    """s' - s = (1 - s) min(U share, 1) (ours)."""
+    return (1 - level) * jnp.minimum(noise * share, 1)
 
 
 LAWS: dict[str, Law] = {"power": power_law, "linear": linear_law}
+
+
+def scale(steps: jax.Array, longest: jax.Array, max_speed: float) -> jax.Array:
+    """All steps times the factor, at most 1, that brings the longest possible one to `max_speed` (ours)."""
+    return steps * jnp.minimum(1, max_speed / jnp.maximum(longest, max_speed))
+
+
+def clip(steps: jax.Array, longest: jax.Array, max_speed: float) -> jax.Array:
+    """Steps of at most `max_speed` (ours): copies whose steps are longer become equal."""
+    return jnp.minimum(steps, max_speed)
+
+
+CAPS: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {"scale": scale, "clip": clip}
 
 
 def success_law(level: jax.Array, draw: jax.Array, step: jax.Array) -> jax.Array:
@@ -71,9 +85,17 @@ def eaudeqn(
         Field(
             gt=0,
             le=1,
-            description="largest step of sparsity; default 12.5 / target updates (ours), in the paper's runs 0.01",
+            description="largest step of sparsity; default 12.5 / target updates but at least 0.01 (ours), in the"
+            " paper's runs 0.01",
         ),
     ] = None,
+    cap: Annotated[
+        Literal["scale", "clip"],
+        Field(
+            description="what max_speed does to longer steps (ours): scale shortens all steps alike, so that copies"
+            " differ; clip makes them equal"
+        ),
+    ] = "scale",
     law: Annotated[
         Literal["power", "linear", "success"],
         Field(description="pruning law (ours); success: by the outcome of elections, with no horizon"),
@@ -116,7 +138,7 @@ def eaudeqn(
     if law == "success" and (max_speed is not None or not keep_copy):
         raise UserError("law=success finds its step by the kept copy's elections: leave out max_speed and keep_copy")
     updates = max(training.gradient_steps // training.target_update_period, 1)
-    speed = max_speed if max_speed is not None else min(12.5 / updates, 1.0)
+    speed = max_speed if max_speed is not None else min(max(12.5 / updates, 0.01), 1.0)
     copies = num_networks - keep_copy
 
     def at_target_update(key, step, networks, pruning_step):
@@ -129,7 +151,9 @@ def eaudeqn(
             levels = success_law(sparsity(parent.masks), draws, pruning_step)
         else:
             share = jnp.clip(training.target_update_period / jnp.maximum(training.gradient_steps - step, 1), 0, 1)
-            levels = LAWS[law](sparsity(parent.masks), max_noise * draws, share, speed)
+            level = sparsity(parent.masks)
+            steps = LAWS[law](level, max_noise * draws, share)
+            levels = level + CAPS[cap](steps, LAWS[law](level, jnp.float32(max_noise), share), speed)
         levels = jnp.broadcast_to(levels, (copies,))
         pruned = tuple(sparser_copy(jax.random.fold_in(key, 1 + k), parent, levels[k]) for k in range(copies))
         reset = jnp.array([False] * keep_copy + [reset_optimizer] * copies)

@@ -66,6 +66,11 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see --help)")
 
 
+def first_line(docstring: str | None) -> str:
+    """Of a docstring; empty where there is none, as under `python -OO`."""
+    return next(iter((docstring or "").strip().splitlines()), "")
+
+
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """The type of an argument that is a whole number in these bounds."""
 

@@ -31,8 +31,19 @@ def play(
         observation, reward, terminated, truncated, _ = environment.step(act(observation))
         total, steps, ended = total + float(reward), steps + 1, terminated or truncated
         if film is not None and steps <= LONGEST:
-            film.append(np.asarray(environment.unwrapped.render()))
+            film.append(_frame(environment))
     return total, steps
+
+
+def _frame(environment: gymnasium.Env) -> np.ndarray:
+    """uint8 [height, width, 3]. Raises UserError where nothing can be rendered."""
+    try:
+        return np.asarray(environment.unwrapped.render())
+    except Exception as error:  # MuJoCo, OpenGL and GLFW have exceptions of their own, and of all kinds
+        renderer = os.environ.get("MUJOCO_GL", "its default")
+        raise UserError(
+            f"no frame can be rendered ({error}); MUJOCO_GL is {renderer}, and egl needs no display"
+        ) from None
 
 
 def for_film(environment: gymnasium.Env) -> gymnasium.Env:

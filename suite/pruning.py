@@ -20,8 +20,9 @@ from suite.sparsity import dense_masks, keep_count, keep_largest, kernels
 from suite.types import Level, Masks, Params, Pruner, Training
 
 Arrays = Mapping[str, jax.Array]
-#: A distribution: sparsity, scores and masks of some layers of one network -> their sparser masks, nested.
-Distribution = Callable[[Level, Arrays, Masks], Masks]
+#: A distribution: sparsity, scores and masks of some layers of one network, and the sparsity at the end of pruning ->
+#: their sparser masks, nested.
+Distribution = Callable[[Level, Arrays, Masks, float | None], Masks]
 
 
 # Scores: key, kernels, masks, gradients -> the lowest go first -------------------------------------------------------
@@ -73,17 +74,17 @@ SCORES = {"magnitude": magnitude, "random": random, "saliency": saliency, "norma
 # Distributions over layers -------------------------------------------------------------------------------------------
 
 
-def uniform(level: Level, scores: Arrays, masks: Masks) -> Masks:
+def uniform(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
     """Every layer is as sparse as the network."""
     return _each_alone(scores, masks, {path: keep_count(level, mask.size) for path, mask in masks.items()})
 
 
-def erk(level: Level, scores: Arrays, masks: Masks) -> Masks:
+def erk(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
     """Erdos-Renyi-kernel: the density of a layer ~ sum(shape) / prod(shape) (Evci et al. 2020)."""
-    return _each_alone(scores, masks, erk_counts(level, {path: mask.shape for path, mask in masks.items()}))
+    return _each_alone(scores, masks, erk_counts(level, {path: mask.shape for path, mask in masks.items()}, final))
 
 
-def everywhere(level: Level, scores: Arrays, masks: Masks) -> Masks:
+def everywhere(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
     """One ranking of all weights of a network, of which each layer keeps its best."""
     best = {path: _best(scores[path], mask) for path, mask in masks.items()}
     total = jnp.maximum(keep_count(level, sum(mask.size for mask in masks.values())), len(masks))
@@ -95,20 +96,33 @@ def everywhere(level: Level, scores: Arrays, masks: Masks) -> Masks:
 DISTRIBUTIONS: dict[str, Distribution] = {"uniform": uniform, "erk": erk, "global": everywhere}
 
 
-def erk_counts(level: Level, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, jax.Array]:
-    """How many weights each layer keeps, their sum exact: density_l = min(1, e sum(shape_l) / prod(shape_l)) with the
-    one e that gives the network its sparsity. A layer that would exceed 1 is dense, and e is solved again without it:
-    as many rounds as there are layers, so that the level may be traced."""
+def erk_counts(level: Level, shapes: Mapping[str, tuple[int, ...]], final: float | None = None) -> dict[str, jax.Array]:
+    """How many weights each layer keeps, their sum exact.
+
+    density_l = min(1, e sum(shape_l) / prod(shape_l)) with the one e that gives the network its sparsity. With `final`,
+    e is solved for that sparsity, and on the way there each layer has the share level / final of its own final sparsity
+    (as in JaxPruner, whose schedule is of each layer).
+    """
     sizes = jnp.array([math.prod(shape) for shape in shapes.values()])
-    ends = jnp.array([sum(shape) for shape in shapes.values()], jnp.float32)
     total = jnp.maximum(keep_count(level, sum(map(math.prod, shapes.values()))), len(shapes))
+    if final:
+        at_the_end = _erk_ideal(keep_count(final, sum(map(math.prod, shapes.values()))), sizes, shapes)
+        ideal = sizes - (sizes - at_the_end) * (level / final)
+    else:
+        ideal = _erk_ideal(total, sizes, shapes)
+    return dict(zip(shapes, _whole(ideal, sizes, total), strict=True))
+
+
+def _erk_ideal(total: jax.Array, sizes: jax.Array, shapes: Mapping[str, tuple[int, ...]]) -> jax.Array:
+    """The weights that each layer keeps of `total`, not yet whole numbers. A layer whose density would exceed 1 is
+    dense, and e is solved again without it: as many rounds as there are layers, so that the level may be traced."""
+    ends = jnp.array([sum(shape) for shape in shapes.values()], jnp.float32)
     full = jnp.zeros(len(shapes), bool)
     for _ in shapes:
         left = total - jnp.sum(jnp.where(full, sizes, 0))
         ideal = left * ends / jnp.maximum(jnp.sum(jnp.where(full, 0, ends)), 1)
         full |= ideal >= sizes
-    counts = _whole(jnp.where(full, sizes, ideal), sizes, total)
-    return dict(zip(shapes, counts, strict=True))
+    return jnp.where(full, sizes, ideal)
 
 
 def _whole(ideal: jax.Array, sizes: jax.Array, total: jax.Array) -> jax.Array:
@@ -127,19 +141,19 @@ def _whole(ideal: jax.Array, sizes: jax.Array, total: jax.Array) -> jax.Array:
 # Structures: distributions whose zeros keep to a pattern; each layer is as sparse as the network ---------------------
 
 
-def units(level: Level, scores: Arrays, masks: Masks) -> Masks:
-    """Whole neurons and channels, by the norm of their weights' scores (Li et al. 2017). What is left of a pruned unit
-    is its bias, a constant that the next layer's bias can take in."""
+def units(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
+    """Whole neurons and channels, by the sum of their weights' scores: the L1 norm for the score magnitude (Li et al.
+    2017). What is left of a pruned unit is its bias, a constant that the next layer's bias can take in."""
     norms, alive = {}, {}
     for path, mask in masks.items():
         inputs = tuple(range(mask.ndim - 1))
-        norms[path] = jnp.sqrt(jnp.sum(jnp.where(mask, scores[path], 0) ** 2, inputs))
+        norms[path] = jnp.sum(jnp.where(mask, jnp.abs(scores[path]), 0), inputs)
         alive[path] = jnp.any(mask, inputs)
     kept = uniform(level, norms, alive)
     return {path: mask & kept[path] for path, mask in masks.items()}
 
 
-def pattern(kept: int, group: int, level: Level, scores: Arrays, masks: Masks) -> Masks:
+def pattern(kept: int, group: int, level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
     """N:M sparsity (Mishra et al. 2021): at the sparsity 1 - N/M, exactly N of every M weights that follow each other
     along the inputs of a unit. On the way there (ours), the lowest go first, but for the N best of each M."""
     best = {path: _best_of_groups(scores[path], mask, kept, group) for path, mask in masks.items()}
@@ -181,10 +195,7 @@ def make_pruner(
     *,
     distribution: Annotated[
         Literal["uniform", "erk", "global"] | None,
-        Field(
-            description="how layers share a network's sparsity; default: the method's own, erk if it is sparse from the"
-            " start, else uniform"
-        ),
+        Field(description="how layers share a network's sparsity; default: erk, with a structure uniform"),
     ] = None,
     score: Annotated[
         Literal["magnitude", "random", "saliency", "normalised"],
@@ -207,9 +218,9 @@ def make_pruner(
     structured, limit = _structure(structure)
     if structured and distribution not in (None, "uniform"):
         raise UserError(f"pruning.distribution={distribution}: with pruning.structure={structure} layers are uniform")
+    share_out = structured or DISTRIBUTIONS[distribution or default_distribution(structure)]
 
-    def choose(default: str, level: Level, scores: Arrays, masks: Masks) -> Masks:
-        share_out = structured or DISTRIBUTIONS[distribution or default]
+    def choose(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
         chosen = dict(masks)
         for layers in networks(masks):
             prunable = layers[dense_layers in ("first", "both") :]
@@ -218,21 +229,38 @@ def make_pruner(
             if not prunable:
                 raise UserError(f"pruning.dense_layers={dense_layers}: none of {', '.join(layers)} is left to prune")
             sizes = {path: masks[path].size for path in layers}
-            stretched = jnp.minimum(level * (sum(sizes.values()) / sum(sizes[path] for path in prunable)), 1)
-            chosen |= share_out(stretched, {p: scores[p] for p in prunable}, {p: masks[p] for p in prunable})
+            stretch = sum(sizes.values()) / sum(sizes[path] for path in prunable)
+            chosen |= share_out(
+                jnp.minimum(level * stretch, 1),
+                {path: scores[path] for path in prunable},
+                {path: masks[path] for path in prunable},
+                None if final is None else min(final * stretch, 1),
+            )
         return chosen
 
-    def prune(key: jax.Array, params: Params, masks: Masks, level: Level, gradients: Params | None = None) -> Masks:
+    def prune(
+        key: jax.Array,
+        params: Params,
+        masks: Masks,
+        level: Level,
+        gradients: Params | None = None,
+        final: float | None = None,
+    ) -> Masks:
         if gradients is None and score == "saliency":
             raise UserError(f"{NEEDS_GRADIENTS}, and this method prunes without: {OTHER_SCORES}")
         slopes = {} if gradients is None else kernels(gradients)
-        return choose("uniform", level, SCORES[score](key, kernels(params), masks, slopes), masks)
+        return choose(level, SCORES[score](key, kernels(params), masks, slopes), masks, final)
 
     def scatter(key: jax.Array, params: Params, level: Level) -> Masks:
         masks = dense_masks(params)
-        return choose("erk", level, random(key, kernels(params), masks, {}), masks)
+        return choose(level, random(key, kernels(params), masks, {}), masks)
 
     return Pruner(prune, scatter, SCORES[score], score == "saliency", structure, limit)
+
+
+def default_distribution(structure: str) -> str:
+    """ERK, as in JaxPruner's and Graesser et al.'s configurations; patterns of zeros are uniform over layers."""
+    return "erk" if structure == "unstructured" else "uniform"
 
 
 def _structure(name: str) -> tuple[Distribution | None, float]:

@@ -116,7 +116,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path}: too large for a file of a record; it is damaged")
-        value = parse(path.read_text())
+        value = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -134,7 +134,7 @@ def row(kind: str, clocks: Mapping[str, int], **columns: Any) -> dict[str, Any]:
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, allow_nan=False) + "\n")
 
 
@@ -147,7 +147,7 @@ def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[dict[str, Any]]
     try:
         if path.stat().st_size > MOST_BYTES_OF_ROWS:
             raise UserError(f"{path}: too large for the metrics of a run; it is damaged")
-        lines = path.read_text().split("\n")
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

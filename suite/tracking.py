@@ -4,12 +4,8 @@ The record (suite.records) is the source of truth. W&B gets the same rows from i
 """
 
 import contextlib
-import functools
-import hashlib
-import importlib.metadata
 import logging
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -21,30 +17,17 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from suite import device, files, records
+from suite import files, records
 from suite.checkpoint import Checkpoint
 from suite.errors import Divergence, UserError, one_line, out_of_memory, writing
+from suite.provenance import ROOT, versions
 from suite.upload import patience
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 OLD_MODES = {"run": "online", "dryrun": "offline"}  # which W&B's client still takes
 WANDB_LOG = "wandb.log"  # what W&B's client says, in the run's folder
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "mujoco", "wandb")
 HEARTBEAT, LINE = 2.0, 60.0  # seconds between rewrites of progress.json, and between lines where there is no terminal
 logger = logging.getLogger(__name__)
-
-
-@functools.cache
-def versions() -> dict[str, str]:
-    """Everything whose version can change a result, with the device and the project's commit."""
-    return {
-        "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
-        "device": device.kind(),
-        "project": _commit(),
-        "lock": hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()[:12],
-    }
 
 
 def wandb_mode_of(given: str) -> str:
@@ -88,7 +71,7 @@ class Tracker:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._remove_results()
         shutil.rmtree(self.folder / records.VIDEOS, ignore_errors=True)
-        (self.folder / records.METRICS).write_text("")
+        (self.folder / records.METRICS).write_text("", encoding="utf-8")
         records.write_json(self.folder / records.CONFIG, self.config)
 
     def _go_on(self, resumed: Checkpoint) -> None:
@@ -246,19 +229,6 @@ def _display(total: int) -> Progress:
     display.add_task("run", total=total, rate="-", score="-", sparsity="-")
     display.start()
     return display
-
-
-def _commit() -> str:
-    """The project's commit, with "+dirty" where files differ from it; "unknown" outside a checkout."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(ROOT), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _reason(error: BaseException) -> str:

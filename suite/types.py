@@ -90,8 +90,9 @@ Level = jax.Array | float  # a sparsity: of a whole network, all its kernels tog
 class Pruner(NamedTuple):
     """How a run prunes: its options `pruning.*` as pure functions, the same for every method (suite.pruning)."""
 
-    # key, params, masks, sparsity, gradients (None where there are none) -> masks nested in those given
-    prune: Callable[[jax.Array, Params, Masks, Level, Params | None], Masks]
+    # key, params, masks, sparsity, gradients (None where there are none), and for a schedule the sparsity at its end ->
+    # masks nested in those given
+    prune: Callable[..., Masks]
     # key, params, sparsity -> random masks, for a network that is sparse from the start
     scatter: Callable[[jax.Array, Params, Level], Masks]
     # key, kernels by path, masks, gradients by path -> scores >= 0 of the kernels' shapes; the lowest go first

@@ -162,7 +162,7 @@ def remember(file: IO[str], run: Any) -> None:
 def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
     """The folder's IDENTITY, locked. Raises UserError when somebody else still sends it after `patience` seconds."""
     deadline = time.monotonic() + patience
-    with (folder / IDENTITY).open("a+") as file:
+    with (folder / IDENTITY).open("a+", encoding="utf-8") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process, however it ends

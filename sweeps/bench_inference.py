@@ -143,7 +143,7 @@ def machine() -> dict[str, Any]:
 
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def main() -> int:
@@ -162,9 +162,11 @@ def main() -> int:
     before = machine()
     lines = measure(max(given.calls, 1))
     given.out.mkdir(parents=True, exist_ok=True)
-    with (given.out / "measurements.csv").open("w", newline="") as file:
+    with (given.out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
-    (given.out / "machine.json").write_text(json.dumps(before | {"load_after": os.getloadavg()[0]}, indent=1) + "\n")
+    (given.out / "machine.json").write_text(
+        json.dumps(before | {"load_after": os.getloadavg()[0]}, indent=1) + "\n", encoding="utf-8"
+    )
     return 0
 
 

@@ -23,7 +23,7 @@ from suite.errors import UserError, is_text
 from suite.experience.dataset import Dataset
 from suite.experience.replay import Replay
 from suite.learner import make_learner
-from suite.pruning import make_pruner
+from suite.pruning import default_distribution, make_pruner
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer
@@ -42,10 +42,13 @@ class Run(NamedTuple):
     method: str  # a label: the method's name, and those of its options that differ from the default
     seed: int
     options: dict[str, Options]  # group -> option -> value, complete: also those left at their default
+    recorded_name: str | None = None  # of a run that is resumed from its record, whatever named it
 
     @property
     def name(self) -> str:
         """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
+        if self.recorded_name is not None:
+            return self.recorded_name
         digest = _digest([self.task.name, self.method, self.seed, self.options])
         readable = f"{self.task.name}.{self.method}.seed{self.seed}"
         return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)[:MOST_READABLE]}.{digest}"
@@ -141,6 +144,8 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
     options = {group: check(part, by_group[group], group + ".") for group, part in parts.items()}
+    pruning = options["pruning"]  # a record says what was used, also where that was the default
+    pruning["distribution"] = pruning["distribution"] or default_distribution(pruning["structure"])
     return _possible(Run(task, method, seed, {**options, "method": options_of_method}))
 
 

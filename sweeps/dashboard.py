@@ -16,7 +16,7 @@ import wandb_workspaces.workspaces as ws
 from wandb_workspaces.workspaces import internal
 
 from suite import records
-from suite.errors import Parser, UserError, one_line
+from suite.errors import Parser, UserError, first_line, one_line
 from suite.upload import PROJECT, entity_of, has_key
 from sweeps.sync import find
 
@@ -142,7 +142,7 @@ def show_offline(place: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m sweeps.dashboard", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m sweeps.dashboard", description=first_line(__doc__))
     parser.add_argument("runs", type=Path, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
     parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", PROJECT), help="on W&B [eaudeqn]")
     try:

@@ -17,7 +17,7 @@ from suite import costs, records
 from suite.deploy import compact
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
-from suite.errors import Parser, UserError, one_line, whole_number
+from suite.errors import Parser, UserError, first_line, one_line, whole_number
 from sweeps import latency, onnx_form
 from sweeps.forms import EXPORTED, FORMS, Act, believing, card_of, environment_of, exported, policy_of
 
@@ -119,7 +119,7 @@ def _removed(cleaned: Cleaned) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m sweeps.export", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m sweeps.export", description=first_line(__doc__))
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the folder of a finished run")
     add("--format", choices=("all", *EXPORTED), default="all", help="what to write [all]")

@@ -13,7 +13,7 @@ from rich.progress import track
 from scipy import stats
 
 from suite import records
-from suite.errors import Parser, UserError, one_line, whole_number
+from suite.errors import Parser, UserError, first_line, one_line, whole_number
 from suite.film import LONGEST, for_film, play, write_video
 from sweeps.forms import FORMS, card_of, environment_of
 
@@ -55,7 +55,7 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m sweeps.play", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m sweeps.play", description=first_line(__doc__))
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="the folder of a finished run")
     add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")

@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
             lines.append([task.name, len(returns), f"{returns.mean():.6g}", f"{error:.2g}", *versions])
             print(*lines[-1], flush=True)
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    with OUT.open("w", newline="") as file:
+    with OUT.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
     return 0
 

@@ -23,14 +23,16 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
 from baselines import METHODS
 from suite import costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, Parser, UserError, is_text, one_line, out_of_memory, writing
+from suite.errors import Busy, Divergence, Parser, UserError, first_line, is_text, one_line, out_of_memory, writing
 from suite.film import Camera
 from suite.policy import save_policy
+from suite.provenance import versions
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
-from suite.tracking import LINE, Follower, Tracker, versions, wandb_mode_of
+from suite.tracking import LINE, Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
 from suite.upload import patience
+from sweeps import recorded
 from sweeps.compose import compose
 from sweeps.config import Run, describe, groups, method_options, resolve, suggest
 
@@ -95,10 +97,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
         films = given.pop("video-epochs")
         patience()  # what is wrong with it is said now, and not at the run's end
-        run = resolve(given)
+        resumed = given.pop("resume", None)
+        run = resolve(given) if resumed is None else _recorded(_place("resume", resumed), given)
         video_epochs = _epochs(films, run.options["trainer"]["epochs"])
         device.choose(computes_on)
-        folder = root / run.name
+        folder = root / run.name if resumed is None else Path(resumed)
         if _is_done(run, folder, record, wandb_mode):
             return 0
         with _signals() as asked, _held(folder, asked):
@@ -174,6 +177,15 @@ def _signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def _recorded(folder: Path, given: dict[str, Any]) -> Run:
+    """The run in a folder. Raises UserError where options are given too, or there is no such record."""
+    if given:
+        raise UserError(
+            f"--resume={folder}: takes the options of the run from its record; leave out --{next(iter(given))}"
+        )
+    return recorded.read(folder)
+
+
 def _place(flag: str, text: str) -> Path:
     if not text or not is_text(text):
         raise UserError(f"--{flag}={text}: should be the name of a folder")
@@ -245,6 +257,9 @@ def _parser(task: Task) -> argparse.ArgumentParser:
         help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]",
     )
     place.add_argument(
+        "--resume", metavar="FOLDER", help="resume or finish the run of this record; with no --task, --method, --seed"
+    )
+    place.add_argument(
         "--checkpoint-interval",
         dest="checkpoint-interval",
         default=str(INTERVAL),
@@ -272,7 +287,7 @@ def _parser(task: Task) -> argparse.ArgumentParser:
 def _methods_help(task: Task) -> str:
     lines = ["methods, and their options as in METHOD:option=value,option=value:"]
     for name, function in METHODS.items():
-        lines.append(f"  {name}: {(function.__doc__ or '').strip().splitlines()[0]}")
+        lines.append(f"  {name}: {first_line(function.__doc__)}")
         fields = method_options(task, name).model_fields
         lines += [f"    {option}: {describe(field)}" for option, field in fields.items()]
     return "\n".join(lines)

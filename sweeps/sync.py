@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from suite import records
-from suite.errors import Parser, UserError, one_line
+from suite.errors import Parser, UserError, first_line, one_line
 from suite.upload import Upload, check_key, entity_of, identity_of, remember, sole_sender
 
 PATIENCE = 60  # seconds for W&B to answer
@@ -87,7 +87,7 @@ def find(places: Sequence[Path]) -> list[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m sweeps.sync", description=(__doc__ or "").splitlines()[0])
+    parser = Parser(prog="python -m sweeps.sync", description=first_line(__doc__))
     parser.add_argument("runs", type=Path, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
     sent, silence = 0, ""
     try:

@@ -93,7 +93,7 @@ def _is_point(iteration: Any, value: Any) -> bool:
 
 def _rows(path: Path) -> list[Any]:
     try:
-        rows = records.parse(path.read_text())
+        rows = records.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:

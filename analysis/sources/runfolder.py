@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.protocol import DISTRIBUTION, LAYERS
 from analysis.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
 from suite import records
 from suite.errors import UserError
 
 #: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
 ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
+LOSSES_OF_0_1 = {"squared": "half_mse"}  # version 0.1's name for half of the squared error
 MANY = 500  # folders that are worth a second process
 LARGEST = 2**53  # whole numbers below it are exact as floats
 
@@ -79,7 +81,7 @@ def build(
         status=UNFINISHED,
         reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if total is not None else ""),
         source=source,
-        protocol=protocol(config["task"], options, config["versions"]),
+        protocol=protocol(config["task"], options, config["versions"], prunes=_prunes(epochs)),
         agent_steps=total,
         history=epochs,
     )
@@ -98,8 +100,14 @@ def checked(where: object, config: Mapping[str, Any]) -> Mapping[str, Any]:
     return config
 
 
-def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """What the returns of a run depend on beside the agent: environment, physics, and the length of an epoch."""
+def _prunes(epochs: pd.DataFrame) -> bool:
+    """Whether a network ever had a sparsity."""
+    return bool((epochs[["sparsity", "actor_sparsity"]] > 0).to_numpy().any())
+
+
+def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str], prunes: bool) -> str:
+    """What the returns of a run depend on beside the method: environment, physics, loss, the length of an epoch and, if
+    it prunes, how layers share a sparsity."""
     family = task.partition("/")[0]
     parts = [ENVIRONMENTS.get(family, family)]
     if family == "mujoco":
@@ -111,7 +119,10 @@ def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str])
             parts.append(f"{key.partition('.')[2]}={int(value) if whole else value}")
     if isinstance(length := options.get("trainer.epoch_agent_steps"), int):
         parts.append(f"epochs of {length:,} agent steps")
-    return ", ".join(parts)
+    if "agent.loss" in options:
+        parts.append(f"loss {LOSSES_OF_0_1.get(options['agent.loss'], options['agent.loss'])}")
+    layers = options.get(DISTRIBUTION, "none")
+    return ", ".join(parts) + (f"{LAYERS}{layers or 'default of 0.1'}" if prunes and layers != "none" else "")
 
 
 def history_of(where: object, rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -92,7 +92,7 @@ def offline(place: Path) -> tuple[list[Run], list[str]]:
 def _inspect(path: Path) -> list[dict[str, Any]]:
     """The entries of a .wandb file, as W&B itself reads them."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     try:
         if done.returncode:
             raise ValueError

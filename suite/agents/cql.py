@@ -7,7 +7,7 @@ import jax
 import optax
 from pydantic import Field
 
-from suite.agents.dqn import LOSSES, q_learning
+from suite.agents.dqn import LOSSES, Loss, q_learning
 from suite.types import Agent
 
 
@@ -21,9 +21,10 @@ def cql(
     width: Annotated[int, Field(ge=1, le=2**16, description="units of the hidden dense layer")] = 512,
     learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 5e-5,
     adam_epsilon: Annotated[float, Field(gt=0, description="Adam's epsilon")] = 1.5e-4,
-    loss: Annotated[Literal["squared", "huber"], Field(description="of the TD error (paper: squared)")] = "squared",
+    loss: Loss = "mse",
     cql_weight: Annotated[
-        float, Field(ge=0, description="weight of the CQL term beside the squared TD error, both halved; 0 is DQN")
+        float,
+        Field(ge=0, description="weight of the CQL term beside the squared TD error, halved where that is; 0 is DQN"),
     ] = 0.1,
     epsilon_evaluation: Annotated[
         float, Field(ge=0, le=1, description="share of random actions in evaluation (ours)")
@@ -31,13 +32,14 @@ def cql(
 ) -> Agent:
     """CQL(H), to be trained on a data set; observations and actions as for DQN.
 
-    The loss of a batch is mean((Q(s, a) - y)^2 + cql_weight (logsumexp_a' Q(s, a') - Q(s, a))) / 2 with DQN's y: half
-    of the authors' loss (slimCQL), whose weight is 0.1, so that without the term it is DQN's. In Kumar et al.'s form,
-    (Q(s, a) - y)^2 / 2 + alpha (...), alpha is half of cql_weight. Raises UserError as DQN does.
+    The loss of a batch is mean((Q(s, a) - y)^2 + cql_weight (logsumexp_a' Q(s, a') - Q(s, a))) with DQN's y, the
+    authors' loss (slimCQL), whose weight is 0.1. In Kumar et al.'s form, (Q(s, a) - y)^2 / 2 + alpha (...), alpha is
+    half of cql_weight; so it is with half_mse and huber. Raises UserError as DQN does.
     """
+    weight = cql_weight if loss == "mse" else cql_weight / 2
 
     def conservative(q: jax.Array, chosen: jax.Array, y: jax.Array) -> jax.Array:
-        return LOSSES[loss](chosen, y) + cql_weight / 2 * (jax.nn.logsumexp(q, axis=1) - chosen)
+        return LOSSES[loss](chosen, y) + weight * (jax.nn.logsumexp(q, axis=1) - chosen)
 
     return q_learning(
         observation_space,

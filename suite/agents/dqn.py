@@ -14,7 +14,16 @@ from suite.errors import UserError
 from suite.networks import CONVOLUTIONS, QNetwork
 from suite.types import Agent, Array, Batch, Params
 
-LOSSES = {"squared": optax.l2_loss, "huber": optax.huber_loss}
+#: Of Q(s, a) and y. Adam's epsilon belongs to the scale of the loss: halved, the same epsilon makes steps smaller.
+LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "mse": optax.squared_error,
+    "half_mse": optax.l2_loss,
+    "huber": optax.huber_loss,
+}
+Loss = Annotated[
+    Literal["mse", "half_mse", "huber"],
+    Field(description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"),
+]
 
 
 def dqn(
@@ -29,7 +38,7 @@ def dqn(
     ] = 512,
     learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 6.25e-5,
     adam_epsilon: Annotated[float, Field(gt=0, description="Adam's epsilon")] = 1.5e-4,
-    loss: Annotated[Literal["squared", "huber"], Field(description="of the TD error (paper: squared)")] = "squared",
+    loss: Loss = "mse",
     epsilon_start: Annotated[float, Field(ge=0, le=1, description="share of random actions at first")] = 1.0,
     epsilon_end: Annotated[float, Field(ge=0, le=1, description="share of random actions after the decay")] = 0.01,
     epsilon_decay: Annotated[int, Field(ge=1, description="agent steps of the linear decay")] = 250_000,
@@ -39,7 +48,7 @@ def dqn(
 ) -> Agent:
     """DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
 
-    The loss of a batch is mean((Q(s, a) - y)^2) / 2 with y = r + gamma^n max_a' Q_target(s', a').
+    The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a').
     Raises UserError when the network does not fit the observations or the actions are not discrete.
     """
     return q_learning(

@@ -1,11 +1,12 @@
 """MuJoCo environments as gymnasium registers them (v5), with actions in [-1, 1] and float32 observations."""
 
 import logging
+import os
 import warnings
+from types import ModuleType
 from typing import Annotated
 
 import gymnasium
-import mujoco
 import numpy as np
 from gymnasium.wrappers import DtypeObservation, RescaleAction
 from pydantic import Field
@@ -33,6 +34,7 @@ def make(
     full_name = f"{name}-v5"
     if full_name not in gymnasium.registry:
         raise UserError(f"unknown MuJoCo environment {name!r}: names are written as in gymnasium, such as HalfCheetah")
+    mujoco = _mujoco()
     # MuJoCo's warnings go to the log, not to a file in the current folder; what it says of gymnasium's own models while
     # they are loaded (an attribute that is to be removed) concerns nobody here.
     mujoco.set_mju_user_warning(logger.debug)
@@ -41,3 +43,14 @@ def make(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered")  # float32 is what is wanted
         return DtypeObservation(RescaleAction(env, np.float32(-1), np.float32(1)), np.float32)
+
+
+def _mujoco() -> ModuleType:
+    """The library, which other families' tasks do without: where MUJOCO_GL asks for a renderer that this machine lacks,
+    the import fails. Raises UserError, one line."""
+    try:
+        import mujoco
+    except (ImportError, AttributeError, RuntimeError, OSError) as error:
+        renderer = f" with MUJOCO_GL={os.environ['MUJOCO_GL']}" if "MUJOCO_GL" in os.environ else ""
+        raise UserError(f"MuJoCo does not start{renderer} ({error}); egl and glfw are other renderers") from None
+    return mujoco

@@ -124,7 +124,7 @@ def _states(jobs: Iterable[str]) -> dict[str, str]:
     if not arrays:
         return {}
     command = ["squeue", "--noheader", "--array", "--format=%i %T", f"--jobs={','.join(arrays)}"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if asked.returncode and "Invalid job id" not in asked.stderr:  # which says that it has forgotten the job
         raise UserError(f"squeue does not tell what is queued: {_last_line(asked.stderr)}")
     found = dict(line.split() for line in asked.stdout.splitlines())

@@ -41,7 +41,7 @@ def write_run(
     nested = {group: dict(values) for group, values in OPTIONS.items()}
     for key, value in (options or {}).items():
         group, name = key.split(".")
-        nested[group][name] = value
+        nested.setdefault(group, {})[name] = value
     config = {"schema": 2, "name": path.name, "task": task, "method": method, "seed": seed}
     config |= {"options": nested, "versions": versions, "total_agent_steps": 3000}
     (path / "config.json").write_text(json.dumps(config))

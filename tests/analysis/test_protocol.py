@@ -103,3 +103,33 @@ def test_published_results_without_the_asked_return_are_taken_with_the_other_and
     signatures = {run.method: protocol.signature([run], "evaluation") for run in (ours, theirs)}
     assert len(protocol.blocks(signatures)) == 2
     assert "evaluation return against" in protocol.clash(*signatures.values())
+
+
+def pruned(run, distribution, loss="mse", method="gmp", sparsity=0.9, **values):
+    options = {"pruning.distribution": distribution, "agent.loss": loss}
+    return run(method=method, options=options, sparsity=sparsity, **values)
+
+
+def test_distribution_and_loss_belong_to_the_protocol(run):
+    ours, old = runfolder.read(pruned(run, "erk")), runfolder.read(pruned(run, None, "squared", seed=1))
+    assert ours.protocol.endswith(", loss mse, layers by erk")
+    assert old.protocol.endswith(", loss half_mse, layers by default of 0.1")
+    dense = runfolder.read(pruned(run, "erk", method="dense", sparsity=0.0))
+    assert dense.protocol.endswith(", loss mse")  # what it does not use does not set it apart
+
+
+def test_other_distributions_are_never_mixed_unless_the_sweep_varies_them(run):
+    folders = [
+        pruned(run, "erk", method="dense", sparsity=0.0),
+        pruned(run, "erk"),
+        pruned(run, "uniform", method="set"),
+        pruned(run, "erk", "squared", method="rigl"),
+    ]
+    read = [runfolder.read(folder) for folder in folders]
+    blocks = protocol.blocks({run.method: protocol.signature([run], "training") for run in read})
+    assert blocks == [["dense", "gmp"], ["set"], ["rigl"]]
+    swept = {run.method: protocol.signature([run], "training", (protocol.DISTRIBUTION,)) for run in read}
+    assert protocol.blocks(swept) == [["dense", "gmp", "set"], ["rigl"]]
+    assert "layers by erk against layers by uniform" in protocol.clash(
+        *(protocol.signature([run], "training") for run in read[1:3])
+    )

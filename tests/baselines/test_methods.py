@@ -58,10 +58,6 @@ def make(name: str, more: str, training: Training):
     return METHODS[name](training, **OPTIONS.get(name, {}), **typed)
 
 
-def numpy_count(level: float, size: int) -> int:
-    return max(int(np.round((np.float32(1) - np.float32(level)) * np.float32(size))), 1)
-
-
 @pytest.mark.parametrize("kind, space, layers", [("mlp", VECTORS, 2), ("small", IMAGES, 4)])
 @pytest.mark.parametrize("name, more", GOLDEN, ids=lambda value: value or "default")
 def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int) -> None:
@@ -82,13 +78,12 @@ def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int)
         if step not in golden or name == "dense":
             continue
         shapes = {path: kernel.shape for path, kernel in kernels.items()}
-        erk = erk_counts(golden[step], shapes)
+        final = OPTIONS.get(name, {}).get("final_sparsity")
+        counts = erk_counts(np.float32(golden[step]), shapes, final)
         for path, kernel in kernels.items():
-            mask = np.asarray(networks[0].masks[path])
-            if sparse_from_the_start:
-                assert mask.sum() == int(erk[path]), (path, step)
-            else:
-                number = numpy_count(golden[step], kernel.size)
+            mask, number = np.asarray(networks[0].masks[path]), int(counts[path])
+            assert mask.sum() == number, (path, step)
+            if not sparse_from_the_start:
                 kept = np.argsort(-np.abs(kernel.ravel()), kind="stable")[:number]
                 np.testing.assert_array_equal(np.flatnonzero(mask), np.sort(kept), err_msg=f"{path} at {step}")
 

@@ -119,11 +119,14 @@ def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
         (rigl, {"end": 1.0, "decay": "constant"}, 90, 0.5),
         (rigl, {"end": 1.0, "delay": 0.3}, 20, 0.0),
         (rigl, {"end": 1.0, "delay": 0.3, "decay": "constant"}, 30, 0.5),
-        (sparse_evolution, {}, 90, 0.5),
-        (sparse_evolution, {}, 100, 0.0),  # the end: what is grown now would never learn
+        (sparse_evolution, {"decay": "constant", "end": 1.0}, 90, 0.5),  # Mocanu et al.'s
+        (sparse_evolution, {"decay": "constant", "end": 1.0}, 100, 0.0),  # what is grown now would never learn
+        (sparse_evolution, {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),  # Graesser et al.'s: until 0.8
+        (sparse_evolution, {}, 80, 0.0),
+        (rigl, {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),
+        (rigl, {}, 80, 0.0),
         (rigl, {"end": 0.5, "decay": "constant"}, 50, 0.0),
-        (sparse_evolution, {"delay": 0.95}, 90, 0.0),
-        (sparse_evolution, {"decay": "cosine"}, 60, 0.5 * (1 + np.cos(np.pi * 0.6)) / 2),
+        (sparse_evolution, {"delay": 0.95, "end": 1.0}, 90, 0.0),
         (sparse_evolution, {}, 15, 0.0),  # not due
     ],
 )

@@ -136,7 +136,7 @@ def kernels_of(params: dict) -> dict[str, np.ndarray]:
 def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> None:
     """Weights do not move here, so that a sort of the initial weights says which of them are kept at each step."""
     start = network_of(kind)
-    method = gmp(training(), final_sparsity=0.87, start=0.3, end=0.7, period=50)
+    method = gmp(training(distribution="uniform"), final_sparsity=0.87, start=0.3, end=0.7, period=50)
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = hooks.after_gradient(method)
     kernels, seen = kernels_of(start.params), {}
@@ -173,6 +173,16 @@ def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: 
     if expected > 1:
         for step in (late - 1, late + 1):
             assert float(sparsity(after_gradient(KEY, jnp.int32(step), network, start.params).masks)) == 0
+
+
+@pytest.mark.parametrize(
+    "name, horizon, expected", [("ste", 50_000, 16), ("rigl", 2_495_000, 5_000), ("set", 50_000, 500)]
+)
+def test_other_methods_have_other_longest_periods(name: str, horizon: int, expected: int) -> None:
+    """STE: Lin et al. 2020; SET and RigL: Graesser et al. 2022, whose SAC has 1,000."""
+    method = METHODS[name](training(horizon))
+    late = horizon // 2 // expected * expected
+    assert [bool(method.due(jnp.int32(late + offset))) for offset in (-1, 0, 1, expected)] == [False, True, False, True]
 
 
 @pytest.mark.parametrize("name", ["gmp", "ste", "linear", "cosine", "exponential"])
@@ -214,7 +224,7 @@ def test_a_schedule_that_ends_before_it_starts_is_refused(method) -> None:
 
 def test_distill_prunes_at_target_updates_only() -> None:
     start = network_of("mlp")
-    method = distill(training(), final_sparsity=0.8, start=0.0, end=1.0)
+    method = distill(training(distribution="uniform"), final_sparsity=0.8, start=0.0, end=1.0)
     network = start._replace(masks=method.init(KEY, start.params))
     after = hooks.after_gradient(method)(KEY, jnp.int32(990), network, start.params)
     assert float(sparsity(after.masks)) == 0
@@ -270,7 +280,8 @@ def test_a_few_prunings_come_at_their_very_steps() -> None:
 def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
     """A weight that was pruned has become the largest since (here by hand)."""
     network = network_of("mlp")
-    method = gmp(training(100), final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow)
+    uniform = training(100, distribution="uniform")
+    method = gmp(uniform, final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow)
     after_gradient = hooks.after_gradient(method)
     network = after_gradient(KEY, jnp.int32(50), network._replace(masks=dense_masks(network.params)), network.params)
     gone = tuple(np.argwhere(~np.asarray(network.masks["Dense_0/kernel"]))[0])
@@ -284,7 +295,8 @@ def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
 
 def test_saliency_reads_the_gradients_of_the_step() -> None:
     network = network_of("mlp")
-    method = gmp(training(100, score="saliency"), final_sparsity=0.5, start=0, end=0.1, period=1)
+    by_saliency = training(100, score="saliency", distribution="uniform")
+    method = gmp(by_saliency, final_sparsity=0.5, start=0, end=0.1, period=1)
     network = network._replace(masks=method.init(KEY, network.params))
     gradients = jax.tree.map(lambda leaf: 1 / leaf, network.params)  # |w g| = 1 ...
     gradients["Dense_0"]["kernel"] = (

@@ -30,7 +30,7 @@ def test_the_loss_by_hand() -> None:
     """A network of zeros but for its last bias has the same Q(s, .) = (1, 0, -2) in every state.
 
     Actions 0 and 2, y = (3, -1), so the TD errors are -2 and -1. logsumexp(1, 0, -2) = log(e + 1 + e^-2) = 1.349012, so
-    the CQL terms are 0.349012 and 3.349012. Half of (4 + 1) / 2 + 0.1 (0.349012 + 3.349012) / 2 is 1.342451.
+    the CQL terms are 0.349012 and 3.349012. (4 + 1) / 2 + 0.1 (0.349012 + 3.349012) / 2 is 2.684901.
     """
     agent = cql(OBSERVATIONS, ACTIONS, **OPTIONS, cql_weight=0.1)
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
@@ -38,17 +38,18 @@ def test_the_loss_by_hand() -> None:
     params[last]["bias"] = jnp.array([1.0, 0.0, -2.0])
     batch = a_batch(0, 2)._replace(action=np.array([0, 2], np.int32))
     y = jnp.array([3.0, -1.0])
-    assert float(agent.loss(params, batch, y)) == pytest.approx(1.342451, abs=1e-6)
-    # Its gradient at that bias: mean of (Q - y) at a, and of half of 0.1 (softmax - one at a).
+    assert float(agent.loss(params, batch, y)) == pytest.approx(2.684901, abs=1e-6)
+    # Its gradient at that bias: mean of 2 (Q - y) at a, and of 0.1 (softmax - one at a).
     softmax = np.exp([1, 0, -2]) / np.exp([1, 0, -2]).sum()
-    expected = (np.array([-2, 0, 0]) + np.array([0, 0, -1])) / 2 + 0.05 * (softmax - np.array([0.5, 0, 0.5]))
+    expected = np.array([-2, 0, 0]) + np.array([0, 0, -1]) + 0.1 * (softmax - np.array([0.5, 0, 0.5]))
     np.testing.assert_allclose(jax.grad(agent.loss)(params, batch, y)[last]["bias"], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss, share", [("mse", 1.0), ("half_mse", 0.5)])
 @pytest.mark.parametrize("weight", [0.1, 4.0])
-def test_half_of_the_authors_loss(weight: float) -> None:
+def test_the_authors_loss_or_half_of_it(weight: float, loss: str, share: float) -> None:
     """(Q(s, a) - y)^2 + weight (logsumexp_a' Q(s, a') - Q(s, a)), computed in numpy from the actions' values."""
-    agent = cql(OBSERVATIONS, ACTIONS, **OPTIONS, cql_weight=weight)
+    agent = cql(OBSERVATIONS, ACTIONS, **OPTIONS, loss=loss, cql_weight=weight)
     probe = dqn(OBSERVATIONS, ACTIONS, **OPTIONS)
     params, batch, y = agent.init(jax.random.key(1)), a_batch(1), np.linspace(-1, 1, 6, dtype=np.float32)
 
@@ -57,17 +58,17 @@ def test_half_of_the_authors_loss(weight: float) -> None:
         rows = []
         for row in range(6):
             one = Batch(*(np.asarray(part)[row : row + 1] for part in batch))._replace(action=np.array([action]))
-            at_zero, at_one = (2 * float(probe.loss(params, one, jnp.full(1, float(t)))) for t in (0, 1))
+            at_zero, at_one = (float(probe.loss(params, one, jnp.full(1, float(t)))) for t in (0, 1))
             rows.append((at_zero - at_one + 1) / 2)
         return np.array(rows)
 
     q = np.stack([value(action) for action in range(3)], axis=1)
     chosen = q[np.arange(6), batch.action]
     theirs = np.mean((chosen - y) ** 2 + weight * (np.log(np.exp(q).sum(axis=1)) - chosen))
-    assert float(agent.loss(params, batch, jnp.asarray(y))) == pytest.approx(theirs / 2, rel=1e-4)
+    assert float(agent.loss(params, batch, jnp.asarray(y))) == pytest.approx(share * theirs, rel=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["squared", "huber"])
+@pytest.mark.parametrize("loss", ["mse", "half_mse", "huber"])
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
     def trained(agent) -> LearnerState:

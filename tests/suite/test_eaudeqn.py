@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.eaudeqn import any_network, eaudeqn, linear_law, lowest_loss, next_step, power_law, success_law
+from suite.eaudeqn import (
+    CAPS,
+    LAWS,
+    any_network,
+    eaudeqn,
+    linear_law,
+    lowest_loss,
+    next_step,
+    power_law,
+    success_law,
+)
 from suite.errors import UserError
 from suite.losses import behaviour_probabilities
 from suite.pruning import make_pruner
@@ -38,48 +48,57 @@ def test_power_law_with_noise_3_and_no_cap_is_the_cubic_schedule_to_1(horizon: i
     level = jnp.float32(0)
     law = jax.jit(power_law)
     for t in range(period, horizon // period * period, period):
-        level = law(level, 3.0, period / (horizon - t), 1.0)
+        level += law(level, 3.0, period / (horizon - t))
         assert float(level) == pytest.approx(numpy_cubic(t + period, period, horizon), abs=2e-5), t
     assert float(level) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize(
-    "level, noise, share, speed, expected",
+    "level, noise, share, step",
     [
-        (0.0, 1.0, 0.1, 1.0, 0.1),  # 1 - 0.9
-        (0.0, 3.0, 0.5, 1.0, 0.875),  # 1 - 0.5^3
-        (0.5, 2.0, 0.5, 1.0, 0.875),  # 1 - 0.5 * 0.25
-        (0.5, 2.0, 0.5, 0.01, 0.51),  # capped
-        (0.8, 0.0, 0.5, 1.0, 0.8),  # no noise, no step
-        (0.3, 0.0, 1.0, 1.0, 0.3),  # 0^0 = 1, also at the end
-        (0.3, 0.5, 1.0, 1.0, 1.0),  # nothing is left of training
-        (1.0, 3.0, 0.5, 0.01, 1.0),
+        (0.0, 1.0, 0.1, 0.1),  # 1 - 0.9
+        (0.0, 3.0, 0.5, 0.875),  # 1 - 0.5^3
+        (0.5, 2.0, 0.5, 0.375),  # 0.5 * (1 - 0.25)
+        (0.8, 0.0, 0.5, 0.0),  # no noise, no step
+        (0.3, 0.0, 1.0, 0.0),  # 0^0 = 1, also at the end
+        (0.3, 0.5, 1.0, 0.7),  # nothing is left of training
+        (1.0, 3.0, 0.5, 0.0),
     ],
 )
-def test_power_law_by_hand(level: float, noise: float, share: float, speed: float, expected: float) -> None:
-    assert float(power_law(level, jnp.float32(noise), jnp.float32(share), speed)) == pytest.approx(expected, abs=1e-6)
+def test_power_law_by_hand(level: float, noise: float, share: float, step: float) -> None:
+    assert float(power_law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(step, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "level, noise, share, speed, expected",
+    "level, noise, share, step",
     [
-        (0.0, 1.0, 0.1, 1.0, 0.1),
-        (0.5, 2.0, 0.1, 1.0, 0.6),  # 0.5 + 2 * 0.5 * 0.1
-        (0.5, 2.0, 0.1, 0.03, 0.53),  # capped
-        (0.9, 3.0, 1.0, 1.0, 1.0),  # 0.9 + 0.3 is clipped
-        (0.4, 0.0, 1.0, 1.0, 0.4),
+        (0.0, 1.0, 0.1, 0.1),
+        (0.5, 2.0, 0.1, 0.1),  # 2 * 0.5 * 0.1
+        (0.9, 3.0, 1.0, 0.1),  # 0.9 + 0.3 would be beyond 1
+        (0.4, 0.0, 1.0, 0.0),
     ],
 )
-def test_linear_law_by_hand(level: float, noise: float, share: float, speed: float, expected: float) -> None:
-    assert float(linear_law(level, jnp.float32(noise), jnp.float32(share), speed)) == pytest.approx(expected, abs=1e-6)
+def test_linear_law_by_hand(level: float, noise: float, share: float, step: float) -> None:
+    assert float(linear_law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(step, abs=1e-6)
 
 
-@pytest.mark.parametrize("law", [jax.jit(power_law), jax.jit(linear_law)], ids=["power", "linear"])
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("cap", CAPS)
 @MANY
 @given(level=shares, noise=st.floats(0, 3, width=32), share=shares, speed=st.floats(0.0009765625, 1, width=32))
-def test_laws_never_fall_and_keep_to_the_cap(law, level: float, noise: float, share: float, speed: float) -> None:
-    new = float(law(level, noise, share, speed))
-    assert level - 1e-6 <= new <= min(level + speed, 1) + 1e-6
+def test_steps_never_fall_and_keep_to_the_cap(law, cap, level: float, noise: float, share: float, speed: float) -> None:
+    steps, longest = (LAWS[law](level, jnp.float32(u), jnp.float32(share)) for u in (noise, 3))
+    step = float(CAPS[cap](steps, longest, speed))
+    assert -1e-6 <= step <= min(speed, 1 - level) + 1e-6
+
+
+def test_scaling_shortens_all_steps_alike_and_clipping_makes_them_equal() -> None:
+    """Steps of 0.02, 0.05 and 0.2 under a cap of 0.1, where the longest possible one is 0.4: a quarter of each."""
+    steps, longest = jnp.array([0.02, 0.05, 0.2]), jnp.float32(0.4)
+    np.testing.assert_allclose(CAPS["scale"](steps, longest, 0.1), [0.005, 0.0125, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(CAPS["clip"](steps, longest, 0.1), [0.02, 0.05, 0.1], rtol=1e-6)
+    for cap in CAPS.values():
+        np.testing.assert_array_equal(cap(steps, longest, 0.4), steps)  # nothing is too long
 
 
 # The election --------------------------------------------------------------------------------------------------------
@@ -160,9 +179,15 @@ def test_the_others_become_its_sparser_copies() -> None:
     assert max(float(sparsity(network.masks)) for network in after[1:]) > level
 
 
-def test_each_copy_draws_its_own_level() -> None:
-    _, after, _ = hold_election([1, 2, 3, 4], step=0, max_noise=100, max_speed=0.4)
-    assert len({float(sparsity(network.masks)) for network in after}) >= 3
+def test_copies_differ_also_where_the_cap_binds() -> None:
+    """With 960 of 1,000 gradient steps done all draws propose more than 0.3: a clip leaves one level."""
+    levels = {}
+    for cap in CAPS:
+        _, after, _ = hold_election([1, 2, 3, 4, 5], step=960, cap=cap, max_noise=10, max_speed=0.3)
+        levels[cap] = {float(sparsity(network.masks)) for network in after[1:]}
+    assert len(levels["clip"]) == 1
+    assert len(levels["scale"]) >= 3
+    assert max(levels["scale"]) <= max(levels["clip"])
 
 
 def test_without_a_reset_the_copies_keep_the_elected_optimizer() -> None:
@@ -207,7 +232,12 @@ def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, spe
 def test_levels_of_ten_elections_by_plain_arithmetic() -> None:
     """One network without a kept copy, and so much noise that each election takes the largest step."""
     method = eaudeqn(
-        Training(100, 10, ADAM, make_pruner()), num_networks=1, keep_copy=False, max_noise=1e6, max_speed=0.05
+        Training(100, 10, ADAM, make_pruner(distribution="uniform")),
+        num_networks=1,
+        keep_copy=False,
+        max_noise=1e6,
+        max_speed=0.05,
+        cap="clip",
     )
     sizes = {"Dense_0": (20, 30), "Dense_1": (30, 7)}
     params = {

@@ -38,10 +38,10 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 
 
 @cache
-def learner_of(method: str, vectorize: bool | None = None, **options) -> Learner:
+def learner_of(method: str, vectorize: bool | None = None, distribution: str = "erk", **options) -> Learner:
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
-    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options)
-    return make_learner(agent, sparsifier, target_update_period=PERIOD, vectorize=vectorize)
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(distribution=distribution))
+    return make_learner(agent, METHODS[method](training, **options), target_update_period=PERIOD, vectorize=vectorize)
 
 
 def train(learner: Learner, data: list[Batch], seed: int = 0) -> tuple[LearnerState, list[dict], list[np.ndarray]]:
@@ -95,7 +95,7 @@ def plain_dqn(params: dict, data: list[Batch]) -> tuple[dict, dict, list[float]]
     def loss(params, target, batch):
         y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
         chosen = q(params, batch.observation)[jnp.arange(len(y)), batch.action]
-        return jnp.mean((chosen - y) ** 2) / 2
+        return jnp.mean((chosen - y) ** 2)
 
     @jax.jit
     def step(params, opt_state, target, batch):
@@ -206,9 +206,7 @@ def plain_sparse_dqn(params: dict, data: list[Batch], *, level: float, dense_gra
     def slopes(params, target, batch):
         y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
         rows = jnp.arange(len(y))
-        return jax.grad(lambda params: jnp.mean((q(params, batch.observation)[rows, batch.action] - y) ** 2) / 2)(
-            params
-        )
+        return jax.grad(lambda params: jnp.mean((q(params, batch.observation)[rows, batch.action] - y) ** 2))(params)
 
     def masked(tree):
         return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), tree, masks)
@@ -229,7 +227,8 @@ def plain_sparse_dqn(params: dict, data: list[Batch], *, level: float, dense_gra
 def test_masks_made_anew_of_all_weights(method: str, options: dict, dense_gradient: bool) -> None:
     """Held against a plain implementation: loss, target and policy read masked weights; ste's gradient goes to all."""
     level, data = 0.5, batches(2 * PERIOD + 3)
-    learner = learner_of(method, final_sparsity=level, start=0, end=1e-9, period=1, **options)
+    options = {**options, "distribution": "uniform", "start": 0, "end": 1e-9, "period": 1}
+    learner = learner_of(method, final_sparsity=level, **options)
     initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
     state, _, _ = train(learner, data)
     params, used = plain_sparse_dqn(initial, data, level=level, dense_gradient=dense_gradient)
@@ -304,13 +303,14 @@ def test_no_ranking_where_no_pruning_is_due(method: str) -> None:
 
 def test_a_hook_is_called_when_it_is_due_on_every_page_of_the_calendar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learners, "PAGE", 4)
-    learner = learner_of.__wrapped__("gmp", start=0.0, end=1.0, period=7)
+    learner = learner_of.__wrapped__("gmp", start=0.0, end=1.0, period=7, power=1)
     for told in (False, True):
         state, levels = learner.init(0), [0.0]
         for number, batch in enumerate(batches(UPDATES)):
             state = learner.update(state, batch, number) if told else learner.update(state, batch)
             levels.append(float(learner.measure(state)["sparsity"]))
-        assert [step for step in range(1, UPDATES + 1) if levels[step] > levels[step - 1]] == [*range(7, UPDATES, 7)]
+        rises = [step for step in range(1, UPDATES + 1) if levels[step] > levels[step - 1]]
+        assert rises == [*range(7, UPDATES, 7), UPDATES]  # and at the schedule's end
 
 
 # What holds for every method -----------------------------------------------------------------------------------------
@@ -463,9 +463,9 @@ def test_the_behaviour_network_is_drawn_among_the_population() -> None:
     assert 5 <= drawn["inverse_loss"][0] <= 36  # a fifth: p ~ 1/4 : 1
 
 
-@pytest.mark.parametrize("loss, expected", [("squared", 2.0), ("huber", 1.5)])
+@pytest.mark.parametrize("loss, expected", [("mse", 4.0), ("half_mse", 2.0), ("huber", 1.5)])
 def test_losses_by_hand(loss: str, expected: float) -> None:
-    """Q = 0 everywhere and y = 2: mean((0 - 2)^2) / 2 = 2; Huber: 2 - 1/2."""
+    """Q = 0 everywhere and y = 2: mean((0 - 2)^2) = 4, half of it, and Huber's 2 - 1/2."""
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, loss=loss)
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     batch = batches(1)[0]

@@ -119,6 +119,29 @@ def test_erk_densities_of_the_nature_network_at_ninety_percent() -> None:
     assert found == pytest.approx(expected, abs=2e-4)
 
 
+@pytest.mark.parametrize("final", [0.3, 0.8, 0.95])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9, 1.0])
+def test_on_the_way_to_a_final_sparsity_each_layer_has_that_share_of_its_own(final: float, share: float) -> None:
+    """As in JaxPruner: densities are solved once, for the end, and each layer's sparsity follows the schedule."""
+    sizes = {path: math.prod(shape) for path, shape in CNN.items()}
+    at_the_end = densities(1 - final, CNN)
+    found = erk_counts(jnp.float32(share * final), CNN, final)
+    for path, size in sizes.items():
+        assert int(found[path]) == pytest.approx(size * (1 - share * (1 - at_the_end[path])), abs=1.5), path
+    assert sum(map(int, found.values())) == count(share * final, sum(sizes.values()))
+
+
+def test_of_two_ways_to_a_level_only_the_scheduled_one_depends_on_the_end() -> None:
+    kernels = draw("cnn", 11)
+    direct, halfway = (
+        make_pruner().prune(KEY, nested(kernels), everything(kernels), 0.4, None, final) for final in (None, 0.8)
+    )
+    assert {path: int(mask.sum()) for path, mask in halfway.items()} == {
+        path: int(number) for path, number in erk_counts(0.4, CNN, 0.8).items()
+    }
+    assert any((direct[path] != halfway[path]).any() for path in kernels)
+
+
 @cache
 def traced_counts(name: str):
     return jax.jit(lambda level: erk_counts(level, NETWORKS[name]))
@@ -143,7 +166,7 @@ def test_erk_totals_are_exact_and_each_layer_is_the_next_whole_number(name: str,
 @given(named, levels, seeds, st.booleans())
 def test_uniform_is_every_layer_alone(name: str, level: float, seed: int, ties: bool) -> None:
     kernels = draw(name, seed, ties)
-    for path, mask in prune(kernels, level).items():
+    for path, mask in prune(kernels, level, distribution="uniform").items():
         np.testing.assert_array_equal(mask, largest(kernels[path], count(level, mask.size)))
 
 
@@ -287,7 +310,7 @@ def test_normalised_is_magnitude_over_the_root_mean_square_of_the_kept() -> None
 
 def test_random_scores_follow_the_key_and_not_the_weights() -> None:
     kernels = draw("cnn", 3)
-    prune_randomly = make_pruner(score="random").prune
+    prune_randomly = make_pruner(score="random", distribution="uniform").prune
 
     def keep(key, kernels):
         return prune_randomly(key, nested(kernels), everything(kernels), 0.5, None)["Dense_0/kernel"]
@@ -341,6 +364,7 @@ def test_on_the_way_to_n_of_m_counts_are_exact_and_no_group_has_less(level: floa
 
 
 def test_whole_units_of_the_smallest_norm_go_and_outputs_stay() -> None:
+    """The norm is the sum of absolute values (Li et al. 2017)."""
     kernels = draw("cnn", 7)
     pruned = prune(kernels, 0.5, structure="units")
     share = sum(k.size for k in kernels.values()) / sum(k.size for p, k in kernels.items() if p != "Dense_1/kernel")
@@ -348,7 +372,7 @@ def test_whole_units_of_the_smallest_norm_go_and_outputs_stay() -> None:
         columns, weights = mask.reshape(-1, mask.shape[-1]), kernels[path].reshape(-1, mask.shape[-1])
         number = mask.shape[-1] if path == "Dense_1/kernel" else count(0.5 * share, mask.shape[-1])
         assert (columns == columns[0]).all()
-        np.testing.assert_array_equal(columns[0], largest(np.linalg.norm(weights, axis=0), number))
+        np.testing.assert_array_equal(columns[0], largest(np.linalg.norm(weights, ord=1, axis=0), number))
 
 
 # Sparse from the start -----------------------------------------------------------------------------------------------

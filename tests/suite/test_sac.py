@@ -280,11 +280,10 @@ def build(agent: Agent, sparsifier: Sparsifier, **options: Any) -> Learner:
 
 @cache
 def learner_of(method: str, learner: tuple = (), **options: Any) -> Learner:
-    """`learner`: pairs of make_learner's options."""
+    """`learner`: pairs of make_learner's options. Layers are equally sparse, so that counts can be told by hand."""
     agent = agent_of()
-    return build(
-        agent, METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options), **dict(learner)
-    )
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(distribution="uniform"))
+    return build(agent, METHODS[method](training, **options), **dict(learner))
 
 
 def train(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import records, tracking
+from suite import provenance, records, tracking
 from suite.checkpoint import Checkpoint
 from suite.errors import Divergence
 from suite.tracking import Tracker
@@ -27,7 +27,7 @@ def test_progress_is_told_while_no_agent_step_is_taken(
 
 def resumed(folder: Path) -> Tracker:
     state = {"seconds": 1.0, "agent_step": 0}
-    return Tracker(folder, {"name": "n", "seed": 0}, 4, 100, "disabled", Checkpoint(state, 0, tracking.versions()))
+    return Tracker(folder, {"name": "n", "seed": 0}, 4, 100, "disabled", Checkpoint(state, 0, provenance.versions()))
 
 
 @pytest.mark.parametrize("text", [None, '{"name": "n", "se', '{"name": "n", "seed": 1, "versions": {}}'])

@@ -100,7 +100,7 @@ def test_a_run_needs_task_method_and_seed(key: str, value: Any) -> None:
         ({"pruning.structure": "2:4", "method": "gmp"}, ["final_sparsity=0.95", "goes up to 0.5"]),
         ({"pruning.structure": "2:4", "method": "rigl:sparsity=0.5"}, ["pruning.structure=2:4", "single weights"]),
         ({"method": "eaudeqn:law=success,max_speed=0.1"}, ["law=success", "max_speed"]),
-        ({"method": "rigl:delay=0.9"}, ["delay=0.9", "end=0.75"]),
+        ({"method": "rigl:delay=0.9"}, ["delay=0.9", "end=0.8"]),
     ],
     ids=lambda value: ",".join(f"{key}={item}"[:40] for key, item in value.items()) if isinstance(value, dict) else "",
 )
@@ -205,7 +205,7 @@ def test_the_defaults_are_the_papers_configuration() -> None:
     run = resolve(BASE)
     assert (run.total_agent_steps, run.gradient_steps) == (10_000_000, 2_495_000)
     agent, replay, learner, trainer = (run.options[g] for g in ("agent", "replay", "learner", "trainer"))
-    assert (agent["learning_rate"], agent["adam_epsilon"], agent["loss"]) == (6.25e-5, 1.5e-4, "squared")
+    assert (agent["learning_rate"], agent["adam_epsilon"], agent["loss"]) == (6.25e-5, 1.5e-4, "mse")
     assert (agent["epsilon_start"], agent["epsilon_end"], agent["epsilon_decay"]) == (1, 0.01, 250_000)
     assert (replay["capacity"], replay["batch_size"], replay["n_step"], replay["discount"]) == (1_000_000, 32, 1, 0.99)
     assert learner["target_update_period"] == 2000  # gradient steps: 8,000 agent steps at one in four

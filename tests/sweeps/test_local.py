@@ -14,12 +14,12 @@ import pytest
 from jaxlib import xla_client
 from rich.console import Console
 
-from suite import lock
 from suite.errors import UserError
 from suite.tracking import duration
 from sweeps.engines import local, workers
 from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, RUNNING, WAITING, Cell, Work
 from sweeps.engines.watch import choose
+from tests.chaos_grid import holder
 
 ROOT = Path(__file__).parents[2]
 LONG = 120  # seconds; a busy machine is no fault
@@ -406,7 +406,7 @@ def test_two_engines_share_a_folder(launch, script, tmp_path):
     """The second takes what the first does not work on, and waits for the rest: each cell is run once."""
     held = "locked:run2/status.json"
     launcher = start_launcher(script, tmp_path, 1, held, "ok", "ok")
-    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
+    until(lambda: holder(tmp_path / "runs" / "run0"))  # its lock names it
     code, said = launch(1, held, "ok", "ok")
     launcher.communicate(timeout=LONG)
     assert (code, launcher.returncode) == (0, 0)
@@ -416,7 +416,7 @@ def test_two_engines_share_a_folder(launch, script, tmp_path):
 
 def test_a_run_that_fails_elsewhere_has_failed(launch, script, tmp_path, on_elsewhere):
     launcher = start_launcher(script, tmp_path, 1, "locked-diverge:seen")
-    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
+    until(lambda: holder(tmp_path / "runs" / "run0"))  # its lock names it
     on_elsewhere((tmp_path / "runs" / "seen").touch)
     code, said = launch(1, "locked-diverge:seen")
     launcher.communicate(timeout=LONG)
@@ -427,7 +427,7 @@ def test_a_run_that_fails_elsewhere_has_failed(launch, script, tmp_path, on_else
 
 def test_a_run_whose_process_dies_elsewhere_is_taken_over(launch, script, tmp_path, on_elsewhere):
     launcher = start_launcher(script, tmp_path, 1, "locked:never")
-    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
+    until(lambda: holder(tmp_path / "runs" / "run0"))  # its lock names it
     on_elsewhere(launcher.kill)  # and its worker with it
     code, _ = launch(1, "ok")
     launcher.communicate(timeout=LONG)

@@ -207,10 +207,10 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pyt
 def test_a_run_says_what_it_computes_on(flags: list[str], platforms: str, tmp_path: Path) -> None:
     """The option wins over the environment, which here asks for what is not there."""
     code = f"""
-import sys, suite.tracking
+import sys, suite.provenance
 from suite import device
 from sweeps import run as entry
-entry.execute = lambda *_: print(suite.tracking.versions()["device"], device.jax.default_backend())
+entry.execute = lambda *_: print(suite.provenance.versions()["device"], device.jax.default_backend())
 sys.exit(entry.main({[*FLAGS, f"--folder={tmp_path}", *flags]}))
 """
     environment = {**os.environ, "JAX_PLATFORMS": platforms}

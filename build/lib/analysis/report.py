@@ -1,0 +1,125 @@
+"""The report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
+
+Takes the options of analysis.table, writes the same tables, and report.html, one page that holds everything, with its
+figures as PDF and PNG in figures/. Exits as analysis.table does.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from analysis import gallery, report_costs, report_sections, report_sparsity, scores, table
+from analysis.cells import Grid
+from analysis.comparison import Comparison
+from analysis.pareto import KEPT
+from analysis.report_page import Picture, Section, page
+from analysis.settings import Settings
+from analysis.table import Results, Selection
+from suite.errors import UserError, one_line
+
+PAGE, FIGURES = "report.html", "figures"
+
+
+def report(
+    selection: Selection, out: Path, command: str, settings: Settings, kept: float = KEPT, asked: Sequence[str] = ()
+) -> Comparison:
+    """Write the page and all files beside it. `kept` is the share of the reference's score that counts as kept, `asked`
+    names runs whose elections are drawn.
+
+    Raises UserError for bad input, before anything is written, and for what cannot be written.
+    """
+    with _progress() as progress:
+        step = progress.add_task("", total=None)
+        results = table.gather(
+            selection, out, command, settings, lambda doing: progress.update(step, description=doing)
+        )
+        progress.update(step, description="sparsity, elections, tables")
+        parts = sections(results, selection, settings, kept, asked)
+        pictures = [part for section in parts for part in section.parts if isinstance(part, Picture)]
+        progress.update(step, description="tables", total=len(pictures), completed=0)
+        try:
+            (out / FIGURES).mkdir(parents=True, exist_ok=True)
+            with gallery.drawn(pictures, out / FIGURES) as wait:
+                table.write(results, out)  # meanwhile
+
+                def show(picture: Picture) -> str:
+                    progress.update(step, description=f"figure {picture.name}")
+                    element = wait(picture)
+                    progress.advance(step)
+                    return element
+
+                (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+        progress.update(step, description="written")
+    return results.comparison
+
+
+def sections(
+    results: Results, selection: Selection, settings: Settings, kept: float, asked: Sequence[str]
+) -> list[Section]:
+    """The page's, in their order. Raises UserError for a damaged record."""
+    comparison, grid = results.comparison, results.comparison.grid
+    folders = report_sections.folders(grid)
+    names = {grid.runs[cell].name for cell in folders}  # type: ignore[union-attr]
+    for name in asked:
+        if name not in names:
+            raise UserError(f"--elections: no run folder {name!r}; the page lists the runs by name")
+    return [
+        report_sections.summary(comparison),
+        report_sections.aggregates(results),
+        report_sparsity.two_axes(comparison, settings, kept),
+        report_costs.buys(results, settings),
+        report_sections.by_task(results, settings),
+        report_sparsity.layers(grid, folders if selection.agent_steps is None else {}),
+        report_sparsity.elections(grid, folders, asked),
+        report_sections.runs(grid),
+        report_sections.missing(comparison, selection.sweep, selection.places),
+        report_sections.about(comparison),
+    ]
+
+
+def _title(grid: Grid) -> str:
+    tasks = report_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
+    return f"{report_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 100:
+        raise ValueError
+    return value
+
+
+percent.__name__ = "percentage from 0 to 100"  # as argparse names it
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = table.parser("analysis.report", "Compare runs on a page that holds tables, figures and the runs.")
+    within = "how much of the reference's score may be lost and still count as kept (default: 5)"
+    parser.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
+    drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"
+    parser.add_argument("--elections", nargs="+", default=[], metavar="RUN", help=drawn)
+    command = shlex.join(["python", "-m", "analysis.report", *argv])
+    try:
+        options = parser.parse_args(argv)
+        selection, out, settings = table.chosen(options)
+        comparison = report(selection, out, command, settings, 1 - options.within / 100, options.elections)
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    print(f"Written to {out}: {PAGE}, its figures in {FIGURES}/, and the tables of analysis.table")
+    return table.missing(comparison, options.allow_missing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,244 @@
+"""Pruning along a fixed schedule, to a sparsity that is set beforehand.
+
+A schedule is an optax.Schedule: gradient steps done -> sparsity.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import jax.numpy as jnp
+import optax
+from pydantic import Field
+
+from suite.errors import UserError
+from suite.pruning import random, refuse_beyond_limit, refuse_saliency
+from suite.sparsity import dense_masks
+from suite.types import Due, Sparsifier, Training, single_network
+
+Sparsity = Annotated[float, Field(ge=0, lt=1, description="sparsity at the end of the schedule")]
+Start = Annotated[float, Field(ge=0, le=1, description="share of training after which pruning starts")]
+End = Annotated[float, Field(ge=0, le=1, description="share of training after which it ends")]
+Power = Annotated[float, Field(gt=0, le=100, description="exponent of the schedule")]
+Period = Annotated[
+    int | None,
+    Field(ge=1, description="gradient steps between mask updates; default 1,000 or a 100th of training (ours)"),
+]
+Prunings = Annotated[int, Field(ge=1, le=10_000, description="number of equal prunings, the first at start")]
+
+
+# Schedules: final sparsity, and the gradient steps after which pruning starts and ends -------------------------------
+
+
+def polynomial(final_sparsity: float, start: int, end: int, power: float = 3) -> optax.Schedule:
+    """s(t) = f (1 - (1 - u)^power), u = clip((t - start) / (end - start), 0, 1), t in gradient steps (Zhu & Gupta
+    2017 with power 3)."""
+    return optax.polynomial_schedule(0, final_sparsity, power, max(end - start, 1), start)
+
+
+def linear(final_sparsity: float, start: int, end: int) -> optax.Schedule:
+    """s(t) = f u: as many weights at each pruning."""
+    return polynomial(final_sparsity, start, end, power=1)
+
+
+def cosine(final_sparsity: float, start: int, end: int) -> optax.Schedule:
+    """s(t) = f (1 - cos(pi u)) / 2: slow at both ends."""
+    done = linear(1.0, start, end)
+    return lambda step: final_sparsity * (1 - jnp.cos(jnp.pi * done(step))) / 2
+
+
+def exponential(final_sparsity: float, start: int, end: int) -> optax.Schedule:
+    """s(t) = 1 - (1 - f)^u: the same share of what is left at each pruning, as in Frankle & Carbin (2019)."""
+    done = linear(1.0, start, end)
+    return lambda step: 1 - (1 - final_sparsity) ** done(step)
+
+
+def iterative(final_sparsity: float, start: int, end: int, prunings: int = 10) -> optax.Schedule:
+    """s(t) = f k / n after the k-th of n equal prunings, which divide the time from start to end evenly."""
+    times = jnp.array([start + round(k * (end - start) / max(prunings - 1, 1)) for k in range(prunings)])
+    return lambda step: final_sparsity * jnp.sum(step >= times) / prunings
+
+
+def constant(final_sparsity: float) -> optax.Schedule:
+    """s(t) = f from the start."""
+    return optax.constant_schedule(final_sparsity)
+
+
+Named = Literal["polynomial", "linear", "cosine", "exponential", "iterative"]
+SCHEDULES: dict[str, Callable[[float, int, int], optax.Schedule]] = {
+    "polynomial": polynomial,
+    "linear": linear,
+    "cosine": cosine,
+    "exponential": exponential,
+    "iterative": iterative,
+}
+
+
+# The one constructor, and when masks are updated ---------------------------------------------------------------------
+
+
+def scheduled(
+    training: Training,
+    final: float,
+    schedule: optax.Schedule,
+    due: Due,
+    pruned_weights: Literal["zero", "kept", "learning"] = "zero",
+) -> Sparsifier:
+    """Prune to `schedule(step)` whenever it is due, at the end to the sparsity `final`. Masks are nested, unless the
+    method keeps pruned weights: then they are made anew of all weights. Raises UserError for a score that is of no use
+    so."""
+    if pruned_weights != "zero" and training.pruner.score is random:
+        raise UserError("pruning.score=random: weights that may come back would be others at each pruning")
+    first = float(schedule(0))
+    if first > 0:
+        refuse_saliency(training, "this schedule prunes before the first gradient")
+
+    def init(key, params):
+        masks = dense_masks(params)
+        return training.pruner.prune(key, params, masks, first, None, final) if first > 0 else masks
+
+    def after_gradient(key, step, network, gradients):
+        masks = network.masks if pruned_weights == "zero" else dense_masks(network.params)
+        masks = training.pruner.prune(key, network.params, masks, schedule(step), gradients, final)
+        return network._replace(masks=masks)
+
+    return single_network(init, after_gradient, due=due, pruned_weights=pruned_weights)
+
+
+def every(training: Training, period: int | None, last: int = 0, most: int = 1_000) -> Due:
+    """Each `period` gradient steps, by default `most` or a hundredth of training, and at the last of a schedule. Raises
+    UserError for a period that never ends."""
+    gap = period or max(min(most, training.gradient_steps // 100), 1)
+    if gap > max(training.gradient_steps, 1):
+        raise UserError(f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps")
+    return lambda step: (step % gap == 0) | (step == last)
+
+
+def at_rises(schedule: optax.Schedule) -> Due:
+    """For schedules that rise at a few steps."""
+    return lambda step: schedule(step) > schedule(step - 1)
+
+
+def span(training: Training, final_sparsity: float, start: float, end: float) -> tuple[float, int, int]:
+    """The arguments of a schedule. Raises UserError if there is none such."""
+    refuse_beyond_limit(training, "final_sparsity", final_sparsity)
+    if start > end:
+        raise UserError(f"start={start} is after end={end}: pruning should start before it ends")
+    return final_sparsity, round(start * training.gradient_steps), round(end * training.gradient_steps)
+
+
+# The methods ---------------------------------------------------------------------------------------------------------
+
+
+def gmp(
+    training: Training,
+    *,
+    final_sparsity: Sparsity = 0.95,
+    start: Start = 0.2,
+    end: End = 0.8,
+    period: Period = None,
+    power: Power = 3.0,
+    regrow: Annotated[
+        bool, Field(description="pruned weights are kept as they were, and come back when they are among the largest")
+    ] = False,
+) -> Sparsifier:
+    """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper)."""
+    final, first, last = span(training, final_sparsity, start, end)
+    due = every(training, period, last)
+    schedule = polynomial(final, first, last, power)
+    return scheduled(training, final, schedule, due, "kept" if regrow else "zero")
+
+
+def ste(
+    training: Training,
+    *,
+    final_sparsity: Sparsity = 0.95,
+    start: Start = 0.2,
+    end: End = 0.8,
+    period: Annotated[
+        int | None,
+        Field(ge=1, description="gradient steps between mask updates; default 16 (Lin et al.) or a 100th of training"),
+    ] = None,
+    power: Power = 3.0,
+) -> Sparsifier:
+    """Soft gradual pruning: masks in the forward pass, gradients for all weights by the straight-through estimator
+    (Bengio et al. 2013; Lin et al. 2020), so that pruned weights go on learning and may come back."""
+    final, first, last = span(training, final_sparsity, start, end)
+    due = every(training, period, last, most=16)
+    return scheduled(training, final, polynomial(final, first, last, power), due, "learning")
+
+
+def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[..., Sparsifier]:
+    """The method of a schedule that needs nothing but start, end and final sparsity."""
+
+    def method(
+        training: Training,
+        *,
+        final_sparsity: Sparsity = 0.95,
+        start: Start = 0.2,
+        end: End = 0.8,
+        period: Period = None,
+    ) -> Sparsifier:
+        final, first, last = span(training, final_sparsity, start, end)
+        return scheduled(training, final, schedule(final, first, last), every(training, period, last))
+
+    method.__name__ = schedule.__name__
+    method.__doc__ = f"Gradual pruning, {schedule.__doc__}"
+    return method
+
+
+linear_pruning, cosine_pruning, exponential_pruning = _gradual(linear), _gradual(cosine), _gradual(exponential)
+
+
+def iterative_pruning(
+    training: Training,
+    *,
+    final_sparsity: Sparsity = 0.95,
+    start: Start = 0.2,
+    end: End = 0.8,
+    prunings: Prunings = 10,
+) -> Sparsifier:
+    """Iterative pruning (Han et al. 2015): n equal prunings with rest between them."""
+    schedule = iterative(*span(training, final_sparsity, start, end), prunings)
+    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
+
+
+def oneshot(
+    training: Training,
+    *,
+    final_sparsity: Sparsity = 0.95,
+    at: Annotated[float, Field(ge=0, le=1, description="share of training after which the network is pruned")] = 0.5,
+) -> Sparsifier:
+    """One pruning, to the final sparsity at once."""
+    schedule = iterative(*span(training, final_sparsity, at, at), prunings=1)
+    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
+
+
+def constant_sparsity(training: Training, *, final_sparsity: Sparsity = 0.95) -> Sparsifier:
+    """One pruning, of the initial weights: the largest stay."""
+    refuse_beyond_limit(training, "final_sparsity", final_sparsity)
+    schedule = constant(final_sparsity)
+    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
+
+
+def distill(
+    training: Training,
+    *,
+    final_sparsity: Sparsity = 0.95,
+    start: Start = 0.2,
+    end: End = 0.8,
+    schedule: Annotated[
+        Named, Field(description="the paper's is not known to us; gmp's by default (ours)")
+    ] = "polynomial",
+) -> Sparsifier:
+    """Distill Q-Network (Vincent et al. 2025): one online network, made a sparser copy of the target at each target
+    update."""
+    refuse_saliency(training, "distill prunes at target updates")
+    final, first, last = span(training, final_sparsity, start, end)
+    last_update = training.gradient_steps - training.gradient_steps % training.target_update_period
+    sparsity_at = SCHEDULES[schedule](final, min(first, last_update), min(last, last_update))
+
+    def at_target_update(key, step, network):
+        masks = training.pruner.prune(key, network.params, network.masks, sparsity_at(step), None, final)
+        return network._replace(masks=masks)
+
+    return single_network(lambda key, params: dense_masks(params), at_target_update=at_target_update)

@@ -1,0 +1,113 @@
+"""Deep Q-Network (Mnih et al. 2015), in the variant of the paper's configuration: Adam and a squared error."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import optax
+from gymnasium import spaces
+from pydantic import Field
+
+from suite.errors import UserError
+from suite.networks import CONVOLUTIONS, QNetwork
+from suite.types import Agent, Array, Batch, Params
+
+#: Of Q(s, a) and y. Adam's epsilon belongs to the scale of the loss: halved, the same epsilon makes steps smaller.
+LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "mse": optax.squared_error,
+    "half_mse": optax.l2_loss,
+    "huber": optax.huber_loss,
+}
+Loss = Annotated[
+    Literal["mse", "half_mse", "huber"],
+    Field(description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"),
+]
+
+
+def dqn(
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    *,
+    network: Annotated[
+        Literal["nature", "small", "mlp"], Field(description="Nature CNN, a laptop's CNN, no convolutions")
+    ] = "nature",
+    width: Annotated[
+        int, Field(ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2048)")
+    ] = 512,
+    learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 6.25e-5,
+    adam_epsilon: Annotated[float, Field(gt=0, description="Adam's epsilon")] = 1.5e-4,
+    loss: Loss = "mse",
+    epsilon_start: Annotated[float, Field(ge=0, le=1, description="share of random actions at first")] = 1.0,
+    epsilon_end: Annotated[float, Field(ge=0, le=1, description="share of random actions after the decay")] = 0.01,
+    epsilon_decay: Annotated[int, Field(ge=1, description="agent steps of the linear decay")] = 250_000,
+    epsilon_evaluation: Annotated[
+        float, Field(ge=0, le=1, description="share of random actions in evaluation (ours)")
+    ] = 0.001,
+) -> Agent:
+    """DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
+
+    The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a').
+    Raises UserError when the network does not fit the observations or the actions are not discrete.
+    """
+    return q_learning(
+        observation_space,
+        action_space,
+        lambda q, chosen, y: LOSSES[loss](chosen, y),
+        network=network,
+        width=width,
+        optimizer=optax.adam(learning_rate, eps=adam_epsilon),
+        epsilon=optax.linear_schedule(epsilon_start, epsilon_end, epsilon_decay),
+        epsilon_evaluation=epsilon_evaluation,
+    )
+
+
+def q_learning(
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    *,
+    network: str,
+    width: int,
+    optimizer: optax.GradientTransformation,
+    epsilon: optax.Schedule,
+    epsilon_evaluation: float,
+) -> Agent:
+    """Q-learning whose loss is the mean of loss(Q(s, .) [B, A], Q(s, a) [B], y [B]) -> [B].
+
+    Raises UserError when the network does not fit the observations or the actions are not discrete.
+    """
+    if not isinstance(action_space, spaces.Discrete):
+        raise UserError(f"a Q-network needs discrete actions, not {action_space}")
+    shape = observation_space.shape or ()
+    if len(shape) != (3 if CONVOLUTIONS[network] else 1):
+        fitting = "nature or small" if len(shape) == 3 else "mlp"
+        raise UserError(f"agent.network={network} does not fit observations of shape {shape}; use {fitting}")
+    q_network = QNetwork(CONVOLUTIONS[network], width, int(action_space.n))
+
+    def init(key: jax.Array) -> Params:
+        return q_network.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]
+
+    def values(params: Params, observation: Array) -> jax.Array:
+        q: jax.Array = q_network.apply({"params": params}, observation)  # type: ignore[assignment]
+        return q
+
+    def act(key: jax.Array, params: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
+        explore_key, action_key = jax.random.split(key)
+        chance = epsilon_evaluation if greedy else epsilon(agent_step)
+        return jax.lax.cond(
+            jax.random.uniform(explore_key) < chance,
+            lambda: jax.random.randint(action_key, (), 0, q_network.num_actions),
+            lambda: jnp.argmax(values(params, jnp.asarray(observation)[None])[0]).astype(jnp.int32),
+        )
+
+    def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
+        return jnp.asarray(batch.reward) + batch.discount * jnp.max(values(params, batch.next_observation), axis=1)
+
+    def mean_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
+        q = values(params, batch.observation)
+        chosen = jnp.take_along_axis(q, batch.action[:, None], axis=1)[:, 0]
+        return jnp.mean(loss(q, chosen, y))
+
+    return Agent(init, act, target, mean_loss, optimizer)

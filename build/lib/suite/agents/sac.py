@@ -1,0 +1,124 @@
+"""Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
+
+from typing import Annotated, Literal
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import optax
+from gymnasium import spaces
+from pydantic import Field
+
+from suite.errors import UserError
+from suite.mapping import over_networks
+from suite.networks import MLP
+from suite.types import Actor, Agent, Array, Batch, Params
+
+CRITICS = ("critic_0", "critic_1")
+LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarnoja et al. 2018)
+
+
+def apply(network: MLP, params: Params, x: Array) -> jax.Array:
+    """The network's outputs [..., outputs]."""
+    return network.apply({"params": params}, x)  # type: ignore[return-value]
+
+
+def sac(
+    observation_space: gymnasium.Space,
+    action_space: gymnasium.Space,
+    *,
+    critic_width: Annotated[int, Field(ge=1, le=2**16, description="units of the critics' two hidden layers")] = 256,
+    actor_width: Annotated[int, Field(ge=1, le=2**16, description="units of the actor's two hidden layers")] = 256,
+    critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 1e-3,
+    actor_learning_rate: Annotated[
+        float, Field(gt=0, description="Adam's step size for the actor and the temperature")
+    ] = 1e-3,
+    target_entropy: Annotated[
+        Literal["-dim", "-dim/2"],
+        Field(description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"),
+    ] = "-dim",
+    initial_temperature: Annotated[float, Field(gt=0, description="entropy coefficient at the start")] = 1.0,
+    random_steps: Annotated[int, Field(ge=0, description="first agent steps with uniformly random actions")] = 5_000,
+) -> Agent:
+    """SAC for actions in [-1, 1]^A and vector observations float32 [d].
+
+    The critics' loss is sum_i mean((Q_i(s, a) - y)^2) / 2 with y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log
+    pi(a'|s')), a' ~ pi(s'); the actor's is mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), and the temperature's
+    -log alpha mean(log pi(a|s) + target entropy). Raises UserError for other spaces.
+    """
+    box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
+    if box is None or not ((box.low == -1) & (box.high == 1)).all():
+        raise UserError(f"agent sac needs continuous actions in [-1, 1]^A, not {action_space}")
+    if len(observation_space.shape or ()) != 1:
+        raise UserError(f"agent sac needs vector observations, not {observation_space}")
+    dimension = box.shape[0]
+    critic = MLP((critic_width, critic_width), 1)
+    policy = MLP((actor_width, actor_width), 2 * dimension)
+    entropy = -dimension / 2 if target_entropy == "-dim/2" else -dimension
+    no_observation, no_action = jnp.zeros(observation_space.shape), jnp.zeros(dimension)
+
+    def init(key: jax.Array) -> Params:
+        pair = jnp.concatenate([no_observation, no_action])
+        keys = jax.random.split(key, len(CRITICS))
+        return {name: critic.init(key, pair)["params"] for name, key in zip(CRITICS, keys, strict=True)}
+
+    def init_actor(key: jax.Array) -> Params:
+        return {
+            "policy": policy.init(key, no_observation)["params"],
+            "log_temperature": jnp.log(jnp.float32(initial_temperature)),
+        }
+
+    def values(params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
+        """Each critic's float32 [B]."""
+        pairs = jnp.concatenate([observation, action], axis=-1)
+        networks = tuple(params[name] for name in CRITICS)
+        return over_networks(lambda network: apply(critic, network, pairs)[:, 0], networks)
+
+    def gaussian(actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
+        """Mean and log standard deviation [..., A] of the action before tanh."""
+        mean, log_std = jnp.split(apply(policy, actor["policy"], observation), 2, axis=-1)
+        return mean, jnp.clip(log_std, *LOG_STD)
+
+    def sample(key: jax.Array, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
+        """An action [..., A] and the logarithm of its density [...]."""
+        mean, log_std = gaussian(actor, observation)
+        noise = jax.random.normal(key, mean.shape)
+        raw = mean + jnp.exp(log_std) * noise
+        log_density = -0.5 * (noise**2 + jnp.log(2 * jnp.pi)) - log_std
+        # log(1 - tanh(x)^2) in a form that does not round to log 0 (Haarnoja et al. 2018, appendix C).
+        log_derivative = 2 * (jnp.log(2.0) - raw - jax.nn.softplus(-2 * raw))
+        return jnp.tanh(raw), jnp.sum(log_density - log_derivative, axis=-1)
+
+    def act(key: jax.Array, actor: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
+        if greedy:
+            return jnp.tanh(gaussian(actor, observation)[0])
+        random_key, policy_key = jax.random.split(key)
+        random = jax.random.uniform(random_key, (dimension,), minval=-1, maxval=1)
+        return jnp.where(agent_step < random_steps, random, sample(policy_key, actor, observation)[0])
+
+    def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
+        action, log_density = sample(key, actor, batch.next_observation)
+        lowest = jnp.minimum(*values(params, batch.next_observation, action))
+        soft_value = lowest - jnp.exp(actor["log_temperature"]) * log_density
+        return jnp.asarray(batch.reward) + batch.discount * soft_value
+
+    def critic_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
+        return sum(
+            (jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)), jnp.float32(0)
+        )
+
+    def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
+        action, log_density = sample(key, actor, batch.observation)
+        lowest = jnp.minimum(*values(critics, batch.observation, action))
+        log_temperature = actor["log_temperature"]
+        improvement = jnp.mean(jax.lax.stop_gradient(jnp.exp(log_temperature)) * log_density - lowest)
+        return improvement - log_temperature * jax.lax.stop_gradient(jnp.mean(log_density) + entropy)
+
+    return Agent(
+        init,
+        act,
+        target,
+        critic_loss,
+        optax.adam(critic_learning_rate),
+        Actor(init_actor, actor_loss, optax.adam(actor_learning_rate)),
+    )

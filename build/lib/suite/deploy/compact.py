@@ -1,0 +1,224 @@
+"""The compact form of a policy: a safetensors file of the kept weights alone, and a JSON card on them.
+
+Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader believes nothing that it has not
+checked: sizes before it allocates, indices before it uses them.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from suite import records
+from suite.deploy.network import Layer, Policy, check, check_shapes
+from suite.errors import UserError
+
+FORMAT, VERSION = "compact sparse policy", 1
+DTYPES = ("float32", "float16")  # of the weights; biases are float32
+#: What a file may ask for: numbers that acting takes, as check_shapes counts them, and bytes of the two files.
+MOST_NUMBERS = 2**27
+MOST_BYTES, MOST_CARD_BYTES = 8 * MOST_NUMBERS, 2**20
+#: dense: all weights. mask: one bit a weight, whether it is kept. csr: the columns of the kept weights, row by row, and
+#: how many there are in each row. The kept weights follow in the order of the kernel.
+ENCODINGS: dict[str, tuple[str, ...]] = {
+    "dense": ("values",),
+    "mask": ("values", "mask"),
+    "csr": ("values", "columns", "counts"),
+}
+
+Arrays = dict[str, np.ndarray]
+
+
+def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
+    """The smallest of the allowed encodings of a matrix, and its arrays. Raises UserError if a weight overflows."""
+    with np.errstate(over="ignore"):
+        rounded = matrix.astype(dtype)
+    if not np.isfinite(rounded).all():
+        raise UserError(f"a weight of {np.abs(matrix).max():.3g} is too large for {dtype}; use float32")
+    kept, width = rounded != 0, matrix.shape[1]
+    parts = {
+        "values": rounded[kept],
+        "mask": np.packbits(kept),
+        "columns": np.nonzero(kept)[1].astype(np.min_scalar_type(width - 1)),
+        "counts": kept.sum(axis=1).astype(np.min_scalar_type(width)),
+    }
+    encodings = {name: {key: parts[key] for key in keys} for name, keys in ENCODINGS.items()}
+    encodings["dense"] = {"values": rounded.ravel()}
+    return min(
+        ((name, encodings[name]) for name in allowed), key=lambda item: sum(array.nbytes for array in item[1].values())
+    )
+
+
+def origin(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What an exported form says of the run that it comes from; `card` is the run's policy.json."""
+    about = {key: card[key] for key in ("name", "task", "method", "seed")}
+    return {**about, "environment": card["options"]["environment"]}
+
+
+def pack(
+    policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)
+) -> tuple[bytes, bytes]:
+    """The safetensors file and the card, which goes on from `card` (what the policy came from)."""
+    allowed = tuple(allowed)
+    arrays: Arrays = {}
+    layers = []
+    for number, layer in enumerate(policy.layers):
+        encoding, parts = encode(layer.matrix, dtype, allowed)
+        arrays |= {f"{number}.{key}": part for key, part in parts.items()}
+        arrays[f"{number}.bias"] = layer.bias
+        kept = int(np.count_nonzero(parts["values"]))
+        about = {"shape": layer.weight.shape, "stride": layer.stride, "relu": layer.relu}
+        layers.append({**about, "encoding": encoding, "kept": kept})
+    contents = {
+        "format": FORMAT,
+        "version": VERSION,
+        **card,
+        "dtype": dtype,
+        "observation": {"shape": policy.observation_shape, "divided_by": policy.divided_by},
+        "layers": layers,
+        "action": policy.action,
+    }
+    return save(arrays), (json.dumps(records.plain(contents), indent=1) + "\n").encode()
+
+
+def write(
+    path: Path,
+    policy: Policy,
+    card: Mapping[str, Any],
+    dtype: str = "float32",
+    allowed: Iterable[str] = tuple(ENCODINGS),
+) -> None:
+    """Write `path` (.safetensors) and the card beside it (.json), each atomically."""
+    arrays, about = pack(policy, card, dtype, allowed)
+    for file, content in ((path, arrays), (path.with_suffix(".json"), about)):
+        temporary = file.with_name(file.name + ".tmp")
+        temporary.write_bytes(content)
+        temporary.replace(file)
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of a safetensors file. Raises UserError when it cannot be read or is damaged."""
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: not a whole safetensors file ({error}); the file is damaged") from None
+
+
+def read(path: Path) -> tuple[Policy, dict[str, Any]]:
+    """The policy in a compact file, and its card.
+
+    Raises UserError when one of the two is missing, damaged, or asks for what no policy is.
+    """
+    card = records.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
+    if (card.get("format"), card.get("version")) != (FORMAT, VERSION):
+        found = f"{card.get('format')!r} of version {card.get('version')!r}"
+        raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {VERSION}")
+    return unpack(read_arrays(_bounded(path, MOST_BYTES)), card, str(path)), card
+
+
+def _bounded(path: Path, most: int) -> Path:
+    """The path of a file that may be read whole. Raises UserError when it is too large."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if size > most:
+        raise UserError(f"{path}: {size:,} bytes; the most is {most:,}")
+    return path
+
+
+def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str) -> Policy:
+    """The policy in the arrays that a card describes. Raises UserError, which says `name`, as `read` does."""
+    try:
+        observation = tuple(map(_whole, card["observation"]["shape"]))
+        divided_by, action, dtype = float(card["observation"]["divided_by"]), card["action"], card["dtype"]
+        entries = [
+            (tuple(map(_whole, e["shape"])), _whole(e["stride"]), _flag(e["relu"]), e["encoding"], e["kept"])
+            for e in card["layers"]
+        ]
+        expected = {f"{number}.{key}" for number, entry in enumerate(entries) for key in (*ENCODINGS[entry[3]], "bias")}
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{name}: its card is damaged ({type(error).__name__}: {error})") from None
+    if dtype not in DTYPES:
+        raise UserError(f"{name}: weights of type {dtype!r}, should be one of {', '.join(DTYPES)}")
+    if set(arrays) != expected:
+        raise UserError(f"{name}: holds the arrays {sorted(arrays)}, its card says {sorted(expected)}")
+    numbers = check_shapes(observation, [entry[:2] for entry in entries], name)
+    if numbers > MOST_NUMBERS:
+        raise UserError(f"{name}: asks for {numbers:,} numbers at once; the most is {MOST_NUMBERS:,}")
+    layers = []
+    for number, (shape, stride, relu, encoding, kept) in enumerate(entries):
+        parts = {key: arrays[f"{number}.{key}"] for key in (*ENCODINGS[encoding], "bias")}
+        if parts["values"].dtype != dtype or parts["bias"].dtype != "float32":
+            raise UserError(f"{name}: layer {number} is not of the type that its card says; the file is damaged")
+        try:
+            weight = _decode(encoding, parts, shape[0], math.prod(shape[1:])).reshape(shape)
+        except ValueError as error:
+            raise UserError(f"{name}: layer {number}: {error}; the file is damaged") from None
+        found = np.count_nonzero(weight)
+        if found != kept:
+            raise UserError(f"{name}: layer {number} keeps {found} weights, not {kept!r} as its card says")
+        layers.append(Layer(weight, parts["bias"], stride, relu))
+    policy = Policy(observation, divided_by, tuple(layers), action)
+    check(policy, name)
+    return policy
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 < value < 2**31:
+        raise ValueError(f"{value!r} should be a whole number above 0")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{value!r} should be true or false")
+    return value
+
+
+def _decode(encoding: str, parts: Arrays, rows: int, width: int) -> np.ndarray:
+    """The matrix [rows, width], float32. Raises ValueError where the arrays contradict each other."""
+    values = parts["values"]
+    if any(part.ndim != 1 for part in parts.values()):
+        raise ValueError("an array that is no vector")
+    kept = {"dense": _all_kept, "mask": _kept_of_mask, "csr": _kept_of_csr}[encoding](parts, rows, width)
+    if len(kept) != len(values):
+        raise ValueError(f"{len(values)} weights for {len(kept)} places")
+    matrix = np.zeros(rows * width, np.float32)
+    matrix[kept] = values
+    return matrix.reshape(rows, width)
+
+
+def _all_kept(parts: Arrays, rows: int, width: int) -> np.ndarray:
+    return np.arange(rows * width)
+
+
+def _kept_of_mask(parts: Arrays, rows: int, width: int) -> np.ndarray:
+    mask = parts["mask"]
+    if mask.dtype != np.uint8 or len(mask) != -(-rows * width // 8):
+        raise ValueError(f"a mask of {mask.nbytes} bytes for {rows * width} weights")
+    bits = np.unpackbits(mask)
+    if bits[rows * width :].any():
+        raise ValueError("a mask that keeps weights beyond the last")
+    return np.flatnonzero(bits)
+
+
+def _kept_of_csr(parts: Arrays, rows: int, width: int) -> np.ndarray:
+    columns, counts = parts["columns"], parts["counts"]
+    if columns.dtype.kind != "u" or counts.dtype.kind != "u":
+        raise ValueError("indices that are not unsigned whole numbers")
+    if len(counts) != rows or counts.sum(dtype=np.float64) != len(columns):
+        raise ValueError(f"{len(counts)} rows with {counts.sum()} indices, should be {rows} with {len(columns)}")
+    if (columns >= width).any():
+        raise ValueError(f"an index of {columns.max()}, should be below {width}")
+    kept = np.repeat(np.arange(rows), counts.astype(np.int64)) * width + columns.astype(np.int64)
+    if (np.diff(kept) <= 0).any():
+        raise ValueError("indices that do not rise within a row")
+    return kept

@@ -1,0 +1,37 @@
+"""The device that JAX computes on."""
+
+import os
+
+import jax
+
+from suite import numerics
+from suite.errors import UserError
+
+DEVICES = ("auto", "cpu", "gpu")
+
+
+def choose(name: str) -> None:
+    """Compute on a device of this kind from here on, before anything is computed; auto: on what JAX prefers of what it
+    finds. Raises UserError when there is no such device."""
+    numerics.pin()
+    if name == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    try:
+        found = jax.default_backend()
+    except (RuntimeError, AssertionError) as error:  # the second: the platform that is asked for finds no device
+        raise UserError(f"--device={name}: JAX does not start ({error}){_platforms()}") from None
+    if name not in ("auto", found):
+        raise UserError(
+            f"--device={name}: JAX finds none here, only a {found}{_platforms()}; nvidia-smi shows the GPUs,"
+            " make setup-cuda installs what JAX needs for them"
+        )
+
+
+def kind() -> str:
+    """The model of the device, such as cpu or NVIDIA A100-SXM4-40GB, on which the numbers of a run depend."""
+    return str(jax.devices()[0].device_kind)
+
+
+def _platforms() -> str:
+    asked = os.environ.get("JAX_PLATFORMS")
+    return f", with JAX_PLATFORMS={asked}" if asked else ""

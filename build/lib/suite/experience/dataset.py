@@ -1,0 +1,163 @@
+"""Experience that somebody else made: a data set, of which every epoch learns from some chunks."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from gymnasium import spaces
+from pydantic import Field
+
+from suite.checkpoint import START_OVER, State
+from suite.errors import UserError
+from suite.experience import Act
+from suite.experience.chunks import Chunks, Episode
+from suite.experience.dqn_replay import DqnReplay
+from suite.experience.minari_data import MinariChunks, data_folder
+from suite.experience.replay import Replay
+from suite.types import Batch
+
+
+class Dataset:
+    """A data set, the chunks of it that this epoch learns from, and a clock that goes on by one a batch.
+
+    The chunks are kept in a replay, which makes stacks, returns and batches of them as it does online. Which chunks an
+    epoch gets depends on the seed and the epoch alone.
+    """
+
+    agent_step: int  # batches drawn; no step is taken in an environment
+    loaded: list[int]  # the chunks in the replay
+    slot_bytes = 0  # the memory of a run does not grow
+
+    def __init__(
+        self,
+        action_space: spaces.Space,
+        replay: Replay,
+        *,
+        path: Annotated[
+            str,
+            Field(
+                min_length=1,
+                description="folder of a Minari or DQN Replay data set; {game} and {seed} in it are the run's own",
+            ),
+        ] = "datasets/dqn/{game}/{seed}/replay_logs",
+        chunks: Annotated[int, Field(ge=1, le=10**6, description="numbered chunks of a DQN Replay data set")] = 50,
+        chunk_transitions: Annotated[
+            int,
+            Field(ge=2, le=10**9, description="transitions of a chunk: its first ones, or at which Minari's are cut"),
+        ] = 50_000,
+        chunks_per_epoch: Annotated[int, Field(ge=1, description="chunks drawn for an epoch, or all if fewer")] = 5,
+    ) -> None:
+        """Raises UserError when there is no data set, or it does not fit the environment or the replay."""
+        self.action_space, self.replay, self.path = action_space, replay, Path(path)
+        self.chunks = open_chunks(self.path, replay, action_space, chunks, chunk_transitions)
+        self.chunks_per_epoch = min(chunks_per_epoch, len(self.chunks.sizes))
+        largest = sorted(self.chunks.sizes)[-self.chunks_per_epoch :]
+        if not largest or sum(largest) > replay.capacity:
+            raise UserError(
+                f"{self.path}: an epoch's {len(largest)} chunks hold up to {sum(largest):,} transitions, of which"
+                f" replay.capacity={replay.capacity:,} are kept: make it larger, or dataset.chunks_per_epoch smaller"
+            )
+
+    def start(self, seed: int) -> None:
+        self.seed, self.agent_step, self.loaded = seed, 0, []
+
+    def begin_epoch(self, epoch: int) -> None:
+        rng = np.random.default_rng([self.seed, epoch])
+        drawn = sorted(rng.choice(len(self.chunks.sizes), self.chunks_per_epoch, replace=False).tolist())
+        if drawn != self.loaded:
+            self._load(drawn)
+
+    def _load(self, numbers: list[int]) -> None:
+        self.replay.clear()
+        for number in numbers:
+            for episode in self.chunks.read(number):
+                self._check(episode, number)
+                self._add(episode)
+        self.loaded = numbers
+
+    def _check(self, episode: Episode, number: int) -> None:
+        place = f"{self.path}, chunk {number}"
+        if isinstance(self.action_space, spaces.Discrete):
+            lowest, highest, count = episode.actions.min(), episode.actions.max(), self.action_space.n
+            if lowest < 0 or highest >= count:
+                raise UserError(
+                    f"{place}: actions from {lowest} to {highest}, but the game has {count}: is it another game's, or"
+                    " one with environment.full_action_space=True?"
+                )
+        parts = {"observation": episode.frames, "action": episode.actions, "reward": episode.rewards}
+        for what, numbers in parts.items():
+            if numbers.dtype.kind == "f" and not np.isfinite(numbers.astype(np.float32)).all():
+                raise UserError(f"{place}: {what}s hold NaN or infinity; the data set is damaged")
+        shape = self.replay.frames.shape[1:]
+        if episode.frames.shape[1:] != shape:
+            raise UserError(f"{place}: an observation is {episode.frames.shape[1:]}, should be {shape}")
+        if self.replay.used + len(episode.frames) > self.replay.capacity:
+            raise UserError(
+                f"{place}: with the last frame of each episode an epoch's chunks need more than"
+                f" replay.capacity={self.replay.capacity:,}: make it larger"
+            )
+
+    def _add(self, episode: Episode) -> None:
+        # The replay keeps the newest frame of a stack alone, so any stack with that frame will do.
+        observations = [np.broadcast_to(frame, self.replay.observation_shape) for frame in episode.frames]
+        last = len(episode.actions) - 1
+        for step, (action, reward) in enumerate(zip(episode.actions, episode.rewards, strict=True)):
+            self.replay.add(
+                observations[step],
+                action,
+                float(reward),
+                observations[step + 1],
+                step == last and episode.terminated,
+                step == last and not episode.terminated,
+            )
+
+    def choose(self, act: Act) -> None:
+        """No action: the turn is a gradient step's, for which the clock goes on before it."""
+        self.agent_step += 1
+
+    def take(self, choice: None) -> bool:
+        return True
+
+    def sample(self, rng: np.random.Generator) -> Batch:
+        return self.replay.sample(rng)
+
+    def summary(self) -> dict[str, Any]:
+        """No episode is played while learning: the return is the evaluation's."""
+        return {"return": None, "episodes": 0, "episode_returns": [], "episode_lengths": []}
+
+    def save(self) -> State:
+        return {"agent_step": self.agent_step, "loaded": self.loaded, "rewards": self._digest()}
+
+    def restore(self, state: State) -> None:
+        """Load the chunks again. Raises UserError when they are not what they were."""
+        self.agent_step = state["agent_step"]
+        if state["loaded"]:
+            self._load(state["loaded"])
+        if self._digest() != state["rewards"]:
+            raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")
+
+    def _digest(self) -> str:
+        """Of what the replay holds: of its rewards and endings, which tell data sets apart, to save time."""
+        used = self.replay.used
+        return hashlib.sha256(self.replay.rewards[:used].tobytes() + self.replay.endings[:used].tobytes()).hexdigest()
+
+    def close(self) -> None:
+        pass
+
+
+def open_chunks(path: Path, replay: Replay, action_space: spaces.Space, number: int, transitions: int) -> Chunks:
+    """The data set in a folder, whichever of the layouts it has. Raises UserError when it has none."""
+    try:
+        place = data_folder(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    if place is not None:
+        return MinariChunks(place, replay.frames, replay.observation_shape, action_space, transitions)
+    if any(path.glob("$store$_*_ckpt.*.gz")):
+        return DqnReplay(path, replay.frames.shape[1:], number, transitions)
+    what = "holds no data set" if path.is_dir() else "no such folder"
+    raise UserError(
+        f"{path}: {what}; dataset.path should name a Minari data set (data/metadata.json) or one in the layout of DQN"
+        " Replay ($store$_observation_ckpt.0.gz)"
+    )

@@ -1,0 +1,115 @@
+"""The layout of the DQN Replay data set (Agarwal et al. 2020, arXiv 1907.04543), which RL Unplugged took over.
+
+A folder holds checkpoints of a replay memory, here called chunks, each as four gzipped numpy arrays that belong
+together: $store$_observation_ckpt.N.gz (single frames uint8 [1,000,000, 84, 84]), and likewise action, reward and
+terminal.
+"""
+
+import gzip
+import tokenize
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from suite.errors import UserError
+from suite.experience.chunks import Episode
+
+PARTS = {"observation": "u", "action": "i", "reward": "f", "terminal": "ub"}  # and the kinds of numbers in them
+BLANKS = 3  # transitions of zeros that Dopamine's memory puts before an episode, where a stack would reach back
+BLOCK = 2**20  # bytes read at a time
+VERSION = (1, 0)  # of numpy's format: what is this simple has a header of 64 kB at most
+DAMAGE = (OSError, EOFError, zlib.error, ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+
+
+class DqnReplay:
+    """The first `transitions` of each of the chunks 0, 1, ... `number` - 1 of a folder.
+
+    Raises UserError when a file is missing, damaged, or holds something else; the arrays are looked at when read.
+    """
+
+    def __init__(self, folder: Path, frame_shape: tuple[int, ...], number: int, transitions: int) -> None:
+        self.folder, self.frame_shape = folder, frame_shape
+        self.sizes = [transitions] * number
+        for chunk in range(number):
+            for part in PARTS:
+                with _opened(self._path(part, chunk)) as file:
+                    self._header(file, part, chunk)
+
+    def read(self, number: int) -> Iterator[Episode]:
+        frames, actions, rewards, terminals = (self._read(part, number) for part in PARTS)
+        return episodes(frames, actions, rewards, terminals)
+
+    def _path(self, part: str, chunk: int) -> Path:
+        return self.folder / f"$store$_{part}_ckpt.{chunk}.gz"
+
+    def _header(self, file: BinaryIO, part: str, chunk: int) -> np.dtype:
+        """What kind of numbers follows. Raises UserError unless there are enough of the right shape."""
+        path = self._path(part, chunk)
+        try:
+            if npy.read_magic(file) != VERSION:
+                raise ValueError("a header for more than plain numbers")
+            shape, fortran, dtype = npy.read_array_header_1_0(file)
+        except DAMAGE as error:
+            raise UserError(f"{path}: no gzipped numpy array, or a damaged one ({error})") from None
+        row = self.frame_shape if part == "observation" else ()
+        wrong_kind = dtype.kind not in PARTS[part] or (part == "observation" and dtype != np.uint8)
+        if shape[1:] != row or not shape or wrong_kind or fortran:
+            wanted = f"{part}s of shape {('N', *row)}".replace("'", "")
+            raise UserError(f"{path}: should hold {wanted}, found {dtype} of shape {shape}")
+        if shape[0] < self.sizes[chunk]:
+            raise UserError(
+                f"{path}: holds {shape[0]:,} transitions, fewer than dataset.chunk_transitions={self.sizes[chunk]:,}"
+            )
+        return dtype
+
+    def _read(self, part: str, chunk: int) -> np.ndarray:
+        """The first rows of an array, of which no more is unpacked: a whole one takes 7 GB."""
+        with _opened(self._path(part, chunk)) as file:
+            dtype = self._header(file, part, chunk)
+            row = self.frame_shape if part == "observation" else ()
+            try:
+                array = np.empty((self.sizes[chunk], *row), dtype)
+                unread = array.reshape(-1).view(np.uint8).data
+                while unread:
+                    block = file.read(min(len(unread), BLOCK))
+                    if not block:
+                        raise EOFError("it ends too early")
+                    unread[: len(block)] = block
+                    unread = unread[len(block) :]
+            except MemoryError:
+                raise UserError(f"no memory for chunks of dataset.chunk_transitions={self.sizes[chunk]:,}") from None
+            except (OSError, EOFError, zlib.error) as error:
+                raise UserError(f"{self._path(part, chunk)}: cut short or damaged ({error}); fetch it again") from None
+        return array
+
+
+def episodes(frames: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminals: np.ndarray) -> Iterator[Episode]:
+    """Cut N transitions, whose arrays are [N, ...], into their episodes.
+
+    The frame that a terminal step reached is not stored and never needed: the last one stands for it. What the last
+    step reached is not there either, so without a terminal that step is left out, and its frame is the last one.
+    The first transition is taken for the first of an episode: what was before it is not there.
+    """
+    ends = [int(end) + 1 for end in np.flatnonzero(terminals)]
+    for start, stop in zip([0, *ends], [*ends, len(terminals)], strict=True):
+        padding = slice(start, start + BLANKS)
+        if stop - start > BLANKS and not any(part[padding].any() for part in (frames, actions, rewards)):
+            start += BLANKS
+        if start < stop and terminals[stop - 1]:
+            reached = np.concatenate([frames[start:stop], frames[stop - 1 : stop]])
+            yield Episode(reached, actions[start:stop], rewards[start:stop], terminated=True)
+        elif stop - start > 1:
+            yield Episode(frames[start:stop], actions[start : stop - 1], rewards[start : stop - 1], terminated=False)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return gzip.open(path)  # type: ignore[return-value]
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; dataset.chunks says how many numbered chunks there should be") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,213 @@
+"""Minari data sets (Younis et al. 2024, the Farama standard): read them, and record what an environment shows."""
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import h5py
+import minari
+import numpy as np
+from gymnasium import spaces
+from minari.data_collector import EpisodeBuffer
+from minari.dataset.minari_dataset import DATASET_ID_RE
+from minari.dataset.minari_storage import MinariStorage, is_image_space
+
+from suite.errors import UserError
+from suite.experience.chunks import Episode
+
+METADATA = "metadata.json"
+DAMAGE = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    NotImplementedError,
+    IndexError,
+    ArithmeticError,
+    MemoryError,
+    gymnasium.error.Error,
+)
+
+
+def data_folder(folder: Path) -> Path | None:
+    """Where a Minari data set has its files: in the folder `data` of its own folder; None if it is none."""
+    return next((place for place in (folder / "data", folder) if (place / METADATA).is_file()), None)
+
+
+class MinariChunks:
+    """A data set in Minari's HDF5 format, cut at ends of episodes into chunks of `transitions` or a little more.
+
+    Its observations are single frames, as `Recorder` writes them, or whole ones, of which the newest frame is taken.
+    Raises UserError when the data set is damaged or of other spaces.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        frames: np.ndarray,
+        observation_shape: tuple[int, ...],
+        action_space: spaces.Space,
+        transitions: int,
+    ) -> None:
+        """`frames` [..., frame] is where they will be kept: it says what one is like."""
+        self.folder = folder
+        try:
+            metadata = MinariStorage.read_raw_metadata(folder)
+            # Without its spaces, or with another format, Minari would make the environment that the file names.
+            if metadata["data_format"] != "hdf5":
+                raise UserError(f"{folder}: a Minari data set in the format {metadata['data_format']}; hdf5 is needed")
+            metadata["observation_space"], metadata["action_space"]
+            self.storage = MinariStorage.read(folder)
+            self._check_spaces(frames, observation_shape, action_space)
+            self.lengths = self._lengths(int(metadata["total_episodes"]))
+        except DAMAGE as error:
+            raise UserError(f"{folder}: no Minari data set, or a damaged one ({_line(error)})") from None
+        if sum(self.lengths) != metadata.get("total_steps"):
+            raise UserError(
+                f"{folder}: holds {sum(self.lengths)} of {metadata.get('total_steps')} steps; it is damaged"
+            )
+        self.ranges = _ranges(self.lengths, transitions)
+        self.sizes = [sum(self.lengths[episode] for episode in part) for part in self.ranges]
+
+    def _check_spaces(self, frames: np.ndarray, observation_shape: tuple[int, ...], action_space: spaces.Space) -> None:
+        found = self.storage.observation_space
+        shapes = {frames.shape[1:], observation_shape}
+        if found.shape not in shapes or found.dtype != frames.dtype:
+            wanted = " or ".join(sorted(map(str, shapes), key=len))
+            raise UserError(
+                f"{self.folder}: observations are {found.dtype} of shape {found.shape}, and should be {frames.dtype}"
+                f" of shape {wanted}"
+            )
+        if self.storage.action_space != action_space:
+            raise UserError(
+                f"{self.folder}: its actions are {self.storage.action_space}, the task's are {action_space}:"
+                " is it another environment's?"
+            )
+        self.stacked = found.shape != frames.shape[1:]
+
+    def _lengths(self, episodes: int) -> list[int]:
+        """Steps of each episode, as the arrays' own sizes say, before any is read."""
+        space, lengths = self.storage.observation_space, []
+        packed = self.storage.jpeg_encoding and is_image_space(space)
+        with h5py.File(self.folder / "main_data.hdf5") as file:
+            for number in range(episodes):
+                group = file[f"episode_{number}"]
+                steps = len(group["rewards"])
+                if steps == 0:
+                    raise ValueError(f"episode {number} has no step")
+                expected = {"rewards": (steps,), "terminations": (steps,), "truncations": (steps,)}
+                expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
+                expected["observations"] = (steps + 1,) if packed else (steps + 1, *(space.shape or ()))
+                for name, shape in expected.items():
+                    if group[name].shape != shape:
+                        raise ValueError(f"{name} of episode {number} are {group[name].shape}, not {shape}")
+                    if group[name].dtype.kind not in "biuf" and not (packed and name == "observations"):
+                        raise ValueError(f"{name} of episode {number} are no numbers")
+                lengths.append(steps)
+        return lengths
+
+    def read(self, number: int) -> Iterator[Episode]:
+        try:
+            for data in self.storage.get_episodes(self.ranges[number]):
+                yield self._episode(data)
+        except DAMAGE as error:
+            raise UserError(f"{self.folder}: damaged in chunk {number} ({_line(error)})") from None
+
+    def _episode(self, data: dict[str, Any]) -> Episode:
+        observations, ends = data["observations"], data["terminations"] | data["truncations"]
+        if len(observations) != len(ends) + 1 or ends[:-1].any():
+            raise ValueError(f"episode {data['id']} goes on after its end")
+        frames = observations[:, -1] if self.stacked else observations
+        return Episode(frames, data["actions"], data["rewards"], bool(data["terminations"][-1]))
+
+
+def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
+    """Runs of episodes that have at least so many transitions; the last may have fewer."""
+    ranges, start, steps = [], 0, 0
+    for number, length in enumerate(lengths):
+        steps += length
+        if steps >= transitions or number == len(lengths) - 1:
+            ranges.append(range(start, number + 1))
+            start, steps = number + 1, 0
+    return ranges
+
+
+class Recorder(gymnasium.Wrapper):
+    """Writes each episode of an environment, as it ends, to a Minari data set, which `close` puts into its place.
+
+    Stacks are written as their newest frame, without loss; rewards as the environment gives them. An episode that has
+    not ended is not written. Raises UserError when the folder is there already or cannot be written.
+    """
+
+    def __init__(self, environment: gymnasium.Env, folder: Path, algorithm: str) -> None:
+        super().__init__(environment)
+        self.folder = folder.absolute()  # Minari 0.5.4 looks for a relative one inside itself
+        self.partial = self.folder.with_name(folder.name + ".partial")
+        self.observations: list[np.ndarray] = []  # of the running episode
+        self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
+        try:
+            if folder.exists():
+                raise UserError(f"{folder}: is there already; a data set is recorded into a new folder")
+            shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was interrupted
+            self.partial.mkdir(parents=True)
+            self.storage = MinariStorage.new(
+                self.partial / "data",
+                frame_space(environment.observation_space),
+                environment.action_space,
+                environment.spec,
+                jpeg_encoding=False,
+            )
+        except OSError as error:
+            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
+        name = re.sub(r"[^-\w]", "-", folder.name)
+        self.storage.update_metadata(
+            {
+                "dataset_id": name if DATASET_ID_RE.fullmatch(name) and re.search(r"-v\d+$", name) else f"{name}-v0",
+                "minari_version": minari.__version__,
+                "algorithm_name": algorithm,
+            }
+        )
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(**options)
+        self.observations, self.steps = [_newest(observation)], []
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.observations.append(_newest(observation))
+        self.steps.append((np.array(action), float(reward), terminated, truncated))
+        if terminated or truncated:
+            actions, rewards, terminations, truncations = (list(column) for column in zip(*self.steps, strict=True))
+            episode = EpisodeBuffer(None, None, None, self.observations, actions, rewards, terminations, truncations)
+            try:
+                self.storage.update_episodes([episode])
+            except OSError as error:
+                raise UserError(f"{self.partial}: cannot be written ({_line(error)})") from None
+        return observation, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        super().close()
+        if self.partial.exists():
+            self.partial.rename(self.folder)
+
+
+def frame_space(space: spaces.Space) -> spaces.Space:
+    """The space of one frame of a stack, which has three axes or more; other spaces are their own."""
+    if isinstance(space, spaces.Box) and len(space.shape) >= 3:
+        return spaces.Box(space.low[-1], space.high[-1], space.shape[1:], space.dtype.type)
+    return space
+
+
+def _newest(observation: np.ndarray) -> np.ndarray:
+    return np.array(observation[-1] if observation.ndim >= 3 else observation)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,111 @@
+"""Experience that the agent makes itself, in an environment, and keeps in a replay."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from suite import divergence
+from suite.checkpoint import START_OVER, State
+from suite.environments import origins
+from suite.errors import UserError
+from suite.experience import Act
+from suite.experience.replay import Replay
+from suite.types import Array, Batch
+
+
+class Online:
+    """An environment, the ring of its most recent transitions, and the statistics of its episodes."""
+
+    agent_step: int  # steps taken in the environment
+    observation: np.ndarray  # the newest, from which the next step is taken
+    origin: origins.Origin | None  # where the running episode began; None: with the seed
+    actions: list[np.ndarray]  # of the running episode
+    episode_return: float  # of the running episode, undiscounted and not clipped
+    episode_length: int
+    episode_returns: list[float]  # of the episodes that ended in this epoch
+    episode_lengths: list[int]
+
+    def __init__(self, environment: gymnasium.Env, replay: Replay) -> None:
+        self.environment, self.replay = environment, replay
+        self.slot_bytes = replay.frames[0].nbytes
+
+    def start(self, seed: int) -> None:
+        self.agent_step, self.episode_return, self.episode_length = 0, 0.0, 0
+        self.observation, _ = self.environment.reset(seed=seed)
+        self._refuse("observation", self.observation)
+        self.origin, self.actions = None, []
+        self.begin_epoch(1)
+
+    def begin_epoch(self, epoch: int) -> None:
+        self.episode_returns, self.episode_lengths = [], []
+
+    def choose(self, act: Act) -> Array:
+        return act(self.observation, np.int32(self.agent_step))
+
+    def take(self, choice: Array) -> bool:
+        """One step of the environment; -> whether its episode ended. Raises Divergence for a number that is not finite,
+        before it enters the replay."""
+        action = np.asarray(choice)
+        self._refuse("action", action)
+        next_observation, reward, terminated, truncated, _ = self.environment.step(action)
+        self._refuse("reward", float(reward))
+        self._refuse("observation", next_observation)
+        self.replay.add(self.observation, action, float(reward), next_observation, terminated, truncated)
+        self.actions.append(action)
+        self.agent_step += 1
+        self.episode_return += float(reward)
+        self.episode_length += 1
+        ended = terminated or truncated
+        if ended:
+            self.episode_returns.append(self.episode_return)
+            self.episode_lengths.append(self.episode_length)
+            self.episode_return, self.episode_length = 0.0, 0
+            self.origin, self.actions = origins.capture(self.environment), []
+            next_observation, _ = self.environment.reset()
+            self._refuse("observation", next_observation)
+        self.observation = next_observation
+        return ended
+
+    def _refuse(self, what: str, value: Any) -> None:
+        divergence.refuse(
+            f"the {what}", value, f"at agent step {self.agent_step:,}, {self.episode_length} of its episode"
+        )
+
+    def sample(self, rng: np.random.Generator) -> Batch:
+        return self.replay.sample(rng)
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "return": float(np.mean(self.episode_returns)),
+            "episodes": len(self.episode_returns),
+            "episode_returns": self.episode_returns,
+            "episode_lengths": self.episode_lengths,
+        }
+
+    def save(self) -> State:
+        return {
+            "agent_step": self.agent_step,
+            "observation": self.observation,
+            "origin": self.origin,
+            "actions": np.array(self.actions),
+            "episode": [self.episode_return, self.episode_length],
+            "episodes": [self.episode_returns, self.episode_lengths],
+            "replay": self.replay.save(),
+        }
+
+    def restore(self, state: State) -> None:
+        self.agent_step, self.origin, self.actions = state["agent_step"], state["origin"], list(state["actions"])
+        self.episode_return, self.episode_length = state["episode"]
+        self.episode_returns, self.episode_lengths = state["episodes"]
+        if self.origin:
+            origins.restore(self.environment, self.origin)
+            self.observation, _ = self.environment.reset()
+        for action in self.actions:
+            self.observation = self.environment.step(action)[0]
+        if self.observation.tobytes() != state["observation"].tobytes():
+            raise UserError(f"the environment plays the checkpoint's episode otherwise than before: {START_OVER}")
+        self.replay.restore(state["replay"])
+
+    def close(self) -> None:
+        self.environment.close()

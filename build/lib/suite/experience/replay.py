@@ -1,0 +1,219 @@
+"""A ring of the most recent transitions, in host memory, that keeps every image once.
+
+A stacked observation is stored as its newest frame only: its other frames lie in the slots before. Each
+episode takes one slot per step and one more for its final observation, so that a transition that ends by
+truncation bootstraps from the observation that was really reached. That slot itself is never sampled:
+
+    slot      0    1    2    3    4    5    6   ...
+    frame     a0   a1   a2   a3   b0   b1   b2          episode a ended after 3 steps, b is running
+    step      a0   a1   a2   -    b0   b1   -           action, reward and ending of the step taken from here
+"""
+
+from functools import partial
+from typing import Annotated, Any
+
+import numpy as np
+from gymnasium import spaces
+from pydantic import Field
+
+from suite.checkpoint import START_OVER, Arrays, Segment, State
+from suite.errors import UserError
+from suite.types import Batch
+
+CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # how a step left its episode
+ROWS = ("frames", "actions", "rewards", "endings", "depths")  # the arrays that are saved slot by slot
+SEGMENT = 16_384  # slots that are saved in one file, at most
+
+
+class Replay:
+    """Uniform experience replay with n-step returns.
+
+    Observations with three axes or more, such as [stack, height, width], are stacks as gymnasium's
+    FrameStackObservation makes them: the newest frame last, an episode's first frame repeated at its start.
+    Others, such as vectors, are stored whole: a stack of one.
+    """
+
+    # The state is these arrays, one row per slot, and the integers below them.
+    frames: np.ndarray  # [capacity, ...]: the newest frame of the observation
+    actions: np.ndarray  # [capacity, ...]
+    rewards: np.ndarray  # float32 [capacity], clipped
+    endings: np.ndarray  # uint8 [capacity]: CONTINUES, TERMINATED or TRUNCATED
+    depths: np.ndarray  # uint8 [capacity]: slots that the stack reaches back, fewer when an episode starts
+    sampleable: np.ndarray  # bool [capacity]: the transition is complete and its whole stack is still here
+    size: int  # how many are sampleable
+    newest: int  # the slot written last
+    used: int  # slots that hold anything
+    written: int  # slots ever written, each as often as it was
+    episode_steps: int  # of the running episode; 0 if none is running
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        *,
+        capacity: Annotated[
+            int, Field(ge=1, description="observations kept, of which an Atari frame takes 7 kB")
+        ] = 1_000_000,
+        batch_size: Annotated[int, Field(ge=1, description="transitions in one batch")] = 32,
+        n_step: Annotated[int, Field(ge=1, description="rewards summed before bootstrapping")] = 1,
+        discount: Annotated[float, Field(ge=0, le=1, description="discount factor of one agent step")] = 0.99,
+        reward_clip: Annotated[
+            float | None, Field(gt=0, description="stored rewards are clipped to plus or minus this")
+        ] = 1.0,
+    ) -> None:
+        """Reserve the ring; it takes memory as it fills. Raises UserError if the capacity cannot work."""
+        shape = observation_space.shape
+        if shape is None or action_space.shape is None or observation_space.dtype is None:
+            raise UserError(f"the replay stores arrays, not {observation_space} and {action_space}")
+        stack, frame_shape = (shape[0], shape[1:]) if len(shape) >= 3 else (1, shape)
+        if capacity < stack + n_step:
+            raise UserError(
+                f"a replay capacity of {capacity} holds no transition: a stack of {stack} and"
+                f" {n_step}-step returns need at least {stack + n_step}"
+            )
+        self.capacity, self.batch_size, self.n_step = capacity, batch_size, n_step
+        self.reward_clip = np.inf if reward_clip is None else reward_clip
+        self._stack, self._frame_shape, self.observation_shape = stack, frame_shape, shape
+        action_dtype = np.int32 if isinstance(action_space, spaces.Discrete) else action_space.dtype
+        try:
+            self._back = np.arange(stack)[::-1]
+            self._ahead = np.arange(n_step)
+            self._powers = (float(discount) ** np.arange(n_step + 1)).astype(np.float32)
+            self.frames = np.zeros((capacity, *frame_shape), observation_space.dtype)
+            self.actions = np.zeros((capacity, *action_space.shape), action_dtype)
+            self.rewards = np.zeros(capacity, np.float32)
+            self.endings = np.zeros(capacity, np.uint8)
+            self.depths = np.zeros(capacity, np.uint8)
+            self.sampleable = np.zeros(capacity, np.bool_)
+        except (MemoryError, ValueError) as error:  # the second: more bytes than numpy counts
+            raise UserError(f"no memory for a replay of {capacity} observations: {error}") from error
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; the memory stays reserved."""
+        self.sampleable[:] = False
+        self.size, self.newest, self.used, self.written, self.episode_steps = 0, -1, 0, 0, 0
+        self._segments: list[tuple[int, int, Segment]] = []  # (first, last + 1, contents): what has been saved
+
+    def __len__(self) -> int:
+        """How many transitions can be sampled."""
+        return self.size
+
+    def add(
+        self,
+        observation: np.ndarray,
+        action: Any,
+        reward: float,
+        next_observation: np.ndarray,
+        terminated: bool,
+        truncated: bool,
+    ) -> None:
+        """Store one step. Until an episode ends, each call starts at the next_observation of the last."""
+        if self.episode_steps == 0:
+            self._write(observation)
+        slot = self.newest
+        self.actions[slot] = action
+        self.rewards[slot] = min(max(reward, -self.reward_clip), self.reward_clip)  # in this order NaN stays NaN
+        self.endings[slot] = TERMINATED if terminated else TRUNCATED if truncated else CONTINUES
+        self.episode_steps += 1
+        self._write(next_observation)
+
+        # A transition is complete when its n steps are here, or when its episode ends before.
+        ended = terminated or truncated
+        for back in range(0 if ended else self.n_step - 1, min(self.n_step, self.episode_steps)):
+            self.sampleable[slot - back] = True  # a negative index is the end of the ring
+            self.size += 1
+        if ended:
+            self.episode_steps = 0
+
+    def _write(self, observation: np.ndarray) -> None:
+        """Put the observation's newest frame into the next slot, in place of the oldest."""
+        slot = (self.newest + 1) % self.capacity
+        for ahead in range(self._stack):  # the transitions whose stacks may show the frame that goes
+            other = (slot + ahead) % self.capacity
+            if self.sampleable[other] and self.depths[other] >= ahead:
+                self.sampleable[other] = False
+                self.size -= 1
+        self.frames[slot] = observation.reshape(self._stack, *self._frame_shape)[-1]
+        self.depths[slot] = min(self.episode_steps, self._stack - 1)
+        self.newest = slot
+        self.used = max(self.used, slot + 1)
+        self.written += 1
+
+    def sample(self, rng: np.random.Generator) -> Batch:
+        """Transitions drawn uniformly, with replacement, from all that can be sampled.
+
+        observation, next_observation [B, ...]: as the environment gave them, m steps apart
+        action [B, ...]: int32 if discrete
+        reward float32 [B]: sum of discount^k r_k over the m steps
+        discount float32 [B]: discount^m, or 0 if the last of the m steps was a terminal
+        where m is n_step, or less if the episode ends before. Raises UserError if there is nothing to sample.
+        """
+        if self.size == 0:
+            raise UserError(f"the replay has nothing to sample before {self.n_step} agent steps are taken")
+        slots = self._draw(rng)
+        window = (slots[:, None] + self._ahead) % self.capacity  # [B, n_step]
+        ends = self.endings[window] != CONTINUES
+        taken = np.cumsum(ends, axis=1) - ends == 0  # no step before this one ended the episode
+        steps = taken.sum(axis=1)
+        last = (slots + steps - 1) % self.capacity
+        return Batch(
+            observation=self._observations(slots),
+            action=self.actions[slots],
+            reward=np.where(taken, self.rewards[window], np.float32(0)) @ self._powers[:-1],
+            discount=self._powers[steps] * (self.endings[last] != TERMINATED),
+            next_observation=self._observations((last + 1) % self.capacity),
+        )
+
+    def _draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Sampleable slots [B], by rejection: few slots but the ends of episodes are ever rejected."""
+        kept = np.empty(0, np.int64)
+        while len(kept) < self.batch_size:
+            drawn = rng.integers(self.used, size=self.batch_size)
+            kept = np.concatenate([kept, drawn[self.sampleable[drawn]]])
+        return kept[: self.batch_size]
+
+    def _observations(self, slots: np.ndarray) -> np.ndarray:
+        """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
+        rows = (slots[:, None] - np.minimum(self._back, self.depths[slots][:, None])) % self.capacity
+        return self.frames[rows].reshape(len(slots), *self.observation_shape)
+
+    def save(self) -> State:
+        """All that `restore` needs. What earlier calls gave away is not given away again: see Segment."""
+        oldest = self.written - self.capacity
+        saved = self._segments[-1][1] if self._segments else 0
+        begin = max(saved - 1, oldest, 0)  # the newest slot of last time has been completed since
+        while begin < self.written and saved < self.written:
+            end = min(begin + SEGMENT, self.written)
+            self._segments.append((begin, end, Segment(f"replay-{begin}-{end}", partial(self._rows, begin, end))))
+            begin = end
+        self._segments = [segment for segment in self._segments if segment[1] > oldest]
+        return {
+            "written": self.written,
+            "episode_steps": self.episode_steps,
+            "sampleable": self.sampleable[: self.used],
+            "segments": [list(segment) for segment in self._segments],
+        }
+
+    def _rows(self, begin: int, end: int) -> Arrays:
+        """What slots begin to end - 1, counted without end, hold."""
+        slots = np.arange(begin, end) % self.capacity
+        return {name: getattr(self, name)[slots] for name in ROWS}
+
+    def restore(self, state: State) -> None:
+        """Become the replay whose `save` gave this. Raises UserError if it was one of other arrays."""
+        self.written, self.episode_steps = state["written"], state["episode_steps"]
+        self.used = min(self.written, self.capacity)
+        self.newest = (self.written - 1) % self.capacity
+        self.sampleable[: self.used] = state["sampleable"]
+        self.size = int(self.sampleable.sum())
+        self._segments = [(begin, end, segment) for begin, end, segment in state["segments"]]
+        for begin, end, segment in self._segments:
+            rows = segment.arrays()
+            first = max(begin, self.written - self.capacity)
+            slots = np.arange(first, end) % self.capacity
+            for name in ROWS:
+                array, saved = getattr(self, name), rows[name][first - begin :]
+                if (saved.dtype, saved.shape) != (array.dtype, (len(slots), *array.shape[1:])):
+                    raise UserError(f"the checkpoint's replay holds other {name} than this version's: {START_OVER}")
+                array[slots] = saved

@@ -1,0 +1,300 @@
+"""The one learner: K online networks, one target, one batch, and a method's hooks on their two clocks.
+
+It is the only caller of a Sparsifier, and the only place where masks are applied: last, after every hook, or, for a
+method that keeps pruned weights, wherever a network is read.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Annotated, Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pydantic import Field
+
+from suite.histograms import histograms
+from suite.losses import behaviour_probabilities, loss_weights
+from suite.mapping import over_networks
+from suite.sparsity import apply_masks, layer_sparsity, sparsity
+from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, all_finite, select
+
+#: Streams of randomness; each draw folds its stream and a clock into the run's key.
+INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT = range(9)
+PAGE = 4_096  # gradient steps whose hooks are looked up together
+
+
+class TargetUpdate(NamedTuple):
+    """What happened at a target update: float32 [K], where nothing else is said."""
+
+    losses: jax.Array  # cumulated over the period, in the order before the election, as are sparsities_before
+    sparsities_before: jax.Array
+    elected: jax.Array  # int32 []
+    sparsities: jax.Array  # in the order after it, as is `reset`; [0] is the elected network
+    reset: jax.Array  # bool [K]
+    actor_sparsity: jax.Array | None  # float32 [], after it; None without an actor
+    sound: jax.Array | bool = True  # bool []: all parameters of the target and the actor are finite; not recorded
+
+
+class Learner(NamedTuple):
+    """Compiled functions; `update` and `update_target` consume (donate) the state that they are given."""
+
+    init: Callable[[int], LearnerState]  # seed -> state
+    # One gradient step of all K networks, and the method's hook if it is due: state, batch -> state; a third argument
+    # may name the state's gradient steps, which otherwise have to be read from the device.
+    update: Callable[..., LearnerState]
+    gradient_step: Callable[[LearnerState, Batch], LearnerState]  # that alone, as where no hook is due; can be traced
+    update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
+    act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
+    act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
+    measure: Callable[[LearnerState], dict[str, Any]]  # sparsities of the elected network and of the actor
+    weights: Callable[[LearnerState], dict[str, Any]]  # histograms of theirs
+    policy: Callable[[LearnerState], Network]  # what a run hands out, pruned weights zero: the actor or elected network
+    target_update_period: int  # gradient steps
+    election_steps: int  # of them, those whose losses count in the election
+
+
+def make_learner(
+    agent: Agent,
+    sparsifier: Sparsifier,
+    *,
+    target_update_period: Annotated[
+        int, Field(ge=1, description="gradient steps between target updates, which are the elections")
+    ] = 2_000,
+    polyak: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=1,
+            description="share by which the target follows the elected network at every gradient step; none: it becomes"
+            " the elected network at a target update",
+        ),
+    ] = None,
+    election_window: Annotated[
+        float, Field(gt=0, le=1, description="last share of a period whose losses count in the election (ours)")
+    ] = 1.0,
+    behaviour: Annotated[
+        Literal["inverse_loss", "uniform", "elected"],
+        Field(description="which of the K networks acts, drawn at every agent step, if there is no actor"),
+    ] = "inverse_loss",
+    vectorize: Annotated[
+        bool | None, Field(description="map the networks by vmap; default: unless the device is a CPU")
+    ] = None,
+) -> Learner:
+    """Compile an agent and a method into the functions of a Learner."""
+
+    counted = max(round(election_window * target_update_period), 1)
+    loss_weight = loss_weights(sparsifier.forgetting, target_update_period, counted)
+
+    def init(seed: int) -> LearnerState:
+        key = jax.random.key(seed)
+        network = _new_network(_draw(key, INIT, 0), agent, sparsifier)
+        actor = _new_network(_draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
+        online = (network,) * sparsifier.num_networks
+        return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
+
+    update = _update(agent, sparsifier, loss_weight, polyak, vectorize)
+    gradient_step = jax.jit(partial(update, False), donate_argnums=0)
+    return Learner(
+        init=jax.jit(init),
+        update=_when_due(sparsifier, gradient_step, jax.jit(partial(update, True), donate_argnums=0)),
+        gradient_step=gradient_step,
+        update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
+        act=_act(agent, sparsifier, behaviour),
+        act_greedily=_act_greedily(agent, sparsifier),
+        measure=jax.jit(_measure),
+        weights=histograms,
+        policy=lambda state: _masked(state.actor or state.online[0]),
+        target_update_period=target_update_period,
+        election_steps=counted,
+    )
+
+
+def _update(
+    agent: Agent,
+    sparsifier: Sparsifier,
+    loss_weight: Callable[[jax.Array], jax.Array],
+    polyak: float | None,
+    vectorize: bool | None,
+) -> Callable[[bool, LearnerState, Batch], LearnerState]:
+    """One gradient step of all K networks and of the actor, with the method's hook or without."""
+    effective = partial(_effective, sparsifier)
+
+    def update(hook: bool, state: LearnerState, batch: Batch) -> LearnerState:
+        key, step = state.key, state.step + 1
+        weight = loss_weight(state.step)  # in the next election
+        acting = effective(state.actor) if state.actor else None
+        y = jax.lax.stop_gradient(agent.target(_draw(key, TARGET, step), state.target, acting, batch))
+        *keys, actor_key = jax.random.split(_draw(key, AFTER_GRADIENT, step), len(state.online) + 1)
+
+        def learn(part: tuple[Network, jax.Array]) -> Network:
+            return _gradient_step(hook, part[1], step, part[0], agent, sparsifier, weight, batch, y)
+
+        parts = tuple(zip(state.online, keys, strict=True))
+        online = over_networks(learn, parts, vectorize=vectorize)
+        state = state._replace(online=online, step=step)
+        elected = effective(online[0])
+        if polyak is not None:
+            state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
+        if agent.actor and state.actor:
+            improve = agent.actor._replace(loss=partial(agent.actor.loss, _draw(key, IMPROVE, step)))
+            actor = _gradient_step(hook, actor_key, step, state.actor, improve, sparsifier, weight, elected, batch)
+            state = state._replace(actor=actor)
+        return state
+
+    return update
+
+
+Update = Callable[[LearnerState, Batch], LearnerState]
+
+
+def _when_due(sparsifier: Sparsifier, gradient_step: Update, with_hook: Update) -> Callable[..., LearnerState]:
+    """Two programs, of which the clock chooses: in a single one, a branch that seldom changes a network would copy it
+    at every gradient step. When something is due is worked out for many steps at once."""
+    if sparsifier.after_gradient is None:
+        return lambda state, batch, done=None: gradient_step(state, batch)
+    due = jax.jit(jax.vmap(sparsifier.due))
+
+    @lru_cache(maxsize=1)
+    def calendar(page: int) -> np.ndarray:
+        return np.asarray(due(jnp.arange(PAGE) + page * PAGE))
+
+    def update(state: LearnerState, batch: Batch, done: int | None = None) -> LearnerState:
+        page, day = divmod(int(state.step if done is None else done) + 1, PAGE)
+        return (with_hook if calendar(page)[day] else gradient_step)(state, batch)
+
+    return update
+
+
+def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -> Network:
+    params_key, masks_key = jax.random.split(key)
+    params = agent.init(params_key)
+    network = Network(params, (), sparsifier.init(masks_key, params), jnp.float32(0))
+    network = _settle(sparsifier, network)
+    return network._replace(opt_state=agent.optimizer.init(network.params))
+
+
+def _gradient_step(
+    hook: bool,
+    key: jax.Array,
+    step: jax.Array,
+    network: Network,
+    agent: Agent | Actor,
+    sparsifier: Sparsifier,
+    weight: jax.Array,
+    *inputs: Any,
+) -> Network:
+    """One masked optimizer step on `agent.loss(params, *inputs)`, then if it is due the method's hook and its masks."""
+    pruned, masks = sparsifier.pruned_weights, network.masks
+    loss, gradients = jax.value_and_grad(agent.loss)(_effective(sparsifier, network), *inputs)
+    learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
+    updates, opt_state = agent.optimizer.update(learned, network.opt_state, network.params)
+    if pruned == "kept":
+        updates = apply_masks(updates, masks)  # momentum would go on moving them
+    params = optax.apply_updates(network.params, updates)
+    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # what is not finite always counts
+    network = Network(params, opt_state, masks, network.loss + counted)
+    network = _settle(sparsifier, network)
+    if not hook or sparsifier.after_gradient is None:
+        return network
+    return _settle(sparsifier, sparsifier.after_gradient(key, step, network, gradients))
+
+
+def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
+    """Elect. The target becomes the elected network, unless it `follows` it at every gradient step."""
+    before = tuple(map(_judged, state.online))
+    key = _draw(state.key, AT_TARGET_UPDATE, state.step)
+    online, memory, election = sparsifier.at_target_update(key, state.step, before, state.memory)
+    online = tuple(_settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
+    actor = state.actor
+    sound = all_finite((state.target, (actor.params, actor.loss) if actor else ()))
+    if actor:
+        actor = _settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
+    record = TargetUpdate(
+        losses=jnp.stack([network.loss for network in before]),
+        sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
+        elected=election.elected,
+        sparsities=jnp.stack([sparsity(network.masks) for network in online]),
+        reset=election.reset,
+        actor_sparsity=sparsity(actor.masks) if actor else None,
+        sound=sound,
+    )
+    # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
+    effective = partial(_effective, sparsifier)
+    target = state.target if follows else select(election.elected, tuple(map(effective, before)))
+    return state._replace(online=online, target=target, actor=actor, memory=memory), record
+
+
+def _judged(network: Network) -> Network:
+    """A network that has lost a parameter has no loss either, so that it is never elected."""
+    return network._replace(loss=jnp.where(all_finite(network.params), network.loss, jnp.nan))
+
+
+def _act(agent: Agent, sparsifier: Sparsifier, behaviour: str) -> Callable[..., jax.Array]:
+    @jax.jit
+    def choose(key: jax.Array, losses: list[jax.Array], agent_step: Array) -> jax.Array:
+        probabilities = behaviour_probabilities(behaviour, jnp.stack(losses))
+        return jax.random.choice(_draw(key, CHOOSE, agent_step), len(losses), p=probabilities)
+
+    @jax.jit
+    def by(key: jax.Array, acting: Network, observation: Array, agent_step: Array) -> jax.Array:
+        params = _effective(sparsifier, acting)
+        return agent.act(_draw(key, ACT, agent_step), params, observation, agent_step, greedy=False)
+
+    def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
+        if state.actor:
+            return by(state.key, _in_use(sparsifier, state.actor), observation, agent_step)
+        # The choice comes to the host: a branch for each network inside one function costs more time than that.
+        chosen = 0
+        if len(state.online) > 1:
+            chosen = int(choose(state.key, [network.loss for network in state.online], agent_step))
+        return by(state.key, _in_use(sparsifier, state.online[chosen]), observation, agent_step)
+
+    return act
+
+
+def _act_greedily(agent: Agent, sparsifier: Sparsifier) -> Callable[..., jax.Array]:
+    @jax.jit
+    def by(key: jax.Array, acting: Network, observation: Array, clock: Array) -> jax.Array:
+        params = _effective(sparsifier, acting)
+        return agent.act(_draw(key, ACT_GREEDILY, clock), params, observation, clock, greedy=True)
+
+    def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
+        return by(state.key, _in_use(sparsifier, state.actor or state.online[0]), observation, clock)
+
+    return act_greedily
+
+
+def _measure(state: LearnerState) -> dict[str, Any]:
+    elected, actor = state.online[0], state.actor
+    return {
+        "sparsity": sparsity(elected.masks),
+        "layer_sparsity": layer_sparsity(elected.params, elected.masks),
+        "actor_sparsity": sparsity(actor.masks) if actor else None,
+        "actor_layer_sparsity": layer_sparsity(actor.params, actor.masks) if actor else None,
+    }
+
+
+def _draw(key: jax.Array, stream: int, clock: Array | int) -> jax.Array:
+    return jax.random.fold_in(jax.random.fold_in(key, stream), clock)
+
+
+def _masked(network: Network) -> Network:
+    return network._replace(params=apply_masks(network.params, network.masks))
+
+
+def _settle(sparsifier: Sparsifier, network: Network) -> Network:
+    """After a hook: pruned weights are zero, unless the method keeps them."""
+    return _masked(network) if sparsifier.pruned_weights == "zero" else network
+
+
+def _effective(sparsifier: Sparsifier, network: Network) -> Params:
+    """What the network computes with: its parameters, pruned weights zero, also those that the method keeps."""
+    return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)
+
+
+def _in_use(sparsifier: Sparsifier, network: Network) -> Network:
+    """What acting needs of a network: a call costs time by the array."""
+    masks = {} if sparsifier.pruned_weights == "zero" else network.masks
+    return network._replace(opt_state=(), masks=masks)

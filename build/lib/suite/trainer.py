@@ -1,0 +1,247 @@
+"""The one loop: take a turn, learn, evaluate, record. It knows no environment, no data set, no agent and no method."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import gymnasium
+import numpy as np
+from pydantic import Field
+
+from suite import divergence
+from suite.checkpoint import START_OVER, Checkpoints, State, fill, leaves
+from suite.errors import Divergence, UserError
+from suite.experience import Experience
+from suite.film import Camera
+from suite.learner import Learner
+from suite.tracking import Tracker
+from suite.types import LearnerState
+
+DIVERGED = "training diverged"
+logger = logging.getLogger(__name__)
+BEGIN, TRAIN, EVALUATE = "begin", "train", "evaluate"  # the stages of an epoch
+
+
+class Trainer:
+    """Trains one learner on one experience and tells a tracker what happened; the environments that it makes itself are
+    for evaluation."""
+
+    def __init__(
+        self,
+        experience: Experience,
+        make_environment: Callable[[], gymnasium.Env],
+        learner: Learner,
+        tracker: Tracker,
+        seed: int,
+        checkpoints: Checkpoints | None = None,
+        camera: Camera | None = None,
+        *,
+        epochs: Annotated[
+            int, Field(ge=1, le=10**6, description="epochs; each is one point of the learning curve")
+        ] = 40,
+        epoch_agent_steps: Annotated[
+            int,
+            Field(
+                ge=1, le=10**9, description="epoch n ends at the first episode end after n times so many agent steps"
+            ),
+        ] = 250_000,
+        initial_samples: Annotated[int, Field(ge=0, description="agent steps before learning starts")] = 20_000,
+        replay_ratio: Annotated[float, Field(gt=0, le=1_000, description="gradient steps per agent step")] = 0.25,
+        evaluation_episodes: Annotated[
+            int,
+            Field(ge=0, description="episodes of the elected network after each epoch, in an environment of their own"),
+        ] = 0,
+    ) -> None:
+        self.experience, self.make_environment = experience, make_environment
+        self.learner, self.tracker, self.seed, self.checkpoints = learner, tracker, seed, checkpoints
+        self.camera = camera
+        self.epochs, self.epoch_agent_steps = epochs, epoch_agent_steps
+        self.initial_samples, self.replay_ratio = initial_samples, replay_ratio
+        self.evaluation_episodes = evaluation_episodes
+        self.epoch = 1  # the running one
+        self.stage = BEGIN  # of it
+        self.gradient_step = 0
+        self.sound_step = 0  # the last gradient step of which it is known that all numbers were finite
+        self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
+
+    def run(self, saved: State | None = None) -> LearnerState:
+        """Train for all epochs, or for what is left of them since `saved`.
+
+        Raises Divergence when numbers that training needs are NaN or infinite, and KeyboardInterrupt, right after a
+        checkpoint, when the run is asked to end.
+        """
+        self.start()
+        if saved:
+            self.restore(saved)
+        while self.epoch <= self.epochs:
+            if self.stage == BEGIN:
+                self.experience.begin_epoch(self.epoch)
+                self.stage = TRAIN
+            if self.stage == TRAIN:
+                self._train_epoch()
+                self.stage = EVALUATE
+            if self.evaluation_episodes:
+                self._evaluate()
+            self.epoch, self.stage = self.epoch + 1, BEGIN
+            self._pause(epoch_ended=True)
+        self.experience.close()
+        return self.state
+
+    def start(self) -> None:
+        """The state before the first agent step."""
+        self.state = self.learner.init(self.seed)
+        self.experience.start(self.seed)
+
+    def save(self) -> State:
+        """All that a later process needs to go on from between two turns."""
+        return {
+            "epoch": self.epoch,
+            "stage": self.stage,
+            "agent_step": self.experience.agent_step,
+            "gradient_step": self.gradient_step,
+            "loss": self.loss,
+            "seconds": self.tracker.seconds(),
+            "learner": leaves(self.state),
+            "experience": self.experience.save(),
+        }
+
+    def restore(self, saved: State) -> None:
+        """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
+        try:
+            self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
+            self.loss = saved["loss"]
+            self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
+            self.state = fill(self.state, saved["learner"])
+            self.experience.restore(saved["experience"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"the checkpoint is none of this version ({error!r}): {START_OVER}") from None
+
+    def _pause(self, *, epoch_ended: bool = False) -> None:
+        """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
+        if self.checkpoints and self.checkpoints.due(epoch_ended=epoch_ended):
+            self.checkpoints.save(self.save())
+            if self.checkpoints.asked():
+                raise KeyboardInterrupt
+
+    def _train_epoch(self) -> None:
+        ended = False
+        while not ended or self.experience.agent_step < self.epoch * self.epoch_agent_steps:
+            self._pause()  # before a turn: an epoch that goes on is not at its end
+            ended = self.step()
+            self.tracker.progress(self.experience.agent_step)
+        if self.epoch == self.epochs:
+            self._learn()  # at the end of others, the next turn does
+        if self.camera:
+            self.camera.shoot(self.epoch, partial(self.learner.act_greedily, self.state))
+        measured = self.learner.measure(self.state)
+        self.tracker.log(
+            "epoch",
+            self._clocks(),
+            epoch=self.epoch,
+            **self.experience.summary(),
+            loss=self.loss,
+            seconds=self.tracker.seconds(),
+            **measured,
+        )
+        self.tracker.log("weights", self._clocks(), epoch=self.epoch, layers=self.learner.weights(self.state))
+        self._check()
+
+    def step(self) -> bool:
+        """One turn; -> whether an epoch may end here, as it may where an episode ended.
+
+        Learning is dispatched right behind the choice of the action, whose result alone is waited for: the device
+        computes while the environment runs. The next action waits for what is learned now, so no step is ever taken
+        with older parameters.
+        """
+        choice = self.experience.choose(partial(self.learner.act, self.state))
+        self._learn()
+        try:
+            return self.experience.take(choice)
+        except Divergence as error:
+            raise self._diverged(str(error)) from None
+
+    def _learn(self) -> None:
+        """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
+        due = int((self.experience.agent_step - self.initial_samples) * self.replay_ratio)
+        while self.gradient_step < due:
+            batch = self.experience.sample(batch_rng(self.seed, self.gradient_step))
+            self.state = self.learner.update(self.state, batch, self.gradient_step)
+            self.gradient_step += 1
+            if self.gradient_step % self.learner.target_update_period == 0:
+                self._update_target()
+
+    def _update_target(self) -> None:
+        self.state, update = self.learner.update_target(self.state)
+        row = update._asdict()
+        del row["sound"]
+        self.tracker.log("target_update", self._clocks(), **row)
+        self.loss = float(np.asarray(update.losses)[int(update.elected)]) / self.learner.election_steps
+        if int(update.elected) < 0:
+            raise self._diverged(f"{DIVERGED}: no online network has a finite loss")
+        if not update.sound:
+            raise self._diverged(DIVERGED)
+        out = np.flatnonzero(~np.isfinite(np.asarray(update.losses))).tolist()
+        if out:
+            logger.warning(
+                "gradient step %s: online networks %s are NaN or infinite, and replaced", self.gradient_step, out
+            )
+        self.sound_step = self.gradient_step
+
+    def _check(self) -> None:
+        """At the end of an epoch. A lost network is replaced at the next target update, if there is one and another
+        network is sound. Raises Divergence."""
+        found = divergence.lost(self.state)
+        last = self.epoch == self.epochs and "online network 0" in found  # what the run hands out
+        if divergence.is_fatal(found, len(self.state.online)) or last:
+            raise self._diverged(DIVERGED)
+        if not found:
+            self.sound_step = self.gradient_step
+
+    def _diverged(self, what: str) -> Divergence:
+        """What is wrong, and what of the networks: which, in which layers, since when."""
+        found = divergence.lost(self.state)
+        clocks = f"gradient step {self.gradient_step:,}, agent step {self.experience.agent_step:,}"
+        if not found:
+            return Divergence(f"{what} ({clocks}; all networks are finite)")
+        networks = "; ".join(f"{name}: {text}" for name, text in found.items())
+        return Divergence(
+            f"{what} ({clocks}; all was finite at gradient step {self.sound_step:,}). {networks}. A smaller learning"
+            " rate (agent.*learning_rate) may help"
+        )
+
+    def _evaluate(self) -> None:
+        """A function of the state, the seed and the epoch; one that is broken off is begun again."""
+        environment = self.make_environment()
+        first_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0] >> 1)
+        returns, clock = [], self.experience.agent_step
+        for episode in range(self.evaluation_episodes):
+            observation, _ = environment.reset(seed=None if episode else first_seed)
+            episode_return, ended = 0.0, False
+            while not ended:
+                action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(clock)))
+                observation, reward, terminated, truncated, _ = environment.step(action)
+                divergence.refuse(
+                    "the return", episode_return + float(reward), f"in the evaluation of epoch {self.epoch}"
+                )
+                episode_return, ended, clock = episode_return + float(reward), terminated or truncated, clock + 1
+                self.tracker.progress(self.experience.agent_step)
+                self._pause()
+            returns.append(episode_return)
+        environment.close()
+        self.tracker.log(
+            "evaluation",
+            self._clocks(),
+            epoch=self.epoch,
+            **{"return": float(np.mean(returns))},
+            episodes=len(returns),
+            episode_returns=returns,
+        )
+
+    def _clocks(self) -> dict[str, Any]:
+        return {"agent_step": self.experience.agent_step, "gradient_step": self.gradient_step}
+
+
+def batch_rng(seed: int, gradient_step: int) -> np.random.Generator:
+    """The randomness of one batch. The clock is the counter's highest word, so no two batches share their draws."""
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, gradient_step]))

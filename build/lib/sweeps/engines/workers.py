@@ -1,0 +1,106 @@
+"""Worker processes: started on cores of their own, ended without leaving anything behind."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+Process = subprocess.Popen[bytes]
+
+ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
+LEASH = Path(__file__).with_name("leash.py")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION"
+OLD_MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"  # JAX refuses to start when both names are there
+COMPILED = "JAX_COMPILATION_CACHE_DIR"
+NO_GPU: Mapping[str, str] = {}
+GPU_MEMORY = 0.9  # of a GPU's memory, for all that share it
+GRACE = 60.0  # seconds between asking a worker to end, for which it writes a checkpoint, and killing it
+
+
+def cores() -> list[int]:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def share(slot: int, jobs: int) -> list[int]:
+    """The cores of worker `slot` of `jobs`: all of them for a single worker, one each when there is a worker
+    a core, and taken in turn when there are more workers than cores.
+    """
+    available = cores()
+    if jobs == 1:
+        return available
+    return available[slot::jobs] or [available[slot % len(available)]]
+
+
+def accelerator(slot: int, jobs: int) -> dict[str, str]:
+    """What tells JAX the GPU of worker `slot` of `jobs`, and the part of its memory to reserve; without GPUs it means
+    nothing. Workers take turns over the GPUs that CUDA_VISIBLE_DEVICES names, and share one if it names none.
+    """
+    if jobs == 1:
+        return {}  # JAX's own choice, three quarters of the first
+    gpus = [name for name in os.environ.get(VISIBLE, "").split(",") if name]
+    sharers = len(range(slot % len(gpus), jobs, len(gpus))) if gpus else jobs
+    chosen = os.environ.get(MEMORY) or os.environ.get(OLD_MEMORY)
+    memory = {} if chosen else {MEMORY: f"{GPU_MEMORY / sharers:.3f}"}
+    return memory | ({VISIBLE: gpus[slot % len(gpus)]} if gpus else {})
+
+
+def start(
+    command: Sequence[str], on: Sequence[int], output: int | IO[bytes], gpu: Mapping[str, str] = NO_GPU
+) -> Process:
+    """Start a command in a process group of its own (Ctrl-C reaches only us) on the given cores and `accelerator`."""
+    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), ",".join(map(str, on))]
+    return subprocess.Popen(
+        [*leash, *command],
+        cwd=ROOT,
+        env=_environment(len(on), gpu),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+
+
+def stop(processes: Sequence[Process], hurry: Callable[[], bool], grace: float = GRACE) -> None:
+    """Ask all to end (SIGTERM); what still lives after `grace` seconds, or once `hurry()` holds, is killed.
+
+    Only the worker itself is asked, so that its own helpers (W&B's service) can serve it to its end; whatever
+    is left of its group is killed.
+    """
+    for process in processes:
+        process.terminate()  # does nothing if it has ended
+    deadline = time.monotonic() + grace
+    while time.monotonic() < deadline and not hurry() and any(p.poll() is None for p in processes):
+        time.sleep(0.05)
+    for process in processes:
+        kill_group(process)
+        process.wait()
+
+
+def kill_group(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing left (the second: macOS)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(threads: int, gpu: Mapping[str, str]) -> Mapping[str, str]:
+    """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise. What one worker has
+    compiled, the next one that has as many cores need not: for another number JAX compiles other code."""
+    compiled = Path(os.environ.get(COMPILED) or _ours().name) / f"{threads}-cores"
+    widths = dict.fromkeys(THREADS, str(threads))
+    return {**widths, "PYTHONUNBUFFERED": "1", **os.environ, **gpu, COMPILED: str(compiled)}
+
+
+@cache
+def _ours() -> tempfile.TemporaryDirectory[str]:
+    """Removed when this process ends by itself. It is in no folder of results: what lies there is executed."""
+    return tempfile.TemporaryDirectory(prefix="eaudeqn-compiled-")

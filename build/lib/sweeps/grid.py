@@ -1,0 +1,129 @@
+"""A W&B sweep file -> the cells of its grid, offline.
+
+The files are W&B's own, so that `wandb sweep` takes them too; of W&B's format we accept what a grid needs,
+and refuse the rest with one line rather than run something else than W&B would.
+"""
+
+import itertools
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
+from typing import Any, NamedTuple
+
+from suite import yamlfile
+from suite.errors import UserError, is_text
+
+PROGRAM = "sweeps/run.py"
+COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]  # perhaps with a --folder before the arguments
+KEYS = ("program", "command", "name", "description", "entity", "project", "method", "metric", "parameters")
+
+PLAIN_NAME = re.compile(r"\w[^/\0-\x1f\ud800-\udfff]{0,199}")
+MOST_CELLS = 100_000
+
+Cell = dict[str, Any]  # the arguments of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
+
+
+class Grid(NamedTuple):
+    name: str  # e.g. "atari-laptop"; runs/<name> is the default folder
+    cells: list[Cell]
+
+
+def read(path: str | Path) -> Grid:
+    """The grid in a sweep file. Raises UserError on anything that is not a grid of plain values."""
+    document = _load(path)
+    try:
+        _check_head(document)
+        name = document.get("name", f"{Path(path).parent.name}-{Path(path).stem}")
+        if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+            raise UserError(f"name must be a plain word such as atari-laptop, not {repr(name)}")
+        return Grid(name, expand(document["parameters"]))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def expand(parameters: Mapping[str, Any]) -> list[Cell]:
+    """The product of all parameters in the file's order, the last one varying fastest; but `seed` always
+    varies slowest, so that one seed of every task and method can be compared before the second seed begins.
+
+    {"task": {"values": ["a", "b"]}, "seed": {"values": [0, 1]}} -> (a 0) (b 0) (a 1) (b 1)
+    """
+    if not isinstance(parameters, Mapping) or not parameters:
+        raise UserError("parameters must list at least one parameter, e.g. `seed: {values: [0, 1]}`")
+    choices = {name: _choices(name, parameter) for name, parameter in parameters.items()}
+    if math.prod(map(len, choices.values())) > MOST_CELLS:
+        raise UserError(f"a grid of more than {MOST_CELLS:,} cells")
+    order = sorted(choices, key=lambda name: name != "seed")  # stable: the others stay as they are
+    products = itertools.product(*(choices[name] for name in order))
+    return [dict(zip(order, product, strict=True)) for product in products]
+
+
+def flags(cell: Mapping[str, Any]) -> list[str]:
+    """The command line of a cell, exactly as a W&B agent writes it: {"seed": 0} -> ["--seed=0"]."""
+    return [f"--{name}={value}" for name, value in cell.items()]
+
+
+def command(folder: str | Path) -> list[str]:
+    """What W&B's agents are to call, so that their runs lie where the other engines have them."""
+    return [*COMMAND[:-1], f"--folder={folder}", COMMAND[-1]]
+
+
+def _check_head(document: Mapping[str, Any]) -> None:
+    for key in document:
+        if key not in KEYS:
+            raise UserError(f"unknown key {repr(key)}; a grid has {', '.join(KEYS)}")
+    if document.get("method") != "grid":
+        raise UserError(f"method must be grid (every cell is run), not {repr(document.get('method'))}")
+    if document.get("program") != PROGRAM:
+        raise UserError(f"program must be {PROGRAM}, not {repr(document.get('program'))}")
+    name = document.get("name")
+    if document.get("command") not in (COMMAND, command(f"runs/{name}")):
+        raise UserError(f"command must be {command(f'runs/{name}')}, not {repr(document.get('command'))}")
+    if "parameters" not in document:
+        raise UserError("parameters is missing; it lists the grid, e.g. `seed: {values: [0, 1]}`")
+
+
+def _choices(name: Any, parameter: Any) -> list[Any]:
+    """The values of one parameter."""
+    if not isinstance(name, str) or not name:
+        raise UserError(f"a parameter's name must be a word such as seed or agent.width, not {repr(name)}")
+    if not isinstance(parameter, Mapping):
+        raise UserError(f"parameter {name}: write `{{value: ...}}` or `{{values: [...]}}`, not {repr(parameter)}")
+    if len(parameter) != 1 or next(iter(parameter)) not in ("value", "values"):
+        found = ", ".join(map(str, parameter)) or "nothing"
+        hint = f" (nested options are written {name}.<option>)" if "parameters" in parameter else ""
+        raise UserError(f"parameter {name}: a grid takes either value or values, found {found}{hint}")
+    values = [parameter["value"]] if "value" in parameter else parameter["values"]
+    if not isinstance(values, list) or not values:
+        raise UserError(f"parameter {name}: values must be a list with at least one value, not {repr(values)}")
+    for value in values:
+        if not isinstance(value, str | int | float):
+            raise UserError(f"parameter {name}: {repr(value)} is not a plain text, number or true/false")
+    texts = [_text(name, value) for value in values]  # as they reach the command line: 1 and "1" are the same run
+    for text, times in Counter(texts).items():
+        if times > 1:
+            raise UserError(f"parameter {name}: the value {repr(text)} stands there twice")
+    return values
+
+
+def _text(name: str, value: str | float) -> str:
+    try:
+        text = str(value)
+    except ValueError:  # Python's limit to the digits of a number
+        text = "\0"
+    if not is_text(text):
+        raise UserError(f"parameter {name}: {repr(text)} is no value of a command line")
+    return text
+
+
+def _load(path: str | Path) -> dict[str, Any]:
+    path = Path(path)
+    if path.parent.is_dir() and not path.exists():
+        others = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        raise UserError(f"{path}: no such sweep file{'; there are ' + ', '.join(others) if others else ''}")
+    document = yamlfile.read(path)
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: a sweep file must hold keys such as method and parameters")
+    return document

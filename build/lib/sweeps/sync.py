@@ -1,0 +1,124 @@
+"""Runs to Weights & Biases, from their records: `python -m sweeps.sync runs/atari-laptop`.
+
+W&B then has each row once, whatever it had before: a second call sends nothing. Exit codes: 0 it has all runs, 1 it has
+not, 2 bad input or no key.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from suite import records
+from suite.errors import Parser, UserError, first_line, one_line
+from suite.upload import Upload, check_key, entity_of, identity_of, remember, sole_sender
+
+PATIENCE = 60  # seconds for W&B to answer
+EXIT_CODES = {"finished": 0, "failed": 1, None: records.RESUMABLE}  # of a run, by its status
+
+
+def sync(folder: Path) -> str:
+    """Send what W&B lacks of a run; -> what was done. Raises UserError, or whatever W&B's client raises."""
+    config = records.read_json(folder / records.CONFIG)
+    status = records.read_json(folder / records.STATUS)["status"] if (folder / records.STATUS).exists() else None
+    rows = (folder / records.METRICS).read_bytes().count(b"\n") if (folder / records.METRICS).exists() else 0
+    with sole_sender(folder) as file:
+        identity = identity_of(file, config["name"])
+        run, there, others = remote(identity), 0, ""
+        if run is not None:
+            others = _other_versions(run.config.get("versions") or {}, config["versions"])
+            there = run.lastHistoryStep + 1
+            if there >= rows and run.state in _states(status):
+                return f"was there, {rows:,} rows{others}"
+        upload = Upload(folder, "online", identity, there, init_timeout=PATIENCE, x_disable_stats=True)
+        remember(file, upload.run)
+        upload.send()
+        upload.finish(EXIT_CODES[status])
+        return f"sent, {max(rows - there, 0):,} of {rows:,} rows{others}: {upload.run.url}"
+
+
+def unreachable() -> str:
+    """Why W&B does not answer us, so that it is waited for once and not for each run; "" if it does."""
+    import wandb
+
+    try:
+        str(wandb.Api(timeout=PATIENCE).default_entity)
+    except Exception as error:
+        return one_line(error)
+    return ""
+
+
+def remote(identity: dict[str, str]) -> Any:
+    """The run as W&B has it, or None. Raises whatever W&B's client raises."""
+    import wandb
+
+    api = wandb.Api(timeout=PATIENCE)
+    path = f"{identity.get('entity') or entity_of(api)}/{identity['project']}/{identity['id']}"
+    try:
+        return api.run(path)
+    except wandb.errors.CommError as error:
+        if "Could not find" in str(error):
+            return None
+        raise
+
+
+def _states(status: str | None) -> tuple[str, ...]:
+    """What W&B calls a run that has been sent to its end, by the status of its record."""
+    return ("preempted", "failed", "crashed") if status is None else (status,)
+
+
+def _other_versions(theirs: dict[str, str], ours: dict[str, str]) -> str:
+    changed = [name for name in ours if theirs.get(name) != ours[name]]
+    return f" (W&B's first rows are from another attempt, with other versions: {', '.join(changed)})" if changed else ""
+
+
+def find(places: Sequence[Path]) -> list[Path]:
+    """The run folders in some places, each of which may be one itself. Raises UserError when one holds none."""
+    found: list[Path] = []
+    for place in places:
+        folders = [place] if (place / records.CONFIG).exists() else sorted(place.glob(f"*/{records.CONFIG}"))
+        if not folders:
+            raise UserError(f"{place}: holds no run (a folder with a {records.CONFIG})")
+        found += [path.parent if path.name == records.CONFIG else path for path in folders]
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m sweeps.sync", description=first_line(__doc__))
+    parser.add_argument("runs", type=Path, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
+    sent, silence = 0, ""
+    try:
+        given = parser.parse_args(arguments)
+        folders = find(given.runs)
+        check_key()
+        silence = unreachable()
+        for folder in track(folders, "runs", console=Console(stderr=True), transient=True):
+            if silence:
+                break
+            try:
+                told = sync(folder)
+                sent += 1
+            except Exception as error:
+                told, silence = f"not sent ({one_line(error)})", unreachable()
+            print(f"{folder.name}: {told}", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing is lost, the same command goes on", file=sys.stderr)
+        return 130
+    if sent == len(folders):
+        return 0
+    reason = f"W&B does not answer, or refuses ({silence}): " if silence else ""
+    print(
+        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; the same command tries them again",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""`eaudeqn COMMAND ...`: the programs of this suite by name, from any folder."""
+
+import difflib
+import runpy
+import sys
+
+COMMANDS = {
+    "run": ("sweeps.run", "one run"),
+    "launch": ("sweeps.launch", "the grid of a sweep file"),
+    "status": ("sweeps.status", "where the runs of a grid stand"),
+    "table": ("analysis.table", "the comparison table of runs"),
+    "report": ("analysis.report", "table and figures on one page"),
+    "sync": ("sweeps.sync", "send runs to W&B"),
+    "dashboard": ("sweeps.dashboard", "a W&B workspace"),
+    "export": ("sweeps.export", "a run's policy without JAX"),
+    "play": ("sweeps.play", "watch a policy act"),
+}
+
+
+def main() -> int:
+    """Run a command as `python -m` runs its module. Exits as it does, with 2 for a command that there is not."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print("usage: eaudeqn COMMAND ...   (eaudeqn COMMAND --help: its options)")
+        print("\n".join(f"  {command:<10} {about}" for command, (_, about) in COMMANDS.items()))
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+        print(f"error: no command {name!r}; {hint}", file=sys.stderr)
+        return 2
+    sys.argv = [sys.argv[0], *arguments]
+    runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
+    return 0

@@ -1,0 +1,93 @@
+"""Runs of records: resumed with the options that they were started with, also those of version 0.1."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import pytest
+
+from suite import records
+from sweeps import recorded
+from sweeps import run as entry
+
+OLD = Path(__file__).resolve().parents[1] / "data/version-0.1"
+
+
+def rows(path: Path) -> list[dict]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in records.read_rows(path)]
+
+
+@pytest.mark.parametrize("method", ["gmp", "eaudeqn"])
+def test_a_run_of_version_0_1_ends_as_it_would_have(method: str, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(OLD / method, folder)
+    begun = records.read_json(folder / records.CONFIG)
+    assert entry.main([f"--resume={folder}", "--wandb=disabled"]) == 0
+    found, expected = rows(folder / records.METRICS), rows(OLD / f"{method}.metrics.jsonl")
+    for ours, theirs in zip(found, expected, strict=True):
+        if begun["versions"]["jax"] == jax.__version__:
+            assert ours == theirs
+        elif method == "gmp" and ours["kind"] == "epoch":
+            assert ours["layer_sparsity"] == theirs["layer_sparsity"]
+    config = records.read_json(folder / records.CONFIG)
+    assert config["name"] == begun["name"]
+    assert config["options"]["pruning"]["distribution"] == "uniform"
+    assert records.is_finished(folder)
+    assert entry.main([f"--resume={folder}", "--wandb=disabled"]) == 0  # nothing is left to do
+
+
+SET = {"sparsity": 0.95, "drop_fraction": 0.3, "decay": "constant", "delay": 0.0, "end": 1.0, "period": None}
+
+
+def a_record(folder: Path, **changes) -> Path:
+    config = records.read_json(OLD / "gmp/config.json") | changes
+    folder.mkdir(parents=True)
+    (folder / records.CONFIG).write_text(json.dumps(config))
+    return folder
+
+
+def test_what_version_0_1_derived_is_stated(tmp_path: Path) -> None:
+    """400 gradient steps, 20 to an election: 12.5 / 20 is the largest step, and masks are updated every 4."""
+    options = recorded.read(OLD / "eaudeqn").options
+    assert options["method"]["cap"] == "clip"
+    assert options["method"]["max_speed"] == pytest.approx(12.5 / 20)
+    assert recorded.read(OLD / "gmp").options["method"]["period"] == 4
+    groups = records.read_json(OLD / "gmp/config.json")["options"]
+    sparse = recorded.read(a_record(tmp_path / "set", method="set", options={**groups, "method": SET})).options
+    assert sparse["pruning"]["distribution"] == "erk"
+    assert (sparse["method"]["decay"], sparse["method"]["end"], sparse["method"]["period"]) == ("constant", 1.0, 4)
+
+
+def test_half_of_the_squared_error_keeps_its_meaning(tmp_path: Path) -> None:
+    options = {"agent": {"loss": "squared"}, "pruning": {"distribution": "erk"}, "method": {}}
+    folder = a_record(tmp_path / "dqn", task="atari/Pong", method="dense", options=options)
+    assert recorded.read(folder).options["agent"]["loss"] == "half_mse"
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"options": None}, "options"),
+        ({"options": {"agent": 3}}, "options"),
+        ({"options": {"pruning": {"distribution": None}}}, "epochs"),
+        ({"method": "gmpp"}, "gmpp"),
+        ({"task": 7}, "7"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_a_damaged_record_is_one_line(changes: dict, words: str, tmp_path: Path, capsys) -> None:
+    assert entry.main([f"--resume={a_record(tmp_path / 'run', **changes)}", "--wandb=disabled"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and words in error
+
+
+@pytest.mark.parametrize("flags", [["--seed=0"], ["--task=atari/Pong", "--method=dense"], ["--trainer.epochs=3"]])
+def test_resume_takes_no_options_of_a_run(flags: list[str], capsys) -> None:
+    assert entry.main([f"--resume={OLD / 'gmp'}", *flags]) == 2
+    assert "leave out --" in capsys.readouterr().err
+
+
+def test_no_record_is_one_line(tmp_path: Path, capsys) -> None:
+    assert entry.main([f"--resume={tmp_path}"]) == 2
+    assert records.CONFIG in capsys.readouterr().err

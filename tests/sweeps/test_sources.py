@@ -1,0 +1,62 @@
+"""The table of defaults and sources: complete, without dead entries, and equal to what a run uses."""
+
+from fnmatch import fnmatchcase
+
+import pytest
+
+from baselines import METHODS
+from sweeps.config import resolve
+from sweeps.sources import EXAMPLES, OURS, SOURCES, Row, rows, source_of
+
+ROWS = list(rows())
+
+
+def shown(option: str, family: str) -> Row:
+    (row,) = [row for row in ROWS if row.option == option and family in row.families]
+    return row
+
+
+@pytest.mark.parametrize("family", EXAMPLES)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_table_says_what_a_run_uses(family: str, method: str) -> None:
+    run = resolve({"task": EXAMPLES[family].name, "method": method, "seed": 0})
+    for group, options in run.options.items():
+        for key, value in options.items():
+            row = shown(f"{method}:{key}" if group == "method" else f"{group}.{key}", family)
+            derived = (group, key) == ("pruning", "distribution")  # recorded as what it comes to
+            assert row.default == (None if derived else value), row
+            assert row.source
+
+
+def test_what_is_ours_has_a_reason() -> None:
+    assert [row for row in ROWS if row.source == OURS and not row.reason] == []
+
+
+def test_every_entry_is_the_source_of_something() -> None:
+    used = {source_of(row.option, family) for row in ROWS for family in row.families}
+    assert set(SOURCES) == used
+    for source in SOURCES:
+        assert any(fnmatchcase(row.option, source.option) for row in ROWS), source
+
+
+@pytest.mark.parametrize(
+    "option, family, default, words",
+    [
+        ("set:max_period", "atari", 5_000, "dqn_atari_set.gin"),
+        ("rigl:max_period", "mujoco", 1_000, "sac_mujoco_sparse_config.gin"),
+        ("rigl:end", "atari", 0.8, "Graesser"),
+        ("set:decay", "mujoco", "cosine", "Graesser"),
+        ("set:drop_fraction", "atari", 0.3, "Graesser"),
+        ("rigl:drop_fraction", "mujoco", 0.5, "Graesser"),
+        ("agent.loss", "atari", "mse", "not halved"),
+        ("agent.adam_epsilon", "atari", 1.5e-4, "slimDQN"),
+        ("gmp:final_sparsity", "atari", 0.95, "dqn_atari_prune.gin"),
+        ("gmp:final_sparsity", "mujoco", 0.9, "sac_mujoco_pruning_config.gin"),
+        ("eaudeqn:max_noise", "atari", 3.0, "released configuration"),
+        ("eaudeqn:cap", "atari", "scale", OURS),
+    ],
+)
+def test_published_values(option: str, family: str, default: object, words: str) -> None:
+    row = shown(option, family)
+    assert row.default == default
+    assert words in row.source
