@@ -35,7 +35,7 @@ NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in ma
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
+	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
 	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
