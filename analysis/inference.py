@@ -3,7 +3,6 @@
 Reads measurements.csv and machine.json of sweeps.bench_inference; writes break_even.md and speed.png beside them.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from matplotlib.figure import Figure
 from analysis.figures import PAGE, STYLE
 from analysis.markup import NONE, Table, markdown_table
 from suite import records
-from suite.errors import UserError, first_line
+from suite.command import start
+from suite.errors import Parser, UserError, expanded, first_line
 
 COLUMNS = ("layer", "sparsity", "way", "median")
 DENSE = "dense"  # the end of the names of ways that a mask does not change
@@ -105,8 +105,8 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m analysis.inference", description=first_line(__doc__))
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="what sweeps.bench_inference wrote")
+    parser = Parser(prog="python -m analysis.inference", description=first_line(__doc__))
+    parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench_inference wrote")
     folder = parser.parse_args(argv).folder
     try:
         found, text = read(folder), machine(folder / "machine.json")
@@ -120,4 +120,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from analysis import gallery, report_costs, report_sections, report_sparsity, scores, table
@@ -19,6 +18,8 @@ from analysis.pareto import KEPT
 from analysis.report_page import Picture, Section, page
 from analysis.settings import Settings
 from analysis.table import Results, Selection
+from suite import terminal
+from suite.command import start
 from suite.errors import UserError, one_line
 
 PAGE, FIGURES = "report.html", "figures"
@@ -90,7 +91,8 @@ def _title(grid: Grid) -> str:
 
 def _progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    return Progress(*columns, console=Console(stderr=True))
+    console = terminal.console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def percent(text: str) -> float:
@@ -122,4 +124,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import expanduser
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from analysis import cells, costs, figures, profiles, protocol, runs, scores, so
 from analysis.comparison import SCORE, Comparison, compare, final_values
 from analysis.profiles import Curve
 from analysis.settings import Settings
-from suite.errors import Parser, UserError, one_line, whole_number
+from suite.command import start
+from suite.errors import Parser, UserError, expanded, one_line, whole_number
 
 PROCESSES = 2  # that read records, where there are many
 MOST_SEEDS = 10_000  # that are required of a method on a task
@@ -181,11 +183,12 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         "--runs",
         action="append",
         required=True,
+        type=expanduser,
         metavar="PLACE",
         help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV file; may be repeated",
     )
-    add("--sweep", type=Path, metavar="FILE", help="sweep file that says which cells there should be")
-    add("--out", type=Path, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
+    add("--sweep", type=expanded, metavar="FILE", help="sweep file that says which cells there should be")
+    add("--out", type=expanded, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
     add(
         "--return",
         dest="which",
@@ -196,7 +199,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--methods", nargs="+", metavar="METHOD", help="compare only these")
     add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
     add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
-    add("--references", type=Path, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
+    add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
     add(
         "--video-pinball-random",
         type=finite_number,
@@ -265,4 +268,4 @@ def missing(comparison: Comparison, allowed: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

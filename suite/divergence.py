@@ -23,6 +23,16 @@ def lost(state: LearnerState) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
+def sound_first(state: LearnerState) -> LearnerState:
+    """The state with a network in front that can act: the elected one, or if it was lost since the election, the sound
+    one of the smallest loss since then, which the next election would take. As it is, where an actor acts."""
+    sound = [network for network in state.online if not _broken((network.params, network.loss))]
+    if state.actor or not sound or sound[0] is state.online[0]:
+        return state
+    best = min(sound, key=lambda network: float(network.loss))
+    return state._replace(online=(best, *(network for network in state.online if network is not best)))
+
+
 def is_fatal(found: dict[str, str], networks: int) -> bool:
     """Whether training cannot go on: `networks` that are lost are not elected, but one of them must be sound."""
     online = sum(name.startswith("online") for name in found)

@@ -71,6 +71,15 @@ def first_line(docstring: str | None) -> str:
     return next(iter((docstring or "").strip().splitlines()), "")
 
 
+def expanded(text: str) -> Path:
+    """The type of an argument that names a file or a folder. `~` is the home folder, also where no shell has put it in,
+    as behind the = of an option."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # a user that there is not
+        return Path(text)
+
+
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """The type of an argument that is a whole number in these bounds."""
 

@@ -1,5 +1,6 @@
 """Files that after a crash are there in full or not at all, and that show when they have changed. No JAX."""
 
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 BLOCK = 2**20  # bytes read at a time
+#: What fsync says of a folder on a file system that has no such call for folders; of a file, each is an error.
+NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 DTYPES = {  # numpy's names -> those of safetensors
     "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "float16": "F16", "bfloat16": "BF16",
     "uint32": "U32", "int32": "I32", "float32": "F32", "uint64": "U64", "int64": "I64", "float64": "F64",
@@ -45,10 +48,16 @@ def write(path: Path, parts: Iterable[bytes | memoryview], *, lasting: bool = Tr
 
 
 def sync(path: Path) -> None:
-    """What was written to a file, or which names a folder holds, outlives a power cut from here on."""
+    """What was written to a file, or which names a folder holds, outlives a power cut from here on.
+
+    For a folder, as far as its file system can do that. Raises OSError.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in NO_FOLDER_SYNC):
+            raise
     finally:
         os.close(descriptor)
 

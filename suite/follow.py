@@ -3,7 +3,6 @@
 The run's process starts it, tells it the exit code at its end, and knows no more of W&B (suite.tracking.Follower).
 """
 
-import argparse
 import contextlib
 import os
 import select
@@ -14,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suite import records
-from suite.errors import one_line
+from suite.command import start
+from suite.errors import Parser, one_line
 from suite.upload import Upload, has_key, identity_of, patience, remember, sole_sender
 
 KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
@@ -84,7 +84,7 @@ def told(seconds: float) -> int | None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m suite.follow")
+    parser = Parser(prog="python -m suite.follow")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
     given = parser.parse_args()
@@ -101,4 +101,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -4,6 +4,9 @@ Who works there holds a flock on lock.json, which names its host, its process id
 a file system that carries flocks from host to host, the flock tells: it is gone with its process, however that ended.
 Elsewhere the file's time tells: its holder renews it every BEAT seconds, and a file STALE seconds old is free, so the
 hosts' clocks must agree within a minute. Whoever slept so long that another is there ends as soon as it notices.
+
+Several machines and containers may have the same host name. A host is the same one if it was booted at the same time
+(`boot`). Where there are no flocks, a process id tells within one container only (`processes`, its pid namespace).
 """
 
 import contextlib
@@ -36,7 +39,7 @@ def hold(folder: Path) -> Iterator[None]:
     """
     path, ended = folder / records.LOCK, threading.Event()
     since = datetime.now().astimezone().isoformat()
-    name = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}).encode()
+    name = json.dumps({**_host(), **_container(), "pid": os.getpid(), "since": since}).encode()
     with writing(folder):
         lock = _claim(path, name)
     beat = threading.Thread(target=_renew, args=(path, name, ended), daemon=True)
@@ -116,9 +119,28 @@ def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
     if _age(lock) >= STALE:
         return False
     named = _read(lock)
-    if named.get("host") != socket.gethostname():  # a file without a name is being written
+    if not _host().items() <= named.items():  # a file without a name is being written
         return True
-    return flocked is None and _lives(named.get("pid"))
+    if flocked:
+        return False
+    return not _container().items() <= named.items() or _lives(named.get("pid"))
+
+
+def _host() -> dict[str, str | None]:
+    """Which machine this is, and since which start of it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # macOS
+        boot = None
+    return {"host": socket.gethostname(), "boot": boot}
+
+
+def _container() -> dict[str, str | None]:
+    """Which processes can be seen from here."""
+    try:
+        return {"processes": str(Path("/proc/self/ns/pid").readlink())}
+    except OSError:  # macOS
+        return {"processes": None}
 
 
 def _lives(pid: Any) -> bool:

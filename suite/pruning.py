@@ -103,13 +103,11 @@ def erk_counts(level: Level, shapes: Mapping[str, tuple[int, ...]], final: float
     e is solved for that sparsity, and on the way there each layer has the share level / final of its own final sparsity
     (as in JaxPruner, whose schedule is of each layer).
     """
-    sizes = jnp.array([math.prod(shape) for shape in shapes.values()])
-    total = jnp.maximum(keep_count(level, sum(map(math.prod, shapes.values()))), len(shapes))
+    number = sum(map(math.prod, shapes.values()))
+    sizes, total = jnp.array(list(map(math.prod, shapes.values()))), jnp.maximum(keep_count(level, number), len(shapes))
+    ideal = _erk_ideal(keep_count(final, number) if final else total, sizes, shapes)
     if final:
-        at_the_end = _erk_ideal(keep_count(final, sum(map(math.prod, shapes.values()))), sizes, shapes)
-        ideal = sizes - (sizes - at_the_end) * (level / final)
-    else:
-        ideal = _erk_ideal(total, sizes, shapes)
+        ideal = sizes - (sizes - ideal) * (level / final)
     return dict(zip(shapes, _whole(ideal, sizes, total), strict=True))
 
 

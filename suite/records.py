@@ -16,6 +16,7 @@ Reading a record needs neither JAX nor W&B. NaN and infinity are written as null
 
 import json
 import math
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -109,6 +110,21 @@ def number(value: Any, kind: type = float) -> bool:
     if type(value) is float:
         return kind is float and math.isfinite(value)
     return type(value) is int and abs(value) < 2**63
+
+
+def subfolders(root: Path) -> tuple[list[Path], list[str]]:
+    """The folders in a folder that are not hidden, by name, and a note for each that cannot be read, such as a file
+    system's lost+found. Raises OSError."""
+    found, notes = [], []
+    for path in sorted(root.iterdir()):
+        try:
+            if path.name.startswith(".") or not path.is_dir():
+                continue
+            with os.scandir(path):
+                found.append(path)
+        except OSError as error:
+            notes.append(f"The folder {path} cannot be read ({error.strerror}) and was left out.")
+    return found, notes
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from suite import files, records
+from suite import files, records, terminal
 from suite.checkpoint import Checkpoint
 from suite.errors import Divergence, UserError, one_line, out_of_memory, writing
 from suite.provenance import ROOT, versions
@@ -64,7 +64,7 @@ class Tracker:
         with writing(folder):
             self._go_on(resumed) if resumed else self._begin()
         self.wandb = Follower(folder, wandb_mode)
-        self.display = _display(self.total) if sys.stderr.isatty() else None
+        self.display = _display(self.total) if terminal.capable(sys.stderr) else None
 
     def _begin(self) -> None:
         """An empty record, in place of an attempt that did not finish."""
@@ -225,6 +225,8 @@ def _display(total: int) -> Progress:
         TextColumn("{task.fields[rate]} a second"),
         TimeRemainingColumn(),
         TextColumn("return {task.fields[score]}, sparsity {task.fields[sparsity]}"),
+        console=terminal.console(stderr=True),
+        redirect_stdout=terminal.capable(sys.stdout),  # not into the terminal what is meant for a file
     )
     display.add_task("run", total=total, rate="-", score="-", sparsity="-")
     display.start()

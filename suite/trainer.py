@@ -133,7 +133,7 @@ class Trainer:
         if self.epoch == self.epochs:
             self._learn()  # at the end of others, the next turn does
         if self.camera:
-            self.camera.shoot(self.epoch, partial(self.learner.act_greedily, self.state))
+            self.camera.shoot(self.epoch, partial(self.learner.act_greedily, divergence.sound_first(self.state)))
         measured = self.learner.measure(self.state)
         self.tracker.log(
             "epoch",
@@ -212,14 +212,14 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """A function of the state, the seed and the epoch; one that is broken off is begun again."""
-        environment = self.make_environment()
+        environment, acting = self.make_environment(), divergence.sound_first(self.state)
         first_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0] >> 1)
         returns, clock = [], self.experience.agent_step
         for episode in range(self.evaluation_episodes):
             observation, _ = environment.reset(seed=None if episode else first_seed)
             episode_return, ended = 0.0, False
             while not ended:
-                action = np.asarray(self.learner.act_greedily(self.state, observation, np.int32(clock)))
+                action = np.asarray(self.learner.act_greedily(acting, observation, np.int32(clock)))
                 observation, reward, terminated, truncated, _ = environment.step(action)
                 divergence.refuse(
                     "the return", episode_return + float(reward), f"in the evaluation of epoch {self.epoch}"

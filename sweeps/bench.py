@@ -5,7 +5,6 @@ peak is what a large matrix multiplication reaches, and `products alone` what th
 is nothing else to do.
 """
 
-import argparse
 import math
 import resource
 import statistics
@@ -19,9 +18,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from suite import terminal
+from suite.command import start
+from suite.errors import Parser, whole_number
 from suite.pruning import make_pruner
 from suite.tracking import Tracker
 from suite.trainer import Trainer
@@ -231,15 +232,15 @@ def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Tab
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m sweeps.bench", description="The speed of this machine, in one table."
+    parser = Parser(prog="python -m sweeps.bench", description="The speed of this machine, in one table.")
+    parser.add_argument(
+        "--repetitions", type=whole_number(1, 10**6), default=7, metavar="N", help="rounds per case [7]"
     )
-    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="rounds per case [7]")
-    repetitions = max(parser.parse_args().repetitions, 1)
+    repetitions = parser.parse_args().repetitions
     with tempfile.TemporaryDirectory() as folder:
-        Console(width=170).print(report(repetitions, Path(folder)))
+        terminal.console(width=170).print(report(repetitions, Path(folder)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -4,7 +4,6 @@ Layers of the suite's networks, batch 1, one thread, dense and sparse side by si
 measurements.csv and machine.json; analysis.inference makes a table and a figure of them.
 """
 
-import argparse
 import csv
 import json
 import math
@@ -20,10 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from suite.command import start
 from suite.deploy import runner
 from suite.deploy.network import Layer, Policy, Shape, positions
 from suite.deploy.timing import by_turns
-from suite.errors import UserError
+from suite.errors import Parser, UserError, expanded, whole_number
 from sweeps import onnx_form
 from sweeps.engines import workers
 
@@ -147,9 +147,9 @@ def _cpuinfo() -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m sweeps.bench_inference", description=DESCRIPTION)
-    parser.add_argument("--out", type=Path, default=Path("results/inference"), help="folder [results/inference]")
-    parser.add_argument("--calls", type=int, default=300, help="timed calls of each way [300]")
+    parser = Parser(prog="python -m sweeps.bench_inference", description=DESCRIPTION)
+    parser.add_argument("--out", type=expanded, default=Path("results/inference"), help="folder [results/inference]")
+    parser.add_argument("--calls", type=whole_number(1, 10**6), default=300, help="timed calls of each way [300]")
     parser.add_argument("--here", action="store_true", help="measure in this process, as it is, and not on one core")
     given = parser.parse_args()
     if not given.here:  # thread pools are made when numpy is imported, so another process
@@ -160,7 +160,7 @@ def main() -> int:
         finally:
             workers.stop([process], hurry=lambda: True)
     before = machine()
-    lines = measure(max(given.calls, 1))
+    lines = measure(given.calls)
     given.out.mkdir(parents=True, exist_ok=True)
     with (given.out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
@@ -171,4 +171,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -9,7 +9,7 @@ import gymnasium
 from baselines import METHODS
 from suite.agents import AGENTS
 from suite.environments import ENVIRONMENTS
-from suite.errors import UserError
+from suite.errors import UserError, expanded
 from suite.experience import Experience
 from suite.experience.minari_data import Recorder
 from suite.experience.online import Online
@@ -56,5 +56,6 @@ def _experience(run: Run, environment: gymnasium.Env, record: Path | None) -> Ex
     environment.close()
     options = dict(run.options["dataset"])
     # Not str.format, which would also look into what it is given.
-    options["path"] = options["path"].replace("{game}", run.task.environment).replace("{seed}", str(run.seed))
+    place = options["path"].replace("{game}", run.task.environment).replace("{seed}", str(run.seed))
+    options["path"] = str(expanded(place))
     return DATASETS[run.task.family](environment.action_space, replay, **options)

@@ -1,5 +1,6 @@
 """What a grid will cost on this machine, before it is begun."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from suite.errors import UserError
 from sweeps.config import Run
 from sweeps.engines import workers
+from sweeps.engines.endings import reason
 from sweeps.grid import flags
 
 START = 15.0  # seconds until a run has imported, compiled and reset everything, about
@@ -104,12 +106,12 @@ def _measure(runs: Sequence[Run], jobs: int) -> list[Speed]:
         outputs = [process.communicate()[0].decode(errors="replace") for process in processes]
     finally:
         workers.stop(processes, hurry=lambda: True)
-    return [_speed(run, output) for run, output in zip(runs, outputs, strict=True)]
+    results = zip(runs, processes, outputs, strict=True)
+    return [_speed(run, process.returncode, output) for run, process, output in results]
 
 
-def _speed(run: Run, output: str) -> Speed:
-    last = (output.strip().splitlines() or ["it printed nothing"])[-1]
-    try:
-        return Speed(**json.loads(last))
-    except (ValueError, TypeError):
-        raise UserError(f"the speed of {run.name} cannot be measured: {last}") from None
+def _speed(run: Run, code: int, output: str) -> Speed:
+    for line in reversed(output.splitlines()):  # an emulator may print something behind it
+        with contextlib.suppress(ValueError, TypeError):
+            return Speed(**json.loads(line))
+    raise UserError(f"the speed of {run.name} cannot be measured: {reason(code, output)}")

@@ -15,8 +15,9 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces.workspaces import internal
 
-from suite import records
-from suite.errors import Parser, UserError, first_line, one_line
+from suite import records, terminal
+from suite.command import start
+from suite.errors import Parser, UserError, expanded, first_line, one_line
 from suite.upload import PROJECT, entity_of, has_key
 from sweeps.sync import find
 
@@ -136,14 +137,14 @@ def offline(place: Path) -> str:
 def show_offline(place: Path) -> None:
     """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
     files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
-    if files and sys.stdin.isatty() and sys.stdout.isatty():
+    if files and sys.stdin.isatty() and terminal.capable(sys.stdout):
         newest = max(files, key=lambda folder: folder.stat().st_mtime)
         os.execv(WANDB, [str(WANDB), "leet", str(newest)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.dashboard", description=first_line(__doc__))
-    parser.add_argument("runs", type=Path, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
+    parser.add_argument("runs", type=expanded, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
     parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", PROJECT), help="on W&B [eaudeqn]")
     try:
         given = parser.parse_args(arguments)
@@ -164,4 +165,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

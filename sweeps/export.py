@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from suite import costs, records
+from suite.command import start
 from suite.deploy import compact
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
-from suite.errors import Parser, UserError, first_line, one_line, whole_number
+from suite.errors import Parser, UserError, expanded, first_line, one_line, whole_number
 from sweeps import latency, onnx_form
 from sweeps.forms import EXPORTED, FORMS, Act, believing, card_of, environment_of, exported, policy_of
 
@@ -121,7 +122,7 @@ def _removed(cleaned: Cleaned) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.export", description=first_line(__doc__))
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add("--format", choices=("all", *EXPORTED), default="all", help="what to write [all]")
     add("--dtype", choices=compact.DTYPES, default="float32", help="of the compact form's weights [float32]")
     add(
@@ -141,4 +142,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -3,6 +3,7 @@
 `python -m sweeps.latency RUN CALLS` prints one line of JSON; sweeps.export starts it on one core.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -16,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from suite.command import start
 from suite.deploy.cleanup import clean
 from suite.deploy.runner import Runner
 from suite.deploy.timing import by_turns
 from suite.errors import UserError
 from sweeps import onnx_form
 from sweeps.engines import workers
+from sweeps.engines.endings import reason
 from sweeps.forms import FORMS, card_of, policy_of
 
 OBSERVATIONS = 64  # different ones, so that no branch or cache knows its input
@@ -35,12 +38,12 @@ def in_process(folder: Path, calls: int) -> dict[str, Any]:
         output = process.communicate()[0].decode(errors="replace")
     finally:
         workers.stop([process], hurry=lambda: True)
-    last = (output.strip().splitlines() or ["it printed nothing"])[-1]
-    try:
-        measured: dict[str, Any] = json.loads(last)
-    except ValueError:
-        raise UserError(f"the latency of {folder.name} cannot be measured: {last}") from None
-    return measured
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(ValueError):
+            measured = json.loads(line)
+            if isinstance(measured, dict):
+                return measured
+    raise UserError(f"the latency of {folder.name} cannot be measured: {reason(process.returncode, output)}")
 
 
 def measure(folder: Path, calls: int) -> dict[str, Any]:
@@ -104,10 +107,10 @@ def main() -> int:
     try:
         print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))
     except UserError as error:
-        print(error)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -12,19 +12,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from os.path import expanduser
 from pathlib import Path
 from typing import Any, NamedTuple
 
-if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from suite import signals
 
-from suite import records
+if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+    signals.install(signal.SIGINT, signal.SIG_DFL)
+
+from suite import limits, records
+from suite.command import start
 from suite.errors import Busy, Parser, UserError, is_text, one_line
+from suite.limits import size
 from suite.tracking import duration
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
-from sweeps.cost import Cost, estimate, measure
-from sweeps.engines import local, slurm, wandb, workers
+from sweeps.cost import Cost, Speed, estimate, measure, memory_bytes
+from sweeps.engines import local, slurm, wandb
 from sweeps.engines.cells import Plan, Work
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
@@ -44,6 +49,7 @@ ENGINES = {
 }
 BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
 RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
+SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,13 +79,13 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = local.OK
     if to_do:
-        seconds = _measured(runs, to_do, options.jobs) if engine.here else None
+        seconds, jobs = _measured(runs, to_do, options.jobs) if engine.here else (None, options.jobs)
         cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
         if cost > BIG and options.confirm != "yes":
             raise UserError(f"a sweep of more than {duration(BIG)} on one core needs a word: {confirmed(command)}")
         if engine.here:
             print("Ctrl-C stops; the same command goes on, and runs only what is not finished", flush=True)
-        plan = Plan(options.file, folder, works_of(sweep, runs, seconds), min(options.jobs, len(to_do)))
+        plan = Plan(options.file, folder, works_of(sweep, runs, seconds), min(jobs or len(limits.cores()), len(to_do)))
         code = engine.run(plan, **settings)
         if not engine.here:
             return code
@@ -127,12 +133,26 @@ def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:
     return head + sorted(tail, key=lambda work: -work.cost)
 
 
-def _measured(runs: Sequence[Run], to_do: Sequence[Run], jobs: int) -> Callable[[Run], float]:
-    """Say what is ahead; -> seconds of a run, on one core."""
+def _measured(runs: Sequence[Run], to_do: Sequence[Run], jobs: int | None) -> tuple[Callable[[Run], float], int]:
+    """Say what is ahead; -> seconds of a run, on one core, and how many run at a time: `jobs`, or as many as there are
+    cores and memory for."""
+    if restricted := limits.restrictions():
+        print(f"this container may use {restricted}", flush=True)
     print("measuring how fast such runs are here ...", flush=True)
-    speed = measure(runs, jobs)
+    speed = measure(runs, jobs or _workers(SMALL))
+    jobs = jobs or fitting(to_do, speed)
     print(ahead(estimate(to_do, jobs, speed), jobs), flush=True)
-    return lambda run: speed(run).seconds(run)
+    return lambda run: speed(run).seconds(run), jobs
+
+
+def fitting(runs: Sequence[Run], speed: Callable[[Run], Speed]) -> int:
+    """Workers: one a core, but no more than have memory, if all have the largest run."""
+    largest = max(memory_bytes(run, speed(run)) for run in runs)
+    return _workers(largest)
+
+
+def _workers(size_of_one: int) -> int:
+    return max(min(len(limits.cores()), limits.memory() // size_of_one), 1)
 
 
 def ahead(cost: Cost, jobs: int) -> str:
@@ -143,26 +163,16 @@ def ahead(cost: Cost, jobs: int) -> str:
         f" with {jobs} worker{'s' * (jobs > 1)}",
         f"disk: {size(cost.disk_bytes)}; memory: up to {size(cost.memory_bytes)} a worker, {size(memory)} together",
     ]
-    if memory > physical_memory():
-        lines.append(f"that is more than this machine's {size(physical_memory())} of memory: take fewer JOBS (--jobs)")
+    if memory > limits.memory():
+        lines.append(
+            f"that is more than the {size(limits.memory())} of memory that there are: take fewer JOBS (--jobs)"
+        )
     return "\n".join(lines)
 
 
 def confirmed(command: str) -> str:
     """The command line to type instead."""
     return f"{command.replace(' --confirm no', '')} --confirm yes   (with make: CONFIRM=yes)"
-
-
-def size(count: float) -> str:
-    """850 kB, 12 MB, 7.1 GB: powers of 1000."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count / 1e3:.0f} kB"
-
-
-def physical_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _table(folder: Path, file: str, returns: str) -> int:
@@ -186,9 +196,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Run every cell of a W&B grid sweep file, then compare the methods in a table.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", help="a sweep file, such as sweeps/atari/laptop.yaml")
-    parser.add_argument("--jobs", type=_jobs, default=len(workers.cores()), help="runs at a time [one a core]")
-    parser.add_argument("--folder", help="where the runs' folders go [runs/<name of the sweep>]")
+    parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
+    parser.add_argument("--jobs", type=_jobs, help="runs at a time [one a core, if there is memory]")
+    parser.add_argument("--folder", type=expanduser, help="where the runs' folders go [runs/<name of the sweep>]")
     parser.add_argument("--confirm", choices=["yes", "no"], default="no", help="begin even a big sweep [no]")
     parser.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
     for name, engine in ENGINES.items():
@@ -220,5 +230,5 @@ def _jobs(text: str) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main())
+    signals.install(signal.SIGINT, signal.default_int_handler)
+    start(main)

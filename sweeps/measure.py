@@ -15,6 +15,8 @@ from functools import partial
 import jax
 import numpy as np
 
+from suite import compiled
+from suite.command import start
 from suite.errors import UserError
 from suite.trainer import batch_rng
 from sweeps.compose import compose
@@ -26,6 +28,7 @@ SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 def measure(run: Run, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
+    compiled.drop_truncated()
     experience, make_environment, learner = compose(run)
     state = learner.init(0)
     experience.start(0)
@@ -77,10 +80,10 @@ def main() -> int:
         given = dict(argument.removeprefix("--").split("=", 1) for argument in sys.argv[1:])
         print(json.dumps(measure(resolve(given))._asdict()))
     except (UserError, ValueError) as error:
-        print(error)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

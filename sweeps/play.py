@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 from scipy import stats
 
-from suite import records
-from suite.errors import Parser, UserError, first_line, one_line, whole_number
+from suite import records, terminal
+from suite.command import start
+from suite.errors import Parser, UserError, expanded, first_line, one_line, whole_number
 from suite.film import LONGEST, for_film, play, write_video
 from sweeps.forms import FORMS, card_of, environment_of
 
@@ -36,8 +36,9 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
     if video:
         environment, film = for_film(environment), []
     played = []
-    numbers = range(episodes)
-    for episode in track(numbers, f"{form}, episodes", console=Console(stderr=True), transient=True):
+    numbers, console = range(episodes), terminal.console(stderr=True)
+    hidden = not console.is_terminal
+    for episode in track(numbers, f"{form}, episodes", console=console, transient=True, disable=hidden):
         played.append(play(environment, act, seed + episode, film if episode == 0 else None))
     environment.close()
     returns = [total for total, _ in played]
@@ -57,7 +58,7 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.play", description=first_line(__doc__))
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")
     add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
@@ -72,4 +73,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

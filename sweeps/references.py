@@ -4,7 +4,6 @@ results/references/mujoco-random.csv, from which suite/tasks.py has its random r
 Environments as gymnasium registers them: default options, 1000 agent steps at most (Reacher 50, Pusher 100).
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
+from suite.command import start
+from suite.errors import Parser
 from suite.tasks import TASKS, Task
 
 EPISODES = 100
@@ -42,7 +43,7 @@ def random_returns(task: Task, episodes: int = EPISODES) -> np.ndarray:
 
 def main(argv: Sequence[str]) -> int:
     about = f"Measure random policies on the MuJoCo tasks; write {OUT.name}."
-    argparse.ArgumentParser(prog="python -m sweeps.references", description=about).parse_args(argv)
+    Parser(prog="python -m sweeps.references", description=about).parse_args(argv)
     versions = [metadata.version(name) for name in COLUMNS[4:]]
     lines = []
     for task in TASKS.values():
@@ -58,4 +59,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    start(lambda: main(sys.argv[1:]))

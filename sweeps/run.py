@@ -6,7 +6,6 @@ for which it leaves a checkpoint, or another process works on the same run, whic
 at once; then it goes on from the checkpoint before.
 """
 
-import argparse
 import math
 import os
 import signal
@@ -17,24 +16,31 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from suite import signals
 
-from baselines import METHODS
-from suite import costs, device, lock, records
+if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+    signals.install(signal.SIGINT, signal.SIG_DFL)
+
+from suite import compiled, costs, device, lock, records
 from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.errors import Busy, Divergence, Parser, UserError, first_line, is_text, one_line, out_of_memory, writing
+from suite.command import start
+from suite.errors import (
+    Busy,
+    Divergence,
+    UserError,
+    one_line,
+    out_of_memory,
+    writing,
+)
 from suite.film import Camera
 from suite.policy import save_policy
 from suite.provenance import versions
-from suite.tasks import PAPER_GAMES, Task
-from suite.tasks import task as find_task
 from suite.tracking import LINE, Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
 from suite.upload import patience
-from sweeps import recorded
+from sweeps import command_line, recorded
 from sweeps.compose import compose
-from sweeps.config import Run, describe, groups, method_options, resolve, suggest
+from sweeps.config import Run, resolve
 
 
 def execute(
@@ -90,18 +96,19 @@ def _checkpoints(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
-        given = _parse(arguments)
-        root, record = _place("folder", given.pop("folder")), given.pop("record")
-        record = None if record is None else _place("record", record)
+        given = command_line.parse(arguments)
+        root, record = command_line.place("folder", given.pop("folder")), given.pop("record")
+        record = None if record is None else command_line.place("record", record)
         wandb_mode = wandb_mode_of(given.pop("wandb"))
-        interval, computes_on = _seconds(given.pop("checkpoint-interval")), given.pop("device")
+        interval, computes_on = command_line.seconds(given.pop("checkpoint-interval")), given.pop("device")
         films = given.pop("video-epochs")
         patience()  # what is wrong with it is said now, and not at the run's end
         resumed = given.pop("resume", None)
-        run = resolve(given) if resumed is None else _recorded(_place("resume", resumed), given)
-        video_epochs = _epochs(films, run.options["trainer"]["epochs"])
+        run = resolve(given) if resumed is None else _recorded(command_line.place("resume", resumed), given)
+        video_epochs = command_line.epochs(films, run.options["trainer"]["epochs"])
+        compiled.drop_truncated()
         device.choose(computes_on)
-        folder = root / run.name if resumed is None else Path(resumed)
+        folder = root / run.name if resumed is None else command_line.place("resume", resumed)
         if _is_done(run, folder, record, wandb_mode):
             return 0
         with _signals() as asked, _held(folder, asked):
@@ -167,14 +174,10 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, frame: Any) -> None:
         received.append(number)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signals.install(signal.SIGINT, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)}
-    try:
+    with signals.handled((signal.SIGINT, signal.SIGTERM, signal.SIGUSR2), note):
         yield lambda: bool(received)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _recorded(folder: Path, given: dict[str, Any]) -> Run:
@@ -186,112 +189,5 @@ def _recorded(folder: Path, given: dict[str, Any]) -> Run:
     return recorded.read(folder)
 
 
-def _place(flag: str, text: str) -> Path:
-    if not text or not is_text(text):
-        raise UserError(f"--{flag}={text}: should be the name of a folder")
-    return Path(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not seconds >= 0:
-        raise UserError(f"--checkpoint-interval={text}: should be a number of seconds, such as 600")
-    return seconds
-
-
-def _epochs(text: str, most: int) -> list[int]:
-    try:
-        epochs = [int(word) for word in text.split(",")] if text else []
-    except ValueError:
-        epochs = [0]
-    if not all(1 <= epoch <= most for epoch in epochs):
-        raise UserError(f"--video-epochs={text}: should be epochs of this run, from 1 to {most}, such as 1,{most}")
-    return epochs
-
-
-def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """The given options by name; their values are still strings."""
-    parser = _parser(_task(arguments))
-    known, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        raise UserError(f"unknown option {unknown[0]}{suggest(unknown[0].partition('=')[0], flags)} (see --help)")
-    return vars(known)
-
-
-def _task(arguments: Sequence[str] | None) -> Task:
-    """The task that is asked for, which decides what options there are."""
-    parser = Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--task", default=PAPER_GAMES[0])
-    return find_task(parser.parse_known_args(arguments)[0].task)
-
-
-def _parser(task: Task) -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m sweeps.run",
-        usage="python -m sweeps.run --task TASK --method METHOD --seed SEED [--GROUP.OPTION X ...]",
-        description="Train one agent by one method on one task, and leave a record of the run.",
-        epilog=_methods_help(task),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    required = parser.add_argument_group("the run")
-    required.add_argument(
-        "--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options"
-    )
-    required.add_argument("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
-    required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
-    place = parser.add_argument_group("where it goes")
-    place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
-    place.add_argument(
-        "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
-    )
-    place.add_argument(
-        "--device",
-        choices=device.DEVICES,
-        default="auto",
-        help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]",
-    )
-    place.add_argument(
-        "--resume", metavar="FOLDER", help="resume or finish the run of this record; with no --task, --method, --seed"
-    )
-    place.add_argument(
-        "--checkpoint-interval",
-        dest="checkpoint-interval",
-        default=str(INTERVAL),
-        metavar="SECONDS",
-        help="between checkpoints, which are also made at the end of epochs [600]",
-    )
-    place.add_argument(
-        "--video-epochs",
-        dest="video-epochs",
-        default="",
-        metavar="N,N",
-        help="film an episode of the elected network at the end of these epochs, into the run's videos/ [none]",
-    )
-    place.add_argument(
-        "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"
-    )
-    for group, model in groups(task).items():
-        section = parser.add_argument_group(f"{group} options for {task.name}")
-        for name, field in model.model_fields.items():
-            help_text = describe(field).replace("%", "%%")
-            section.add_argument(f"--{group}.{name}", metavar="X", help=help_text)
-    return parser
-
-
-def _methods_help(task: Task) -> str:
-    lines = ["methods, and their options as in METHOD:option=value,option=value:"]
-    for name, function in METHODS.items():
-        lines.append(f"  {name}: {first_line(function.__doc__)}")
-        fields = method_options(task, name).model_fields
-        lines += [f"    {option}: {describe(field)}" for option, field in fields.items()]
-    return "\n".join(lines)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

@@ -7,11 +7,11 @@ All of it comes from the runs' records and locks, and from SLURM's queue where t
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from os.path import expanduser
 from pathlib import Path
 
-from rich.console import Console
-
-from suite import lock, records
+from suite import lock, records, terminal
+from suite.command import start
 from suite.errors import Parser, UserError, one_line
 from sweeps import grid
 from sweeps.engines import slurm
@@ -66,7 +66,7 @@ def _failed(cell: Cell) -> str:
 
 def show(cells: Sequence[Cell]) -> None:
     """Print the table, why runs failed, and the totals."""
-    console = Console(highlight=False)
+    console = terminal.console()
     if not console.is_terminal:
         console.width = max(console.width, WIDTH)
     console.print(table(cells))
@@ -80,10 +80,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m sweeps.status", description="Where each run of a sweep file stands.", allow_abbrev=False
     )
-    parser.add_argument("file", help="a sweep file, such as sweeps/atari/laptop.yaml")
-    parser.add_argument("--folder", help="where the runs' folders are [runs/<name of the sweep>]")
+    parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
+    parser.add_argument("--folder", type=expanduser, help="where the runs' folders are [runs/<name of the sweep>]")
     return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

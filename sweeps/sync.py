@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import track
 
-from suite import records
-from suite.errors import Parser, UserError, first_line, one_line
+from suite import records, terminal
+from suite.command import start
+from suite.errors import Parser, UserError, expanded, first_line, one_line
 from suite.upload import Upload, check_key, entity_of, identity_of, remember, sole_sender
 
 PATIENCE = 60  # seconds for W&B to answer
@@ -76,26 +76,41 @@ def _other_versions(theirs: dict[str, str], ours: dict[str, str]) -> str:
 
 
 def find(places: Sequence[Path]) -> list[Path]:
-    """The run folders in some places, each of which may be one itself. Raises UserError when one holds none."""
+    """The run folders in some places, each of which may be one itself; those that cannot be read are named.
+
+    Raises UserError when a place holds none, or cannot be read.
+    """
     found: list[Path] = []
     for place in places:
-        folders = [place] if (place / records.CONFIG).exists() else sorted(place.glob(f"*/{records.CONFIG}"))
+        try:
+            folders, notes = _runs_in(place)
+        except OSError as error:
+            raise UserError(one_line(error)) from None
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
         if not folders:
             raise UserError(f"{place}: holds no run (a folder with a {records.CONFIG})")
-        found += [path.parent if path.name == records.CONFIG else path for path in folders]
+        found += folders
     return found
+
+
+def _runs_in(place: Path) -> tuple[list[Path], list[str]]:
+    if (place / records.CONFIG).exists():
+        return [place], []
+    folders, notes = records.subfolders(place) if place.is_dir() else ([], [])
+    return [folder for folder in folders if (folder / records.CONFIG).exists()], notes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m sweeps.sync", description=first_line(__doc__))
-    parser.add_argument("runs", type=Path, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
+    parser.add_argument("runs", type=expanded, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
     sent, silence = 0, ""
     try:
         given = parser.parse_args(arguments)
         folders = find(given.runs)
         check_key()
-        silence = unreachable()
-        for folder in track(folders, "runs", console=Console(stderr=True), transient=True):
+        silence, console = unreachable(), terminal.console(stderr=True)
+        for folder in track(folders, "runs", console=console, transient=True, disable=not console.is_terminal):
             if silence:
                 break
             try:
@@ -121,4 +136,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

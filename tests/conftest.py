@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ from tests.wandb_server import Server, without_account
 ROOT = Path(__file__).resolve().parents[1]
 for name in KEPT:
     os.environ.setdefault(name, KEPT[name])
+
+#: Tests send these to the programs that they start, which would not hear them if nohup or a script's & ignores them.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 #: Examples are the same each time, and none is kept. `make fuzz` draws new ones. A busy machine is no fault.
 PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

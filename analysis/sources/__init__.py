@@ -31,6 +31,14 @@ def _holds(pattern: str) -> Callable[[str], bool]:
     return lambda place: any(Path(place).glob(pattern))
 
 
+def _holds_runs(place: str) -> bool:
+    return Path(place).is_dir() and any((f / records.CONFIG).exists() for f in records.subfolders(Path(place))[0])
+
+
+def _holds_wandb(place: str) -> bool:
+    return any(wandb.files_below(Path(place), []))
+
+
 def _read_folders(place: str, report: Path | None, processes: int) -> Found:
     return runfolder.load(Path(place), report, processes)
 
@@ -40,9 +48,9 @@ READERS = (
     Reader(lambda place: place.startswith(wandb.PREFIX), lambda place, *_: wandb.project(place)),
     Reader(lambda place: place.endswith(".csv"), lambda place, *_: csvfile.load(Path(place))),
     Reader(lambda place: place.endswith(".json"), lambda place, *_: dopamine.load(Path(place))),
-    Reader(_holds(f"*/{records.CONFIG}"), _read_folders),
+    Reader(_holds_runs, _read_folders),
     Reader(_holds("*.json"), lambda place, *_: dopamine.load(Path(place))),
-    Reader(_holds("**/*.wandb"), lambda place, *_: wandb.offline(Path(place))),
+    Reader(_holds_wandb, lambda place, *_: wandb.offline(Path(place))),
     Reader(lambda _: True, _read_folders),
 )
 

@@ -1,8 +1,6 @@
 """Run folders -> runs. Only the record is read (config.json, metrics.jsonl, status.json; see suite.records)."""
 
-import multiprocessing
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.processes import pool
 from analysis.protocol import DISTRIBUTION, LAYERS
 from analysis.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
 from suite import records
@@ -23,15 +22,16 @@ LARGEST = 2**53  # whole numbers below it are exact as floats
 
 
 def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[list[Run], list[str]]:
-    """The runs in the folders of `root`, by name, and a note for each folder that is no run. `report`, the folder that
-    is written to, is not looked at.
+    """The runs in the folders of `root`, by name, and a note for each folder that is no run or cannot be read.
+    `report`, the folder that is written to, is not looked at. More `processes` than one read large folders.
 
     Raises UserError when there is no run at all, or a record is damaged or of another schema version.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; it should hold one folder a run")
-    folders, notes = [], []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    folders = []
+    inside, notes = records.subfolders(root)
+    for folder in inside:
         if report is not None and folder.resolve() == report.resolve():
             continue
         if (folder / records.CONFIG).exists():
@@ -45,8 +45,9 @@ def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[li
     if len(folders) < MANY or processes == 1:
         return list(map(read, folders)), notes
     try:
-        with ProcessPoolExecutor(processes, multiprocessing.get_context("forkserver")) as pool:
-            return list(pool.map(read, folders, chunksize=max(MANY // 10, 1))), notes
+        with pool(processes) as others:
+            read_all = others.map(read, folders, chunksize=max(MANY // 10, 1)) if others else map(read, folders)
+            return list(read_all), notes
     except BrokenProcessPool:
         raise UserError(f"{root}: a process ended while it read the runs (too little memory?)") from None
 

@@ -6,9 +6,10 @@ only.
 """
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -64,9 +65,11 @@ def _once(found: Iterable[Run], notes: list[str], place: str) -> list[Run]:
 
 
 def offline(place: Path) -> tuple[list[Run], list[str]]:
-    """The runs in the .wandb files below a folder, and a note for those of other programs. Raises UserError."""
-    paths = sorted(place.rglob("*.wandb"))
-    found, notes = [], []
+    """The runs in the .wandb files below a folder, and a note for those of other programs and for folders that cannot
+    be read. Raises UserError."""
+    found: list[Run] = []
+    notes: list[str] = []
+    paths = sorted(files_below(place, notes))
     with ThreadPoolExecutor(WORKERS) as pool:
         for path, lines in zip(paths, pool.map(_inspect, paths), strict=True):
             config: dict[str, Any] = {}
@@ -87,6 +90,17 @@ def offline(place: Path) -> tuple[list[Run], list[str]]:
     if not found:
         raise UserError(f"{place}: holds no run of this benchmark")
     return found, notes
+
+
+def files_below(place: Path, notes: list[str]) -> Iterator[Path]:
+    """The .wandb files below a folder. Folders that cannot be read are added to the notes."""
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) != place:
+            notes.append(f"The folder {error.filename} cannot be read ({error.strerror}) and was left out.")
+
+    for folder, _, names in os.walk(place, onerror=note):
+        yield from (Path(folder, name) for name in names if name.endswith(".wandb"))
 
 
 def _inspect(path: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Minari data sets (Younis et al. 2024, the Farama standard): read them, and record what an environment shows."""
 
+import io
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,13 @@ from gymnasium import spaces
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.dataset.minari_storage import MinariStorage, is_image_space
+from PIL import Image
 
 from suite.errors import UserError
 from suite.experience.chunks import Episode
 
-METADATA = "metadata.json"
+METADATA, MAIN = "metadata.json", "main_data.hdf5"
+JPEG_HEADER = 2**16  # bytes that a JPEG file may have beside its frame, which it makes no larger
 DAMAGE = (
     OSError,
     KeyError,
@@ -94,8 +97,8 @@ class MinariChunks:
     def _lengths(self, episodes: int) -> list[int]:
         """Steps of each episode, as the arrays' own sizes say, before any is read."""
         space, lengths = self.storage.observation_space, []
-        packed = self.storage.jpeg_encoding and is_image_space(space)
-        with h5py.File(self.folder / "main_data.hdf5") as file:
+        packed = self._is_packed()
+        with h5py.File(self.folder / MAIN) as file:
             for number in range(episodes):
                 group = file[f"episode_{number}"]
                 steps = len(group["rewards"])
@@ -103,7 +106,9 @@ class MinariChunks:
                     raise ValueError(f"episode {number} has no step")
                 expected = {"rewards": (steps,), "terminations": (steps,), "truncations": (steps,)}
                 expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
-                expected["observations"] = (steps + 1,) if packed else (steps + 1, *(space.shape or ()))
+                expected["observations"] = (
+                    (steps + 1, *group["observations"].shape[1:]) if packed else (steps + 1, *(space.shape or ()))
+                )
                 for name, shape in expected.items():
                     if group[name].shape != shape:
                         raise ValueError(f"{name} of episode {number} are {group[name].shape}, not {shape}")
@@ -112,19 +117,47 @@ class MinariChunks:
                 lengths.append(steps)
         return lengths
 
+    def _is_packed(self) -> bool:
+        """Whether its observations are JPEG files."""
+        return bool(self.storage.jpeg_encoding and is_image_space(self.storage.observation_space))
+
     def read(self, number: int) -> Iterator[Episode]:
+        """Only what is learned from is read: a data set's infos may be of any size."""
         try:
-            for data in self.storage.get_episodes(self.ranges[number]):
-                yield self._episode(data)
+            with h5py.File(self.folder / MAIN) as file:
+                for episode in self.ranges[number]:
+                    yield self._episode(episode, file[f"episode_{episode}"])
         except DAMAGE as error:
             raise UserError(f"{self.folder}: damaged in chunk {number} ({_line(error)})") from None
 
-    def _episode(self, data: dict[str, Any]) -> Episode:
-        observations, ends = data["observations"], data["terminations"] | data["truncations"]
+    def _episode(self, number: int, group: h5py.Group) -> Episode:
+        data = {name: group[name][()] for name in ("actions", "rewards", "terminations", "truncations")}
+        packed, space = group["observations"], self.storage.observation_space
+        observations = unpacked(packed, space) if self._is_packed() else packed[()]
+        ends = data["terminations"] | data["truncations"]
         if len(observations) != len(ends) + 1 or ends[:-1].any():
-            raise ValueError(f"episode {data['id']} goes on after its end")
+            raise ValueError(f"episode {number} goes on after its end")
         frames = observations[:, -1] if self.stacked else observations
         return Episode(frames, data["actions"], data["rewards"], bool(data["terminations"][-1]))
+
+
+def unpacked(files: h5py.Dataset, space: spaces.Space) -> np.ndarray:
+    """Frames that are JPEG files. A file says its size before it is unpacked, and has to be one of the space's frames.
+
+    Raises ValueError.
+    """
+    frames = np.empty((len(files), *(space.shape or ())), np.uint8)
+    most = frames[0].nbytes + JPEG_HEADER
+    for number in range(len(files)):
+        file = files[number].tobytes()
+        if len(file) > most:
+            raise ValueError(f"frame {number} is a file of {len(file)} bytes, more than {most}")
+        with Image.open(io.BytesIO(file), formats=["JPEG"]) as image:
+            size = (image.height, image.width, *((3,) if image.mode == "RGB" else ()))
+            if size != space.shape:
+                raise ValueError(f"frame {number} is of shape {size}, not {space.shape}")
+            frames[number] = np.asarray(image)
+    return frames
 
 
 def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:

@@ -43,6 +43,7 @@ class Cell:
     report: str = ""  # why it failed or died, one or a few lines
     deaths: int = 0  # of its processes, in this engine
     due: float = 0.0  # when it may be started, by time.monotonic
+    before: int | None = None  # the time of the status that an earlier attempt left, in nanoseconds
 
     def refresh(self) -> None:
         """Read the run's progress; what an earlier attempt left behind does not count."""
@@ -55,14 +56,24 @@ class Cell:
         if self.state == FINISHED or _number(progress.get("time")) >= self.started:
             self.progress = progress
 
+    def __post_init__(self) -> None:
+        self.before = self._ended()
+
+    def _ended(self) -> int | None:
+        """When the status in its record was written, in nanoseconds; None if there is none."""
+        try:
+            return (self.folder / records.STATUS).stat().st_mtime_ns
+        except OSError:
+            return None
+
     def look(self, held: str = ELSEWHERE) -> None:
         """See where it stands when it is not our process: whether another one has it now, which is the state `held`, or
-        has ended it."""
+        has ended it, perhaps so soon that it was never seen there."""
         if lock.holder(self.folder):
             self.state, self.started = held, 0.0
         elif self.says(FINISHED):
             self.state = FINISHED
-        elif self.state == held and self.says(FAILED):
+        elif (self.state == held or self._ended() not in (None, self.before)) and self.says(FAILED):
             self.state = FAILED
             self.report = str(records.read_json(self.folder / records.STATUS).get("error") or "failed elsewhere")
         else:

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 from rich.console import Console
 
-from suite import records
+from suite import records, signals, terminal
 from suite.errors import writing
 from suite.tracking import duration
 from sweeps.engines import workers
@@ -30,6 +30,7 @@ from sweeps.engines.cells import (
     count,
     look_up,
 )
+from sweeps.engines.endings import ending
 from sweeps.engines.watch import Display, watch
 
 COMMAND = (sys.executable, "-m", "sweeps.run")
@@ -82,9 +83,9 @@ def run(
     cells = look_up(works, root)
     running: dict[int, Worker] = {}  # by slot
     looked = time.monotonic()
-    with asked_to_end() as signals, watch(cells, console or Console(highlight=False)) as display:
+    with asked_to_end() as asked, watch(cells, console or terminal.console()) as display:
         try:
-            while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not signals:
+            while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not asked:
                 for slot in sorted(set(range(jobs)) - set(running)):
                     if cell := _next(cells, display):
                         running[slot] = _start(cell, command, root, slot, jobs)
@@ -101,14 +102,12 @@ def run(
                     looked = time.monotonic()
                 display.update()
         finally:
-            if signals:
+            if asked:
                 display.say(f"stopping {len(running)} run(s) ...")
-            workers.stop(
-                [worker.process for worker in running.values()], hurry=lambda: signals.count(signal.SIGINT) > 1
-            )
+            workers.stop([worker.process for worker in running.values()], hurry=lambda: asked.count(signal.SIGINT) > 1)
             for worker in running.values():
                 worker.cell.state = WAITING  # a folder without a status is run again
-    if signals:
+    if asked:
         return INTERRUPTED
     return SOME_FAILED if any(cell.state == FAILED for cell in cells) else OK
 
@@ -154,26 +153,17 @@ def _end(worker: Worker, tries: int) -> None:
     if code == 0 and cell.says(FINISHED):
         cell.state = FINISHED
         return
+    reason = ending(code) if code else "exit code 0, but its record does not say finished"
     workers.kill_group(worker.process)  # a crashed worker's helpers
     cell.deaths += 1
     if code == 2 or (code == 1 and cell.says(FAILED)) or cell.deaths >= tries:
         cell.state = FAILED
         tried = f", after {cell.deaths} tries" * (cell.deaths > 1)
-        cell.report = f"{_reason(code)}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
+        cell.report = f"{reason}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
         return
     pause = PAUSE * 2 ** (cell.deaths - 1)
     cell.state, cell.due = WAITING, time.monotonic() + pause
-    cell.report = f"{_reason(code)}; it goes on in {duration(pause)}"
-
-
-def _reason(code: int) -> str:
-    if code == 0:
-        return "exit code 0, but its record does not say finished"
-    if code == -signal.SIGKILL:
-        return "killed by SIGKILL (out of memory, if nobody did it by hand)"
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
+    cell.report = f"{reason}; it goes on in {duration(pause)}"
 
 
 def _last_lines(log: Path, start: int) -> str:
@@ -191,10 +181,6 @@ def _last_lines(log: Path, start: int) -> str:
 def asked_to_end() -> Iterator[list[int]]:
     """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     received: list[int] = []
-    asked = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]
-    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in asked}
-    try:
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+    with signals.handled(asked, lambda number, _: received.append(number)):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from rich.console import Console
 
-from suite import records, yamlfile
+from suite import records, terminal, yamlfile
 from suite.errors import UserError, one_line, writing
 from suite.upload import check_key, entity_of
 from sweeps import grid
@@ -47,7 +46,7 @@ def engine(
     with writing(root):
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
     cells = look_up(plan.works, root)
-    with local.asked_to_end() as signals, watch(cells, Console(highlight=False)) as display:
+    with local.asked_to_end() as signals, watch(cells, terminal.console()) as display:
         agents = [_agent(path, root, slot, plan.jobs) for slot in range(plan.jobs)]
         try:
             while any(agent.poll() is None for agent in agents) and not signals:

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import IO
+
+from suite.compiled import VARIABLE, own_folder
+from suite.limits import cores
 
 Process = subprocess.Popen[bytes]
 
@@ -19,17 +20,9 @@ LEASH = Path(__file__).with_name("leash.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION"
 OLD_MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"  # JAX refuses to start when both names are there
-COMPILED = "JAX_COMPILATION_CACHE_DIR"
 NO_GPU: Mapping[str, str] = {}
 GPU_MEMORY = 0.9  # of a GPU's memory, for all that share it
 GRACE = 60.0  # seconds between asking a worker to end, for which it writes a checkpoint, and killing it
-
-
-def cores() -> list[int]:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def share(slot: int, jobs: int) -> list[int]:
@@ -95,12 +88,6 @@ def kill_group(process: Process) -> None:
 def _environment(threads: int, gpu: Mapping[str, str]) -> Mapping[str, str]:
     """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise. What one worker has
     compiled, the next one that has as many cores need not: for another number JAX compiles other code."""
-    compiled = Path(os.environ.get(COMPILED) or _ours().name) / f"{threads}-cores"
+    compiled = Path(os.environ.get(VARIABLE) or own_folder()) / f"{threads}-cores"
     widths = dict.fromkeys(THREADS, str(threads))
-    return {**widths, "PYTHONUNBUFFERED": "1", **os.environ, **gpu, COMPILED: str(compiled)}
-
-
-@cache
-def _ours() -> tempfile.TemporaryDirectory[str]:
-    """Removed when this process ends by itself. It is in no folder of results: what lies there is executed."""
-    return tempfile.TemporaryDirectory(prefix="eaudeqn-compiled-")
+    return {**widths, "PYTHONUNBUFFERED": "1", **os.environ, **gpu, VARIABLE: str(compiled)}

@@ -99,6 +99,7 @@ def one_run(words: list[str]) -> None:
     """Its options are resolved too: their values are in their bounds, and fit each other. No device has to be there."""
     with (
         patch("sweeps.run.execute", side_effect=Understood),
+        patch("sweeps.run.recorded.read", side_effect=Understood),  # no such run has to be there
         patch("sweeps.run.records.is_finished", return_value=False),
         patch("sweeps.run.device.choose"),
     ):

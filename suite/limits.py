@@ -1,0 +1,108 @@
+"""The cores and the memory that this process may use: of the machine, within what a container (cgroup) allows. No JAX.
+
+Both versions of cgroups, as https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/ describe them. A
+group's limits hold for the groups below it, so the tightest one on the way up counts.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+PROC = Path("/proc/self")  # its files `cgroup` and `mounts` say where this process's groups are
+
+
+def cores() -> list[int]:
+    """The cores that this process may use, as many as a container's quota of time is worth, rounded down."""
+    allowed = allowed_cores()
+    quota = core_quota()
+    return allowed if quota is None else allowed[: max(int(quota), 1)]
+
+
+def allowed_cores() -> list[int]:
+    """Those that it may run on, whatever its quota of time."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def memory() -> int:
+    """Bytes of memory that this process and those of its container may use together."""
+    return min(physical_memory(), memory_limit() or physical_memory())
+
+
+def restrictions() -> str:
+    """What a container allows of this machine, in words; nothing if it allows all."""
+    found, quota = [], core_quota()
+    if quota is not None and quota < len(allowed_cores()):
+        found.append(f"{quota:g} of {len(allowed_cores())} cores")
+    if memory() < physical_memory():
+        found.append(f"{size(memory())} of {size(physical_memory())} of memory")
+    return " and ".join(found)
+
+
+def size(count: float) -> str:
+    """850 kB, 12 MB, 7.1 GB: powers of 1000."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def physical_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def core_quota() -> float | None:
+    """A container's share of time, in cores; None if there is no quota."""
+    quotas = [_ratio(*text.split()) for text in _settings("", "cpu.max")]
+    for folder in _groups("cpu"):
+        quotas.append(_ratio(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def memory_limit() -> int | None:
+    """A container's limit in bytes; None if there is none."""
+    texts = [*_settings("", "memory.max"), *_settings("memory", "memory.limit_in_bytes")]
+    limits = [int(text) for text in texts if text.isdecimal()]  # not "max"
+    return min((limit for limit in limits if limit > 0), default=None)
+
+
+def _ratio(quota: str = "", period: str = "") -> float | None:
+    """ "50000", "100000" -> 0.5. Without a quota, its text is max, or a number below zero."""
+    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None
+
+
+def _settings(controller: str, name: str) -> list[str]:
+    """What a file says in this process's group of a controller, and in those above it."""
+    return [text for folder in _groups(controller) if (text := _read(folder / name))]
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """The folders of this process's group and of those above it, as far as they can be seen. The groups of version 2
+    have the controller "". A path from outside the container may not exist here; the container's own group is then
+    the top of what is mounted."""
+    tops = _mounts(controller)
+    for line in _read(PROC / "cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            inside = PurePosixPath(path.lstrip("/"))
+            yield from (top / group for top in tops for group in (inside, *inside.parents))
+            return
+
+
+def _mounts(controller: str) -> list[Path]:
+    """Where a controller's groups are mounted."""
+    found = []
+    for line in _read(PROC / "mounts").splitlines():
+        _, place, kind, options, *_ = line.split(" ")
+        if kind == ("cgroup" if controller else "cgroup2") and controller in ("", *options.split(",")):
+            found.append(Path(place))
+    return found
+
+
+def _read(path: Path) -> str:
+    """The text of a small file; nothing if it cannot be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,23 @@
+"""How programs print: colours and pictures that are redrawn on a terminal that can show them, and plain lines anywhere
+else: in a pipe or a file, on TERM=dumb, whatever FORCE_COLOR says. No JAX."""
+
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+
+PLAIN = ("", "dumb", "unknown")  # values of TERM
+
+
+def capable(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal that can redraw what it shows; None: there is no such stream."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM", "").lower() not in PLAIN
+
+
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """The console of the standard output, or of the standard error."""
+    live = capable(sys.stderr if stderr else sys.stdout)
+    return Console(
+        stderr=stderr, width=width, highlight=False, force_terminal=live, force_interactive=live, force_jupyter=False
+    )
