@@ -20,15 +20,18 @@ RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task a
 # The newest Python from 3.11 on that really runs: a pyenv shim may exist and not run.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
-VENV ?= .venv
+# A Python that is named has packages of its own: make PYTHON=python3.12 test leaves .venv as it is.
+VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV ?= .venv$(if $(filter file,$(origin PYTHON)),,-$(VERSION))
 LOCK = requirements.lock
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Other places than the default may be files, or projects of W&B.
 SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard test test-slurm chaos lint format bench bench-inference docs lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard test test-long test-all fuzz test-slurm chaos lint format bench bench-inference docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +41,7 @@ help: ## list the targets
 setup: $(READY) ## install the locked packages into .venv
 
 $(READY): $(LOCK) Makefile pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: $(NO_PYTHON)" >&2; exit 2; }
+	@test -n "$(PYTHON)" -a -n "$(VERSION)" || { echo "error: $(NO_PYTHON)" >&2; exit 2; }
 	@echo "setting up $(VENV) with $(PYTHON): about 2 GB, once"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -79,8 +82,17 @@ sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is ther
 dashboard: $(READY) ## a W&B workspace of this benchmark's charts; without an account, what there is instead
 	@$(BIN)/python -m sweeps.dashboard $(RUNS) $(ARGS)
 
-test: $(READY) ## the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(READY) ## the tests, in ten minutes on two cores; ARGS go to pytest
+	@$(PYTEST) --tier fast $(ARGS)
+
+test-long: $(READY) ## the long tests, which tests/long.py lists; ARGS="--minutes 20" begins none later
+	@$(PYTEST) --tier long $(ARGS)
+
+test-all: $(READY) ## both
+	@$(PYTEST) --tier all $(ARGS)
+
+fuzz: $(READY) ## the property tests on new examples, for ten minutes or ARGS="--minutes 300"; prints its seeds
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 test-slurm: $(READY) ## install a SLURM of one node (root, apt-get), and run a grid on it with preemption
 	@tests/slurm/install.sh
@@ -111,4 +123,4 @@ lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
 		--no-emit-find-links --all-extras pyproject.toml --output-file requirements-cuda.lock
 
 clean: ## remove .venv and caches; runs and results stay
-	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,36 +1,86 @@
 """What tests of several rooms share."""
 
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from suite.upload import WAIT
+from tests import long
+from tests.compiling import KEPT, QUICKLY
 from tests.wandb_server import Server, without_account
 
 ROOT = Path(__file__).resolve().parents[1]
-#: Compiled programs are kept from one test, process and session to the next: compiling is most of what tests do.
-COMPILED = {
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache/compiled"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-}
-for name in COMPILED:
-    os.environ.setdefault(name, COMPILED[name])
+for name in KEPT:
+    os.environ.setdefault(name, KEPT[name])
 
 #: Tests send these to the programs that they start, which would not hear them if nohup or a script's & ignores them.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, handler)
 
-#: Files whose tests take minutes; begun last, one core would wait for the other.
-LONG = ("test_slurm.py", "test_chaos.py", "test_end_to_end.py", "test_bench.py", "test_wandb_engine.py", "test_sac.py")
+#: Examples are the same each time, and none is kept. `make fuzz` draws new ones. A busy machine is no fault.
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("same", PATIENT, derandomize=True)
+hypothesis.settings.register_profile("new", PATIENT, print_blob=True)
+hypothesis.settings.load_profile("same")
+
+#: Files of `make test` that take a minute; begun last, one core would wait for the other.
+FIRST = ("test_methods.py", "test_sac.py", "test_upload.py", "test_resume.py", "test_trainer.py")
+
+DEADLINE = pytest.StashKey[float]()
+LEFT_OUT = "left out: the time is over"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tier", choices=("fast", "long", "all"), help="see tests/long.py [what is named]")
+    parser.addoption("--minutes", type=float, default=math.inf, help="begin no test later; those left out are listed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("tier") in ("fast", None):
+        os.environ.update(QUICKLY | os.environ)  # before JAX is imported
+    config.stash[DEADLINE] = time.monotonic() + 60 * config.getoption("minutes")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without a long test need not be imported for the long ones."""
+    others = config.getoption("tier") == "long" and collection_path.suffix == ".py"
+    return True if others and str(collection_path.relative_to(ROOT)) not in long.files() else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep those of the tier; begin what takes long."""
+    tier = config.getoption("tier")
+    places = {item: long.place_of(item.nodeid) for item in items}
+    wanted = [item for item in items if tier in ("all", None) or (tier == "long") == (places[item] is not None)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
+    begun = {name: place for place, name in enumerate(FIRST)}
+    fast = [item for item in wanted if places[item] is None]
+    slow = [item for item in wanted if places[item] is not None]
+    slow.sort(key=lambda item: places[item] or 0)
+    fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
+    items[:] = slow + fast
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if time.monotonic() > item.config.stash[DEADLINE]:
+        pytest.skip(LEFT_OUT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left = [report.nodeid for report in terminalreporter.getreports("skipped") if LEFT_OUT in str(report.longrepr)]
+    if left:
+        terminalreporter.section(f"{len(left)} tests were left out, as the time was over")
+        for test in left:
+            terminalreporter.write_line(test)
 
 
 @pytest.fixture(scope="session")

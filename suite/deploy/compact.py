@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from suite import records
-from suite.deploy.network import Layer, Policy, check, check_shapes
+from suite.deploy.network import Layer, Policy, check, check_shapes, flag, real, whole
 from suite.errors import UserError
 
 FORMAT, VERSION = "compact sparse policy", 1
@@ -137,10 +137,10 @@ def _bounded(path: Path, most: int) -> Path:
 def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str) -> Policy:
     """The policy in the arrays that a card describes. Raises UserError, which says `name`, as `read` does."""
     try:
-        observation = tuple(map(_whole, card["observation"]["shape"]))
-        divided_by, action, dtype = float(card["observation"]["divided_by"]), card["action"], card["dtype"]
+        observation = tuple(map(whole, card["observation"]["shape"]))
+        divided_by, action, dtype = real(card["observation"]["divided_by"]), card["action"], card["dtype"]
         entries = [
-            (tuple(map(_whole, e["shape"])), _whole(e["stride"]), _flag(e["relu"]), e["encoding"], e["kept"])
+            (tuple(map(whole, e["shape"])), whole(e["stride"]), flag(e["relu"]), e["encoding"], whole(e["kept"], 0))
             for e in card["layers"]
         ]
         expected = {f"{number}.{key}" for number, entry in enumerate(entries) for key in (*ENCODINGS[entry[3]], "bias")}
@@ -164,23 +164,11 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
             raise UserError(f"{name}: layer {number}: {error}; the file is damaged") from None
         found = np.count_nonzero(weight)
         if found != kept:
-            raise UserError(f"{name}: layer {number} keeps {found} weights, not {kept!r} as its card says")
+            raise UserError(f"{name}: layer {number} keeps {found} weights, not {kept} as its card says")
         layers.append(Layer(weight, parts["bias"], stride, relu))
     policy = Policy(observation, divided_by, tuple(layers), action)
     check(policy, name)
     return policy
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 < value < 2**31:
-        raise ValueError(f"{value!r} should be a whole number above 0")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if type(value) is not bool:
-        raise ValueError(f"{value!r} should be true or false")
-    return value
 
 
 def _decode(encoding: str, parts: Arrays, rows: int, width: int) -> np.ndarray:

@@ -95,6 +95,27 @@ def check_shapes(observation_shape: Shape, kernels: list[tuple[Shape, int]], nam
     return total
 
 
+def whole(value: Any, least: int = 1) -> int:
+    """A whole number of a card. Raises ValueError for anything else: True, 3.0 and "3" are none."""
+    if type(value) is not int or not least <= value < 2**31:
+        raise ValueError(f"{value!r} should be a whole number from {least} to {2**31 - 1}")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """Raises ValueError for anything but true and false."""
+    if type(value) is not bool:
+        raise ValueError(f"{value!r} should be true or false")
+    return value
+
+
+def real(value: Any) -> float:
+    """Raises ValueError for anything but a number, OverflowError for one that a float does not hold."""
+    if type(value) not in (int, float):
+        raise ValueError(f"{value!r} should be a number")
+    return float(value)
+
+
 def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name: str = "policy") -> Policy:
     """The greedy policy in the arrays of policy.safetensors, described by the entry `network` of its card.
 
@@ -102,13 +123,13 @@ def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name
     Raises UserError, which says `name`, when arrays and description do not fit.
     """
     try:
-        shape = tuple(int(size) for size in network["observation"]["shape"])
-        divided_by, action = float(network["observation"]["divided_by"]), network["action"]["kind"]
-        size = int(network["action"]["size"])
+        shape = tuple(map(whole, network["observation"]["shape"]))
+        divided_by, action = real(network["observation"]["divided_by"]), network["action"]["kind"]
+        size = whole(network["action"]["size"])
         layers = []
         for entry in network["layers"]:
             kernel, bias = arrays[f"{entry['path']}/kernel"], arrays[f"{entry['path']}/bias"]
-            layers.append(Layer(kernel, bias, int(entry["stride"]), bool(entry["relu"])))
+            layers.append(Layer(kernel, bias, whole(entry["stride"]), flag(entry["relu"])))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{name}: arrays and card do not fit each other ({error!r})") from None
     shapes = [(k.shape[:1:-1] + k.shape[:2] if k.ndim == 4 else k.shape[::-1]) for k, *_ in layers]
@@ -118,6 +139,8 @@ def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name
         turned.append(_outputs_first(layer, current))
         current = output_shape(turned[-1], current)
     last = turned[-1]
+    if size > len(last.weight):
+        raise UserError(f"{name}: an action of {size} numbers, but the last layer has {len(last.weight)} outputs")
     turned[-1] = last._replace(weight=last.weight[:size], bias=last.bias[:size])
     policy = Policy(shape, divided_by, tuple(turned), action)
     check(policy, name)

@@ -56,7 +56,7 @@ def cluster() -> Iterator[dict[str, str]]:
 class Sweep:
     """A grid, its folder, and where its runs are."""
 
-    def __init__(self, place: Path, seeds: list[int], steps: int = 3000) -> None:
+    def __init__(self, place: Path, seeds: list[int], steps: int = 5000) -> None:
         self.file, self.folder = place / "tiny.yaml", place / "slurm"
         self.file.write_text(SWEEP.format(seeds=seeds, steps=steps))
         sweep = grid.read(self.file)
@@ -74,9 +74,9 @@ class Sweep:
         return {name: job for job, names in jobs.items() for name in names}
 
     def learning(self) -> list[str]:
-        """Cells that SLURM runs and that have come as far as an election, but not near their end."""
+        """Cells that SLURM runs and that have come as far as an election, but not near their end (of 300)."""
         running = [name for name, state in slurm.queue(self.folder).items() if state == RUNNING]
-        return [name for name in running if 0 < self.elections(name) < 120]
+        return [name for name in running if 0 < self.elections(name) < 220]
 
     def elections(self, name: str) -> int:
         path = self.folder / name / records.METRICS

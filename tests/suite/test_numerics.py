@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from suite import numerics, provenance, records
+from tests.compiling import QUICKLY
 from tests.test_packaging import RUN, TINY
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def test_what_the_environment_changes_is_recorded(environment: dict[str, str], r
 
 
 def trained(folder: Path, **variables: str) -> Path:
-    environment = {**os.environ, **variables}
+    environment = {name: value for name, value in os.environ.items() if name not in QUICKLY} | variables
     words = [sys.executable, "-m", "sweeps.run", *RUN, *TINY, f"--folder={folder}"]
     ran = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

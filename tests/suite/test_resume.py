@@ -122,7 +122,7 @@ def pendulum() -> gymnasium.Env:
 
 
 def pong() -> gymnasium.Env:
-    return atari.make("Pong", screen_size=42, max_episode_agent_steps=23)
+    return atari.make("Pong", screen_size=20, max_episode_agent_steps=23)
 
 
 TINY_SAC = {"critic_width": 4, "actor_width": 4, "random_steps": 30}

@@ -260,7 +260,8 @@ def test_a_wait_that_is_no_number_of_seconds(text: str, monkeypatch: pytest.Monk
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    for _ in range(600):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
         if condition():
             return
         time.sleep(0.1)

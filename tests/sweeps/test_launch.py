@@ -12,6 +12,7 @@ from sweeps.cost import Speed, estimate
 from sweeps.engines import local
 from sweeps.engines.cells import Plan, Work
 from sweeps.launch import Engine
+from tests.compiling import QUICKLY
 
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
@@ -81,6 +82,8 @@ def test_kinds_differ_by_what_makes_a_step_slower():
 
 
 def test_measured_in_a_process_of_its_own(monkeypatch):
+    for name in QUICKLY:  # as a run compiles
+        monkeypatch.delenv(name, raising=False)
     speed = cost.measure([run_of(method="dense", **{"agent.network": "small"})], jobs=1)(
         run_of(method="dense", **{"agent.network": "small"})
     )

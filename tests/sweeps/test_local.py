@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -15,14 +14,15 @@ import pytest
 from jaxlib import xla_client
 from rich.console import Console
 
-from suite import lock
 from suite.errors import UserError
 from suite.tracking import duration
 from sweeps.engines import local, workers
-from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work
+from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, RUNNING, WAITING, Cell, Work
 from sweeps.engines.watch import choose
+from tests.chaos_grid import holder
 
 ROOT = Path(__file__).parents[2]
+LONG = 120  # seconds; a busy machine is no fault
 
 #: Writes the record of a run; what happens in between is its argument --do.
 SCRIPT = """
@@ -63,8 +63,10 @@ elif do.startswith("locked"):
     from suite import lock
     from suite.errors import Busy
     try:
-        with lock.hold(folder):
-            time.sleep(float(argument))
+        with lock.hold(folder):  # until there is such a file among the runs
+            deadline = time.time() + 600
+            while not (folder.parent / argument).exists() and time.time() < deadline:
+                time.sleep(0.02)
             if do == "locked-diverge":
                 write("status.json", {"status": "failed", "error": "no finite loss"})
                 sys.exit(1)
@@ -79,10 +81,10 @@ elif do == "sleep":
 elif do == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (folder / "stubborn").touch()
-    time.sleep(60)
+    time.sleep(600)
 elif do == "meet":
     (folder / "here").touch()
-    deadline = time.time() + 20
+    deadline = time.time() + 120
     while not (folder.parent / argument / "here").exists():
         time.sleep(0.01)
         if time.time() > deadline:
@@ -227,7 +229,7 @@ def test_a_worker_is_told_its_gpu(script, tmp_path):
     say = "import os; print(os.environ['XLA_CLIENT_MEM_FRACTION'])"
     gpu = {"XLA_CLIENT_MEM_FRACTION": "0.450"}
     process = workers.start([sys.executable, "-c", say], workers.cores(), subprocess.PIPE, gpu)
-    assert process.communicate(timeout=20)[0] == b"0.450\n"
+    assert process.communicate(timeout=LONG)[0] == b"0.450\n"
 
 
 def test_a_place_that_cannot_be_written(launch, tmp_path):
@@ -252,7 +254,7 @@ def start_launcher(script: Path, tmp_path: Path, jobs: int, *does: str) -> "subp
     return launcher
 
 
-def until(holds, seconds: float = 20) -> None:
+def until(holds, seconds: float = LONG) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -272,9 +274,9 @@ def alive(process: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_interruption_leaves_nothing_behind(script, tmp_path, launch, number):
-    launcher = start_launcher(script, tmp_path, 2, "sleep:60", "sleep:60", "ok")
+    launcher = start_launcher(script, tmp_path, 2, "sleep:600", "sleep:600", "ok")
     launcher.send_signal(number)
-    said, _ = launcher.communicate(timeout=20)
+    said, _ = launcher.communicate(timeout=LONG)
     assert launcher.returncode == 130
     assert "Traceback" not in said
     assert "stopping 2 run(s)" in said
@@ -292,24 +294,24 @@ def test_a_second_interruption_does_not_wait(script, tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         launcher.wait(timeout=1)  # the worker is given time to end well
     launcher.send_signal(signal.SIGINT)
-    launcher.communicate(timeout=5)
+    launcher.communicate(timeout=workers.GRACE / 2)
     assert launcher.returncode == 130
     assert not alive(starts(tmp_path, "run0")[-1])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_workers_do_not_outlive_a_killed_launcher(script, tmp_path):
-    launcher = start_launcher(script, tmp_path, 2, "sleep:60", "sleep:60")
+    launcher = start_launcher(script, tmp_path, 2, "sleep:600", "sleep:600")
     launcher.kill()
     launcher.wait()
-    until(lambda: not any(alive(starts(tmp_path, name)[-1]) for name in ("run0", "run1")), seconds=5)
+    until(lambda: not any(alive(starts(tmp_path, name)[-1]) for name in ("run0", "run1")))
 
 
 # What is shown.
 
 
 def test_the_table_on_a_terminal_shows_every_cell(launch):
-    code, said = launch(1, "crash:3", "sleep:1", "ok", terminal=True)
+    code, said = launch(1, "crash:3", "sleep:4", "ok", terminal=True)
     assert code == 1
     for text in (
         "run0",
@@ -383,33 +385,51 @@ def test_what_would_end_so_again_is_not_tried_again(launch, tmp_path, do):
     assert len(starts(tmp_path, "run0")) == 1
 
 
+@pytest.fixture
+def on_elsewhere(monkeypatch):
+    """on_elsewhere(do): what is done as soon as our engine has seen that another one has a run."""
+    look = local.look
+
+    def on_elsewhere(do) -> None:
+        def watched(cell, display, *held) -> None:
+            look(cell, display, *held)
+            if cell.state == ELSEWHERE:
+                do()
+
+        monkeypatch.setattr(local, "look", watched)
+
+    monkeypatch.setattr(local, "LOOK", 0.1)
+    return on_elsewhere
+
+
 def test_two_engines_share_a_folder(launch, script, tmp_path):
     """The second takes what the first does not work on, and waits for the rest: each cell is run once."""
-    launcher = start_launcher(script, tmp_path, 1, "locked:2.5", "ok", "ok")
-    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
-    code, said = launch(1, "locked:2.5", "ok", "ok")
-    launcher.communicate(timeout=20)
+    held = "locked:run2/status.json"
+    launcher = start_launcher(script, tmp_path, 1, held, "ok", "ok")
+    until(lambda: holder(tmp_path / "runs" / "run0"))  # its lock names it
+    code, said = launch(1, held, "ok", "ok")
+    launcher.communicate(timeout=LONG)
     assert (code, launcher.returncode) == (0, 0)
     assert "finished run0" in said
     assert [len(starts(tmp_path, f"run{i}")) for i in range(3)] == [1, 1, 1]
 
 
-def test_a_run_that_fails_elsewhere_has_failed(launch, script, tmp_path):
-    launcher = start_launcher(script, tmp_path, 1, "locked-diverge:1")
-    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
-    code, said = launch(1, "locked-diverge:1")
-    launcher.communicate(timeout=20)
+def test_a_run_that_fails_elsewhere_has_failed(launch, script, tmp_path, on_elsewhere):
+    launcher = start_launcher(script, tmp_path, 1, "locked-diverge:seen")
+    until(lambda: holder(tmp_path / "runs" / "run0"))  # its lock names it
+    on_elsewhere((tmp_path / "runs" / "seen").touch)
+    code, said = launch(1, "locked-diverge:seen")
+    launcher.communicate(timeout=LONG)
     assert (code, launcher.returncode) == (1, 1)
     assert "FAILED run0: no finite loss" in said
     assert len(starts(tmp_path, "run0")) == 1
 
 
-def test_a_run_whose_process_dies_elsewhere_is_taken_over(launch, script, tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "LOOK", 0.1)
-    launcher = start_launcher(script, tmp_path, 1, "locked:60")
-    until(lambda: lock.holder(tmp_path / "runs" / "run0") is not None)
-    threading.Timer(1.0, launcher.kill).start()  # and its worker with it
+def test_a_run_whose_process_dies_elsewhere_is_taken_over(launch, script, tmp_path, on_elsewhere):
+    launcher = start_launcher(script, tmp_path, 1, "locked:never")
+    until(lambda: holder(tmp_path / "runs" / "run0"))  # its lock names it
+    on_elsewhere(launcher.kill)  # and its worker with it
     code, _ = launch(1, "ok")
-    launcher.communicate(timeout=20)
+    launcher.communicate(timeout=LONG)
     assert code == 0
     assert len(starts(tmp_path, "run0")) == 2

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -112,6 +113,16 @@ def test_a_run_that_another_process_works_on_is_left_alone(
         assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
 
+def on_waiting(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """What is done as soon as a run waits for another process."""
+
+    def sleep(seconds: float) -> None:
+        do()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(entry, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+
+
 def test_an_agents_run_waits_for_another_process_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -120,16 +131,17 @@ def test_an_agents_run_waits_for_another_process_to_end(
     monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
     monkeypatch.setenv("WANDB_SWEEP_ID", "one")
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    held = threading.Event()
+    held, waits = threading.Event(), threading.Event()
+    on_waiting(monkeypatch, waits.set)
 
     def other() -> None:
         with lock.hold(folder):
             held.set()
-            time.sleep(4.0)
+            waits.wait(120)
             records.write_json(folder / records.STATUS, {"status": "finished"})
 
     threading.Thread(target=other).start()
-    assert held.wait(10)
+    assert held.wait(120)
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
     said = capsys.readouterr().out
     assert said.count("waiting: ") == 1 and f"process {os.getpid()} on" in said
@@ -137,7 +149,7 @@ def test_an_agents_run_waits_for_another_process_to_end(
 
 def test_an_agents_run_that_is_asked_to_end_waits_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SWEEP_ID", "one")
-    threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    on_waiting(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with lock.hold(tmp_path / resolve(BASE).name):
         assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == records.RESUMABLE
 
@@ -237,11 +249,14 @@ TINY = {
 def small_files(place: Path, bytes_: int) -> Iterator[None]:
     """No file may be larger."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept_from = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)  # no part of a program is kept for later tests
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", kept_from)
 
 
 @contextlib.contextmanager

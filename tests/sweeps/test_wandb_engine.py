@@ -18,6 +18,7 @@ from sweeps import grid, launch
 from sweeps.engines import wandb, workers
 from sweeps.engines.cells import FINISHED, INTERRUPTED, OK, SOME_FAILED, Plan
 from tests import toy_runs
+from tests.chaos_grid import holder, learns
 from tests.wandb_server import Server
 
 PARAMETERS = {
@@ -34,6 +35,18 @@ PARAMETERS = {
     "trainer.initial_samples": {"value": 50},
     "trainer.evaluation_episodes": {"value": 0},
 }
+
+
+#: Prints what it was given, and waits until another one does: a single agent cannot have run both.
+WAITS_FOR_ANOTHER = """
+import os, pathlib, time
+given = [os.environ[name] for name in {names}]
+print("told", *given)
+folder, deadline = pathlib.Path({folder!r}), time.monotonic() + 300
+(folder / f"given-{{given[0]}}").touch()
+while len(list(folder.glob("given-*"))) < 2 and time.monotonic() < deadline:
+    time.sleep(0.1)
+"""
 
 
 def write(file: Path, folder: Path, more: dict | None = None) -> Plan:
@@ -76,12 +89,7 @@ def test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once(
     few = {"method": {"value": "dense"}, "seed": {"values": [0, 1]}, "trainer.epoch_agent_steps": {"value": 5_000}}
     plan = write(tmp_path / "tiny.yaml", tmp_path / "runs", few)._replace(jobs=1)
 
-    def interrupt() -> None:
-        while not any(step_of(path) > 100 for path in plan.folder.glob(f"*/{records.PROGRESS}")):
-            time.sleep(0.1)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
+    threading.Thread(target=interrupt, args=(plan.folder,), daemon=True).start()
     assert wandb.engine(plan) == INTERRUPTED
     assert "elsewhere" not in capsys.readouterr().out  # its agents' runs are its own
     (run,) = server.runs.values()
@@ -93,11 +101,21 @@ def test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once(
     assert {run["state"] for run in server.runs.values()} == {FINISHED}
 
 
-def step_of(progress: Path) -> int:
-    try:
-        return int(records.read_json(progress)["agent_step"])
-    except UserError:
-        return 0
+def interrupt(runs: Path) -> None:
+    """Interrupt us once a run learns. It stands still until the signal has come to it, so that it cannot end before."""
+    while not (pids := [holder(run) for run in runs.glob("*") if learns(run, 1)]) or pids[0] is None:
+        time.sleep(0.05)
+    os.kill(pids[0], signal.SIGSTOP)
+    os.kill(os.getpid(), signal.SIGINT)
+    while not pending(pids[0]):
+        time.sleep(0.05)
+    os.kill(pids[0], signal.SIGCONT)
+
+
+def pending(pid: int) -> bool:
+    """Whether a process that stands still has been sent a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return any(int(mask, 16) for mask in re.findall(r"^(?:Sig|Shd)Pnd:\s*(\w+)", status, re.M))
 
 
 def test_a_sweep_is_joined_while_it_has_cells_left_and_the_file_is_the_same(server: Server, tmp_path: Path) -> None:
@@ -120,7 +138,7 @@ def test_agents_share_gpus_and_cores_as_workers_do(
     monkeypatch.setenv(workers.VISIBLE, "4,7")
     plan = write(tmp_path / "tiny.yaml", tmp_path / "runs", {"method": {"value": "dense"}, "seed": {"values": [0, 1]}})
     names = [workers.VISIBLE, workers.MEMORY]
-    told = f"import os, time; print('told', *map(os.environ.get, {names})); time.sleep(8)"
+    told = WAITS_FOR_ANOTHER.format(names=names, folder=str(tmp_path))
     document = yaml.safe_load(Path(plan.file).read_text()) | {"command": ["${env}", "python", "-c", told]}
     assert wandb.engine(plan, sweep=wandb.register(plan.file, document)) == SOME_FAILED
     logs = "".join(path.read_text() for path in (plan.folder / wandb.FOLDER).glob("agent-*.log"))
