@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 ENTITY = "local"
+MOST_CHARACTERS = {"displayName": 128, "groupName": 128, "jobType": 64}  # of W&B's own server
 Answer = dict[str, Any]
 
 
@@ -25,6 +26,14 @@ def name_of(identifier: str) -> str:
     return base64.b64decode(identifier).decode().partition(":")[2]
 
 
+class Refusal(Exception):
+    """The server answers with this HTTP status and message."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Store:
     """All that was told, by the names that the client gave. Operations are methods of the same name in snake case."""
 
@@ -33,6 +42,8 @@ class Store:
         self.lock = threading.RLock()
         self.ids = count(1)
         self.runs: dict[str, Answer] = {}
+        self.deleted: set[str] = set()  # names of runs that were deleted, which W&B never gives out again
+        self.refusal: Refusal | None = None  # what every run is answered that is to be created or changed
         self.sweeps: dict[str, Answer] = {}
         self.agents: dict[str, str] = {}  # -> their sweep
         self.artifacts: dict[str, Answer] = {}
@@ -54,6 +65,13 @@ class Store:
 
     def upsert_bucket(self, given: Answer) -> Answer:
         name = given.get("name") or (name_of(given["id"]) if given.get("id") else f"r{next(self.ids)}")
+        if self.refusal:
+            raise self.refusal
+        if name in self.deleted:
+            raise Refusal(409, f"run {name} was previously created and deleted; try a new run name")
+        for key, most in MOST_CHARACTERS.items():
+            if len(given.get(key) or "") > most:
+                raise Refusal(400, f"{key} exceeded maximum length of {most}")
         inserted = name not in self.runs
         place = given.get("project") or "uncategorized", given.get("entity") or ENTITY
         run = self.runs.setdefault(name, new_run(name, *place))
@@ -211,6 +229,37 @@ class Store:
         artifact["state"] = "COMMITTED"
         return {"commitArtifact": {"artifact": {"id": artifact["id"], "digest": artifact["digest"]}}}
 
+    def run_output_artifacts(self, given: Answer) -> Answer:
+        """Those that are committed: the client fails at another one."""
+        owner = {**self.project(given["project"], given["entity"]), "__typename": "Project"}
+        nodes = [
+            {
+                **{key: artifact[key] for key in ("id", "state", "digest")},
+                "__typename": "Artifact",
+                "artifactSequence": {
+                    "__typename": "ArtifactSequence",
+                    "id": "sequence",
+                    "name": artifact["name"],
+                    "project": owner,
+                },
+                "versionIndex": artifact["version"],
+                "artifactType": {"name": artifact["type"]},
+                **dict.fromkeys(("description", "metadata", "historyStep", "commitHash", "updatedAt")),
+                "ttlDurationSeconds": -1,
+                "ttlIsInherited": True,
+                "tags": [],
+                "aliases": [],
+                "size": 1,
+                "fileCount": len(artifact["files"]),
+                "createdAt": "2026-01-01T00:00:00",
+            }
+            for artifact in self.artifacts.values()
+            if (artifact["run"], artifact["state"]) == (given["run"], "COMMITTED")
+        ]
+        page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+        edges = [{"node": node} for node in nodes]
+        return {"project": {"run": {"artifacts": {"totalCount": len(nodes), "pageInfo": page, "edges": edges}}}}
+
     # Sweeps ----------
 
     def upsert_sweep(self, given: Answer) -> Answer:
@@ -316,6 +365,7 @@ OPERATIONS = {
     "CreateArtifactManifest": Store.create_artifact_manifest,
     "CreateArtifactFiles": Store.create_artifact_files,
     "CommitArtifact": Store.commit_artifact,
+    "RunOutputArtifacts": Store.run_output_artifacts,
     "UpsertSweep": Store.upsert_sweep,
     "Sweep": Store.sweep,
     "SweepWithRuns": Store.sweep,
