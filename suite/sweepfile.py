@@ -3,13 +3,15 @@
 Of W&B's format this reads what a grid needs: `value`, `values`, and `parameters` nested in a parameter. A null is none.
 """
 
-from collections.abc import Iterator, Mapping
+import ast
+from collections.abc import Iterable, Iterator, Mapping
 from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
 from typing import Any
 
 from suite.errors import UserError
 
 NAMED = ("task", "method", "seed")  # what names a run: they cannot be none
+LONGEST = 10_000  # characters of an argument
 DEEPEST = 8  # levels of nested parameters
 MOST_PARAMETERS = 1_000  # with aliases, a short file may have more than a computer can list
 
@@ -31,6 +33,23 @@ def choices(parameters: Any) -> dict[str, list[Any]]:
             raise UserError(f"a grid of more than {MOST_PARAMETERS:,} parameters")
         found[name] = _values(name, entry)
     return found
+
+
+def unnested(arguments: Iterable[str]) -> list[str]:
+    """A command line as W&B's agent writes it, with nested parameters under their dotted names:
+
+    ["--seed=0", "--agent={'width': 8}"] -> ["--seed=0", "--agent.width=8"]
+    """
+    words: list[str] = []
+    for argument in arguments:
+        flag, _, text = argument.partition("={")
+        try:
+            options = ast.literal_eval(f"{{{text}") if text and len(text) <= LONGEST else {}
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            options = {}  # none of W&B's: the parser of arguments says what is wrong
+        nested = options if isinstance(options, dict) else {}  # a set also begins with a brace
+        words += unnested(f"{flag}.{key}={value}" for key, value in nested.items()) or [argument]
+    return words
 
 
 def _flat(parameters: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -26,6 +26,7 @@ from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
 from suite.errors import Busy, Divergence, Parser, UserError, is_text, one_line, out_of_memory, writing
 from suite.film import Camera
 from suite.policy import save_policy
+from suite.sweepfile import unnested
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
 from suite.tracking import LINE, Follower, Tracker, versions, wandb_mode_of
@@ -213,6 +214,7 @@ def _epochs(text: str, most: int) -> list[int]:
 
 def _parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     """The given options by name; their values are still strings."""
+    arguments = unnested(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from analysis.sweepfile import read_sweep, same
 from suite import sweepfile
 from suite.errors import UserError
-from sweeps import grid, launch
+from sweeps import grid, launch, run
 from sweeps.engines import wandb
 from sweeps.engines.cells import Plan
 
@@ -92,6 +93,31 @@ def test_a_short_file_of_many_parameters_gets_one_line(tmp_path: Path) -> None:
     assert "more than 1,000 parameters" in refusal(write(tmp_path / "bad.yaml", text))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"critic_width": 8},
+        {"critic_width": 8, "actor_width": 16},
+        {"critic_width": None, "inner": {"deep": 1.5, "word": "it's = 1"}},
+    ],
+)
+def test_a_wandb_agents_nested_options_are_the_dotted_ones(value: dict[str, Any]) -> None:
+    words = create_sweep_command_args({"args": {"seed": {"value": 0}, "agent": {"value": value}}})["args"]
+    dotted = [f"--agent.{key}={each}" for key, each in value.items() if not isinstance(each, dict)]
+    dotted += [f"--agent.inner.{key}={each}" for key, each in value.get("inner", {}).items()]
+    assert sweepfile.unnested(words) == ["--seed=0", *dotted]
+
+
+@pytest.mark.parametrize("word", ["--agent={", "--agent={}", "--agent={1}", "--agent={a: b}", "--agent=" + "{" * 9999])
+def test_an_argument_that_is_no_agents_stays(word: str) -> None:
+    assert sweepfile.unnested([word]) == [word]
+
+
+def test_a_run_takes_a_wandb_agents_nested_options() -> None:
+    flags = ["--task=mujoco/Hopper", "--method=dense", "--seed=0", "--agent={'critic_width': 8}"]
+    assert run._parse(flags)["agent.critic_width"] == "8"
+
+
 # None ----------
 
 
@@ -155,14 +181,14 @@ def test_runs_are_called_by_the_options_in_which_they_differ(
     runs = launch.resolve_all(sweep, str(path))
     called = {work.name: work.label for work in launch.works_of(sweep, runs, None)}
     own = [f"mujoco-Hopper.dense.seed0{label}" for label in labels or []]
-    assert [called[run.name] for run in runs] == (own or [run.name for run in runs])
+    assert [called[each.name] for each in runs] == (own or [each.name for each in runs])
 
 
 def test_options_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path = write(tmp_path / "tiny.yaml", "agent.critic_width: {value: 8}")
-    (run,) = launch.resolve_all(grid.read(path), str(path))
+    (one,) = launch.resolve_all(grid.read(path), str(path))
     runs = [
-        run._replace(options=run.options | {group: run.options[group] | {"x": i} for group in ("agent", "learner")})
+        one._replace(options=one.options | {group: one.options[group] | {"x": i} for group in ("agent", "learner")})
         for i in (1, 2)
     ]
     assert launch.labels(runs)[0].endswith(" agent.x=1 learner.x=1")
