@@ -4,26 +4,18 @@ Runs belong to the entity that is named, else to "local". An operation that is n
 is kept in `unknown`.
 """
 
-import base64
 import json
 import threading
 from collections import Counter
 from itertools import count, product
-from typing import Any
 
 import yaml
 
+from tests import wandb_artifacts
+from tests.wandb_artifacts import Answer, global_id, name_of
+
 ENTITY = "local"
 MOST_CHARACTERS = {"displayName": 128, "groupName": 128, "jobType": 64}  # of W&B's own server
-Answer = dict[str, Any]
-
-
-def global_id(kind: str, name: str) -> str:
-    return base64.b64encode(f"{kind}:{name}".encode()).decode()
-
-
-def name_of(identifier: str) -> str:
-    return base64.b64decode(identifier).decode().partition(":")[2]
 
 
 class Refusal(Exception):
@@ -187,79 +179,6 @@ class Store:
         ]
         return {"project": {"run": {"history": [json.dumps(row) for row in rows[: given["pageSize"]]]}}}
 
-    # Artifacts ----------
-
-    def create_artifact(self, given: Answer) -> Answer:
-        """A new version, or the one that has the same contents; the client then uploads nothing."""
-        versions = [each for each in self.artifacts.values() if each["name"] == given["artifactCollectionName"]]
-        same = [each for each in versions if each["digest"] == given["digest"]]
-        if not same:
-            about = {"id": global_id("Artifact", str(next(self.ids))), "digest": given["digest"], "state": "PENDING"}
-            about |= {"name": given["artifactCollectionName"], "type": given["artifactTypeName"], "files": {}}
-            self.artifacts[about["id"]] = about | {"run": given["runName"], "version": len(versions)}
-            same = versions = [self.artifacts[about["id"]]]
-        artifact, latest = same[0], versions[-1]
-        sequence = {"id": "sequence", "latestArtifact": {"id": latest["id"], "versionIndex": latest["version"]}}
-        about = {"id": artifact["id"], "state": artifact["state"], "digest": artifact["digest"]}
-        return {"createArtifact": {"artifact": {**about, "artifactSequence": sequence}}}
-
-    def create_artifact_manifest(self, given: Answer) -> Answer:
-        url = f"{self.url}/artifacts/{name_of(given['artifactID'])}/{given['name']}"
-        file = {
-            "id": "file",
-            "name": given["name"],
-            "displayName": given["name"],
-            "uploadUrl": url,
-            "uploadHeaders": [],
-        }
-        return {"createArtifactManifest": {"artifactManifest": {"id": given["artifactID"], "file": file}}}
-
-    def create_artifact_files(self, given: Answer) -> Answer:
-        nodes = []
-        for file in given["artifactFiles"]:
-            path = f"/artifacts/{name_of(file['artifactID'])}/{file['name']}"
-            self.artifacts[file["artifactID"]]["files"][file["name"]] = path
-            about = {"id": "file", "name": file["name"], "displayName": file["name"], "storagePath": path}
-            about |= {"uploadUrl": self.url + path, "uploadHeaders": [], "uploadMultipartUrls": None}
-            nodes.append({"node": about | {"artifact": {"id": file["artifactID"]}}})
-        return {"createArtifactFiles": {"files": {"edges": nodes}}}
-
-    def commit_artifact(self, given: Answer) -> Answer:
-        artifact = self.artifacts[given["artifactID"]]
-        artifact["state"] = "COMMITTED"
-        return {"commitArtifact": {"artifact": {"id": artifact["id"], "digest": artifact["digest"]}}}
-
-    def run_output_artifacts(self, given: Answer) -> Answer:
-        """Those that are committed: the client fails at another one."""
-        owner = {**self.project(given["project"], given["entity"]), "__typename": "Project"}
-        nodes = [
-            {
-                **{key: artifact[key] for key in ("id", "state", "digest")},
-                "__typename": "Artifact",
-                "artifactSequence": {
-                    "__typename": "ArtifactSequence",
-                    "id": "sequence",
-                    "name": artifact["name"],
-                    "project": owner,
-                },
-                "versionIndex": artifact["version"],
-                "artifactType": {"name": artifact["type"]},
-                **dict.fromkeys(("description", "metadata", "historyStep", "commitHash", "updatedAt")),
-                "ttlDurationSeconds": -1,
-                "ttlIsInherited": True,
-                "tags": [],
-                "aliases": [],
-                "size": 1,
-                "fileCount": len(artifact["files"]),
-                "createdAt": "2026-01-01T00:00:00",
-            }
-            for artifact in self.artifacts.values()
-            if (artifact["run"], artifact["state"]) == (given["run"], "COMMITTED")
-        ]
-        page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
-        edges = [{"node": node} for node in nodes]
-        return {"project": {"run": {"artifacts": {"totalCount": len(nodes), "pageInfo": page, "edges": edges}}}}
-
     # Sweeps ----------
 
     def upsert_sweep(self, given: Answer) -> Answer:
@@ -361,11 +280,11 @@ OPERATIONS = {
     "CreateRunFiles": Store.create_run_files,
     "OrganizationCoreWeaveOrganizationID": lambda store, given: {"entity": {"organization": None}},
     "ArtifactType": lambda store, given: {"project": {"artifact": None}},
-    "CreateArtifact": Store.create_artifact,
-    "CreateArtifactManifest": Store.create_artifact_manifest,
-    "CreateArtifactFiles": Store.create_artifact_files,
-    "CommitArtifact": Store.commit_artifact,
-    "RunOutputArtifacts": Store.run_output_artifacts,
+    "CreateArtifact": wandb_artifacts.create,
+    "CreateArtifactManifest": wandb_artifacts.create_manifest,
+    "CreateArtifactFiles": wandb_artifacts.create_files,
+    "CommitArtifact": wandb_artifacts.commit,
+    "RunOutputArtifacts": wandb_artifacts.of_run,
     "UpsertSweep": Store.upsert_sweep,
     "Sweep": Store.sweep,
     "SweepWithRuns": Store.sweep,
