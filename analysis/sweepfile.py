@@ -7,11 +7,10 @@ from reprlib import repr  # what a file says may be long, and with aliases much 
 from typing import Any
 
 from analysis.runs import Run
-from suite import yamlfile
+from suite import sweepfile, yamlfile
 from suite.errors import UserError
+from suite.sweepfile import NAMED
 
-NAMED = ("task", "method", "seed")
-PLAIN = (str, int, float, type(None))  # what a value may be
 MOST_CELLS = 100_000
 
 
@@ -21,15 +20,10 @@ def read_sweep(path: Path) -> dict[str, list[Any]]:
     given = content.get("parameters") if isinstance(content, Mapping) else None
     if not isinstance(given, Mapping):
         raise UserError(f"{path}: not a sweep file: it has no `parameters`")
-    parameters = {}
-    for key, entry in given.items():
-        values = [entry["value"]] if isinstance(entry, Mapping) and "value" in entry else None
-        if isinstance(entry, Mapping) and isinstance(entry.get("values"), list):
-            values = values or entry["values"]
-        if not values or not isinstance(key, str) or not all(isinstance(each, PLAIN) for each in values):
-            needs = "`value: ...` or `values: [...]`, of plain texts and numbers"
-            raise UserError(f"{path}: parameter {str(key)[:80]}: a grid needs {needs}, found {repr(entry)}")
-        parameters[key] = values
+    try:
+        parameters = sweepfile.choices(given)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     for key in NAMED:
         if key not in parameters:
             raise UserError(f"{path}: `parameters` should name the {key}s, so that the cells are known")

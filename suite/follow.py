@@ -3,7 +3,6 @@
 The run's process starts it, tells it the exit code at its end, and knows no more of W&B (suite.tracking.Follower).
 """
 
-import contextlib
 import os
 import select
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 from suite import records
 from suite.command import start
 from suite.errors import Parser, one_line
-from suite.upload import Upload, has_key, identity_of, patience, remember, sole_sender
+from suite.upload import Upload, forget_client, has_key, identity_of, opened, patience, remember, sole_sender
 
 KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
 TICK = 1.0  # seconds between two looks at the record
@@ -40,7 +39,7 @@ def follow(folder: Path, mode: str) -> None:
             try:
                 upload = _opened(folder, mode, identity)
                 if mode == "online":
-                    remember(file, upload.run)
+                    identity = remember(file, upload.run)
                 while code is None:
                     upload.send()
                     code = told(TICK)
@@ -51,12 +50,12 @@ def follow(folder: Path, mode: str) -> None:
                 if ended or (code is not None and not killed):
                     raise
                 if killed:
-                    _forget_client()
+                    forget_client()
                 code = told(INIT) if code is None else code
 
 
 def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
-    return Upload(
+    return opened(
         folder,
         mode,
         identity,
@@ -65,14 +64,6 @@ def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
         finish_timeout_raises=True,
         x_stats_pid=os.getppid(),
     )
-
-
-def _forget_client() -> None:
-    """Of a client that was killed; the next run gets a new one."""
-    import wandb
-
-    with contextlib.suppress(ConnectionError):
-        wandb.teardown()
 
 
 def told(seconds: float) -> int | None:

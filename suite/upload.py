@@ -4,16 +4,17 @@ The number of a row is its step on W&B, whose client drops the steps that are th
 often a run is resumed, killed or sent again.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import math
 import os
+import secrets
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,7 @@ PROJECT = "eaudeqn"
 IDENTITY = "wandb.json"  # where the run is on W&B; who sends it holds this file
 WAIT = "EAUDEQN_WANDB_WAIT"  # seconds that a run gives W&B at its end; it never waits for it before
 LONGEST_WAIT = 86_400
+MOST_CHARACTERS, KEPT_END = 128, 32  # of a name on W&B; how much of its end a long one keeps, where its digest is
 
 
 class Upload:
@@ -39,6 +41,8 @@ class Upload:
         self.folder, self.offset = folder, 0
         config = records.read_json(folder / records.CONFIG)
         shutil.rmtree(folder / "wandb", ignore_errors=True)  # of an earlier attempt: all of it comes from the record
+        own = (folder / "wandb").resolve()  # the client's default is in HOME, which may be missing or read-only
+        os.environ |= {"WANDB_DATA_DIR": str(own / "data"), "WANDB_CACHE_DIR": str(own / "cache")}
         self.run = wandb.init(
             id=identity["id"],
             resume="allow",
@@ -46,9 +50,9 @@ class Upload:
             entity=identity.get("entity"),
             dir=folder,
             mode=mode,  # type: ignore[arg-type]
-            name=config["name"],
-            group=config["group"],
-            job_type=config["method"],
+            name=shortened(config["name"]),
+            group=shortened(config["group"]),
+            job_type=config["method"].partition(":")[0],
             tags=[config["task"], config["method"].partition(":")[0], f"seed{config['seed']}"],
             config=config,
             settings=wandb.Settings(console="off", silent=True, disable_git=True, **settings),
@@ -97,8 +101,43 @@ class Upload:
         if records.POLICY in names:
             policy = wandb.Artifact(f"policy-{self.run.id}", type="policy")
             for name in names:
-                policy.add_file(str(self.folder / name))
+                policy.add_file(str(self.folder / name), skip_cache=True)
             self.run.log_artifact(policy)
+
+
+def opened(folder: Path, mode: str, identity: Mapping[str, str], there: int = 0, **settings: Any) -> Upload:
+    """The Upload of these arguments, under a new id if the run was deleted on W&B, which never takes its id again."""
+    try:
+        return Upload(folder, mode, identity, there, **settings)
+    except Exception as error:
+        forget_client()  # which holds a refused id to be in use
+        if not _says_deleted(error):
+            raise
+    for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID"):  # which the client would prefer to the new id
+        os.environ.pop(name, None)
+    new = {**identity, "id": secrets.token_hex(8)}
+    print(f"{folder.name}: this run was deleted on W&B; it is sent again, with the new id {new['id']}", flush=True)
+    return Upload(folder, mode, new, **settings)
+
+
+def _says_deleted(error: Exception) -> bool:
+    """Whether W&B refuses an id because the run of this id was deleted."""
+    return "409" in str(error) and "deleted" in str(error)
+
+
+def forget_client() -> None:
+    """End W&B's client, also one that was killed; the next run gets a new one."""
+    import wandb
+
+    with contextlib.suppress(ConnectionError):
+        wandb.teardown()
+
+
+def shortened(name: str) -> str:
+    """A name that W&B takes. Names differ in their digest, which is their end."""
+    if len(name) <= MOST_CHARACTERS:
+        return name
+    return f"{name[: MOST_CHARACTERS - KEPT_END - 3]}...{name[-KEPT_END:]}"
 
 
 def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,16 +188,17 @@ def entity_of(api: Any) -> str:
     return str(api.settings["entity"] or api.default_entity)
 
 
-def remember(file: IO[str], run: Any) -> None:
-    """Written in place, since the lock is on the file. `run` is W&B's."""
+def remember(file: IO[str], run: Any) -> dict[str, str]:
+    """Write down where the run is on W&B, in place, since the lock is on the file; -> the same. `run` is W&B's."""
     file.seek(0)
     file.truncate()
     identity = {"id": run.id, "project": run.project, "entity": run.entity, "url": run.url}
     file.write(json.dumps(identity, indent=1) + "\n")
     file.flush()
+    return identity
 
 
-@contextmanager
+@contextlib.contextmanager
 def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
     """The folder's IDENTITY, locked. Raises UserError when somebody else still sends it after `patience` seconds."""
     deadline = time.monotonic() + patience
@@ -171,6 +211,8 @@ def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
                 if time.monotonic() >= deadline:
                     raise UserError(f"{folder}: is being sent to W&B by its own run") from None
                 time.sleep(0.1)
+            except OSError:  # the file system has no such locks: W&B still has each row once
+                break
         yield file
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from baselines import METHODS
 from suite import device
 from suite.checkpoint import INTERVAL
 from suite.errors import Parser, UserError, expanded, first_line, is_text
+from suite.sweepfile import unnested
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
 from sweeps.config import describe, groups, method_options, suggest
@@ -46,6 +48,7 @@ def epochs(text: str, most: int) -> list[int]:
 
 def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     """The given options by name; their values are still strings."""
+    arguments = unnested(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:

@@ -50,8 +50,13 @@ class Run(NamedTuple):
         if self.recorded_name is not None:
             return self.recorded_name
         digest = _digest([self.task.name, self.method, self.seed, self.options])
-        readable = f"{self.task.name}.{self.method}.seed{self.seed}"
-        return f"{re.sub(r'[^A-Za-z0-9=._-]', '-', readable)[:MOST_READABLE]}.{digest}"
+        return f"{self.readable}.{digest}"
+
+    @property
+    def readable(self) -> str:
+        """The name without its digest: of the task, the method and the seed."""
+        name = f"{self.task.name}.{self.method}.seed{self.seed}"
+        return re.sub(r"[^A-Za-z0-9=._-]", "-", name)[:MOST_READABLE]
 
     @property
     def group(self) -> str:

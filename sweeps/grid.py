@@ -8,12 +8,12 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
 from typing import Any, NamedTuple
 
-from suite import yamlfile
+from suite import sweepfile, yamlfile
 from suite.errors import UserError, is_text
 
 PROGRAM = "sweeps/run.py"
@@ -36,10 +36,7 @@ def read(path: str | Path) -> Grid:
     document = _load(path)
     try:
         _check_head(document)
-        name = document.get("name", f"{Path(path).parent.name}-{Path(path).stem}")
-        if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
-            raise UserError(f"name must be a plain word such as atari-laptop, not {repr(name)}")
-        return Grid(name, expand(document["parameters"]))
+        return Grid(document["name"], expand(document["parameters"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -50,9 +47,9 @@ def expand(parameters: Mapping[str, Any]) -> list[Cell]:
 
     {"task": {"values": ["a", "b"]}, "seed": {"values": [0, 1]}} -> (a 0) (b 0) (a 1) (b 1)
     """
-    if not isinstance(parameters, Mapping) or not parameters:
-        raise UserError("parameters must list at least one parameter, e.g. `seed: {values: [0, 1]}`")
-    choices = {name: _choices(name, parameter) for name, parameter in parameters.items()}
+    choices = sweepfile.choices(parameters)
+    for name, values in choices.items():
+        _check_texts(name, values)
     if math.prod(map(len, choices.values())) > MOST_CELLS:
         raise UserError(f"a grid of more than {MOST_CELLS:,} cells")
     order = sorted(choices, key=lambda name: name != "seed")  # stable: the others stay as they are
@@ -79,36 +76,24 @@ def _check_head(document: Mapping[str, Any]) -> None:
     if document.get("program") != PROGRAM:
         raise UserError(f"program must be {PROGRAM}, not {repr(document.get('program'))}")
     name = document.get("name")
+    if name is None:
+        raise UserError("name is missing; the runs go to the folder of this name, e.g. `name: atari-laptop`")
+    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+        raise UserError(f"name must be a plain word such as atari-laptop, not {repr(name)}")
     if document.get("command") not in (COMMAND, command(f"runs/{name}")):
         raise UserError(f"command must be {command(f'runs/{name}')}, not {repr(document.get('command'))}")
     if "parameters" not in document:
         raise UserError("parameters is missing; it lists the grid, e.g. `seed: {values: [0, 1]}`")
 
 
-def _choices(name: Any, parameter: Any) -> list[Any]:
-    """The values of one parameter."""
-    if not isinstance(name, str) or not name:
-        raise UserError(f"a parameter's name must be a word such as seed or agent.width, not {repr(name)}")
-    if not isinstance(parameter, Mapping):
-        raise UserError(f"parameter {name}: write `{{value: ...}}` or `{{values: [...]}}`, not {repr(parameter)}")
-    if len(parameter) != 1 or next(iter(parameter)) not in ("value", "values"):
-        found = ", ".join(map(str, parameter)) or "nothing"
-        hint = f" (nested options are written {name}.<option>)" if "parameters" in parameter else ""
-        raise UserError(f"parameter {name}: a grid takes either value or values, found {found}{hint}")
-    values = [parameter["value"]] if "value" in parameter else parameter["values"]
-    if not isinstance(values, list) or not values:
-        raise UserError(f"parameter {name}: values must be a list with at least one value, not {repr(values)}")
-    for value in values:
-        if not isinstance(value, str | int | float):
-            raise UserError(f"parameter {name}: {repr(value)} is not a plain text, number or true/false")
-    texts = [_text(name, value) for value in values]  # as they reach the command line: 1 and "1" are the same run
-    for text, times in Counter(texts).items():
+def _check_texts(name: str, values: Sequence[Any]) -> None:
+    """Raises UserError for a value that no command line holds, and for two that are the same there: 1 and "1"."""
+    for text, times in Counter(_text(name, value) for value in values).items():
         if times > 1:
             raise UserError(f"parameter {name}: the value {repr(text)} stands there twice")
-    return values
 
 
-def _text(name: str, value: str | float) -> str:
+def _text(name: str, value: str | float | None) -> str:
     try:
         text = str(value)
     except ValueError:  # Python's limit to the digits of a number

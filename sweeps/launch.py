@@ -11,7 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os.path import expanduser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,10 +119,33 @@ def works_of(sweep: grid.Grid, runs: Sequence[Run], seconds: Callable[[Run], flo
     """The cells as an engine sees them. What they cost is their agent steps where nobody knows the seconds."""
     cost = seconds or (lambda run: run.total_agent_steps)
     works = [
-        Work(run.name, grid.flags(cell), run.total_agent_steps, cost(run))
-        for cell, run in zip(sweep.cells, runs, strict=True)
+        Work(run.name, grid.flags(cell), run.total_agent_steps, cost(run), label)
+        for cell, run, label in zip(sweep.cells, runs, labels(runs), strict=True)
     ]
     return order(works, [run.seed for run in runs])
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """What a table calls the runs: by their names, but where these differ in their digest alone, by the options that
+    differ instead, as in "atari-Pong.gmp.seed0 width=32"."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.readable, []).append(run)
+    shown = {name: _differing([run.arguments() for run in group]) for name, group in alike.items()}
+    return [_label(run, shown[run.readable]) for run in runs]
+
+
+def _differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The options in which runs differ."""
+    return [key for key, value in runs[0].items() if any(run[key] != value for run in runs)]
+
+
+def _label(run: Run, differing: Sequence[str]) -> str:
+    if not differing:
+        return run.name
+    options, ends = run.arguments(), [key.rpartition(".")[2] for key in differing]
+    names = [end if ends.count(end) == 1 else key for key, end in zip(differing, ends, strict=True)]
+    return " ".join([run.readable, *(f"{name}={options[key]}" for name, key in zip(names, differing, strict=True))])
 
 
 def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:

@@ -14,9 +14,14 @@ from rich.progress import track
 from suite import records, terminal
 from suite.command import start
 from suite.errors import Parser, UserError, expanded, first_line, one_line
-from suite.upload import Upload, check_key, entity_of, identity_of, remember, sole_sender
+from suite.upload import check_key, entity_of, identity_of, opened, remember, sole_sender
 
 PATIENCE = 60  # seconds for W&B to answer
+FEW_RETRIES = {  # W&B's client repeats refused requests for minutes; here the user reads the reason and decides
+    "x_graphql_retry_max": 3,
+    "x_graphql_retry_wait_min_seconds": 0.5,
+    "x_graphql_retry_wait_max_seconds": 1.0,
+}
 EXIT_CODES = {"finished": 0, "failed": 1, None: records.RESUMABLE}  # of a run, by its status
 
 
@@ -31,9 +36,10 @@ def sync(folder: Path) -> str:
         if run is not None:
             others = _other_versions(run.config.get("versions") or {}, config["versions"])
             there = run.lastHistoryStep + 1
-            if there >= rows and run.state in _states(status):
+            if there >= rows and run.state in _states(status) and (status != "finished" or _has_policy(run, folder)):
                 return f"was there, {rows:,} rows{others}"
-        upload = Upload(folder, "online", identity, there, init_timeout=PATIENCE, x_disable_stats=True)
+        settings = {"init_timeout": PATIENCE, "x_disable_stats": True, **FEW_RETRIES}
+        upload = opened(folder, "online", identity, there, **settings)
         remember(file, upload.run)
         upload.send()
         upload.finish(EXIT_CODES[status])
@@ -63,6 +69,13 @@ def remote(identity: dict[str, str]) -> Any:
         if "Could not find" in str(error):
             return None
         raise
+
+
+def _has_policy(run: Any, folder: Path) -> bool:
+    """Whether W&B has the run's final network, if the record has one. `run` is W&B's."""
+    if not (folder / records.POLICY).exists():
+        return True
+    return any(artifact.type == "policy" for artifact in run.logged_artifacts())
 
 
 def _states(status: str | None) -> tuple[str, ...]:

@@ -119,6 +119,7 @@ def test_analysis_imports_the_tasks_the_records_and_the_errors_only() -> None:
                 "suite.tasks",
                 "suite.records",
                 "suite.yamlfile",
+                "suite.sweepfile",
                 "suite.errors",
                 "suite.command",
                 "suite.terminal",

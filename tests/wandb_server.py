@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from tests.wandb_store import Store
+from tests.wandb_store import Refusal, Store
 
 KEY = "0123456789" * 4  # the client wants 40 characters
 
@@ -118,6 +118,8 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         try:
             answer = made(body)
+        except Refusal as refusal:
+            return self._send(json.dumps({"errors": [{"message": str(refusal)}]}).encode(), refusal.code)
         except Exception as error:
             print(f"stand-in: {self.command} {self.path}: {error!r}", flush=True)
             return self._send(json.dumps({"errors": [{"message": repr(error)}]}).encode(), 400)

@@ -4,25 +4,26 @@ Runs belong to the entity that is named, else to "local". An operation that is n
 is kept in `unknown`.
 """
 
-import base64
 import json
 import threading
 from collections import Counter
 from itertools import count, product
-from typing import Any
 
 import yaml
 
+from tests import wandb_artifacts
+from tests.wandb_artifacts import Answer, global_id, name_of
+
 ENTITY = "local"
-Answer = dict[str, Any]
+MOST_CHARACTERS = {"displayName": 128, "groupName": 128, "jobType": 64}  # of W&B's own server
 
 
-def global_id(kind: str, name: str) -> str:
-    return base64.b64encode(f"{kind}:{name}".encode()).decode()
+class Refusal(Exception):
+    """The server answers with this HTTP status and message."""
 
-
-def name_of(identifier: str) -> str:
-    return base64.b64decode(identifier).decode().partition(":")[2]
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Store:
@@ -33,6 +34,8 @@ class Store:
         self.lock = threading.RLock()
         self.ids = count(1)
         self.runs: dict[str, Answer] = {}
+        self.deleted: set[str] = set()  # names of runs that were deleted, which W&B never gives out again
+        self.refusal: Refusal | None = None  # what every run is answered that is to be created or changed
         self.sweeps: dict[str, Answer] = {}
         self.agents: dict[str, str] = {}  # -> their sweep
         self.artifacts: dict[str, Answer] = {}
@@ -54,6 +57,13 @@ class Store:
 
     def upsert_bucket(self, given: Answer) -> Answer:
         name = given.get("name") or (name_of(given["id"]) if given.get("id") else f"r{next(self.ids)}")
+        if self.refusal:
+            raise self.refusal
+        if name in self.deleted:
+            raise Refusal(409, f"run {name} was previously created and deleted; try a new run name")
+        for key, most in MOST_CHARACTERS.items():
+            if len(given.get(key) or "") > most:
+                raise Refusal(400, f"{key} exceeded maximum length of {most}")
         inserted = name not in self.runs
         place = given.get("project") or "uncategorized", given.get("entity") or ENTITY
         run = self.runs.setdefault(name, new_run(name, *place))
@@ -169,48 +179,6 @@ class Store:
         ]
         return {"project": {"run": {"history": [json.dumps(row) for row in rows[: given["pageSize"]]]}}}
 
-    # Artifacts ----------
-
-    def create_artifact(self, given: Answer) -> Answer:
-        """A new version, or the one that has the same contents; the client then uploads nothing."""
-        versions = [each for each in self.artifacts.values() if each["name"] == given["artifactCollectionName"]]
-        same = [each for each in versions if each["digest"] == given["digest"]]
-        if not same:
-            about = {"id": global_id("Artifact", str(next(self.ids))), "digest": given["digest"], "state": "PENDING"}
-            about |= {"name": given["artifactCollectionName"], "type": given["artifactTypeName"], "files": {}}
-            self.artifacts[about["id"]] = about | {"run": given["runName"], "version": len(versions)}
-            same = versions = [self.artifacts[about["id"]]]
-        artifact, latest = same[0], versions[-1]
-        sequence = {"id": "sequence", "latestArtifact": {"id": latest["id"], "versionIndex": latest["version"]}}
-        about = {"id": artifact["id"], "state": artifact["state"], "digest": artifact["digest"]}
-        return {"createArtifact": {"artifact": {**about, "artifactSequence": sequence}}}
-
-    def create_artifact_manifest(self, given: Answer) -> Answer:
-        url = f"{self.url}/artifacts/{name_of(given['artifactID'])}/{given['name']}"
-        file = {
-            "id": "file",
-            "name": given["name"],
-            "displayName": given["name"],
-            "uploadUrl": url,
-            "uploadHeaders": [],
-        }
-        return {"createArtifactManifest": {"artifactManifest": {"id": given["artifactID"], "file": file}}}
-
-    def create_artifact_files(self, given: Answer) -> Answer:
-        nodes = []
-        for file in given["artifactFiles"]:
-            path = f"/artifacts/{name_of(file['artifactID'])}/{file['name']}"
-            self.artifacts[file["artifactID"]]["files"][file["name"]] = path
-            about = {"id": "file", "name": file["name"], "displayName": file["name"], "storagePath": path}
-            about |= {"uploadUrl": self.url + path, "uploadHeaders": [], "uploadMultipartUrls": None}
-            nodes.append({"node": about | {"artifact": {"id": file["artifactID"]}}})
-        return {"createArtifactFiles": {"files": {"edges": nodes}}}
-
-    def commit_artifact(self, given: Answer) -> Answer:
-        artifact = self.artifacts[given["artifactID"]]
-        artifact["state"] = "COMMITTED"
-        return {"commitArtifact": {"artifact": {"id": artifact["id"], "digest": artifact["digest"]}}}
-
     # Sweeps ----------
 
     def upsert_sweep(self, given: Answer) -> Answer:
@@ -312,10 +280,11 @@ OPERATIONS = {
     "CreateRunFiles": Store.create_run_files,
     "OrganizationCoreWeaveOrganizationID": lambda store, given: {"entity": {"organization": None}},
     "ArtifactType": lambda store, given: {"project": {"artifact": None}},
-    "CreateArtifact": Store.create_artifact,
-    "CreateArtifactManifest": Store.create_artifact_manifest,
-    "CreateArtifactFiles": Store.create_artifact_files,
-    "CommitArtifact": Store.commit_artifact,
+    "CreateArtifact": wandb_artifacts.create,
+    "CreateArtifactManifest": wandb_artifacts.create_manifest,
+    "CreateArtifactFiles": wandb_artifacts.create_files,
+    "CommitArtifact": wandb_artifacts.commit,
+    "RunOutputArtifacts": wandb_artifacts.of_run,
     "UpsertSweep": Store.upsert_sweep,
     "Sweep": Store.sweep,
     "SweepWithRuns": Store.sweep,

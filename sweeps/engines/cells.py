@@ -20,6 +20,7 @@ class Work(NamedTuple):
     arguments: list[str]  # e.g. ["--task=atari/Pong", "--seed=0"]
     agent_steps: int
     cost: float  # estimated seconds on one worker; only ratios matter to an engine
+    label: str = ""  # what a table shows; empty: the name
 
 
 class Plan(NamedTuple):

@@ -12,19 +12,20 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
+from unittest import mock
 
 import submitit
 from pydantic import Field
 
 from suite import lock, records
 from suite.errors import UserError
-from sweeps.engines import local, workers
-from sweeps.engines.cells import INTERRUPTED, OK, QUEUED, RUNNING, WAITING, Plan, Work, look_up
+from sweeps.engines import local, squeue, workers
+from sweeps.engines.cells import INTERRUPTED, OK, RUNNING, WAITING, Plan, Work, look_up
 
-FOLDER, JOBS = ".slurm", "jobs.json"  # {"123_0": ["<name of a cell>", ...]}
+FOLDER, JOBS = ".slurm", "jobs.json"  # {"123_0": ["<name of a cell>", ...]}, as squeue.states names jobs
 NOTICE = 120  # seconds before its time limit at which a job is asked to end
 LEAST = 10  # minutes of a job: less than NOTICE and the start of a run leave no time to get on
 TIME = re.compile(r"(?:(?P<days>\d{1,4})-)?(?P<hours>\d{1,4})(?::(?P<minutes>\d{1,6})(?::\d+)?)?")
@@ -74,9 +75,11 @@ def submit(
         )
         jobs = _submit(executor, groups, root)
         _note(root, jobs)
-    array, names = next(iter(jobs)).partition("_")[0], f"{root / FOLDER}/*_log.out"
+    first, _, cluster = next(iter(jobs)).partition(";")
+    array, where = first.partition("_")[0], f"--clusters={cluster} " if cluster else ""
+    names = f"{root / FOLDER}/*_log.out"
     print(f"submitted {len(works)} runs in {len(groups)} jobs, the array {array}; {len(there)} were there before")
-    print(f"squeue --jobs {array} shows the jobs, scancel {array} ends them; what they say: {names}")
+    print(f"squeue {where}--jobs {array} shows the jobs, scancel {where}{array} ends them; what they say: {names}")
     print("make status shows the runs, make table compares the finished ones; the same command submits what is left")
     return OK
 
@@ -85,7 +88,8 @@ def run_cells(works: Sequence[Work], root: Path) -> None:
     """What a job does on its node. It leaves with an error when a run failed, so that SLURM knows, too."""
     code = local.run(works, root, len(works))
     job = submitit.JobEnvironment().job_id
-    if code == INTERRUPTED and _states([job]).get(job) == RUNNING:  # asked to end, but neither cancelled nor requeued
+    runs_on = code == INTERRUPTED and squeue.states([job]).get(job) == RUNNING  # neither cancelled nor requeued
+    if runs_on:
         print(f"back into the queue: {job}", flush=True)
         subprocess.run(["scontrol", "requeue", job], check=True)
     sys.exit(code)
@@ -97,42 +101,40 @@ def queue(root: Path) -> dict[str, str]:
     if not path.exists() or not shutil.which("squeue"):
         return {}
     jobs = records.read_json(path)
-    return {name: state for job, state in _states(jobs).items() for name in jobs[job]}
+    return {name: state for job, state in squeue.states(jobs).items() for name in jobs[job]}
 
 
 def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], root: Path) -> dict[str, list[str]]:
     """-> job -> its cells. Raises UserError when SLURM refuses."""
+    clusters = []
+
+    def job_of(said: str) -> str:
+        job, cluster = squeue.submitted(said)
+        clusters.append(f";{cluster}" if cluster else "")
+        return job
+
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # where submitit prints what it then raises
+        with (
+            contextlib.redirect_stderr(io.StringIO()),  # where submitit prints what it then raises
+            mock.patch.multiple(  # submitit knows one spelling alone, and makes arrays by this class
+                submitit.SlurmExecutor,
+                _make_submission_command=lambda self, script: ["sbatch", "--parsable", str(script)],
+                _get_job_id_from_submission_command=staticmethod(job_of),
+            ),
+        ):
             jobs = executor.map_array(run_cells, groups, [root] * len(groups))
-    except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
-        raise UserError(f"SLURM takes no jobs: {_last_line(str(error))}") from None
-    return {job.job_id: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
+    except submitit.core.utils.FailedJobError as error:
+        raise UserError(f"SLURM takes no jobs: {squeue.last_line(str(error))}") from None
+    return {job.job_id + clusters[0]: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
 
 
 def _note(root: Path, jobs: dict[str, list[str]]) -> None:
     """Write down which job has which cells, and forget the jobs that SLURM has done with."""
     path = root / FOLDER / JOBS
     known = records.read_json(path) if path.exists() else {}
-    records.write_json(path, {job: known[job] for job in _states(known)} | jobs)
-
-
-def _states(jobs: Iterable[str]) -> dict[str, str]:
-    """Of those of these jobs that SLURM has not done with."""
-    jobs = set(jobs)
-    arrays = sorted({job.partition("_")[0] for job in jobs})
-    if not arrays:
-        return {}
-    command = ["squeue", "--noheader", "--array", "--format=%i %T", f"--jobs={','.join(arrays)}"]
-    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
-    if asked.returncode and "Invalid job id" not in asked.stderr:  # which says that it has forgotten the job
-        raise UserError(f"squeue does not tell what is queued: {_last_line(asked.stderr)}")
-    found = dict(line.split() for line in asked.stdout.splitlines())
-    return {job: RUNNING if state == "RUNNING" else QUEUED for job, state in found.items() if job in jobs}
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it does not say why"])[-1]
+    with contextlib.suppress(UserError):  # the new jobs are there, whether squeue tells of the old ones or not
+        known = {job: known[job] for job in squeue.states(known)}
+    records.write_json(path, known | jobs)
 
 
 def _minutes(text: str) -> int:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from suite import records, terminal, yamlfile
+from suite import records, sweepfile, terminal, yamlfile
 from suite.errors import UserError, one_line, writing
 from suite.upload import check_key, entity_of
 from sweeps import grid
@@ -98,11 +98,15 @@ def _gives_out(path: str) -> bool:
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    """The sweep file, whose runs go to the plan's folder."""
+    """The sweep file, whose runs go to the plan's folder. Nested parameters get their dotted names: W&B's agents would
+    hand them over as one option."""
     folder = plan.folder.resolve()
     if folder.is_relative_to(workers.ROOT):
         folder = folder.relative_to(workers.ROOT)  # which is the same on other machines
-    return {**yamlfile.read(Path(plan.file)), "command": grid.command(folder)}
+    document = yamlfile.read(Path(plan.file))
+    given = document["parameters"]
+    flat = {name: given.get(name, {"values": values}) for name, values in sweepfile.choices(given).items()}
+    return {**document, "command": grid.command(folder), "parameters": flat}
 
 
 def register(file: str, document: dict[str, Any]) -> str:

@@ -130,7 +130,7 @@ def columns(cell: Cell) -> tuple[str, ...]:
     """The texts of a cell's row."""
     left = cell.seconds_left
     return (
-        escape(cell.work.name),
+        escape(cell.work.label or cell.work.name),
         cell.state,
         f"{cell.fraction:.0%}" if cell.progress or cell.state in (RUNNING, FINISHED) else "",
         f"{cell.rate:.0f}" if cell.rate else "",

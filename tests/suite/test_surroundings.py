@@ -74,7 +74,11 @@ def test_every_file_is_utf_8_whatever_the_locale() -> None:
             named = {keyword.arg for keyword in node.keywords}
             texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
             binary = any("b" in text and set(text) <= set("rwxab+") for text in texts)
-            is_os = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in ("os", "gzip", "Image")
+            is_os = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in (
+                "os",
+                "gzip",
+                "Image",
+            )
             opens = name in ("read_text", "write_text") or (name == "open" and not binary and not is_os)
             if (opens and not named & {"encoding"} and "utf-8" not in texts) or "text" in named & {
                 "text",

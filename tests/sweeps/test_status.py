@@ -88,3 +88,12 @@ def test_bad_input_is_one_line_and_code_2(arguments, says, capsys):
     assert status.main(arguments) == 2
     said = capsys.readouterr().err
     assert says in said and said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_runs_that_differ_in_options_are_called_by_them(sweep, capsys):
+    file, folders = sweep
+    file.write_text(file.read_text() + "  agent.critic_width: {values: [8, 16]}\n")
+    assert status.main([str(file), "--folder", str(folders[0].parent)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("mujoco-Hopper.dense.seed0 critic_width=8 ") == 1
+    assert said.count("mujoco-Hopper.dense.seed0 critic_width=16 ") == 1

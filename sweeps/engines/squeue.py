@@ -1,0 +1,114 @@
+"""What SLURM's commands say of jobs, as its versions and its sites print it.
+
+A job is named "123", or "123_4" in an array, with ";cluster" behind it where sbatch named a cluster.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from suite.errors import UserError
+from sweeps.engines.cells import QUEUED, RUNNING
+
+SUBMITTED = re.compile(r"Submitted batch job (\d+)(?: on cluster (\S+))?|(\d+)(?:;(\S+))?")
+HEADER = ["JOBID", "STATE"]
+ROW = re.compile(r"(\d+)(?:_(\d+|\[\S+))? +([A-Z_]+)")
+TASKS = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")  # 3, 3-7 or 3-7:2
+
+
+class Row(NamedTuple):
+    """A line of the queue."""
+
+    job: str  # "123", also of an array
+    tasks: Collection[int] | None  # of an array; empty: it is none; None: SLURM has shortened the list
+    state: str
+
+    def has(self, task: str) -> bool:
+        return self.tasks is None or (int(task) in self.tasks if task else not self.tasks)
+
+
+def submitted(text: str) -> tuple[str, str]:
+    """(job, cluster or ""), by what sbatch printed: "1234", "1234;cluster" or "Submitted batch job 1234".
+
+    Raises UserError when no line says so: sbatch has taken the jobs, but they cannot be looked for.
+    """
+    for line in reversed(text.splitlines()):
+        if found := SUBMITTED.fullmatch(line.strip()):
+            return found[1] or found[3], found[2] or found[4] or ""
+    raise UserError(
+        f"SLURM has taken the jobs, but sbatch does not say which ({last_line(text)}): see `squeue --me`, and end them"
+        " by scancel before they are submitted again"
+    )
+
+
+def states(jobs: Iterable[str]) -> dict[str, str]:
+    """QUEUED or RUNNING, of the jobs that SLURM still knows. Raises UserError when it does not answer."""
+    jobs, found = set(jobs), {}
+    for cluster in sorted({job.partition(";")[2] for job in jobs}):
+        here = [job for job in jobs if job.partition(";")[2] == cluster]
+        rows = _rows(sorted({re.split("[_;]", job)[0] for job in here}), cluster)
+        for job in here:
+            number, _, task = job.partition(";")[0].partition("_")
+            told = [row.state for row in rows if row.job == number and row.has(task)]
+            if told:
+                found[job] = RUNNING if "RUNNING" in told else QUEUED
+    return found
+
+
+def _rows(arrays: list[str], cluster: str) -> list[Row]:
+    """The queue's lines on some jobs. Where squeue prints something else than asked for, as text, it is asked for JSON:
+    an unknown line never means that no job is there."""
+    asked = ["squeue", f"--jobs={','.join(arrays)}", *([f"--clusters={cluster}"] if cluster else [])]
+    text = _say([*asked, "--array", "--format=%i %T"])
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    rows = [Row(found[1], _tasks(found[2] or ""), found[3]) for line in lines if (found := ROW.fullmatch(line))]
+    if rows or not lines or HEADER in map(str.split, lines):
+        return rows
+    try:
+        return _from_json(_say([*asked, "--json"]))
+    except (ValueError, LookupError, TypeError, AttributeError, UserError):
+        raise UserError(f"squeue does not tell what is queued: {lines[-1]}") from None
+
+
+def _say(command: list[str]) -> str:
+    """What squeue prints; nothing when it has forgotten the jobs. Raises UserError when it fails."""
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if asked.returncode and "Invalid job id" not in asked.stderr:
+        raise UserError(f"squeue does not tell what is queued: {last_line(asked.stderr)}")
+    return asked.stdout
+
+
+def _from_json(text: str) -> list[Row]:
+    """The rows of `squeue --json`, behind whatever is printed before it."""
+    rows = []
+    for job in json.JSONDecoder().raw_decode(text, text.index("{"))[0]["jobs"]:
+        array, task = _number(job.get("array_job_id")), _number(job.get("array_task_id"))
+        listed = f"[{job['array_task_string']}]" if job.get("array_task_string") else ""
+        tasks = _tasks(listed or (str(task) if array and task is not None else ""))
+        state = job["job_state"]
+        rows.append(Row(str(array or job["job_id"]), tasks, state if isinstance(state, str) else state[0]))
+    return rows
+
+
+def _number(value: Any) -> int | None:
+    """A number as JSON has it: plain before SLURM 23.02, and {"set": true, "number": 7} since."""
+    if isinstance(value, dict):
+        return int(value["number"]) if value["set"] else None
+    return value if value is None else int(value)
+
+
+def _tasks(text: str) -> Collection[int] | None:
+    """ "" -> none, "4" -> 4, "[0,3-7%2]" -> 0, 3, 4, 5, 6, 7; a shortened list, "[0,3,...]", -> None."""
+    tasks: set[int] = set()
+    for part in filter(None, text.strip("[]").partition("%")[0].split(",")):
+        found = TASKS.fullmatch(part)
+        if not found:
+            return None
+        tasks |= set(range(int(found[1]), int(found[2] or found[1]) + 1, int(found[3] or 1)))
+    return tasks
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it does not say why"])[-1]
