@@ -1,6 +1,7 @@
 """The installed package: commands from any folder, no foreign package of our names, all that it needs in it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -55,9 +56,15 @@ def test_the_command_lists_and_checks_its_commands(words: list[str], told: str, 
 
 
 def test_a_wheel_holds_the_packages_and_their_data(tmp_path: Path) -> None:
+    source = tmp_path / "source"  # a build leaves files in the folder that it is made from
+    ours = shutil.ignore_patterns("__pycache__")
+    for name in ("suite", "baselines", "sweeps", "analysis"):
+        shutil.copytree(ROOT / name, source / name, ignore=ours)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     made = command(
         *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"),
-        *("--wheel-dir", str(tmp_path), str(ROOT)),
+        *("--wheel-dir", str(tmp_path), str(source)),
         cwd=tmp_path,
     )
     assert made.returncode == 0, made.stderr

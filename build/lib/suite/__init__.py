@@ -1,1 +1,0 @@
-"""The machinery that every method shares, and EauDeQN itself."""
