@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -18,6 +19,15 @@ def rows(path: Path) -> list[dict]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in records.read_rows(path)]
 
 
+def close(ours: Any, theirs: Any) -> bool:
+    """Whether two values of rows are the same but for the rounding of another processor or compiler."""
+    if isinstance(ours, dict):
+        return ours.keys() == theirs.keys() and all(close(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list):
+        return len(ours) == len(theirs) and all(map(close, ours, theirs))
+    return ours == (pytest.approx(theirs, rel=1e-3, abs=1e-6) if isinstance(theirs, float) else theirs)
+
+
 @pytest.mark.parametrize("method", ["gmp", "eaudeqn"])
 def test_a_run_of_version_0_1_ends_as_it_would_have(method: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -27,7 +37,7 @@ def test_a_run_of_version_0_1_ends_as_it_would_have(method: str, tmp_path: Path)
     found, expected = rows(folder / records.METRICS), rows(OLD / f"{method}.metrics.jsonl")
     for ours, theirs in zip(found, expected, strict=True):
         if begun["versions"]["jax"] == jax.__version__:
-            assert ours == theirs
+            assert close(ours, theirs), (ours, theirs)
         elif method == "gmp" and ours["kind"] == "epoch":
             assert ours["layer_sparsity"] == theirs["layer_sparsity"]
     config = records.read_json(folder / records.CONFIG)
