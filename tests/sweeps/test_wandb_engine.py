@@ -86,7 +86,7 @@ def test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record(serv
 def test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = {"method": {"value": "dense"}, "seed": {"values": [0, 1]}, "trainer.epoch_agent_steps": {"value": 5_000}}
+    few = {"method": {"value": "dense"}, "seed": {"values": [0, 1]}, "trainer.epoch_agent_steps": {"value": 20_000}}
     plan = write(tmp_path / "tiny.yaml", tmp_path / "runs", few)._replace(jobs=1)
 
     threading.Thread(target=interrupt, args=(plan.folder,), daemon=True).start()
