@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from suite.errors import UserError
 from sweeps import run
+from sweeps.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -49,6 +50,8 @@ def check(line: str) -> None:
         make(words[1:])
     elif re.fullmatch(PYTHON, words[0]) and words[1] == "-m":
         module(words[2], words[3:])
+    elif program == "eaudeqn":
+        module(COMMANDS[words[1]][0], words[2:])
     elif program == "wandb":
         wandb(words[1:])
     else:
