@@ -47,7 +47,7 @@ def test_a_q_network_is_what_the_paper_says(network: str) -> None:
     np.testing.assert_allclose(
         jax.jit(agent.target)(jax.random.key(0), params, None, batch), expected, rtol=1e-4, atol=1e-5
     )
-    loss = np.mean((np.array([q[0, 0], q[1, 5], q[2, 2]]) - 7) ** 2) / 2
+    loss = np.mean((np.array([q[0, 0], q[1, 5], q[2, 2]]) - 7) ** 2)
     found = jax.jit(agent.loss)(params, batch, jnp.full(3, 7.0))
     np.testing.assert_allclose(found, loss, rtol=1e-4)
 

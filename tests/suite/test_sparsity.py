@@ -43,8 +43,8 @@ def network(values: np.ndarray) -> dict:
 
 
 def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
-    """By the pruner of default options: the largest magnitudes, layer by layer."""
-    return make_pruner().prune(jax.random.key(0), params, masks, level, None)
+    """The largest magnitudes, layer by layer."""
+    return make_pruner(distribution="uniform").prune(jax.random.key(0), params, masks, level, None)
 
 
 @jax.jit

@@ -11,7 +11,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from analysis.sweepfile import read_sweep, same
 from suite import sweepfile
 from suite.errors import UserError
-from sweeps import grid, launch, run
+from sweeps import command_line, grid, launch
 from sweeps.engines import wandb
 from sweeps.engines.cells import Plan
 
@@ -115,7 +115,7 @@ def test_an_argument_that_is_no_agents_stays(word: str) -> None:
 
 def test_a_run_takes_a_wandb_agents_nested_options() -> None:
     flags = ["--task=mujoco/Hopper", "--method=dense", "--seed=0", "--agent={'critic_width': 8}"]
-    assert run._parse(flags)["agent.critic_width"] == "8"
+    assert command_line.parse(flags)["agent.critic_width"] == "8"
 
 
 # None ----------

@@ -43,7 +43,9 @@ def test_a_data_set_to_learn_from(home: Path) -> None:
 
 
 def test_a_sweep_and_its_folder(home: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    (home / "tiny.yaml").write_text(yaml.safe_dump(DOCUMENT | {"method": "grid", "parameters": PARAMETERS}))
+    (home / "tiny.yaml").write_text(
+        yaml.safe_dump(DOCUMENT | {"name": "tiny", "method": "grid", "parameters": PARAMETERS})
+    )
     plans: list[Plan] = []
 
     def engine(plan: Plan) -> int:
