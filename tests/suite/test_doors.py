@@ -26,7 +26,7 @@ from suite.trainer import Trainer
 from tests.analysis.test_doors import FUZZ, damaged, mutated, one_line_or_fine, replaced
 from tests.probes import Sign
 from tests.suite import test_checkpoint as states
-from tests.suite.test_dataset import chunk, dataset, loaded, record, replay, write_chunk
+from tests.suite.dataset_support import chunk, dataset, loaded, record, replay, write_chunk
 
 OPTIONS = {"chunks": 1, "chunk_transitions": 20}
 PARTS = ("observation", "action", "reward", "terminal")
