@@ -23,7 +23,7 @@ from suite.experience.chunks import Episode
 from suite.experience.dataset import Dataset
 from suite.experience.online import Online
 from suite.trainer import Trainer
-from tests.analysis.test_doors import FUZZ, damaged, mutated, one_line_or_fine, replaced
+from tests.damage import FUZZ, damaged, mutated, one_line_or_fine, replaced
 from tests.probes import Sign
 from tests.suite import checkpoint_support as states
 from tests.suite.dataset_support import chunk, dataset, loaded, record, replay, write_chunk
