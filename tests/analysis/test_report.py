@@ -13,8 +13,8 @@ import pytest
 from analysis import report
 from analysis.report_sections import reproduce
 from analysis.sources import runfolder
+from sweeps.command_line import parse
 from sweeps.config import resolve
-from sweeps.run import _parse
 from tests.analysis.synthetic import write_runs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -148,7 +148,7 @@ def test_the_command_makes_the_same_run_again(tmp_path, given):
     (tmp_path / asked.name / "config.json").write_text(json.dumps(config))
     words = shlex.split(reproduce(runfolder.read(tmp_path / asked.name)))
     assert words[:3] == ["python", "-m", "sweeps.run"]
-    again = _parse(words[3:])
+    again = parse(words[3:])
     again = {key: value for key, value in again.items() if "." in key or key in ("task", "method", "seed")}
     assert resolve(again).name == asked.name
 
