@@ -32,7 +32,7 @@ hypothesis.settings.register_profile("new", PATIENT, print_blob=True)
 hypothesis.settings.load_profile("same")
 
 #: Files of `make test` that take a minute; begun last, one core would wait for the other.
-FIRST = ("test_methods.py", "test_sac.py", "test_upload.py", "test_resume.py", "test_trainer.py")
+FIRST = ("test_methods.py", "test_sac_probes.py", "test_upload.py", "test_resume.py", "test_trainer.py")
 
 DEADLINE = pytest.StashKey[float]()
 LEFT_OUT = "left out: the time is over"

@@ -1,11 +1,14 @@
 """Small synthetic run folders, written as the records are."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.analysis.tables_support import comparison_of
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "agent": {"network": "small", "width": 512, "learning_rate": 6.25e-5},
@@ -135,3 +138,17 @@ def sweep(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def holed(tmp_path, grid, run, sweep):
+    """The grid with a failed and a missing cell, and a method whose name needs escapes."""
+    shutil.rmtree(grid / "atari-Boxing.gmp.seed1.0a1b2c3d")
+    shutil.rmtree(grid / "atari-Pong.gmp.seed0.0a1b2c3d")
+    run(method="gmp", status="failed", returns=(1.0,))
+    file = sweep()
+    file.write_text(file.read_text().replace("[dense, gmp]", '[dense, gmp, "rigl:a_b=1"]'))
+    for task in ("atari/Pong", "atari/Boxing"):
+        run(task=task, method="rigl:a_b=1")
+        run(task=task, method="rigl:a_b=1", seed=1, returns=(1.0, 2.0, 9.0))
+    return comparison_of(grid, file)

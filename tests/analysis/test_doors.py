@@ -1,74 +1,20 @@
-"""Whatever a file or an argument holds, the analysis reads it or says in one line what is wrong; it never crashes."""
+"""Whatever a record or an argument holds, the analysis reads it or says in one line what is wrong; it never crashes."""
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import costs, ledger, report, scores, sweepfile, table
-from analysis.runs import COLUMNS
-from analysis.sources import csvfile, dopamine, runfolder
+from analysis import costs, ledger, report, table
+from analysis.sources import runfolder
 from suite import files, records
 from suite.errors import UserError, one_line
 from tests.analysis.conftest import write_run
-
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def one_line_or_fine(read: Callable[[], Any]) -> Any:
-    """What was read, or None after one line."""
-    try:
-        return read()
-    except UserError as error:
-        line = str(error)
-        assert line.splitlines() == [line] and line.isprintable() and len(line) < 2_000, repr(line)
-        return None
-
-
-#: JSON values that programs stumble over.
-ODD = [None, True, -1, 0, 2**31, 2**64, 10**400, 1e308, "", "text", "\n\0\x1b[31m", "é\u2028", [], [[]], {}, {"": None}]
-ODD += ["nan", [1, "x"], -0.5, 1e-300]
-odd = st.sampled_from(ODD)
-
-
-def places(value: Any, path: tuple = ()) -> list[tuple]:
-    """The paths of all values in a value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
-
-
-def replaced(value: Any, path: tuple, new: Any) -> Any:
-    if not path:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = replaced(copy[path[0]], path[1:], new)
-    return copy
-
-
-@st.composite
-def mutated(draw: st.DrawFn, value: Any) -> Any:
-    """A value of which one or two parts are something odd, or gone."""
-    for _ in range(draw(st.integers(1, 2))):
-        path = draw(st.sampled_from(places(value)))
-        value = replaced(value, path, draw(odd))
-    return value
-
-
-def damaged(content: bytes) -> st.SearchStrategy[bytes]:
-    """Cut anywhere, one bit turned, bytes put in, or something else altogether."""
-    index = st.integers(0, max(len(content) - 1, 0))
-    turned = st.builds(
-        lambda at, bit: content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :], index, st.integers(0, 7)
-    )
-    put_in = st.builds(lambda at, more: content[:at] + more + content[at:], index, st.binary(max_size=6))
-    deep = st.sampled_from([b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5_000, b"NaN", b"\xff\xfe", b"\0"])
-    return st.one_of(index.map(lambda at: content[:at]), turned, put_in, st.binary(max_size=40), deep)
-
+from tests.damage import FUZZ, damaged, mutated, one_line_or_fine
 
 # The record of a run -------------------------------------------------------------------------------------------------
 
@@ -200,128 +146,6 @@ def test_fingerprints_that_are_none_vouch_for_nothing(known: Any, record: Path, 
     assert not records.is_finished(folder)
     with pytest.raises(UserError, match="damaged"):
         runfolder.read(folder)
-
-
-# Other sources -------------------------------------------------------------------------------------------------------
-
-cells = st.one_of(
-    st.sampled_from(
-        ["atari/Pong", "dense", "0", "1", "-1", "1e300", "inf", "nan", "", "9" * 400, "1.5", "finished", '"', "\0"]
-    ),
-    st.text(max_size=5),
-)
-names = st.sampled_from(
-    [*COLUMNS, "exp_name", "env_id", "global_step", "episodic_return", "charts/episodic_return", "", "x"]
-)
-NEEDED = ["method", "task", "seed", "agent_step", "return"]
-
-
-def as_csv(rows: list[list[str]]) -> bytes:
-    return "\n".join(",".join(row) for row in rows).encode("utf-8", "surrogatepass")
-
-
-tables = st.one_of(
-    st.binary(max_size=60),
-    st.builds(
-        lambda more, rows: as_csv([[*NEEDED, *more], *(["dense", "atari/Pong", *row] for row in rows)]),
-        st.lists(names, max_size=3),
-        st.lists(st.lists(cells, max_size=5), max_size=4),
-    ),
-    st.builds(
-        lambda head, rows: as_csv([head, *rows]),
-        st.lists(names, max_size=6),
-        st.lists(st.lists(cells, max_size=6), max_size=3),
-    ),
-)
-
-
-@settings(FUZZ, max_examples=200)
-@given(tables)
-@example(b"method,task,seed,agent_step,episodic_return,charts/episodic_return\ndense,atari/Pong,0,1,2,3")
-@example(b"method,task,seed,agent_step,return\ndense,atari/Pong,0,1e300,2")
-@example(b"method,task,seed,agent_step,return\ndense,atari/Pong,0,1,2,3,4")
-def test_any_csv_file_is_runs_or_one_line(tmp_path_factory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("csv") / "mine.csv"
-    path.write_bytes(content)
-    if one_line_or_fine(lambda: csvfile.load(path)):
-        one_line_or_fine(lambda: table.select(table.Selection([str(path)]), path.parent))
-
-
-REFERENCES = ["task", "random", "reference"]
-
-
-@settings(FUZZ, max_examples=150)
-@given(
-    st.one_of(
-        st.binary(max_size=60),
-        st.lists(st.lists(cells, max_size=4), max_size=3).map(lambda rows: as_csv([REFERENCES, *rows])),
-    )
-)
-@example(b"task,random,reference\natari/Pong,0,1\n,,\n")
-@example(b"task,random,reference\natari/Pong,0,1e999")
-def test_any_references_are_read_or_one_line(tmp_path_factory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("references") / "mine.csv"
-    path.write_bytes(content)
-    one_line_or_fine(lambda: scores.from_file(path))
-
-
-BASELINE = [{"Iteration": i, "Value": 1.0 + i, "Agent": "DQN"} for i in (0, 1, 0, 1)]
-
-
-@settings(FUZZ, max_examples=120)
-@given(
-    st.one_of(mutated(BASELINE).map(lambda value: json.dumps(value).encode()), damaged(json.dumps(BASELINE).encode()))
-)
-@example(b'[{"Iteration": 1e999, "Value": 1, "Agent": "DQN"}]')
-@example(b'[{"Iteration": NaN, "Value": 1, "Agent": "DQN"}]')
-def test_any_baseline_is_runs_or_one_line(tmp_path_factory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("dopamine") / "pong.json"
-    path.write_bytes(content)
-    one_line_or_fine(lambda: dopamine.load(path))
-
-
-BOMB = "a: &a [x, x]\n" + "".join(
-    f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefghijklmn", "bcdefghijklmno", strict=True)
-)
-YAML = [
-    BOMB + "parameters: {seed: {values: *o}, task: {value: *o}, method: {value: *o}}",
-    BOMB + "parameters: {*o : {value: 1}}",
-    "parameters: &p {seed: *p}",
-    "parameters: {seed: {values: [2024-01-01]}}",
-    "parameters: {seed: {value: 2024-99-99}}",
-    "parameters: {seed: {value: !!timestamp x}}",
-    "parameters: {seed: {value: !!int ''}}",
-    "parameters: {seed: {value: !!bool x}}",
-    "parameters: {seed: {value: " + "9" * 5000 + "}}",
-    "parameters: {seed: {value: 0}, seed: {value: 1}}",
-    "parameters: {seed: {values: [[[0]]]}, task: {value: {}}, method: {value: !!binary aaaa}}",
-    "parameters: {? [a] : {value: 0}}",
-    "parameters: {seed: {value: .inf}, task: {value: .nan}, method: {value: ~}}",
-    "parameters: " + "[" * 2_000,
-    "parameters: " + "{a: " * 2_000,
-    "parameters: {<<: {seed: {value: 0}}, task: {value: a/../b}, method: {value: 'gmp:,:=,'}}",
-    "x" * (2**20 + 1),
-    "=",
-    "\ud800",
-    "seed: !!python/object/apply:os.system [ls]",
-]
-
-
-@pytest.mark.parametrize("text", YAML, ids=range(len(YAML)))
-def test_odd_yaml_is_a_sweep_or_one_line(text: str, tmp_path: Path) -> None:
-    (tmp_path / "odd.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
-    one_line_or_fine(lambda: sweepfile.read_sweep(tmp_path / "odd.yaml"))
-
-
-SWEEP = b"parameters:\n  task: {values: [atari/Pong]}\n  method: {values: [dense]}\n  seed: {values: [0, 1]}\n"
-
-
-@FUZZ
-@given(damaged(SWEEP))
-def test_any_sweep_file_is_read_or_one_line(tmp_path_factory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("sweep") / "mine.yaml"
-    path.write_bytes(content)
-    one_line_or_fine(lambda: sweepfile.read_sweep(path))
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------

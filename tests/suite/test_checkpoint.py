@@ -1,7 +1,5 @@
-"""Checkpoints: what is read back is what was written, whatever became of the files in between."""
+"""Checkpoints: what is read back is what was written, when they are due, and a process or a disk that gives up."""
 
-import json
-import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,69 +15,9 @@ from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load_file
 
 from suite import checkpoint, files
-from suite.checkpoint import Checkpoints, Segment, State, fill, leaves
+from suite.checkpoint import Segment, State, fill, leaves
 from suite.errors import UserError
-
-VERSIONS = {"numpy": "2"}
-
-
-def store(folder: Path, run: str = "run", **options: Any) -> Checkpoints:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.jsonl").touch()
-    return Checkpoints(folder / "checkpoints", folder / "metrics.jsonl", run, VERSIONS, **options)
-
-
-def append(folder: Path, text: str) -> None:
-    with (folder / "metrics.jsonl").open("a") as file:
-        file.write(text)
-
-
-def constant(name: str, value: int) -> Segment:
-    return Segment(name, lambda: {"rows": np.full(3, value, np.uint8)})
-
-
-def state_of(number: int) -> State:
-    """A small state that has a bit of everything."""
-    return {
-        "agent_step": number,
-        "loss": number / 3,
-        "nothing": None,
-        "big": 2**127 + number,
-        "list": [1, [2.5, "text"], {"deep": np.arange(number)}],
-        "key": np.array([number, 7], np.uint32),
-        "segments": [[0, constant("part-0", 1)], [1, constant(f"part-{number}", number)]],
-    }
-
-
-def plain(value: Any) -> Any:
-    """A state that compares by ==."""
-    if isinstance(value, Segment):
-        return (value.name, plain(value.arrays()))
-    if isinstance(value, np.ndarray):
-        return (value.dtype.name, value.shape, value.tobytes())
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Path:
-    """A run's folder with two checkpoints, of state_of(1) and state_of(2), and 20 and 40 bytes of metrics."""
-    checkpoints = store(tmp_path / "run")
-    for number in (1, 2):
-        append(tmp_path / "run", "x" * 19 + "\n")
-        checkpoints.save(state_of(number))
-    return tmp_path / "run"
-
-
-def found(folder: Path, run: str = "run") -> tuple[int, int] | None:
-    """(agent step, bytes of metrics) of the newest checkpoint that is relied on, which must be whole."""
-    newest = store(folder, run).newest()
-    if newest is None:
-        return None
-    number = newest.state["agent_step"]
-    assert plain(newest.state) == plain(state_of(number))
-    return number, newest.metrics_bytes
+from tests.suite.checkpoint_support import VERSIONS, found, plain, state_of, store
 
 
 def test_what_is_written_is_read(two: Path) -> None:
@@ -139,122 +77,6 @@ def test_a_segment_is_written_once(two: Path) -> None:
     checkpoints.save(again)
     checkpoints.save(again)
     assert (two / "checkpoints" / "part-0.safetensors").stat() == before
-
-
-# Damage --------------------------------------------------------------------------------------------------------------
-
-
-def every_damage(folder: Path, pattern: str) -> list[tuple[Path, bytes, bytes]]:
-    """(file, what it holds, what it holds instead): cut at every byte, and with one bit of every byte turned."""
-    damages = []
-    for path in sorted(folder.glob(pattern)):
-        whole = path.read_bytes()
-        cut = [whole[:size] for size in range(len(whole))]
-        turned = [whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :] for at in range(len(whole))]
-        damages += [(path, whole, part) for part in [*cut, *turned, whole + b"\0"]]
-    return damages
-
-
-@pytest.mark.parametrize("pattern", ["checkpoints/00002.json", "checkpoints/00002.safetensors", "checkpoints/part-2.*"])
-def test_a_damaged_newest_is_named_and_the_one_before_is_used(two: Path, pattern: str, caplog) -> None:
-    damages = every_damage(two, pattern)
-    assert len(damages) > 100
-    for path, whole, damaged in damages:
-        caplog.clear()
-        path.write_bytes(damaged)
-        assert found(two) == (1, 20), damaged
-        assert "00002.json" in caplog.text
-        path.write_bytes(whole)
-    assert found(two) == (2, 40)
-
-
-def test_without_a_segment_that_both_need_the_run_starts_over(two: Path, caplog) -> None:
-    (two / "checkpoints" / "part-0.safetensors").unlink()
-    assert found(two) is None
-    assert "00001.json" in caplog.text and "00002.json" in caplog.text
-
-
-def test_metrics_that_were_cut_or_changed_take_the_checkpoints_with_them(two: Path) -> None:
-    """A checkpoint is used where the metrics reach it and are those that it was made with, and nowhere else."""
-    whole = (two / "metrics.jsonl").read_bytes()
-    for size in range(len(whole) + 1):
-        (two / "metrics.jsonl").write_bytes(whole[:size])
-        assert found(two) == ((2, 40) if size >= 40 else (1, 20) if size >= 20 else None)
-    (two / "metrics.jsonl").write_bytes(whole + b'{"kind": "ep')  # a row that was being written
-    assert found(two) == (2, 40)
-    for at in range(len(whole)):
-        (two / "metrics.jsonl").write_bytes(whole[:at] + b"?" + whole[at + 1 :])
-        assert found(two) == ((1, 20) if at >= 20 else None)
-
-
-def test_files_that_were_swapped_are_not_believed(two: Path) -> None:
-    folder = two / "checkpoints"
-    shutil.copy(folder / "00001.safetensors", folder / "00002.safetensors")
-    assert found(two) == (1, 20)
-    shutil.copy(folder / "part-2.safetensors", folder / "part-0.safetensors")
-    assert found(two) is None
-
-
-def test_manifests_that_were_swapped_are_not_believed(two: Path, caplog) -> None:
-    first, second = (two / "checkpoints" / f"0000{number}.json" for number in (1, 2))
-    texts = first.read_bytes(), second.read_bytes()
-    first.write_bytes(texts[1])
-    second.write_bytes(texts[0])
-    assert found(two) is None
-    assert caplog.text.count("has the name of another one") == 2
-
-
-def test_a_folder_among_the_checkpoints_stays(two: Path) -> None:
-    checkpoints = store(two)
-    checkpoints.newest()
-    notes = two / "checkpoints" / "notes"
-    notes.mkdir()
-    checkpoints.save(state_of(3))
-    assert not (two / "checkpoints" / "00001.safetensors").exists()
-    checkpoints.clear()
-    assert [path.name for path in (two / "checkpoints").iterdir()] == ["notes"]
-
-
-def test_the_checkpoint_of_another_run_is_not_used(two: Path, caplog) -> None:
-    assert found(two, "another") is None
-    assert "not of this run" in caplog.text
-
-
-def forge(path: Path, **changes: Any) -> None:
-    """A manifest with a right checksum that says something else."""
-    manifest = json.loads(path.read_text()) | changes
-    del manifest["sha256"]
-    path.write_text(json.dumps({**manifest, "sha256": checkpoint._digest(manifest)}))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"version": checkpoint.VERSION + 1},
-        {"files": {"../metrics.jsonl": {"bytes": 40, "sha256": "0"}}},
-        {"files": {"/etc/hostname": {"bytes": 1, "sha256": "0"}}},
-        {"files": {"00002.safetensors": {"bytes": 2**62, "sha256": "0"}}},
-        {"files": None},
-        {"metrics": {"bytes": "many"}},
-    ],
-)
-def test_a_manifest_that_asks_for_too_much_is_damaged(two: Path, changes: dict[str, Any]) -> None:
-    forge(two / "checkpoints" / "00002.json", **changes)
-    assert found(two) == (1, 20)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "1", "{}", "null", "[" * 100_000, '{"sha256": 1}'])
-def test_what_is_no_manifest_is_damaged(two: Path, text: str) -> None:
-    (two / "checkpoints" / "00003.json").write_text(text)
-    assert found(two) == (2, 40)
-
-
-def test_a_run_goes_on_after_a_damaged_newest(two: Path) -> None:
-    (two / "checkpoints" / "00002.safetensors").write_bytes(b"")
-    checkpoints = store(two)
-    assert checkpoints.newest().state["agent_step"] == 1
-    checkpoints.save(state_of(5))
-    assert found(two) == (5, 40)
 
 
 # A process or a disk that gives up ---------------------------------------------------------------------------------
@@ -375,10 +197,3 @@ def test_array_files_are_safetensors(tmp_path: Path) -> None:
     written = files.write(tmp_path / "a.safetensors", files.safetensors(arrays))
     assert files.unchanged(tmp_path / "a.safetensors", written)
     assert plain(load_file(tmp_path / "a.safetensors")) == plain(arrays)
-
-
-def test_damage_is_told_without_a_logger_of_ones_own(two: Path, caplog) -> None:
-    """Python's last resort prints warnings, so a user sees the line."""
-    (two / "checkpoints" / "00002.json").write_text("")
-    store(two).newest()
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]

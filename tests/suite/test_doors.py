@@ -23,10 +23,10 @@ from suite.experience.chunks import Episode
 from suite.experience.dataset import Dataset
 from suite.experience.online import Online
 from suite.trainer import Trainer
-from tests.analysis.test_doors import FUZZ, damaged, mutated, one_line_or_fine, replaced
+from tests.damage import FUZZ, damaged, mutated, one_line_or_fine, replaced
 from tests.probes import Sign
-from tests.suite import test_checkpoint as states
-from tests.suite.test_dataset import chunk, dataset, loaded, record, replay, write_chunk
+from tests.suite import checkpoint_support as states
+from tests.suite.dataset_support import chunk, dataset, loaded, record, replay, write_chunk
 
 OPTIONS = {"chunks": 1, "chunk_transitions": 20}
 PARTS = ("observation", "action", "reward", "terminal")

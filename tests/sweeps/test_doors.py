@@ -19,7 +19,7 @@ from sweeps import command_line, export, grid, launch, play
 from sweeps import run as entry
 from sweeps.config import MOST_STEPS, resolve
 from sweeps.forms import FORMS, card_of, environment_of
-from tests.analysis.test_doors import FUZZ, YAML, damaged, mutated, one_line_or_fine
+from tests.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine
 from tests.sweeps.test_export import finished
 
 ROOT = Path(__file__).resolve().parents[2]

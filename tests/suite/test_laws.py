@@ -1,0 +1,108 @@
+"""EauDeQN's pruning laws and caps by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suite.eaudeqn import CAPS, LAWS, linear_law, next_step, power_law, success_law
+
+MANY = settings(max_examples=100, deadline=None)
+shares = st.floats(0, 1, width=32)
+
+
+# The laws ------------------------------------------------------------------------------------------------------------
+
+
+def numpy_cubic(t: float, begin: float, end: float) -> float:
+    """Zhu & Gupta (2017) to 1."""
+    return 1 - (1 - min(max((t - begin) / (end - begin), 0), 1)) ** 3
+
+
+@pytest.mark.parametrize("horizon, period", [(1000, 10), (2_495_000, 2000), (7, 1)])
+def test_power_law_with_noise_3_and_no_cap_is_the_cubic_schedule_to_1(horizon: int, period: int) -> None:
+    """The level set at t holds until t + T, and is the schedule's at t + T. The first update, at T, begins it."""
+    level = jnp.float32(0)
+    law = jax.jit(power_law)
+    for t in range(period, horizon // period * period, period):
+        level += law(level, 3.0, period / (horizon - t))
+        assert float(level) == pytest.approx(numpy_cubic(t + period, period, horizon), abs=2e-5), t
+    assert float(level) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "level, noise, share, step",
+    [
+        (0.0, 1.0, 0.1, 0.1),  # 1 - 0.9
+        (0.0, 3.0, 0.5, 0.875),  # 1 - 0.5^3
+        (0.5, 2.0, 0.5, 0.375),  # 0.5 * (1 - 0.25)
+        (0.8, 0.0, 0.5, 0.0),  # no noise, no step
+        (0.3, 0.0, 1.0, 0.0),  # 0^0 = 1, also at the end
+        (0.3, 0.5, 1.0, 0.7),  # nothing is left of training
+        (1.0, 3.0, 0.5, 0.0),
+    ],
+)
+def test_power_law_by_hand(level: float, noise: float, share: float, step: float) -> None:
+    assert float(power_law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(step, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "level, noise, share, step",
+    [
+        (0.0, 1.0, 0.1, 0.1),
+        (0.5, 2.0, 0.1, 0.1),  # 2 * 0.5 * 0.1
+        (0.9, 3.0, 1.0, 0.1),  # 0.9 + 0.3 would be beyond 1
+        (0.4, 0.0, 1.0, 0.0),
+    ],
+)
+def test_linear_law_by_hand(level: float, noise: float, share: float, step: float) -> None:
+    assert float(linear_law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(step, abs=1e-6)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("cap", CAPS)
+@MANY
+@given(level=shares, noise=st.floats(0, 3, width=32), share=shares, speed=st.floats(0.0009765625, 1, width=32))
+def test_steps_never_fall_and_keep_to_the_cap(law, cap, level: float, noise: float, share: float, speed: float) -> None:
+    steps, longest = (LAWS[law](level, jnp.float32(u), jnp.float32(share)) for u in (noise, 3))
+    step = float(CAPS[cap](steps, longest, speed))
+    assert -1e-6 <= step <= min(speed, 1 - level) + 1e-6
+
+
+def test_scaling_shortens_all_steps_alike_and_clipping_makes_them_equal() -> None:
+    """Steps of 0.02, 0.05 and 0.2 under a cap of 0.1, where the longest possible one is 0.4: a quarter of each."""
+    steps, longest = jnp.array([0.02, 0.05, 0.2]), jnp.float32(0.4)
+    np.testing.assert_allclose(CAPS["scale"](steps, longest, 0.1), [0.005, 0.0125, 0.05], rtol=1e-6)
+    np.testing.assert_allclose(CAPS["clip"](steps, longest, 0.1), [0.02, 0.05, 0.1], rtol=1e-6)
+    for cap in CAPS.values():
+        np.testing.assert_array_equal(cap(steps, longest, 0.4), steps)  # nothing is too long
+
+
+# The law "success" ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "level, draw, step, expected",
+    [
+        (0.0, 1.0, 0.1, 0.1),
+        (0.5, 1.0, 0.1, 0.55),  # a tenth of what is left
+        (0.5, 0.0, 0.1, 0.505),  # the draw's lower end: a tenth of the step
+        (0.9, 0.5, 0.2, 1 - 0.1 * (1 - 0.2 / np.sqrt(10))),
+        (1.0, 1.0, 0.5, 1.0),
+    ],
+)
+def test_success_law_by_hand(level: float, draw: float, step: float, expected: float) -> None:
+    assert float(success_law(level, jnp.float32(draw), jnp.float32(step))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_step_grows_by_a_win_of_a_pruned_copy_and_holds_at_one_in_five() -> None:
+    step = jnp.float32(0.01)
+    assert float(next_step(step, jnp.array(True), 1.2, 0.2)) == pytest.approx(0.012)
+    assert float(next_step(step, jnp.array(False), 1.2, 0.2)) == pytest.approx(0.01 * 1.2**-0.25)
+    for won in (True, False, False, False, False):
+        step = next_step(step, jnp.array(won), 1.2, 0.2)
+    assert float(step) == pytest.approx(0.01, rel=1e-5)
+    assert float(next_step(jnp.float32(0.49), jnp.array(True), 1.2, 0.2)) == 0.5
+    assert float(next_step(jnp.float32(1e-4), jnp.array(False), 1.2, 0.2)) == pytest.approx(1e-4)

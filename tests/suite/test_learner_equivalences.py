@@ -1,0 +1,210 @@
+"""The learner: against a plain DQN, and methods that are the same with some of their options."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from baselines import METHODS
+from suite.agents.dqn import dqn
+from suite.learner import Learner, make_learner
+from suite.pruning import make_pruner
+from suite.sparsity import dense_masks
+from suite.types import Batch, Params, Training
+from tests.suite.learner_support import ACTIONS, EPSILON, LEARNING_RATE, OBSERVATIONS, UPDATES, batches, learner_of
+from tests.suite.learning import PERIOD, assert_close, train
+
+# Equivalences --------------------------------------------------------------------------------------------------------
+
+
+def assert_same_learning(left: Learner, right: Learner) -> None:
+    """Parameters, optimizers, targets and losses. Not bit by bit: with masks in it the program is fused otherwise."""
+    data = batches(UPDATES)
+    (one, one_updates, one_losses), (two, two_updates, two_losses) = train(left, data), train(right, data)
+    for a, b in zip(one.online, two.online, strict=True):
+        assert_close((a.params, a.opt_state), (b.params, b.opt_state), rtol=1e-5, atol=1e-6)
+    assert_close(one.target, two.target, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(one_losses, two_losses, rtol=1e-5)
+    for a, b in zip(one_updates, two_updates, strict=True):
+        np.testing.assert_allclose(a["losses"], b["losses"], rtol=1e-5)
+        assert a["elected"] == b["elected"] == 0
+
+
+def plain_dqn(params: dict, data: list[Batch]) -> tuple[dict, dict, list[float]]:
+    """DQN without any of the suite: (parameters, target, cumulated losses), each target held for PERIOD updates."""
+    optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
+    opt_state = optimizer.init(params)
+
+    def q(params, x):
+        hidden = jnp.maximum(x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"], 0)
+        return hidden @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
+
+    def loss(params, target, batch):
+        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
+        chosen = q(params, batch.observation)[jnp.arange(len(y)), batch.action]
+        return jnp.mean((chosen - y) ** 2)
+
+    @jax.jit
+    def step(params, opt_state, target, batch):
+        value, gradients = jax.value_and_grad(loss)(params, target, batch)
+        updates, opt_state = optimizer.update(gradients, opt_state)
+        return optax.apply_updates(params, updates), opt_state, value
+
+    target, cumulated, losses = params, 0.0, []
+    for number, batch in enumerate(data, start=1):
+        params, opt_state, value = step(params, opt_state, target, batch)
+        cumulated += float(value)
+        losses.append(cumulated)
+        if number % PERIOD == 0:
+            target, cumulated = params, 0.0
+    return params, target, losses
+
+
+def test_dense_is_plain_dqn() -> None:
+    learner, data = learner_of("dense"), batches(UPDATES + 5)
+    initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
+    state, updates, losses = train(learner, data)
+    params, target, expected_losses = plain_dqn(initial, data)
+    assert_close(state.online[0].params, params, rtol=1e-5, atol=1e-6)
+    assert_close(state.target, target, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose([loss[0] for loss in losses], expected_losses, rtol=1e-5)
+    assert len(updates) == UPDATES // PERIOD
+    # A test that can fail: learning moved the parameters far beyond the tolerance.
+    moved = np.abs(np.asarray(params["Dense_0"]["kernel"]) - initial["Dense_0"]["kernel"]).mean()
+    assert moved > 1e-2
+
+
+def test_eaudeqn_with_one_network_and_no_noise_is_dense() -> None:
+    assert_same_learning(learner_of("eaudeqn", num_networks=1, max_noise=0), learner_of("dense"))
+
+
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("gmp", {"period": 1, "start": 0, "end": 1}),
+        ("gmp", {"period": 1, "start": 0, "end": 1, "regrow": True}),
+        ("ste", {"period": 1, "start": 0, "end": 1}),
+        ("distill", {"start": 0, "end": 1}),
+        ("iterative", {}),
+        ("constant", {}),
+    ],
+)
+def test_pruning_to_zero_is_dense(method: str, options: dict) -> None:
+    assert_same_learning(learner_of(method, final_sparsity=0, **options), learner_of("dense"))
+
+
+@pytest.mark.parametrize("method, options", [("static", {}), ("set", {"period": 1}), ("rigl", {"period": 1})])
+def test_no_sparsity_from_the_start_is_dense(method: str, options: dict) -> None:
+    assert_same_learning(learner_of(method, sparsity=0, **options), learner_of("dense"))
+
+
+def test_vectorized_is_unrolled() -> None:
+    """Batched matrix products sum in another order: single precision's 1e-7 a step, grown over 60 steps of Adam."""
+    options = {"num_networks": 3}
+    data = batches(UPDATES)
+    one, one_updates, one_losses = train(learner_of("eaudeqn", vectorize=False, **options), data)
+    two, two_updates, two_losses = train(learner_of("eaudeqn", vectorize=True, **options), data)
+    np.testing.assert_allclose(one_losses, two_losses, rtol=1e-4)
+    for a, b in zip(one_updates, two_updates, strict=True):
+        assert a["elected"] == b["elected"]
+        np.testing.assert_array_equal(a["sparsities"], b["sparsities"])
+    for a, b in zip(one.online, two.online, strict=True):
+        assert_close(a.masks, b.masks, rtol=0, atol=0)
+        assert_close(a.params, b.params, rtol=1e-3, atol=1e-5)
+    assert one_updates[-1]["sparsities"].min() > 0.1  # pruned networks were elected
+
+
+# Methods that keep pruned weights ------------------------------------------------------------------------------------
+
+
+def plain_sparse_dqn(params: dict, data: list[Batch], *, level: float, dense_gradient: bool) -> tuple[dict, list[dict]]:
+    """DQN whose masks are made anew of all weights before each update: (weights, the weights in use after each)."""
+    optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
+    opt_state, target, used = optimizer.init(params), params, []
+
+    def masks_of(params):
+        def largest(leaf):
+            order = np.argsort(-np.abs(np.asarray(leaf)).ravel(), kind="stable")
+            mask = np.zeros(leaf.size, bool)
+            mask[order[: int(np.round((1 - level) * leaf.size))]] = True
+            return mask.reshape(leaf.shape)
+
+        return {name: {"kernel": largest(layer["kernel"]), "bias": True} for name, layer in params.items()}
+
+    def q(params, x):
+        hidden = jnp.maximum(x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"], 0)
+        return hidden @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
+
+    @jax.jit
+    def slopes(params, target, batch):
+        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
+        rows = jnp.arange(len(y))
+        return jax.grad(lambda params: jnp.mean((q(params, batch.observation)[rows, batch.action] - y) ** 2))(params)
+
+    def masked(tree):
+        return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), tree, masks)
+
+    masks = jax.tree.map(np.ones_like, params)
+    for number, batch in enumerate(data, start=1):
+        gradients = slopes(masked(params), target, batch)
+        updates, opt_state = optimizer.update(gradients if dense_gradient else masked(gradients), opt_state)
+        params = optax.apply_updates(params, updates if dense_gradient else masked(updates))
+        masks = masks_of(params)
+        used.append(masked(params))
+        if number % PERIOD == 0:
+            target = masked(params)
+    return params, used
+
+
+@pytest.mark.parametrize("method, options, dense_gradient", [("ste", {}, True), ("gmp", {"regrow": True}, False)])
+def test_masks_made_anew_of_all_weights(method: str, options: dict, dense_gradient: bool) -> None:
+    """Held against a plain implementation: loss, target and policy read masked weights; ste's gradient goes to all."""
+    level, data = 0.5, batches(2 * PERIOD + 3)
+    options = {**options, "distribution": "uniform", "start": 0, "end": 1e-9, "period": 1}
+    learner = learner_of(method, final_sparsity=level, **options)
+    initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
+    state, _, _ = train(learner, data)
+    params, used = plain_sparse_dqn(initial, data, level=level, dense_gradient=dense_gradient)
+    assert_close(state.online[0].params, params, rtol=1e-4, atol=1e-5)
+    assert_close(state.target, used[2 * PERIOD - 1], rtol=1e-4, atol=1e-5)
+    assert_close(learner.policy(state).params, used[-1], rtol=1e-4, atol=1e-5)
+    kept = np.asarray(state.online[0].params["Dense_0"]["kernel"])[~np.asarray(state.online[0].masks["Dense_0/kernel"])]
+    assert (kept != 0).all()  # which the policy has not
+    zero = np.asarray(learner.policy(state).params["Dense_0"]["kernel"]) == 0
+    np.testing.assert_array_equal(zero, ~np.asarray(state.online[0].masks["Dense_0/kernel"]))
+
+
+@pytest.mark.parametrize("method, options", [("ste", {}), ("gmp", {"regrow": True})])
+def test_acting_reads_masked_weights(method: str, options: dict) -> None:
+    """Action 2 is best by a weight that is pruned, else action 1."""
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
+    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options)
+    learner = make_learner(agent, sparsifier, target_update_period=PERIOD)
+    state = learner.init(0)
+    params: Params = jax.tree.map(jnp.zeros_like, state.online[0].params)
+    params["Dense_0"]["bias"] = jnp.ones(4)
+    params["Dense_1"]["kernel"] = params["Dense_1"]["kernel"].at[0, 2].set(5.0).at[0, 1].set(1.0)
+    masks = dense_masks(params)
+    hidden = {**masks, "Dense_1/kernel": masks["Dense_1/kernel"].at[0, 2].set(False)}
+    for mask, action in ((masks, 2), (hidden, 1)):
+        seen = state._replace(online=(state.online[0]._replace(params=params, masks=mask),))
+        assert int(learner.act(seen, np.ones(4, np.float32), np.int32(0))) == action
+        assert int(learner.act_greedily(seen, np.ones(4, np.float32), np.int32(0))) == action
+
+
+# Losses in the election ----------------------------------------------------------------------------------------------
+
+
+def test_a_smoothed_election_weighs_late_losses_more() -> None:
+    """Two networks' losses by gradient step: their exponential moving averages, from the same value, say who wins."""
+    rate, data = 0.3, batches(PERIOD)
+    plain, smoothed = (
+        learner_of("eaudeqn", num_networks=1, elect=elect, smoothing=rate) for elect in ("loss", "smoothed")
+    )
+    _, _, cumulated = train(plain, data)
+    losses = np.diff(np.concatenate([[0.0], np.array(cumulated)[:, 0]]))
+    weights = (1 - rate) ** np.arange(PERIOD - 1, -1, -1)
+    expected = np.cumsum(losses * weights * PERIOD / weights.sum())
+    _, _, found = train(smoothed, data)
+    np.testing.assert_allclose(np.array(found)[:, 0], expected, rtol=1e-3)
