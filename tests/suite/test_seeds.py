@@ -8,7 +8,7 @@ from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.trainer import Trainer, batch_rng
 from tests.probes import Probe
-from tests.suite.test_trainer import Idle, make_tracker
+from tests.suite.trainer_support import Idle, make_tracker
 
 
 class Reseeded(Probe):
