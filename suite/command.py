@@ -52,7 +52,7 @@ class _Lasting(io.FileIO):
 
 def _lasting(stream: TextIO | None) -> TextIO:
     """The same stream on such a descriptor; one that goes nowhere if there is none."""
-    if stream is None:  # closed by whoever started us
+    if stream is None:  # its descriptor was closed before the program started
         return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()
     raw = _Lasting(stream.fileno())

@@ -28,7 +28,7 @@ def choices(parameters: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name, entry in _flat(parameters):
         if name in found:
-            raise UserError(f"parameter {name[:80]}: stands there twice")
+            raise UserError(f"duplicate parameter {name[:80]}")
         if len(found) == MOST_PARAMETERS:
             raise UserError(f"a grid of more than {MOST_PARAMETERS:,} parameters")
         found[name] = _values(name, entry)

@@ -220,7 +220,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "ste.final_sparsity": 0.9,
         "static.sparsity": 0.9,
         "set.sparsity": 0.9,
-        "set.drop_fraction": 0.5,  # this and the next, as for rigl: Graesser et al. 2022, configurations of SAC
+        "set.drop_fraction": 0.5,  # sources: sweeps/sources.py
         "set.max_period": 1_000,
         "rigl.sparsity": 0.9,
         "rigl.drop_fraction": 0.5,

@@ -20,7 +20,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         for key, times in Counter(self.construct_object(key, deep=True) for key, _ in node.value).items():
             if times > 1:
-                raise ValueError(f"the key {key!r} stands there twice")
+                raise ValueError(f"duplicate key {key!r}")
         return super().construct_mapping(node, deep)
 
 

@@ -90,7 +90,7 @@ def _check_texts(name: str, values: Sequence[Any]) -> None:
     """Raises UserError for a value that no command line holds, and for two that are the same there: 1 and "1"."""
     for text, times in Counter(_text(name, value) for value in values).items():
         if times > 1:
-            raise UserError(f"parameter {name}: the value {repr(text)} stands there twice")
+            raise UserError(f"parameter {name}: duplicate value {repr(text)}")
 
 
 def _text(name: str, value: str | float | None) -> str:

@@ -53,7 +53,7 @@ SOURCES = (
     Source("agent.critic_width", MUJOCO, SLIM_SAC),
     Source("agent.actor_width", MUJOCO, SLIM_SAC),
     Source("agent.*_learning_rate", MUJOCO, "slimSAC (Haarnoja et al. 2018: 3e-4)"),
-    Source("agent.target_entropy", MUJOCO, "Haarnoja et al. 2018 (Dopamine and slimSAC: half of it)"),
+    Source("agent.target_entropy", MUJOCO, "Haarnoja et al. 2018 (Dopamine: half of it)"),
     Source("agent.initial_temperature", MUJOCO, "Stable-Baselines3"),
     Source("agent.random_steps", MUJOCO, "slimSAC: 5,000 initial samples"),
     # Learner
@@ -71,11 +71,12 @@ SOURCES = (
     Source("pruning.dense_layers", EVERY, "Graesser et al. 2022 (`sparse_output_layer = True`)"),
     Source("pruning.structure", EVERY, "Zhu & Gupta 2017"),
     # Replay, environments, trainer
-    Source("replay.capacity", EVERY, RELEASED),
+    Source("replay.capacity", IMAGES, RELEASED),
     Source("replay.batch_size", IMAGES, f"{RELEASED}; {SLIM_DQN}"),
     Source("replay.batch_size", MUJOCO, SLIM_SAC),
     Source("replay.reward_clip", MUJOCO, SLIM_SAC),
-    Source("replay.*", EVERY, f"{RELEASED}; {SLIM_DQN}"),
+    Source("replay.*", IMAGES, f"{RELEASED}; {SLIM_DQN}"),
+    Source("replay.*", MUJOCO, "Haarnoja et al. 2018"),
     Source("environment.noop_max", IMAGES, "slimDQN: no no-op starts, since actions are sticky"),
     Source("environment.max_episode_agent_steps", IMAGES, RELEASED),
     Source("environment.max_episode_agent_steps", MUJOCO, "gymnasium's v5 environments"),
@@ -110,11 +111,12 @@ SOURCES = (
     Source("static:sparsity", EVERY, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
     Source("set:sparsity", EVERY, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
     Source("rigl:sparsity", EVERY, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
+    Source("set:drop_fraction", MUJOCO, OURS, "as rigl, so that only growth differs (Graesser et al.: 0.3)"),
+    Source("rigl:drop_fraction", MUJOCO, "Graesser et al. 2022, table 2 (their configuration file has 0.1)"),
     *(
         source
         for name in ("set", "rigl")
         for source in (
-            Source(f"{name}:drop_fraction", MUJOCO, "Graesser et al. 2022, appendix (the configuration file has 0.1)"),
             Source(f"{name}:period", EVERY, OURS, "a hundredth of training in shorter runs"),
             Source(f"{name}:delay", EVERY, "Graesser et al. 2022: from the start"),
             Source(f"{name}:*", IMAGES, SPARSE_DQN),

@@ -1,4 +1,4 @@
-"""EauDeQN: the election, what becomes of the networks, and who acts."""
+"""EauDeQN: the election, how it changes the networks, and which one acts."""
 
 from functools import cache
 

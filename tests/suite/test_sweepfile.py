@@ -78,7 +78,7 @@ def test_nested_parameters_are_the_dotted_ones(tmp_path: Path, nested: str, dott
         ("agent: {parameters: [critic_width]}", "parameter agent: parameters must list"),
         ("agent: {parameters: {3: {value: 1}}}", "name must be a word"),
         ("agent: &a {parameters: {deeper: *a}}", "levels deep"),
-        ("agent: {parameters: {w: {value: 1}}}\n  agent.w: {value: 1}", "parameter agent.w: stands there twice"),
+        ("agent: {parameters: {w: {value: 1}}}\n  agent.w: {value: 1}", "duplicate parameter agent.w"),
     ],
 )
 def test_bad_nested_parameters_get_one_line(tmp_path: Path, parameters: str, says: str) -> None:
