@@ -25,10 +25,11 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, handler)
 
-#: Examples are the same each time, and none is kept. `make fuzz` draws new ones. A busy machine is no fault.
+#: Examples are the same each time, and none is kept. `make fuzz` draws new ones. A busy machine is no fault. Hypothesis
+#: reads `derandomize` from CI's variables where a profile does not state it.
 PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("same", PATIENT, derandomize=True)
-hypothesis.settings.register_profile("new", PATIENT, print_blob=True)
+hypothesis.settings.register_profile("new", PATIENT, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("same")
 
 #: Files of `make test` that take a minute; begun last, one core would wait for the other.
