@@ -77,10 +77,10 @@ report: $(READY) ## that and all figures on one HTML page, with the runs and wha
 	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(FILE) $(ARGS)
 
 sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is there already is not sent again
-	@$(BIN)/python -m sweeps.sync $(RUNS)
+	@$(BIN)/python -m suite.publish.sync $(RUNS)
 
 dashboard: $(READY) ## a W&B workspace of this benchmark's charts; without an account, what there is instead
-	@$(BIN)/python -m sweeps.dashboard $(RUNS) $(ARGS)
+	@$(BIN)/python -m suite.publish.dashboard $(RUNS) $(ARGS)
 
 test: $(READY) ## the tests, in ten minutes on two cores; ARGS go to pytest
 	@$(PYTEST) --tier fast $(ARGS)
@@ -108,10 +108,10 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: $(READY) ## speed of this machine: gradient step, replay, mask update, end to end
-	@$(BIN)/python -m sweeps.bench $(ARGS)
+	@$(BIN)/python -m sweeps.bench.training $(ARGS)
 
 bench-inference: $(READY) ## from which sparsity on sparse layers are faster here
-	@$(BIN)/python -m sweeps.bench_inference $(ARGS) && $(BIN)/python -m analysis.inference results/inference
+	@$(BIN)/python -m sweeps.bench.inference $(ARGS) && $(BIN)/python -m analysis.inference results/inference
 
 docs: $(READY) ## the documentation, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "written: site/index.html"

@@ -1,6 +1,6 @@
 """From which sparsity on sparse layers are faster: `python -m analysis.inference results/inference`.
 
-Reads measurements.csv and machine.json of sweeps.bench_inference; writes break_even.md and speed.png beside them.
+Reads measurements.csv and machine.json of sweeps.bench.inference; writes break_even.md and speed.png beside them.
 """
 
 import sys
@@ -10,11 +10,11 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures import PAGE, STYLE
-from analysis.markup import NONE, Table, markdown_table
-from suite import records
-from suite.command import start
+from analysis.figures.style import PAGE, STYLE
+from analysis.render.markup import NONE, Table, markdown_table
 from suite.errors import Parser, UserError, expanded, first_line
+from suite.program.command import start
+from suite.record import schema
 
 COLUMNS = ("layer", "sparsity", "way", "median")
 DENSE = "dense"  # the end of the names of ways that a mask does not change
@@ -35,7 +35,7 @@ def read(folder: Path) -> pd.DataFrame:
 
 def machine(path: Path) -> str:
     """What the measurements were made on, in words. Raises UserError for another kind of file."""
-    about = records.read_json(path)
+    about = schema.read_json(path)
     try:
         versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
         load, after, cores = (float(about[key]) for key in ("load", "load_after", "cores"))
@@ -106,7 +106,7 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
 
 def main(argv: list[str]) -> int:
     parser = Parser(prog="python -m analysis.inference", description=first_line(__doc__))
-    parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench_inference wrote")
+    parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench.inference wrote")
     folder = parser.parse_args(argv).folder
     try:
         found, text = read(folder), machine(folder / "machine.json")

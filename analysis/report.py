@@ -11,16 +11,21 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analysis import gallery, report_costs, report_sections, report_sparsity, scores, table
-from analysis.cells import Grid
-from analysis.comparison import Comparison
-from analysis.pareto import KEPT
-from analysis.report_page import Picture, Section, page
+from analysis import table
+from analysis.data import scores
+from analysis.data.cells import Grid
+from analysis.figures import index
+from analysis.page import costs as cost_sections
+from analysis.page import sections as page_sections
+from analysis.page import sparsity as sparsity_sections
+from analysis.page.page import Picture, Section, page
 from analysis.settings import Settings
+from analysis.stats.comparison import Comparison
+from analysis.stats.pareto import KEPT
 from analysis.table import Results, Selection
-from suite import terminal
-from suite.command import start
 from suite.errors import UserError, one_line
+from suite.program import terminal
+from suite.program.command import start
 
 PAGE, FIGURES = "report.html", "figures"
 
@@ -44,7 +49,7 @@ def report(
         progress.update(step, description="tables", total=len(pictures), completed=0)
         try:
             (out / FIGURES).mkdir(parents=True, exist_ok=True)
-            with gallery.drawn(pictures, out / FIGURES) as wait:
+            with index.drawn(pictures, out / FIGURES) as wait:
                 table.write(results, out)  # meanwhile
 
                 def show(picture: Picture) -> str:
@@ -65,28 +70,28 @@ def sections(
 ) -> list[Section]:
     """The page's, in their order. Raises UserError for a damaged record."""
     comparison, grid = results.comparison, results.comparison.grid
-    folders = report_sections.folders(grid)
+    folders = page_sections.folders(grid)
     names = {grid.runs[cell].name for cell in folders}  # type: ignore[union-attr]
     for name in asked:
         if name not in names:
             raise UserError(f"--elections: no run folder {name!r}; the page lists the runs by name")
     return [
-        report_sections.summary(comparison),
-        report_sections.aggregates(results),
-        report_sparsity.two_axes(comparison, settings, kept),
-        report_costs.buys(results, settings),
-        report_sections.by_task(results, settings),
-        report_sparsity.layers(grid, folders if selection.agent_steps is None else {}),
-        report_sparsity.elections(grid, folders, asked),
-        report_sections.runs(grid),
-        report_sections.missing(comparison, selection.sweep, selection.places),
-        report_sections.about(comparison),
+        page_sections.summary(comparison),
+        page_sections.aggregates(results),
+        sparsity_sections.two_axes(comparison, settings, kept),
+        cost_sections.buys(results, settings),
+        page_sections.by_task(results, settings),
+        sparsity_sections.layers(grid, folders if selection.agent_steps is None else {}),
+        sparsity_sections.elections(grid, folders, asked),
+        page_sections.runs(grid),
+        page_sections.missing(comparison, selection.sweep, selection.places),
+        page_sections.about(comparison),
     ]
 
 
 def _title(grid: Grid) -> str:
-    tasks = report_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
-    return f"{report_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
+    tasks = page_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
+    return f"{page_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
 
 
 def _progress() -> Progress:

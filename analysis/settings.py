@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from analysis.paired import EFFECT
-from analysis.scores import PUBLISHED, References
+from analysis.data.scores import PUBLISHED, References
+from analysis.stats.paired import EFFECT
 
 
 @dataclass(frozen=True)

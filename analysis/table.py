@@ -1,7 +1,7 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Reads runs (analysis.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and .pdf,
-and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no
+Reads runs (analysis.data.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and
+.pdf, and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no
 result (the files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for
 bad input.
 """
@@ -19,12 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis import cells, costs, figures, profiles, protocol, runs, scores, sources, tables
-from analysis.comparison import SCORE, Comparison, compare, final_values
-from analysis.profiles import Curve
+from analysis.data import cells, protocol, runs, scores, sources
+from analysis.figures import style
+from analysis.render import tables
 from analysis.settings import Settings
-from suite.command import start
+from analysis.stats import costs, profiles
+from analysis.stats.comparison import SCORE, Comparison, compare, final_values
+from analysis.stats.profiles import Curve
 from suite.errors import Parser, UserError, expanded, one_line, whole_number
+from suite.program.command import start
 
 PROCESSES = 2  # that read records, where there are many
 MOST_SEEDS = 10_000  # that are required of a method on a task
@@ -134,10 +137,10 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     settings = settings or Settings()
     results = gather(selection, out, command, settings)
     grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
-    curves = figures.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
+    curves = style.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
     try:
         markdown = write(results, out)
-        figures.save(curves, [out / "curves.png", out / "curves.pdf"])
+        style.save(curves, [out / "curves.png", out / "curves.pdf"])
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return results.comparison, markdown

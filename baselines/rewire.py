@@ -14,8 +14,8 @@ from pydantic import Field
 from baselines.schedules import every
 from baselines.static import Constant
 from suite.errors import UserError
-from suite.pruning import random
-from suite.sparsity import keep_largest, kernels
+from suite.sparsity.masks import keep_largest, kernels
+from suite.sparsity.pruner import random
 from suite.types import Masks, Network, Sparsifier, Training, single_network
 
 #: key, network, dense gradients by path -> scores of the weights that there might be; the highest are grown

@@ -11,8 +11,8 @@ import optax
 from pydantic import Field
 
 from suite.errors import UserError
-from suite.pruning import random, refuse_beyond_limit, refuse_saliency
-from suite.sparsity import dense_masks
+from suite.sparsity.masks import dense_masks
+from suite.sparsity.pruner import random, refuse_beyond_limit, refuse_saliency
 from suite.types import Due, Sparsifier, Training, single_network
 
 Sparsity = Annotated[float, Field(ge=0, lt=1, description="sparsity at the end of the schedule")]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from suite.pruning import refuse_beyond_limit
+from suite.sparsity.pruner import refuse_beyond_limit
 from suite.types import Sparsifier, Training, single_network
 
 Constant = Annotated[float, Field(ge=0, lt=1, description="sparsity, from the start")]

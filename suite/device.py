@@ -4,8 +4,8 @@ import os
 
 import jax
 
-from suite import numerics
 from suite.errors import UserError
+from suite.program import numerics
 
 DEVICES = ("auto", "cpu", "gpu")
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from suite.errors import UserError
-from suite.pruning import refuse_saliency
-from suite.sparsity import dense_masks, sparsity
+from suite.sparsity.masks import dense_masks, sparsity
+from suite.sparsity.pruner import refuse_saliency
 from suite.types import Election, Network, Sparsifier, Training, select
 
 #: sparsity s of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one period is -> a

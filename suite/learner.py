@@ -14,10 +14,9 @@ import numpy as np
 import optax
 from pydantic import Field
 
-from suite.histograms import histograms
-from suite.losses import behaviour_probabilities, loss_weights
-from suite.mapping import over_networks
-from suite.sparsity import apply_masks, layer_sparsity, sparsity
+from suite.population import behaviour_probabilities, loss_weights, over_networks
+from suite.sparsity.histograms import histograms
+from suite.sparsity.masks import apply_masks, layer_sparsity, sparsity
 from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, all_finite, select
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.

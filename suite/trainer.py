@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from suite import divergence
-from suite.checkpoint import START_OVER, Checkpoints, State, fill, leaves
 from suite.errors import Divergence, UserError
 from suite.experience import Experience
-from suite.film import Camera
 from suite.learner import Learner
-from suite.tracking import Tracker
+from suite.tracking.checkpoint import START_OVER, Checkpoints, State, fill, leaves
+from suite.tracking.film import Camera
+from suite.tracking.tracker import Tracker
 from suite.types import LearnerState
 
 DIVERGED = "training diverged"

@@ -88,7 +88,8 @@ Level = jax.Array | float  # a sparsity: of a whole network, all its kernels tog
 
 
 class Pruner(NamedTuple):
-    """How a run prunes: its options `pruning.*` as pure functions, the same for every method (suite.pruning)."""
+    """How a run prunes: its options `pruning.*` as pure functions, the same for every method
+    (suite.sparsity.pruner)."""
 
     # key, params, masks, sparsity, gradients (None where there are none), and for a schedule the sparsity at its end ->
     # masks nested in those given

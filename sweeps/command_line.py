@@ -9,11 +9,11 @@ from typing import Any
 
 from baselines import METHODS
 from suite import device
-from suite.checkpoint import INTERVAL
 from suite.errors import Parser, UserError, expanded, first_line, is_text
-from suite.sweepfile import unnested
+from suite.record.sweepfile import unnested
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
+from suite.tracking.checkpoint import INTERVAL
 from sweeps.config import describe, groups, method_options, suggest
 
 

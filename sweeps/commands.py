@@ -4,7 +4,7 @@ import difflib
 import runpy
 import sys
 
-from suite.command import start
+from suite.program.command import start
 
 COMMANDS = {
     "run": ("sweeps.run", "one run"),
@@ -12,10 +12,10 @@ COMMANDS = {
     "status": ("sweeps.status", "where the runs of a grid stand"),
     "table": ("analysis.table", "the comparison table of runs"),
     "report": ("analysis.report", "table and figures on one page"),
-    "sync": ("sweeps.sync", "send runs to W&B"),
-    "dashboard": ("sweeps.dashboard", "a W&B workspace"),
+    "sync": ("suite.publish.sync", "send runs to W&B"),
+    "dashboard": ("suite.publish.dashboard", "a W&B workspace"),
     "export": ("sweeps.export", "a run's policy without JAX"),
-    "play": ("sweeps.play", "watch a policy act"),
+    "play": ("sweeps.export.play", "watch a policy act"),
 }
 
 

@@ -1,6 +1,7 @@
 """From a run's options to the parts that train it."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,14 +9,14 @@ import gymnasium
 
 from baselines import METHODS
 from suite.agents import AGENTS
-from suite.environments import ENVIRONMENTS
+from suite.environments import make_environment
 from suite.errors import UserError, expanded
 from suite.experience import Experience
-from suite.experience.minari_data import Recorder
+from suite.experience.minari import Recorder
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
-from suite.pruning import make_pruner
+from suite.sparsity.pruner import make_pruner
 from suite.types import Training
 from sweeps.config import DATASETS, Run
 
@@ -33,17 +34,15 @@ def compose(run: Run, record: Path | None = None) -> Parts:
     """
     options, task = run.options, run.task
 
-    def make_environment() -> gymnasium.Env:
-        return ENVIRONMENTS[task.family](task.environment, **options["environment"])
-
-    environment = make_environment()
+    make = partial(make_environment, task, options["environment"])
+    environment = make()
     spaces = environment.observation_space, environment.action_space
     agent = AGENTS[task.agent](*spaces, **options["agent"])
     pruner = make_pruner(**options["pruning"])
     training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer, pruner)
     method = METHODS[run.method.partition(":")[0]](training, **options["method"])
     learner = make_learner(agent, method, **options["learner"])
-    return Parts(_experience(run, environment, record), make_environment, learner)
+    return Parts(_experience(run, environment, record), make, learner)
 
 
 def _experience(run: Run, environment: gymnasium.Env, record: Path | None) -> Experience:

@@ -23,7 +23,7 @@ from suite.errors import UserError, is_text
 from suite.experience.dataset import Dataset
 from suite.experience.replay import Replay
 from suite.learner import make_learner
-from suite.pruning import default_distribution, make_pruner
+from suite.sparsity.pruner import default_distribution, make_pruner
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
 from suite.trainer import Trainer

@@ -13,8 +13,8 @@ from pathlib import Path
 from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
 from typing import Any, NamedTuple
 
-from suite import sweepfile, yamlfile
 from suite.errors import UserError, is_text
+from suite.record import sweepfile, yamlfile
 
 PROGRAM = "sweeps/run.py"
 COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]  # perhaps with a --folder before the arguments

@@ -16,21 +16,22 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from suite import signals
+from suite.program import signals
 
 if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
-from suite import limits, records
-from suite.command import start
 from suite.errors import Busy, Parser, UserError, is_text, one_line
-from suite.limits import size
-from suite.tracking import duration
+from suite.program import limits
+from suite.program.command import start
+from suite.program.limits import size
+from suite.record import schema
+from suite.tracking.tracker import duration
 from sweeps import grid
 from sweeps.config import Run, check, describe, options_of, resolve
-from sweeps.cost import Cost, Speed, estimate, measure, memory_bytes
 from sweeps.engines import local, slurm, wandb
 from sweeps.engines.cells import Plan, Work
+from sweeps.estimate.cost import Cost, Speed, estimate, measure, memory_bytes
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except Busy as error:
         print(f"busy: {error}", file=sys.stderr)
-        return records.RESUMABLE
+        return schema.RESUMABLE
     except KeyboardInterrupt:
         print("\ninterrupted: nothing is lost, the same command goes on", file=sys.stderr)
         return local.INTERRUPTED
@@ -74,7 +75,7 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     if not is_text(str(folder)):
         raise UserError(f"--folder={folder}: a name that is no UTF-8")
     runs = resolve_all(sweep, options.file)
-    to_do = [run for run in runs if not records.is_finished(folder / run.name)]
+    to_do = [run for run in runs if not schema.is_finished(folder / run.name)]
     print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = local.OK

@@ -8,8 +8,8 @@ has other counts on its way to the final sparsity, and units are ranked by the s
 from pathlib import Path
 from typing import Any
 
-from suite import records
 from suite.errors import UserError
+from suite.record import schema
 from sweeps.config import Run, resolve
 
 Options = dict[str, Any]
@@ -18,10 +18,10 @@ SPARSE_FROM_THE_START = ("static", "set", "rigl")  # whose layers were shared by
 
 def read(folder: Path) -> Run:
     """The run in a folder, under the name that its record has. Raises UserError for a record that cannot be read."""
-    config = records.read_json(folder / records.CONFIG)
+    config = schema.read_json(folder / schema.CONFIG)
     options = config.get("options")
     if not isinstance(options, dict) or not all(isinstance(group, dict) for group in options.values()):
-        raise UserError(f"{folder / records.CONFIG}: 'options' should hold groups of options; the file is damaged")
+        raise UserError(f"{folder / schema.CONFIG}: 'options' should hold groups of options; the file is damaged")
     name = str(config.get("method")).partition(":")[0]
     groups = _translated(name, options)
     method = ",".join(f"{key}={value}" for key, value in groups.pop("method", {}).items())

@@ -13,8 +13,8 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from suite.command import start
 from suite.errors import Parser
+from suite.program.command import start
 from suite.tasks import TASKS, Task
 
 EPISODES = 100

@@ -16,14 +16,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from suite import signals
+from suite.program import signals
 
 if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
-from suite import compiled, costs, device, lock, records
-from suite.checkpoint import FOLDER, INTERVAL, Checkpoints
-from suite.command import start
+from suite import device
+from suite.deploy import costs
 from suite.errors import (
     Busy,
     Divergence,
@@ -32,12 +31,16 @@ from suite.errors import (
     out_of_memory,
     writing,
 )
-from suite.film import Camera
-from suite.policy import save_policy
-from suite.provenance import versions
-from suite.tracking import LINE, Follower, Tracker, wandb_mode_of
+from suite.program import compiled
+from suite.program.command import start
+from suite.publish.upload import patience
+from suite.record import lock, schema
+from suite.tracking.checkpoint import FOLDER, INTERVAL, Checkpoints
+from suite.tracking.film import Camera
+from suite.tracking.policy import save_policy
+from suite.tracking.provenance import versions
+from suite.tracking.tracker import LINE, Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
-from suite.upload import patience
 from sweeps import command_line, recorded
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
@@ -81,7 +84,7 @@ def execute(
             state = trainer.run(saved.state if saved else None)
             with writing(folder):
                 save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
-                records.write_json(folder / records.COSTS, costs.of_run(folder))
+                schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     except Divergence:
         checkpoints.clear()  # to go on from there would end as it did
         raise
@@ -91,7 +94,7 @@ def execute(
 def _checkpoints(
     run: Run, folder: Path, interval: float = INTERVAL, asked: Callable[[], bool] = lambda: False
 ) -> Checkpoints:
-    return Checkpoints(folder / FOLDER, folder / records.METRICS, run.name, versions(), interval=interval, asked=asked)
+    return Checkpoints(folder / FOLDER, folder / schema.METRICS, run.name, versions(), interval=interval, asked=asked)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,16 +131,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Busy as error:
         print(f"busy: {error}", file=sys.stderr)
-        return records.RESUMABLE
+        return schema.RESUMABLE
     except KeyboardInterrupt:
         print("interrupted: the same command goes on", file=sys.stderr)
-        return records.RESUMABLE
+        return schema.RESUMABLE
     return 0
 
 
 def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
     """Whether nothing is left to do, which is then said."""
-    if not records.is_finished(folder) or (record and not record.exists()):
+    if not schema.is_finished(folder) or (record and not record.exists()):
         return False
     _checkpoints(run, folder).clear()  # if it was killed before it could do so
     print(f"{run.name} is finished already: {folder}")

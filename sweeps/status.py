@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from os.path import expanduser
 from pathlib import Path
 
-from suite import lock, records, terminal
-from suite.command import start
 from suite.errors import Parser, UserError, one_line
+from suite.program import terminal
+from suite.program.command import start
+from suite.record import lock, schema
 from sweeps import grid
 from sweeps.engines import slurm
 from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, look_up
@@ -58,9 +59,9 @@ def states(cells: Sequence[Cell], queue: Mapping[str, str]) -> Sequence[Cell]:
 
 def _failed(cell: Cell) -> str:
     """Why a run failed, by its record; nothing if it did not."""
-    if not (cell.folder / records.STATUS).exists():
+    if not (cell.folder / schema.STATUS).exists():
         return ""
-    status = records.read_json(cell.folder / records.STATUS)
+    status = schema.read_json(cell.folder / schema.STATUS)
     return str(status.get("error") or "its record is not complete")
 
 

@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from suite import records
-from suite.checkpoint import FOLDER
-from tests import chaos_grid
-from tests.chaos_grid import MUJOCO, RUN
+from suite.record import schema
+from suite.tracking.checkpoint import FOLDER
+from tests.support import chaos_grid
+from tests.support.chaos_grid import MUJOCO, RUN
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 1800.0  # seconds that an attempt may take
@@ -90,7 +90,7 @@ class Process:
     def metrics(self) -> bytes:
         path = self.run_folder()
         try:
-            return (path / records.METRICS).read_bytes() if path else b""
+            return (path / schema.METRICS).read_bytes() if path else b""
         except FileNotFoundError:
             return b""
 
@@ -117,9 +117,9 @@ class Process:
             time.sleep(0.01 if len(numbers) > 1 else 0)
         self.process.wait(timeout=DEADLINE)
         path = self.run_folder()
-        if self.process.returncode == records.RESUMABLE:
+        if self.process.returncode == schema.RESUMABLE:
             return "left a checkpoint, exit code 75"
-        if path is None or not (path / records.METRICS).exists():
+        if path is None or not (path / schema.METRICS).exists():
             return "starting"
         if self.writing():
             return "writing a checkpoint"
@@ -162,16 +162,16 @@ SIGNALS = {
 
 def outcome(path: Path, log: Path) -> dict[str, Any]:
     """All that a finished run leaves in its folder: every byte of its policy, and its record but for wall time."""
-    assert records.is_finished(path), log.read_text()
+    assert schema.is_finished(path), log.read_text()
     assert not (path / FOLDER).exists()
-    rows = [{**row, "seconds": None} for row in records.read_rows(path / records.METRICS)]
-    card = records.read_json(path / records.POLICY_CARD)
+    rows = [{**row, "seconds": None} for row in schema.read_rows(path / schema.METRICS)]
+    card = schema.read_json(path / schema.POLICY_CARD)
     return {
-        "policy": (path / records.POLICY).read_bytes(),
+        "policy": (path / schema.POLICY).read_bytes(),
         "card": card,
-        "config": records.read_json(path / records.CONFIG),
+        "config": schema.read_json(path / schema.CONFIG),
         "rows": rows,
-        "agent_step": records.read_json(path / records.STATUS)["agent_step"],
+        "agent_step": schema.read_json(path / schema.STATUS)["agent_step"],
     }
 
 

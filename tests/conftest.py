@@ -11,10 +11,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from suite.upload import WAIT
+from suite.publish.upload import WAIT
 from tests import long
-from tests.compiling import KEPT, QUICKLY
-from tests.wandb_server import Server, without_account
+from tests.support.compiling import KEPT, QUICKLY
+from tests.support.wandb_server import Server, without_account
 
 ROOT = Path(__file__).resolve().parents[1]
 for name in KEPT:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import chaos, chaos_grid
+from tests import chaos
+from tests.support import chaos_grid
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import optax
 from gymnasium import spaces
 from pydantic import Field
 
+from suite.agents.networks import CONVOLUTIONS, QNetwork
 from suite.errors import UserError
-from suite.networks import CONVOLUTIONS, QNetwork
 from suite.types import Agent, Array, Batch, Params
 
 #: Of Q(s, a) and y. Adam's epsilon belongs to the scale of the loss: halved, the same epsilon makes steps smaller.

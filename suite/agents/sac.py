@@ -9,9 +9,9 @@ import optax
 from gymnasium import spaces
 from pydantic import Field
 
+from suite.agents.networks import MLP
 from suite.errors import UserError
-from suite.mapping import over_networks
-from suite.networks import MLP
+from suite.population import over_networks
 from suite.types import Actor, Agent, Array, Batch, Params
 
 CRITICS = ("critic_0", "critic_1")

@@ -14,9 +14,9 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from suite import records
 from suite.deploy.network import Layer, Policy, check, check_shapes, flag, real, whole
 from suite.errors import UserError
+from suite.record import schema
 
 FORMAT, VERSION = "compact sparse policy", 1
 DTYPES = ("float32", "float16")  # of the weights; biases are float32
@@ -83,7 +83,7 @@ def pack(
         "layers": layers,
         "action": policy.action,
     }
-    return save(arrays), (json.dumps(records.plain(contents), indent=1) + "\n").encode()
+    return save(arrays), (json.dumps(schema.plain(contents), indent=1) + "\n").encode()
 
 
 def write(
@@ -116,7 +116,7 @@ def read(path: Path) -> tuple[Policy, dict[str, Any]]:
 
     Raises UserError when one of the two is missing, damaged, or asks for what no policy is.
     """
-    card = records.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
+    card = schema.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
     if (card.get("format"), card.get("version")) != (FORMAT, VERSION):
         found = f"{card.get('format')!r} of version {card.get('version')!r}"
         raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {VERSION}")

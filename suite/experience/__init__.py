@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from suite.checkpoint import State
+from suite.tracking.checkpoint import State
 from suite.types import Array, Batch
 
 Act = Callable[[np.ndarray, np.int32], Array]  # observation [...], agent step -> action, which may not be computed yet

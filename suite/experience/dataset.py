@@ -8,13 +8,13 @@ import numpy as np
 from gymnasium import spaces
 from pydantic import Field
 
-from suite.checkpoint import START_OVER, State
 from suite.errors import UserError
 from suite.experience import Act
 from suite.experience.chunks import Chunks, Episode
 from suite.experience.dqn_replay import DqnReplay
-from suite.experience.minari_data import MinariChunks, data_folder
+from suite.experience.minari import MinariChunks, data_folder
 from suite.experience.replay import Replay
+from suite.tracking.checkpoint import START_OVER, State
 from suite.types import Batch
 
 

@@ -6,11 +6,11 @@ import gymnasium
 import numpy as np
 
 from suite import divergence
-from suite.checkpoint import START_OVER, State
-from suite.environments import origins
+from suite.environments import snapshot
 from suite.errors import UserError
 from suite.experience import Act
 from suite.experience.replay import Replay
+from suite.tracking.checkpoint import START_OVER, State
 from suite.types import Array, Batch
 
 
@@ -19,7 +19,7 @@ class Online:
 
     agent_step: int  # steps taken in the environment
     observation: np.ndarray  # the newest, from which the next step is taken
-    origin: origins.Origin | None  # where the running episode began; None: with the seed
+    origin: snapshot.Origin | None  # where the running episode began; None: with the seed
     actions: list[np.ndarray]  # of the running episode
     episode_return: float  # of the running episode, undiscounted and not clipped
     episode_length: int
@@ -61,7 +61,7 @@ class Online:
             self.episode_returns.append(self.episode_return)
             self.episode_lengths.append(self.episode_length)
             self.episode_return, self.episode_length = 0.0, 0
-            self.origin, self.actions = origins.capture(self.environment), []
+            self.origin, self.actions = snapshot.capture(self.environment), []
             next_observation, _ = self.environment.reset()
             self._refuse("observation", next_observation)
         self.observation = next_observation
@@ -99,7 +99,7 @@ class Online:
         self.episode_return, self.episode_length = state["episode"]
         self.episode_returns, self.episode_lengths = state["episodes"]
         if self.origin:
-            origins.restore(self.environment, self.origin)
+            snapshot.restore(self.environment, self.origin)
             self.observation, _ = self.environment.reset()
         for action in self.actions:
             self.observation = self.environment.step(action)[0]

@@ -16,8 +16,8 @@ import numpy as np
 from gymnasium import spaces
 from pydantic import Field
 
-from suite.checkpoint import START_OVER, Arrays, Segment, State
 from suite.errors import UserError
+from suite.tracking.checkpoint import START_OVER, Arrays, Segment, State
 from suite.types import Batch
 
 CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # how a step left its episode

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from suite import lock, records
 from suite.errors import UserError
+from suite.record import lock, schema
 
 WAITING, QUEUED, RUNNING, FINISHED, FAILED = "waiting", "queued", "running", "finished", "failed"
 ELSEWHERE = "running elsewhere"  # another process works on it
@@ -48,10 +48,10 @@ class Cell:
 
     def refresh(self) -> None:
         """Read the run's progress; what an earlier attempt left behind does not count."""
-        if not (self.folder / records.PROGRESS).exists():
+        if not (self.folder / schema.PROGRESS).exists():
             return
         try:
-            progress = records.read_json(self.folder / records.PROGRESS)
+            progress = schema.read_json(self.folder / schema.PROGRESS)
         except UserError:
             return  # only a display: the run goes on
         if self.state == FINISHED or _number(progress.get("time")) >= self.started:
@@ -63,7 +63,7 @@ class Cell:
     def _ended(self) -> int | None:
         """When the status in its record was written, in nanoseconds; None if there is none."""
         try:
-            return (self.folder / records.STATUS).stat().st_mtime_ns
+            return (self.folder / schema.STATUS).stat().st_mtime_ns
         except OSError:
             return None
 
@@ -76,7 +76,7 @@ class Cell:
             self.state = FINISHED
         elif (self.state == held or self._ended() not in (None, self.before)) and self.says(FAILED):
             self.state = FAILED
-            self.report = str(records.read_json(self.folder / records.STATUS).get("error") or "failed elsewhere")
+            self.report = str(schema.read_json(self.folder / schema.STATUS).get("error") or "failed elsewhere")
         else:
             self.state = WAITING
         self.refresh()
@@ -86,8 +86,8 @@ class Cell:
         nothing."""
         try:
             if ending == FINISHED:
-                return records.is_finished(self.folder)
-            return records.read_json(self.folder / records.STATUS).get("status") == ending
+                return schema.is_finished(self.folder)
+            return schema.read_json(self.folder / schema.STATUS).get("status") == ending
         except UserError:
             return False
 
@@ -119,7 +119,7 @@ def look_up(works: Sequence[Work], root: Path) -> list[Cell]:
     """The cells, finished ones marked. Raises UserError when a record is damaged."""
     cells = [Cell(work, root / work.name) for work in works]
     for cell in cells:
-        if records.is_finished(cell.folder):
+        if schema.is_finished(cell.folder):
             cell.state = FINISHED
             cell.refresh()
     return cells
@@ -130,4 +130,4 @@ def count(cells: Iterable[Cell], state: str) -> int:
 
 
 def _number(value: Any) -> float:
-    return float(value) if records.number(value) else 0.0
+    return float(value) if schema.number(value) else 0.0

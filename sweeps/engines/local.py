@@ -11,9 +11,10 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 from rich.console import Console
 
-from suite import records, signals, terminal
 from suite.errors import writing
-from suite.tracking import duration
+from suite.program import signals, terminal
+from suite.record import schema
+from suite.tracking.tracker import duration
 from sweeps.engines import workers
 from sweeps.engines.cells import (
     ELSEWHERE,
@@ -39,7 +40,7 @@ TICK, LOOK = 0.2, 2.0  # seconds between two looks at the workers, and at what r
 TRIES = 3
 PAUSE = 1.0  # seconds before a run that has died is tried again; twice as many after each further death
 #: Exit codes of a worker that somebody else asked to end, perhaps before it could listen.
-ASKED_TO_END = (records.RESUMABLE, -signal.SIGINT, -signal.SIGTERM, -signal.SIGUSR2)
+ASKED_TO_END = (schema.RESUMABLE, -signal.SIGINT, -signal.SIGTERM, -signal.SIGUSR2)
 LAST_LINES = 3  # of a failed worker's log that are shown
 
 

@@ -20,8 +20,8 @@ from unittest import mock
 import submitit
 from pydantic import Field
 
-from suite import lock, records
 from suite.errors import UserError
+from suite.record import lock, schema
 from sweeps.engines import local, squeue, workers
 from sweeps.engines.cells import INTERRUPTED, OK, RUNNING, WAITING, Plan, Work, look_up
 
@@ -100,7 +100,7 @@ def queue(root: Path) -> dict[str, str]:
     path = root / FOLDER / JOBS
     if not path.exists() or not shutil.which("squeue"):
         return {}
-    jobs = records.read_json(path)
+    jobs = schema.read_json(path)
     return {name: state for job, state in squeue.states(jobs).items() for name in jobs[job]}
 
 
@@ -131,10 +131,10 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
 def _note(root: Path, jobs: dict[str, list[str]]) -> None:
     """Write down which job has which cells, and forget the jobs that SLURM has done with."""
     path = root / FOLDER / JOBS
-    known = records.read_json(path) if path.exists() else {}
+    known = schema.read_json(path) if path.exists() else {}
     with contextlib.suppress(UserError):  # the new jobs are there, whether squeue tells of the old ones or not
         known = {job: known[job] for job in squeue.states(known)}
-    records.write_json(path, known | jobs)
+    schema.write_json(path, known | jobs)
 
 
 def _minutes(text: str) -> int:

@@ -15,9 +15,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from suite import records, sweepfile, terminal, yamlfile
 from suite.errors import UserError, one_line, writing
-from suite.upload import check_key, entity_of
+from suite.program import terminal
+from suite.publish.upload import check_key, entity_of
+from suite.record import schema, sweepfile, yamlfile
 from sweeps import grid
 from sweeps.engines import local, workers
 from sweeps.engines.cells import FAILED, FINISHED, INTERRUPTED, OK, RUNNING, SOME_FAILED, Cell, Plan, look_up
@@ -77,14 +78,14 @@ def own(plan: Plan) -> str:
     """The sweep of this file and folder, registered unless an earlier call's has cells left; -> entity/project/id."""
     note, document = plan.folder / FOLDER / SWEEP, _document(plan)
     text = json.dumps(document, default=str)
-    known = records.read_json(note) if note.exists() else {}
+    known = schema.read_json(note) if note.exists() else {}
     if known.get("document") == text and _gives_out(known["path"]):
         print(f"going on with the sweep {known['path']}")
         return str(known["path"])
     path = register(plan.file, document)
     with writing(note):
         note.parent.mkdir(parents=True, exist_ok=True)
-        records.write_json(note, {"path": path, "document": text})
+        schema.write_json(note, {"path": path, "document": text})
     return path
 
 

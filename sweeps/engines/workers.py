@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from suite.compiled import VARIABLE, own_folder
-from suite.limits import cores
+from suite.program.compiled import VARIABLE, own_folder
+from suite.program.limits import cores
 
 Process = subprocess.Popen[bytes]
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
-LEASH = Path(__file__).with_name("leash.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION"
 OLD_MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"  # JAX refuses to start when both names are there
@@ -52,9 +52,9 @@ def start(
     command: Sequence[str], on: Sequence[int], output: int | IO[bytes], gpu: Mapping[str, str] = NO_GPU
 ) -> Process:
     """Start a command in a process group of its own (Ctrl-C reaches only us) on the given cores and `accelerator`."""
-    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), ",".join(map(str, on))]
+    supervisor = [sys.executable, "-I", "-S", str(SUPERVISOR), str(os.getpid()), ",".join(map(str, on))]
     return subprocess.Popen(
-        [*leash, *command],
+        [*supervisor, *command],
         cwd=ROOT,
         env=_environment(len(on), gpu),
         stdin=subprocess.DEVNULL,

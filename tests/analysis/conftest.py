@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.analysis.tables_support import comparison_of
+from tests.support.tables import comparison_of
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "agent": {"network": "small", "width": 512, "learning_rate": 6.25e-5},

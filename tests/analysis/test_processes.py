@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis import gallery
+from analysis.data.sources import runfolder
+from analysis.figures import index
 from analysis.processes import pool
-from analysis.sources import runfolder
-from tests.analysis.test_gallery import line, picture
+from tests.analysis.figures.test_index import line, picture
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Draws a figure, in another process if that can be.
@@ -20,9 +20,9 @@ DRAW = """
 import sys
 from functools import partial
 from pathlib import Path
-from analysis import gallery
-from tests.analysis.test_gallery import line, picture
-with gallery.drawn([picture("p", partial(line, 1))], Path(sys.argv[1])) as show:
+from analysis.figures import index
+from tests.analysis.figures.test_index import line, picture
+with index.drawn([picture("p", partial(line, 1))], Path(sys.argv[1])) as show:
     show(picture("p", partial(line, 1)))
 """
 
@@ -53,7 +53,7 @@ def test_a_long_folder_for_temporary_files_is_no_reason_to_draw_nothing(tmp_path
 
 def test_figures_are_drawn_without_semaphores(no_semaphores, tmp_path: Path, caplog) -> None:
     pictures = [picture(f"p{height}", lambda height=height: line(height)) for height in (1, 2)]
-    with gallery.drawn(pictures, tmp_path) as show:
+    with index.drawn(pictures, tmp_path) as show:
         assert all("<figure" in show(one) or "img" in show(one) for one in pictures)
     assert {path.name for path in tmp_path.glob("*.pdf")} == {"p1.pdf", "p2.pdf"}
     assert "one process does all" in caplog.text

@@ -11,11 +11,11 @@ import subprocess
 import pytest
 
 from analysis import report
-from analysis.report_sections import reproduce
-from analysis.sources import runfolder
+from analysis.data.sources import runfolder
+from analysis.page.sections import reproduce
 from sweeps.command_line import parse
 from sweeps.config import resolve
-from tests.analysis.synthetic import write_runs
+from tests.support.synthetic import write_runs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 METHODS = ["dense", "gmp:final_sparsity=0.5", "gmp", "eaudeqn"]

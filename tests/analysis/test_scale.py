@@ -1,6 +1,6 @@
 """Much is read as little is: work and memory grow with the rows, and no faster.
 
-The whole, by hand: python tests/analysis/synthetic.py FOLDER; time python -m analysis.report --runs FOLDER
+The whole, by hand: python tests/support/synthetic.py FOLDER; time python -m analysis.report --runs FOLDER
 """
 
 import json
@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis import ledger, metrics, table
-from analysis.runs import HISTORY
+from analysis import table
+from analysis.data.runs import HISTORY
+from analysis.data.sources import runfolder
 from analysis.settings import Settings
-from analysis.sources import runfolder
-from tests.analysis.synthetic import write_runs
+from analysis.stats import election_log, metrics
+from tests.support.synthetic import write_runs
 
 EPOCHS = 200
 A_ROW = 8 * len(HISTORY)  # bytes
@@ -54,7 +55,7 @@ def test_every_row_is_parsed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert rows <= len(parsed) <= rows + 3 * len(found)  # with config, status
     parsed.clear()
     for run in found:
-        assert run.folder and ledger.final_layers(run.folder)
+        assert run.folder and election_log.final_layers(run.folder)
     assert len(parsed) == len(found)
 
 

@@ -11,9 +11,9 @@ from baselines import METHODS
 from suite.agents import AGENTS
 from suite.agents.dqn import dqn
 from suite.learner import make_learner
-from suite.pruning import erk_counts, make_pruner
+from suite.sparsity.pruner import erk_counts, make_pruner
 from suite.types import Batch, LearnerState, Network, Training
-from tests import hooks
+from tests.support import hooks
 
 KEY = jax.random.key(0)
 IMAGES, VECTORS = spaces.Box(0, 255, (2, 12, 12), np.uint8), spaces.Box(-1, 1, (4,), np.float32)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from baselines.rewire import forget, rewire, rigl, sparse_evolution
 from baselines.static import static
 from suite.errors import UserError
-from suite.pruning import make_pruner
+from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Sparsifier, Training
-from tests import hooks
+from tests.support import hooks
 
 KEY = jax.random.key(0)
 SHAPES = {"Dense_0": (6, 9), "Dense_1": (9, 4)}

@@ -26,10 +26,10 @@ from baselines.schedules import (
 )
 from suite.agents.dqn import dqn
 from suite.errors import UserError
-from suite.pruning import make_pruner
-from suite.sparsity import apply_masks, dense_masks, sparsity
+from suite.sparsity.masks import apply_masks, dense_masks, sparsity
+from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
-from tests import hooks
+from tests.support import hooks
 
 ADAM = optax.adam(1e-3)
 KEY = jax.random.key(0)

@@ -103,7 +103,7 @@ def one_run(words: list[str]) -> None:
     with (
         patch("sweeps.run.execute", side_effect=Understood),
         patch("sweeps.run.recorded.read", side_effect=Understood),  # no such run has to be there
-        patch("sweeps.run.records.is_finished", return_value=False),
+        patch("sweeps.run.schema.is_finished", return_value=False),
         patch("sweeps.run.device.choose"),
     ):
         understood(f"sweeps.run {shlex.join(words)}", lambda: run.main(words))

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from baselines import METHODS
-from suite import records
 from suite.deploy import compact
+from suite.record import schema
 from suite.tasks import task
 from sweeps import grid
 from sweeps.config import describe, groups
 from sweeps.launch import resolve_all
-from tests import policies
 from tests.docs import commands
 from tests.docs.pages import BLOCKS, PAGES, ROOT, Block, table, written_in
+from tests.support import policies
 
 FAMILIES = [task("atari/Pong"), task("mujoco/Hopper"), task("offline/Pong")]
 OPTIONS = {f"{group}.{name}" for one in FAMILIES for group, model in groups(one).items() for name in model.model_fields}
@@ -39,9 +39,9 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (run / "export").mkdir(parents=True)
     compact.write(run / "export/compact.safetensors", policies.make("sac", 0.9).policy, {}, "float32")
     update = {"losses": [1.0], "sparsities_before": [0.0], "sparsities": [0.0], "reset": [False]}
-    clocks = dict.fromkeys(records.CLOCKS, 0)
-    row = records.row("target_update", clocks, **update, elected=0, actor_sparsity=None)
-    records.append(run / records.METRICS, row)
+    clocks = dict.fromkeys(schema.CLOCKS, 0)
+    row = schema.row("target_update", clocks, **update, elected=0, actor_sparsity=None)
+    schema.append(run / schema.METRICS, row)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

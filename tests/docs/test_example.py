@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from suite.pruning import make_pruner
-from suite.sparsity import sparsity
+from suite.sparsity.masks import sparsity
+from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
 from sweeps.config import options_of
-from tests import hooks
+from tests.support import hooks
 
 TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 

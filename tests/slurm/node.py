@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweeps.engines.workers import LEASH
+from sweeps.engines.workers import SUPERVISOR
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 DEADLINE = 30.0  # seconds until it is up
@@ -74,14 +74,14 @@ def node() -> Iterator[dict[str, str]]:
     names = [
         f"--{name}={folder}/munge.{name.partition('-')[0]}" for name in ("pid-file", "socket", "log-file", "seed-file")
     ]
-    leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), ""]  # they end with us, however we end
+    supervisor = [sys.executable, "-I", "-S", str(SUPERVISOR), str(os.getpid()), ""]  # they end with us, however we end
     commands = [["munged", "--foreground", f"--key-file={key}", *names], ["slurmctld", "-D"], ["slurmd", "-D"]]
     daemons: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
             with (folder / f"{command[0]}.out").open("wb") as output:
                 started = subprocess.Popen(
-                    [*leash, *command], env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT
+                    [*supervisor, *command], env={**os.environ, **variables}, stdout=output, stderr=subprocess.STDOUT
                 )
             daemons.append(started)
         await_idle(variables, folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import records
+from suite.record import schema
 from sweeps import grid, launch, status
 from sweeps.engines import local, slurm
 from sweeps.engines.cells import QUEUED, RUNNING
@@ -70,7 +70,7 @@ class Sweep:
 
     def jobs(self) -> dict[str, str]:
         """Cell -> its job."""
-        jobs = records.read_json(self.folder / slurm.FOLDER / slurm.JOBS)
+        jobs = schema.read_json(self.folder / slurm.FOLDER / slurm.JOBS)
         return {name: job for job, names in jobs.items() for name in names}
 
     def learning(self) -> list[str]:
@@ -79,7 +79,7 @@ class Sweep:
         return [name for name in running if 0 < self.elections(name) < 220]
 
     def elections(self, name: str) -> int:
-        path = self.folder / name / records.METRICS
+        path = self.folder / name / schema.METRICS
         return path.read_bytes().count(b"target_update") if path.exists() else 0
 
     def log(self, name: str) -> str:
@@ -133,7 +133,7 @@ def test_a_cancelled_job_and_its_two_runs_do_not_come_back(cluster, tmp_path):
     (job,) = set(sweep.jobs().values())
     ask(cluster, "scancel", job)
     until(lambda: not slurm.queue(sweep.folder))
-    assert not any(records.is_finished(sweep.folder / work.name) for work in sweep.works)
+    assert not any(schema.is_finished(sweep.folder / work.name) for work in sweep.works)
 
 
 def test_what_slurm_refuses_is_one_line_and_code_2(cluster, tmp_path):

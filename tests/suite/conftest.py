@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite.checkpoint_support import append, state_of, store
+from tests.support.checkpoints import append, state_of, store
 
 
 @pytest.fixture

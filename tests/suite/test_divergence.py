@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baselines import METHODS
-from suite import divergence, records
+from suite import divergence
 from suite.agents.cql import cql
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
@@ -19,11 +19,12 @@ from suite.experience import Experience
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
-from suite.pruning import make_pruner
-from suite.tracking import Tracker
+from suite.record import schema
+from suite.sparsity.pruner import make_pruner
+from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
 from suite.types import Training
-from tests.probes import Aim, Sign
+from tests.support.probes import Aim, Sign
 
 PERIOD = 10
 AGENTS = {
@@ -64,10 +65,10 @@ def run(environment: gymnasium.Env, learner: Learner, folder: Path, **options: A
     """The line of the divergence that ends a run, which its status holds too."""
     with pytest.raises(Divergence) as caught, track(folder) as tracker:
         trainer(environment, learner, tracker, **options).run()
-    status = records.read_json(folder / records.STATUS)
+    status = schema.read_json(folder / schema.STATUS)
     assert (status["status"], status["error"]) == ("failed", str(caught.value))
     assert "\n" not in str(caught.value)
-    assert not records.is_finished(folder)
+    assert not schema.is_finished(folder)
     return str(caught.value)
 
 
@@ -109,7 +110,7 @@ def test_the_environment_is_named_and_the_step(agent, what, when, value, says, s
     line = run(Poisoned(environment(), what, when, value), learner, tmp_path)
     assert says in line
     assert when == 0 or "all networks are finite" in line
-    assert not records.read_rows(tmp_path / records.METRICS) or when > 20
+    assert not schema.read_rows(tmp_path / schema.METRICS) or when > 20
 
 
 @pytest.mark.parametrize("agent", AGENTS)
@@ -119,7 +120,7 @@ def test_a_huge_learning_rate_is_found_within_a_target_update_period(agent: str,
     assert "gradient step 10, " in line and "all was finite at gradient step 0" in line
     assert re.search(r"online network 0: (params|opt_state)/.*(kernel|bias): ", line)
     assert "learning_rate" in line
-    assert [row["gradient_step"] for row in records.read_rows(tmp_path / records.METRICS)] == [PERIOD]
+    assert [row["gradient_step"] for row in schema.read_rows(tmp_path / schema.METRICS)] == [PERIOD]
 
 
 def test_without_a_target_update_it_is_found_at_the_end_of_the_epoch(tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ def test_without_a_target_update_it_is_found_at_the_end_of_the_epoch(tmp_path: P
     dense = METHODS["dense"](Training(100, period, agent.optimizer, make_pruner()))
     line = run(environment(), make_learner(agent, dense, target_update_period=period), tmp_path)
     assert "agent step 60" in line and "loss: 1 of 1" in line
-    assert [row["epoch"] for row in records.read_rows(tmp_path / records.METRICS, ("epoch",))] == [1]
+    assert [row["epoch"] for row in schema.read_rows(tmp_path / schema.METRICS, ("epoch",))] == [1]
 
 
 def poison(state: Any, part: str, value: float) -> Any:
@@ -164,7 +165,7 @@ def test_a_network_that_is_lost_alone_is_never_elected(part: str, sound, tmp_pat
         assert not divergence.is_fatal(found, 3)
         training._update_target()
         assert divergence.lost(training.state) == {}
-    row = records.read_rows(tmp_path / records.METRICS)[-1]
+    row = schema.read_rows(tmp_path / schema.METRICS)[-1]
     assert [loss is None for loss in row["losses"]] == [k == int(part) for k in range(3)]
     assert row["elected"] != int(part)
     assert f"online networks [{part}] are NaN or infinite" in caplog.text

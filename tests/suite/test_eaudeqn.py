@@ -10,9 +10,9 @@ import pytest
 
 from suite.eaudeqn import CAPS, any_network, eaudeqn, lowest_loss
 from suite.errors import UserError
-from suite.losses import behaviour_probabilities
-from suite.pruning import make_pruner
-from suite.sparsity import apply_masks, dense_masks, sparsity
+from suite.population import behaviour_probabilities
+from suite.sparsity.masks import apply_masks, dense_masks, sparsity
+from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
 
 KEY = jax.random.key(0)

@@ -10,11 +10,11 @@ from baselines import METHODS
 from suite import learner as learners
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
-from suite.mapping import over_networks
-from suite.pruning import make_pruner
+from suite.population import over_networks
+from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
-from tests.suite.learner_support import ACTIONS, EAGER, OBSERVATIONS, UPDATES, batches, learner_of
-from tests.suite.learning import PERIOD, train
+from tests.support.learners import ACTIONS, EAGER, OBSERVATIONS, UPDATES, batches, learner_of
+from tests.support.learning import PERIOD, train
 
 # Networks side by side -----------------------------------------------------------------------------------------------
 

@@ -9,11 +9,11 @@ import pytest
 from baselines import METHODS
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
-from suite.pruning import make_pruner
-from suite.sparsity import dense_masks
+from suite.sparsity.masks import dense_masks
+from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, Params, Training
-from tests.suite.learner_support import ACTIONS, EPSILON, LEARNING_RATE, OBSERVATIONS, UPDATES, batches, learner_of
-from tests.suite.learning import PERIOD, assert_close, train
+from tests.support.learners import ACTIONS, EPSILON, LEARNING_RATE, OBSERVATIONS, UPDATES, batches, learner_of
+from tests.support.learning import PERIOD, assert_close, train
 
 # Equivalences --------------------------------------------------------------------------------------------------------
 

@@ -14,20 +14,20 @@ import numpy as np
 import pytest
 
 from baselines import METHODS
-from suite import records
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
-from suite.checkpoint import Checkpoints, leaves
 from suite.environments import atari, mujoco
 from suite.errors import UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
-from suite.pruning import make_pruner
-from suite.tracking import Tracker
+from suite.record import schema
+from suite.sparsity.pruner import make_pruner
+from suite.tracking.checkpoint import Checkpoints, leaves
+from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
 from suite.types import Training
-from tests.probes import Probe
+from tests.support.probes import Probe
 
 CLOCK = {"epochs": 3, "epoch_agent_steps": 50, "initial_samples": 20, "replay_ratio": 0.5, "evaluation_episodes": 1}
 PERIOD = 7
@@ -67,7 +67,7 @@ def attempt(case: Case, folder: Path, asked: Callable[[], bool], interval: float
     ring = Replay(
         environment.observation_space, environment.action_space, capacity=60, batch_size=4, n_step=case.n_step
     )
-    checkpoints = Checkpoints(folder / "c", folder / records.METRICS, "run", {}, interval=interval, asked=asked)
+    checkpoints = Checkpoints(folder / "c", folder / schema.METRICS, "run", {}, interval=interval, asked=asked)
     saved = checkpoints.newest()
     try:
         with Tracker(folder, {"name": "run"}, 4, 150, "disabled", saved) as tracker:
@@ -80,7 +80,7 @@ def attempt(case: Case, folder: Path, asked: Callable[[], bool], interval: float
 
 def rows(folder: Path) -> list[dict[str, Any]]:
     """The record, but for how long it took."""
-    return [{**row, "seconds": None} for row in records.read_rows(folder / records.METRICS)]
+    return [{**row, "seconds": None} for row in schema.read_rows(folder / schema.METRICS)]
 
 
 def assert_equal(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> None:
@@ -227,25 +227,25 @@ def test_another_network_is_noticed(tmp_path: Path) -> None:
 def test_wall_time_goes_on(tmp_path: Path, monkeypatch) -> None:
     built = case(Random, dqn, "dense", network="mlp", width=2)
     assert attempt(built, tmp_path, after(30)) is None
-    checkpoints = Checkpoints(tmp_path / "c", tmp_path / records.METRICS, "run", {})
+    checkpoints = Checkpoints(tmp_path / "c", tmp_path / schema.METRICS, "run", {})
     saved = checkpoints.newest()
     assert saved.state["seconds"] > 0
     checkpoints.save({**saved.state, "seconds": 1000.0})
     attempt(built, tmp_path, lambda: False)
     assert 1000 < rows_seconds(tmp_path) < 1000 + 600
-    assert 1000 < records.read_json(tmp_path / records.STATUS)["seconds"] < 1000 + 600
+    assert 1000 < schema.read_json(tmp_path / schema.STATUS)["seconds"] < 1000 + 600
 
 
 def rows_seconds(folder: Path) -> float:
-    return records.read_rows(folder / records.METRICS, ["epoch"])[-1]["seconds"]
+    return schema.read_rows(folder / schema.METRICS, ["epoch"])[-1]["seconds"]
 
 
 def test_other_versions_are_named_in_the_record(tmp_path: Path, caplog) -> None:
     built = case(Random, dqn, "dense", network="mlp", width=2)
     assert attempt(built, tmp_path, after(30)) is None  # its checkpoint says that it had no packages at all
-    began = records.read_json(tmp_path / records.CONFIG)
+    began = schema.read_json(tmp_path / schema.CONFIG)
     attempt(built, tmp_path, lambda: False)
-    config = records.read_json(tmp_path / records.CONFIG)
+    config = schema.read_json(tmp_path / schema.CONFIG)
     assert "other versions than before" in caplog.text and "jax" in caplog.text
     assert config["versions"] == began["versions"]
     assert [entry["versions"] for entry in config["resumed"]] == [began["versions"]]

@@ -7,8 +7,8 @@ import numpy as np
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.trainer import Trainer, batch_rng
-from tests.probes import Probe
-from tests.suite.trainer_support import Idle, make_tracker
+from tests.support.probes import Probe
+from tests.support.trainer import Idle, make_tracker
 
 
 class Reseeded(Probe):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from baselines import METHODS
-from suite import records
-from suite.networks import CONVOLUTIONS, QNetwork
+from suite.agents.networks import CONVOLUTIONS, QNetwork
+from suite.record import schema
 from suite.types import LearnerState
-from tests.probes import Probe, Sign
-from tests.suite.trainer_support import GAMMA, PERIOD, WIDTH, train
+from tests.support.probes import Probe, Sign
+from tests.support.trainer import GAMMA, PERIOD, WIDTH, train
 
 # Probes: real parts, known values ------------------------------------------------------------------------------------
 
@@ -28,12 +28,12 @@ def test_two_steps_with_a_choice(method: str, tmp_path: Path) -> None:
     """The first state pays nothing, the second 1 for action 1. So Q(2nd) = (0, 1) and Q(1st) = (gamma, gamma)."""
     state = train(lambda: Probe(2, lambda s, action: float(s == 1 and action == 1)), method, tmp_path)
     np.testing.assert_allclose(values(state, [1, 0], [0, 1]), [[GAMMA, GAMMA], [0, 1]], atol=0.1)
-    rows = records.read_rows(tmp_path / records.METRICS)
+    rows = schema.read_rows(tmp_path / schema.METRICS)
     evaluations = [row for row in rows if row["kind"] == "evaluation"]
     assert [row["return"] for row in evaluations[1:]] == [1, 1]
     final = [row["sparsity"] for row in rows if row["kind"] == "epoch"][-1]
     assert final == 0 if method == "dense" else 0 < final < 0.6
-    assert records.is_finished(tmp_path)
+    assert schema.is_finished(tmp_path)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -58,7 +58,7 @@ def test_a_constant_reward(truncates: bool, expected: float, tmp_path: Path) -> 
 
 
 def without_times(folder: Path) -> list[dict[str, Any]]:
-    rows = records.read_rows(folder / records.METRICS)
+    rows = schema.read_rows(folder / schema.METRICS)
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
@@ -66,7 +66,7 @@ def test_the_loss_of_an_epoch_is_the_electeds_mean_over_the_last_complete_period
     """Null before there is one. A gradient step's mean, so that it compares between target periods."""
     train(Sign, "eaudeqn", tmp_path)
     expected = None
-    for row in records.read_rows(tmp_path / records.METRICS):
+    for row in schema.read_rows(tmp_path / schema.METRICS):
         if row["kind"] == "target_update":
             expected = row["losses"][row["elected"]] / PERIOD
             assert row["gradient_step"] % PERIOD == 0

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suite import records
-from tests.probes import Probe
-from tests.suite.trainer_support import Idle, run_idle
+from suite.record import schema
+from tests.support.probes import Probe
+from tests.support.trainer import Idle, run_idle
 
 
 def test_an_epoch_ends_at_the_first_episode_end_after_its_agent_steps(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_an_evaluation_follows_each_epoch_and_moves_no_clock(tmp_path: Path) -> 
         assert evaluation["episode_returns"] == [30, 30]
         assert (evaluation["return"], evaluation["episodes"]) == (30, 2)
         assert epoch["return"] == 0
-        for clock in ("epoch", *records.CLOCKS):
+        for clock in ("epoch", *schema.CLOCKS):
             assert evaluation[clock] == epoch[clock]
     assert [row["agent_step"] for row in rows[::2]] == [6, 12]
     assert [step for step, _ in learner.acted] == list(range(12))

@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 
 from baselines import METHODS
-from suite import records
 from suite.agents.dqn import dqn
 from suite.errors import Divergence, UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import make_learner
-from suite.pruning import make_pruner
+from suite.record import schema
+from suite.sparsity.pruner import make_pruner
 from suite.trainer import Trainer
 from suite.types import Training
-from tests.probes import Probe, Sign
-from tests.suite.trainer_support import Idle, make_tracker, run_idle, train
+from tests.support.probes import Probe, Sign
+from tests.support.trainer import Idle, make_tracker, run_idle, train
 
 
 def status(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / records.STATUS).read_text())
+    return json.loads((folder / schema.STATUS).read_text())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -32,7 +32,7 @@ def test_a_diverged_run_fails_with_one_line(method: str, tmp_path: Path) -> None
     assert status(tmp_path)["status"] == "failed"
     assert "learning_rate" in status(tmp_path)["error"]
     assert "\n" not in status(tmp_path)["error"]
-    last = records.read_rows(tmp_path / records.METRICS)[-1]
+    last = schema.read_rows(tmp_path / schema.METRICS)[-1]
     assert (last["kind"], last["elected"], set(last["losses"])) == ("target_update", -1, {None})
 
 
@@ -79,9 +79,9 @@ def test_an_interrupted_run_has_no_status(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_idle(tmp_path, Interrupted, Idle(), epochs=1, epoch_agent_steps=1, initial_samples=5)
-    assert not (tmp_path / records.STATUS).exists()
-    assert (tmp_path / records.CONFIG).exists()
-    assert not records.is_finished(tmp_path)
+    assert not (tmp_path / schema.STATUS).exists()
+    assert (tmp_path / schema.CONFIG).exists()
+    assert not schema.is_finished(tmp_path)
 
 
 def test_a_run_that_is_done_again_leaves_nothing_of_the_old_record(tmp_path: Path) -> None:

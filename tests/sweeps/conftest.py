@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sweeps.engines import local
 from sweeps.engines.cells import Work
-from tests.sweeps.local_support import SCRIPT
+from tests.support.local import SCRIPT
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from safetensors.numpy import load_file
 
-from suite import records
-from suite.upload import wandb_metrics
+from suite.publish.upload import wandb_metrics
+from suite.record import schema
 from sweeps import grid
 from sweeps.launch import resolve_all
 
@@ -62,7 +62,7 @@ class Swept(NamedTuple):
     runs: dict[tuple[str, int], Path]  # (method, seed) -> folder
 
     def rows(self, method: str, seed: int, kind: str) -> list[dict[str, Any]]:
-        rows = records.read_rows(self.runs[method, seed] / records.METRICS)
+        rows = schema.read_rows(self.runs[method, seed] / schema.METRICS)
         return [row for row in rows if row["kind"] == kind]
 
 
@@ -85,7 +85,7 @@ cells = pytest.mark.parametrize("method, seed", CELLS, ids=[f"{method}-{seed}" f
 def test_every_cell_is_finished(swept: Swept) -> None:
     assert set(swept.runs) == set(CELLS)
     for folder in swept.runs.values():
-        status = records.read_json(folder / records.STATUS)
+        status = schema.read_json(folder / schema.STATUS)
         assert (status["status"], status["error"], status["agent_step"]) == ("finished", None, AGENT_STEPS)
         assert (folder / "log.txt").exists()
         assert not list(folder.glob("*.tmp"))
@@ -94,14 +94,14 @@ def test_every_cell_is_finished(swept: Swept) -> None:
 @cells
 def test_the_config_says_what_was_run(swept: Swept, method: str, seed: int) -> None:
     folder = swept.runs[method, seed]
-    config = records.read_json(folder / records.CONFIG)
-    assert (config["schema"], config["name"]) == (records.SCHEMA, folder.name)
+    config = schema.read_json(folder / schema.CONFIG)
+    assert (config["schema"], config["name"]) == (schema.SCHEMA, folder.name)
     assert (config["task"], config["method"], config["seed"]) == ("atari/Pong", method, seed)
     assert config["options"]["agent"]["width"] == 16
     assert config["options"]["environment"]["sticky_actions"] == 0.25  # also what was left at its default
     assert config["total_agent_steps"] == AGENT_STEPS
     assert {"python", "jax", "numpy", "ale-py", "mujoco", "wandb", "project"} <= set(config["versions"])
-    progress = records.read_json(folder / records.PROGRESS)
+    progress = schema.read_json(folder / schema.PROGRESS)
     assert progress["agent_step"] == progress["total_agent_steps"] == AGENT_STEPS
 
 
@@ -143,7 +143,7 @@ def test_sparsity_grows_in_gmp_and_never_falls_in_eaudeqn(swept: Swept, seed: in
 def test_the_policy_is_as_sparse_as_its_card_says(swept: Swept, method: str, seed: int) -> None:
     """Every pruned weight is exactly zero in the file, and nothing else of a kernel is."""
     folder = swept.runs[method, seed]
-    card, arrays = records.read_json(folder / records.POLICY_CARD), load_file(folder / records.POLICY)
+    card, arrays = schema.read_json(folder / schema.POLICY_CARD), load_file(folder / schema.POLICY)
     assert {path: list(array.shape) for path, array in arrays.items()} == {
         path: entry["shape"] for path, entry in card["arrays"].items()
     }
@@ -176,7 +176,7 @@ def wandb_rows(folder: Path, home: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_wandb_has_the_same_rows(swept: Swept, method: str) -> None:
     folder = swept.runs[method, 0]
-    rows = records.read_rows(folder / records.METRICS)
+    rows = schema.read_rows(folder / schema.METRICS)
     expected = [wandb_metrics(row) for row in rows]
     found = wandb_rows(folder, swept.home)
     assert len(found) == len(expected) > 10
@@ -210,7 +210,7 @@ def test_the_table_is_there(swept: Swept) -> None:
 
 def test_the_second_launch_runs_nothing_and_makes_the_same_table(swept: Swept) -> None:
     numbers = (swept.folder / "report" / "comparison.csv").read_text()
-    times = {path: path.stat().st_mtime_ns for path in swept.folder.glob(f"*/{records.METRICS}")}
+    times = {path: path.stat().st_mtime_ns for path in swept.folder.glob(f"*/{schema.METRICS}")}
     assert len(times) == len(CELLS)
     second = launch(swept.file, swept.folder, swept.home)
     assert second.returncode == 0, second.stdout + second.stderr

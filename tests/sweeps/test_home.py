@@ -7,7 +7,8 @@ import yaml
 
 from analysis import table
 from suite.errors import UserError, expanded
-from sweeps import compose, launch, run, status, sync
+from suite.publish import sync
+from sweeps import compose, launch, run, status
 from sweeps.config import resolve
 from sweeps.engines import local
 from sweeps.engines.cells import Plan

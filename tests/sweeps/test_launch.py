@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from suite import records
-from sweeps import cost, grid, launch
+from suite.record import schema
+from sweeps import grid, launch
 from sweeps.config import resolve
-from sweeps.cost import Speed, estimate
 from sweeps.engines import local
 from sweeps.engines.cells import Plan, Work
+from sweeps.estimate import cost
+from sweeps.estimate.cost import Speed, estimate
 from sweeps.launch import Engine
-from tests.compiling import QUICKLY
+from tests.support.compiling import QUICKLY
 
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
@@ -142,7 +143,7 @@ def test_the_engine_gets_the_cells_under_the_names_that_the_runs_will_have(sweep
 def test_it_says_what_is_ahead(sweep, engine, capsys):
     runs = launch.resolve_all(grid.read(sweep), "tiny.yaml")
     (Path("runs/tiny") / runs[0].name).mkdir(parents=True)
-    records.write_json(Path("runs/tiny") / runs[0].name / records.STATUS, FINISHED)
+    schema.write_json(Path("runs/tiny") / runs[0].name / schema.STATUS, FINISHED)
     launch.main([str(sweep), "--jobs", "3"])
     said = capsys.readouterr().out
     for text in ("4 runs, 80,000 agent steps", "finished already: 1 of 4", "3 runs, 60,000", "3 workers", "Ctrl-C"):
@@ -152,7 +153,7 @@ def test_it_says_what_is_ahead(sweep, engine, capsys):
 def test_nothing_is_measured_or_run_when_all_is_finished(sweep, engine, monkeypatch):
     for run in launch.resolve_all(grid.read(sweep), "tiny.yaml"):
         (Path("elsewhere") / run.name).mkdir(parents=True)
-        records.write_json(Path("elsewhere") / run.name / records.STATUS, FINISHED)
+        schema.write_json(Path("elsewhere") / run.name / schema.STATUS, FINISHED)
     monkeypatch.setattr(launch, "measure", None)
     assert launch.main([str(sweep), "--folder", "elsewhere"]) == 0
     assert not engine[0]

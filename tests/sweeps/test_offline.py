@@ -6,8 +6,8 @@ from typing import Any
 import minari
 import pytest
 
-from suite import records
 from suite.errors import UserError
+from suite.record import schema
 from suite.tasks import DEFAULTS, PAPER_GAMES, TASKS
 from sweeps import grid
 from sweeps import run as entry
@@ -49,7 +49,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_its_experience(recorded: Path) -> None:
     data = minari.MinariDataset(recorded / "Pong" / "data")
-    (rows,) = [records.read_rows(folder / records.METRICS) for folder in (recorded / "runs").iterdir()]
+    (rows,) = [schema.read_rows(folder / schema.METRICS) for folder in (recorded / "runs").iterdir()]
     (epoch,) = [row for row in rows if row["kind"] == "epoch"]
     assert [len(episode) for episode in data] == epoch["episode_lengths"] == [60, 60, 60]
     assert [episode.rewards.sum() for episode in data] == epoch["episode_returns"]
@@ -60,8 +60,8 @@ def test_eaudecql_learns_from_it(recorded: Path, tmp_path: Path, capsys: pytest.
     arguments = flags(options, task="offline/Pong", method="eaudeqn", folder=tmp_path)
     assert entry.main(arguments) == 0, capsys.readouterr().err
     (folder,) = tmp_path.iterdir()
-    assert records.is_finished(folder) and (folder / records.POLICY).exists()
-    rows = records.read_rows(folder / records.METRICS)
+    assert schema.is_finished(folder) and (folder / schema.POLICY).exists()
+    rows = schema.read_rows(folder / schema.METRICS)
     epochs, evaluations = ([row for row in rows if row["kind"] == kind] for kind in ("epoch", "evaluation"))
     for row in rows:
         assert row["agent_step"] == row["gradient_step"] and row["frame"] == 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from suite.errors import UserError
-from sweeps import bench, bench_inference, references
+from sweeps import references
+from sweeps.bench import inference, training
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for package in ("suite", "sweeps", "analysis") for path in (ROOT / package).rglob("*.py")]
@@ -17,11 +18,11 @@ SOURCES = [path for package in ("suite", "sweeps", "analysis") for path in (ROOT
 @pytest.mark.parametrize(
     ("program", "arguments", "word"),
     [
-        (bench, ["--repetitions", "many"], "--repetitions"),
-        (bench, ["--repetitions", "0"], "--repetitions"),
-        (bench, ["--nonsense"], "--nonsense"),
-        (bench_inference, ["--calls", "-1"], "--calls"),
-        (bench_inference, ["there"], "there"),
+        (training, ["--repetitions", "many"], "--repetitions"),
+        (training, ["--repetitions", "0"], "--repetitions"),
+        (training, ["--nonsense"], "--nonsense"),
+        (inference, ["--calls", "-1"], "--calls"),
+        (inference, ["there"], "there"),
     ],
 )
 def test_a_wrong_option_is_one_line(program, arguments: list[str], word: str, monkeypatch) -> None:
@@ -36,7 +37,7 @@ def test_where_arguments_are_given(monkeypatch) -> None:
 
 
 def test_it_is_printed_so() -> None:
-    command = [sys.executable, "-m", "sweeps.bench_inference", "--calls", "0"]
+    command = [sys.executable, "-m", "sweeps.bench.inference", "--calls", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

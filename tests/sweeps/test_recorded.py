@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import pytest
 
-from suite import records
+from suite.record import schema
 from sweeps import recorded
 from sweeps import run as entry
 
@@ -16,7 +16,7 @@ OLD = Path(__file__).resolve().parents[1] / "data/version-0.1"
 
 
 def rows(path: Path) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in records.read_rows(path)]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in schema.read_rows(path)]
 
 
 def close(ours: Any, theirs: Any) -> bool:
@@ -32,18 +32,18 @@ def close(ours: Any, theirs: Any) -> bool:
 def test_a_run_of_version_0_1_ends_as_it_would_have(method: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(OLD / method, folder)
-    begun = records.read_json(folder / records.CONFIG)
+    begun = schema.read_json(folder / schema.CONFIG)
     assert entry.main([f"--resume={folder}", "--wandb=disabled"]) == 0
-    found, expected = rows(folder / records.METRICS), rows(OLD / f"{method}.metrics.jsonl")
+    found, expected = rows(folder / schema.METRICS), rows(OLD / f"{method}.metrics.jsonl")
     for ours, theirs in zip(found, expected, strict=True):
         if begun["versions"]["jax"] == jax.__version__:
             assert close(ours, theirs), (ours, theirs)
         elif method == "gmp" and ours["kind"] == "epoch":
             assert ours["layer_sparsity"] == theirs["layer_sparsity"]
-    config = records.read_json(folder / records.CONFIG)
+    config = schema.read_json(folder / schema.CONFIG)
     assert config["name"] == begun["name"]
     assert config["options"]["pruning"]["distribution"] == "uniform"
-    assert records.is_finished(folder)
+    assert schema.is_finished(folder)
     assert entry.main([f"--resume={folder}", "--wandb=disabled"]) == 0  # nothing is left to do
 
 
@@ -51,9 +51,9 @@ SET = {"sparsity": 0.95, "drop_fraction": 0.3, "decay": "constant", "delay": 0.0
 
 
 def a_record(folder: Path, **changes) -> Path:
-    config = records.read_json(OLD / "gmp/config.json") | changes
+    config = schema.read_json(OLD / "gmp/config.json") | changes
     folder.mkdir(parents=True)
-    (folder / records.CONFIG).write_text(json.dumps(config))
+    (folder / schema.CONFIG).write_text(json.dumps(config))
     return folder
 
 
@@ -63,7 +63,7 @@ def test_what_version_0_1_derived_is_stated(tmp_path: Path) -> None:
     assert options["method"]["cap"] == "clip"
     assert options["method"]["max_speed"] == pytest.approx(12.5 / 20)
     assert recorded.read(OLD / "gmp").options["method"]["period"] == 4
-    groups = records.read_json(OLD / "gmp/config.json")["options"]
+    groups = schema.read_json(OLD / "gmp/config.json")["options"]
     sparse = recorded.read(a_record(tmp_path / "set", method="set", options={**groups, "method": SET})).options
     assert sparse["pruning"]["distribution"] == "erk"
     assert (sparse["method"]["decay"], sparse["method"]["end"], sparse["method"]["period"]) == ("constant", 1.0, 4)
@@ -100,4 +100,4 @@ def test_resume_takes_no_options_of_a_run(flags: list[str], capsys) -> None:
 
 def test_no_record_is_one_line(tmp_path: Path, capsys) -> None:
     assert entry.main([f"--resume={tmp_path}"]) == 2
-    assert records.CONFIG in capsys.readouterr().err
+    assert schema.CONFIG in capsys.readouterr().err

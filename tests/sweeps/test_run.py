@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from suite import lock, records
+from suite.record import lock, schema
 from sweeps import run as entry
 from sweeps.config import resolve
 
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys) -> 
 def test_a_finished_run_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = resolve(BASE)
     (tmp_path / run.name).mkdir()
-    records.write_json(tmp_path / run.name / records.STATUS, {"status": "finished"})
+    schema.write_json(tmp_path / run.name / schema.STATUS, {"status": "finished"})
     monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
@@ -106,10 +106,10 @@ def test_a_run_that_another_process_works_on_is_left_alone(
     run = resolve(BASE)
     monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
     with lock.hold(tmp_path / run.name):
-        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == records.RESUMABLE
+        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == schema.RESUMABLE
         said = capsys.readouterr().err
         assert said.startswith("busy: ") and f"process {os.getpid()} on" in said and said.count("\n") == 1
-        records.write_json(tmp_path / run.name / records.STATUS, {"status": "finished"})
+        schema.write_json(tmp_path / run.name / schema.STATUS, {"status": "finished"})
         assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
 
@@ -138,7 +138,7 @@ def test_an_agents_run_waits_for_another_process_to_end(
         with lock.hold(folder):
             held.set()
             waits.wait(120)
-            records.write_json(folder / records.STATUS, {"status": "finished"})
+            schema.write_json(folder / schema.STATUS, {"status": "finished"})
 
     threading.Thread(target=other).start()
     assert held.wait(120)
@@ -151,14 +151,14 @@ def test_an_agents_run_that_is_asked_to_end_waits_no_longer(tmp_path: Path, monk
     monkeypatch.setenv("WANDB_SWEEP_ID", "one")
     on_waiting(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with lock.hold(tmp_path / resolve(BASE).name):
-        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == records.RESUMABLE
+        assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == schema.RESUMABLE
 
 
 def test_a_run_that_ended_while_we_waited_for_its_lock_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([False, True])
-    monkeypatch.setattr(records, "is_finished", lambda _: next(answers))
+    monkeypatch.setattr(schema, "is_finished", lambda _: next(answers))
     monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
@@ -207,10 +207,10 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pyt
 def test_a_run_says_what_it_computes_on(flags: list[str], platforms: str, tmp_path: Path) -> None:
     """The option wins over the environment, which here asks for what is not there."""
     code = f"""
-import sys, suite.provenance
+import sys, suite.tracking.provenance
 from suite import device
 from sweeps import run as entry
-entry.execute = lambda *_: print(suite.provenance.versions()["device"], device.jax.default_backend())
+entry.execute = lambda *_: print(suite.tracking.provenance.versions()["device"], device.jax.default_backend())
 sys.exit(entry.main({[*FLAGS, f"--folder={tmp_path}", *flags]}))
 """
     environment = {**os.environ, "JAX_PLATFORMS": platforms}
@@ -281,9 +281,9 @@ def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_later(tmp_path: Pat
             said = capfd.readouterr().err
             errors = [line for line in said.splitlines() if line.startswith("error:")]
             assert len(errors) == 1 and "cannot be written" in errors[0], said
-            assert "Traceback" not in said and not records.is_finished(folder)
+            assert "Traceback" not in said and not schema.is_finished(folder)
         assert entry.main(flags) == 0
-        assert records.is_finished(folder)
+        assert schema.is_finished(folder)
     finally:
         subprocess.run(["umount", str(place)], check=False, capture_output=True)
 
@@ -291,11 +291,11 @@ def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_later(tmp_path: Pat
 def test_a_policy_that_cannot_be_written_is_one_line_and_the_run_goes_on_later(tmp_path: Path, capfd) -> None:
     """As when the disk is full at the very end."""
     flags = [*(f"--{key}={value}" for key, value in TINY.items()), f"--folder={tmp_path}", "--wandb=disabled"]
-    obstacle = tmp_path / resolve(TINY).name / f"{records.POLICY}.tmp"
+    obstacle = tmp_path / resolve(TINY).name / f"{schema.POLICY}.tmp"
     obstacle.mkdir(parents=True)
     assert entry.main(flags) == 2
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "error" in line]
-    assert line.startswith("error: ") and f"{records.POLICY}.tmp: cannot be written" in line
+    assert line.startswith("error: ") and f"{schema.POLICY}.tmp: cannot be written" in line
     obstacle.rmdir()
     assert entry.main(flags) == 0
-    assert records.is_finished(obstacle.parent)
+    assert schema.is_finished(obstacle.parent)

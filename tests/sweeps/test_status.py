@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from suite import lock, records
 from suite.errors import UserError
+from suite.record import lock, schema
 from sweeps import grid, launch, status
 from sweeps.engines import slurm
 from sweeps.engines.cells import QUEUED
@@ -34,15 +34,15 @@ def sweep(tmp_path):
 def progress(folder, agent_step, **more) -> None:
     folder.mkdir(parents=True)
     line = {"agent_step": agent_step, "total_agent_steps": 1000, "rate": 50.0, "return": 12.5, "sparsity": 0.25}
-    records.write_json(folder / records.PROGRESS, {**line, "time": time.time(), **more})
+    schema.write_json(folder / schema.PROGRESS, {**line, "time": time.time(), **more})
 
 
 def test_every_state(sweep, monkeypatch, capsys):
     file, (finished, failed, running, stopped, queued, new) = sweep
     for folder, steps in ((finished, 1000), (failed, 300), (running, 500), (stopped, 250)):
         progress(folder, steps)
-    records.write_json(finished / records.STATUS, {"status": "finished", "error": None})
-    records.write_json(failed / records.STATUS, {"status": "failed", "error": "the disk is full"})
+    schema.write_json(finished / schema.STATUS, {"status": "finished", "error": None})
+    schema.write_json(failed / schema.STATUS, {"status": "failed", "error": "the disk is full"})
     monkeypatch.setattr(slurm, "queue", lambda root: {queued.name: QUEUED})
     with lock.hold(running):
         assert status.main([str(file), "--folder", str(finished.parent)]) == 0

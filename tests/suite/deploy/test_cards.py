@@ -13,7 +13,7 @@ from safetensors.numpy import load
 from suite.deploy import compact
 from suite.deploy.network import Policy, from_flax
 from suite.errors import UserError
-from tests.policies import make
+from tests.support.policies import make
 
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 1.0, 1.5, 1e308, 2**63, 10**400, float("nan")),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from suite.deploy.cleanup import clean
 from suite.deploy.network import Layer, Policy
 from suite.deploy.runner import Runner
-from tests.policies import KINDS, make, observations
+from tests.support.policies import KINDS, make, observations
 
 
 def layer(weight: list, bias: list, stride: int = 1, relu: bool = True) -> Layer:

@@ -14,7 +14,7 @@ from suite.deploy import compact
 from suite.deploy.network import Policy
 from suite.deploy.runner import Runner
 from suite.errors import UserError
-from tests.policies import KINDS, make
+from tests.support.policies import KINDS, make
 
 
 def assert_same(a: Policy, b: Policy) -> None:

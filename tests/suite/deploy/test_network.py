@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
+from suite.agents.networks import CONVOLUTIONS, QNetwork
 from suite.deploy.compact import MOST_NUMBERS
 from suite.deploy.network import Layer, Policy, check, check_shapes, from_flax, input_shapes, padding
 from suite.deploy.runner import Runner
 from suite.errors import UserError
-from suite.networks import CONVOLUTIONS, QNetwork
-from tests.policies import KINDS, make, observations
+from tests.support.policies import KINDS, make, observations
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.99, 1.0])

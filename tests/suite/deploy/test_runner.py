@@ -19,7 +19,7 @@ from suite.deploy.runner import KINDS as WAYS
 from suite.deploy.runner import Runner
 from suite.environments import atari, mujoco
 from suite.errors import UserError
-from tests.policies import KINDS, make, observations
+from tests.support.policies import KINDS, make, observations
 
 TIE = 1e-4  # of the largest value: two actions whose values are closer are equally good
 

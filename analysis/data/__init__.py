@@ -1,0 +1,1 @@
+"""Runs, however they were recorded, as one table of returns with protocol, provenance and scores."""

@@ -1,0 +1,172 @@
+"""Which runs there should be, and which there are: a grid of cells (row of the table, task, seed).
+
+With a sweep file the grid is the product of its parameters. Without one it is the product of the tasks, methods
+and seeds that were seen. Published results stand beside the benchmark's own runs as guests: on the tasks of these, and
+with the seeds that they have.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.data import protocol
+from analysis.data.runs import FINISHED, Run
+from analysis.data.sweepfile import NAMED, foreign, is_method, label, read_sweep, same
+from suite.errors import UserError
+
+OWN = ("records", "wandb")  # sources of the benchmark's own runs; where there are none, all runs are
+
+
+class Cell(NamedTuple):
+    row: str  # the method, and the swept options if any: "eaudeqn, width=32"
+    task: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.row}, {self.task}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`runs` holds every expected cell, in the order of the table; None where there is no run. `which` returns are
+    compared is a key of runs.RETURNS; `required` are the cells that must have a result."""
+
+    runs: dict[Cell, Run | None]
+    methods: dict[str, str]  # row -> its method
+    notes: list[str] = field(default_factory=list)
+    which: str = "training"
+    required: set[Cell] = field(default_factory=set)
+    swept: tuple[str, ...] = ()  # options that the rows differ in
+
+    @property
+    def rows(self) -> list[str]:
+        return list(self.methods)
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(cell.task for cell in self.runs))
+
+    def seeds(self, row: str, task: str | None = None) -> int:
+        """How many there should be: on a task, or on the task that should have most."""
+        counts = Counter(cell.task for cell in self.runs if cell.row == row)
+        return max(counts.values(), default=0) if task is None else counts[task]
+
+    def present(self) -> Iterator[tuple[Cell, Run]]:
+        return ((cell, run) for cell, run in self.runs.items() if run is not None)
+
+    def finished(self) -> Iterator[tuple[Cell, Run]]:
+        """Only these enter the statistics and the curves."""
+        return ((cell, run) for cell, run in self.present() if run.status == FINISHED)
+
+    def returns(self, run: Run) -> pd.Series:
+        """Of the epochs of a run, as they are compared."""
+        return run.history[protocol.measured(run, self.which)]
+
+    def final_return(self, run: Run) -> float | None:
+        return run.final(protocol.measured(run, self.which))
+
+    def signatures(self) -> dict[str, protocol.Signature]:
+        """The protocols of each row."""
+        runs: dict[str, list[Run]] = {row: [] for row in self.rows}
+        for cell, run in self.present():
+            runs[cell.row].append(run)
+        return {row: protocol.signature(own, self.which, self.swept) for row, own in runs.items()}
+
+    def gaps(self) -> dict[Cell, str]:
+        """The cells without a final return, and why."""
+        gaps = {}
+        for cell, run in self.runs.items():
+            if run is None:
+                gaps[cell] = "missing (there is no such run)"
+            elif run.status != FINISHED:
+                gaps[cell] = f"{run.status} ({run.reason})"
+            elif self.final_return(run) is None:
+                gaps[cell] = "without a number (its last return is null or not finite)"
+        return gaps
+
+
+def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Grid:
+    """The grid of the product of the tasks, methods and seeds that occur.
+
+    Raises UserError for two runs of a cell, and as protocol.check_options does.
+    """
+    own, guests = _guests(runs)
+    protocol.check_options(((run.method, run) for run in own), mix=mix)
+    axes = [sorted({getattr(run, key) for run in own}) for key in ("method", "task", "seed")]
+    cells: dict[Cell, Run | None] = {Cell(*values): None for values in itertools.product(*axes)}
+    for run in own:
+        _place(cells, Cell(run.method, run.task, run.seed), run)
+    return _seated(Grid(cells, {method: method for method in axes[0]}, which=which), guests)
+
+
+def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
+    """The grid of a sweep file. Runs that are no cell of it are left out, with a note that says why."""
+    parameters = read_sweep(sweep)
+    own, guests = _guests(runs)
+    swept = tuple(key for key, values in parameters.items() if key not in NAMED and len(values) > 1)
+    cells: dict[Cell, Run | None] = {}
+    methods: dict[str, str] = {}
+    for method, *options in itertools.product(parameters["method"], *(parameters[key] for key in swept)):
+        row = label(method, dict(zip(swept, options, strict=True)))
+        methods[row] = method
+        for task, seed in itertools.product(parameters["task"], parameters["seed"]):
+            cells[Cell(row, task, seed)] = None
+    notes, placed = [], []
+    for run in own:
+        reason = foreign(run, parameters)
+        if reason:
+            notes.append(f"The run {run.name} is no cell of {sweep} and was left out: {reason}.")
+            continue
+        method = next(method for method in parameters["method"] if is_method(run, method))
+        values = {key: next(v for v in parameters[key] if same(run.options[key], v)) for key in swept}
+        placed.append((Cell(label(method, values), run.task, run.seed), run))
+    protocol.check_options(((cell.row, run) for cell, run in placed), swept, mix)
+    for cell, run in placed:
+        _place(cells, cell, run)
+    return _seated(Grid(cells, methods, notes, which, swept=swept), guests)
+
+
+def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> None:
+    """Add the cells that must be there: for every row of each method, or a new one where it has none."""
+    for method, task, seed in itertools.product(methods, list(tasks), list(seeds)):
+        rows = [row for row, own in grid.methods.items() if own == method] or [method]
+        for row in rows:
+            grid.methods.setdefault(row, method)
+            grid.runs.setdefault(Cell(row, task, seed), None)
+            grid.required.add(Cell(row, task, seed))
+
+
+def _guests(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
+    runs = list(runs)
+    own = [run for run in runs if run.source in OWN]
+    return (own, [run for run in runs if run.source not in OWN]) if own else (runs, [])
+
+
+def _seated(grid: Grid, guests: list[Run]) -> Grid:
+    """The grid with the guests on its tasks, and a note on their other tasks."""
+    tasks = set(grid.tasks)
+    elsewhere: dict[str, set[str]] = {}
+    for run in guests:
+        if run.task not in tasks:
+            elsewhere.setdefault(run.method, set()).add(run.task)
+            continue
+        cell = Cell(run.method, run.task, run.seed)
+        grid.methods.setdefault(run.method, run.method)
+        grid.runs.setdefault(cell, None)
+        _place(grid.runs, cell, run)
+    for method, others in elsewhere.items():
+        grid.notes.append(f"{method}: its results on {len(others)} other tasks were left out.")
+    return grid
+
+
+def _place(cells: dict[Cell, Run | None], cell: Cell, run: Run) -> None:
+    other = cells[cell]
+    if other is not None:
+        both = f"{other.folder or other.name} and {run.folder or run.name}"
+        raise UserError(f"{cell}: two runs hold this cell, {both}; keep one of them")
+    cells[cell] = run

@@ -1,0 +1,136 @@
+"""What may be compared with what. A protocol is all that a return depends on beside the method: the environment and its
+options, the version of the physics, the loss, how the layers share a sparsity, which return is taken, and how long
+training took. Runs that prune nothing may be compared whatever the layers of the others share.
+
+Rows of the table with different protocols stand in blocks of their own, and no statistic goes across blocks; inside a
+row they are an error. With `mix` the user takes the responsibility, and the table says so.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from analysis.data.runs import FINISHED, RETURNS, UNFINISHED, Run
+from suite.errors import UserError
+
+ALIKE = 0.1  # of the length of training: an epoch ends with an episode, so that lengths of CSV files differ a little
+DISTRIBUTION = "pruning.distribution"
+LAYERS = ", layers by "  # in a run's protocol, what follows is its distribution
+PER_RUN = ("environment.", "trainer.epochs", "trainer.epoch_agent_steps")  # options that are part of the protocol
+
+#: What a row's returns depend on: {"atari": {"ALE v5, ..., training return"}, "atari/Pong": {10000000}}.
+Signature = Mapping[str, frozenset[str | int]]
+
+
+def cut(run: Run, agent_steps: int) -> Run:
+    """The run up to its first epoch that ends at `agent_steps` or later; unchanged if it did not come so far."""
+    reached = run.history["agent_step"] >= agent_steps
+    if not reached.any():
+        return run
+    history = run.history.iloc[: int(reached.to_numpy().argmax()) + 1]
+    status, reason = (FINISHED, "") if run.status == UNFINISHED else (run.status, run.reason)
+    return replace(run, history=history, status=status, reason=reason, agent_steps=agent_steps)
+
+
+def measured(run: Run, which: str) -> str:
+    """The column of the returns that are compared: those of the kind `which`, or of the other kind if it has none."""
+    column = RETURNS[which][0]
+    others = [other for other, _ in RETURNS.values() if other != column and run.history[other].notna().any()]
+    return others[0] if others and run.history[column].isna().all() else column
+
+
+def check_returns(runs: Iterable[Run], which: str) -> None:
+    """Raises UserError for a finished run of this benchmark without any return of the kind `which`."""
+    column = RETURNS[which][0]
+    for run in runs:
+        if run.options and run.status == FINISHED and measured(run, which) != column:
+            remedy = ", or run it with trainer.evaluation_episodes of 1 or more" if which == "evaluation" else ""
+            other = next(kind for kind in RETURNS if kind != which)
+            raise UserError(f"{run.name}: holds no {which} return; take --return {other}{remedy}")
+
+
+def signature(runs: Iterable[Run], which: str, swept: tuple[str, ...] = ()) -> Signature:
+    """Of a row's runs. A distribution that a sweep varies is part of the row, and not of its protocol."""
+    found: dict[str, set[str | int]] = {}
+    for run in runs:
+        kind = next(kind for kind, (column, _) in RETURNS.items() if column == measured(run, which))
+        setting, layers, distribution = run.protocol.partition(LAYERS)
+        found.setdefault(run.task.partition("/")[0], set()).add(f"{setting}, {kind} return")
+        if layers and DISTRIBUTION not in swept:
+            found.setdefault("distribution", set()).add(f"layers by {distribution}")
+        if run.agent_steps is not None:
+            found.setdefault(run.task, set()).add(run.agent_steps)
+    return {key: frozenset(values) for key, values in found.items()}
+
+
+def clash(a: Signature, b: Signature) -> str:
+    """What keeps two rows from being compared; empty if nothing does."""
+    for key in a:
+        if key in b and not _one(a[key] | b[key]):
+            return f"{key}: {_listed(a[key])} against {_listed(b[key])}"
+    return ""
+
+
+def _one(values: frozenset[str | int]) -> bool:
+    lengths = [value for value in values if isinstance(value, int)]
+    return len(values) <= 1 or (len(lengths) == len(values) and max(lengths) <= (1 + ALIKE) * min(lengths))
+
+
+def _listed(values: frozenset[str | int]) -> str:
+    return " or ".join(sorted(f"{value:,} agent steps" if isinstance(value, int) else value for value in values))
+
+
+def check_rows(signatures: Mapping[str, Signature]) -> list[str]:
+    """One line for each row that mixes protocols."""
+    return [
+        f"{row} mixes protocols on {key}: {_listed(values)}"
+        for row, own in signatures.items()
+        for key, values in own.items()
+        if not _one(values)
+    ]
+
+
+def blocks(signatures: Mapping[str, Signature]) -> list[list[str]]:
+    """The rows that may be compared with each other, each block in the order of the table."""
+    found: list[list[str]] = []
+    for row, own in signatures.items():
+        for block in found:
+            if not any(clash(signatures[other], own) for other in block):
+                block.append(row)
+                break
+        else:
+            found.append([row])
+    return found
+
+
+def check_options(runs: Iterable[tuple[str, Run]], swept: tuple[str, ...] = (), mix: bool = False) -> None:
+    """Raises UserError when runs of one (row, task) have different options; with `mix`, the protocol's may differ."""
+    first: dict[tuple[str, str], Run] = {}
+    for row, run in runs:
+        if not run.options:
+            continue  # not known, as of published results
+        other = first.setdefault((row, run.task), run)
+        for key in sorted(other.options.keys() | run.options.keys()):
+            absent = "not recorded"
+            left, right = other.options.get(key, absent), run.options.get(key, absent)
+            if key not in swept and left != right and not (mix and key.startswith(PER_RUN)):
+                raise UserError(
+                    f"{row} on {run.task}: {key} is {left} in {other.name} but {right} in {run.name}; such runs are not"
+                    " compared: name the sweep that varies it (--sweep FILE), or keep them in folders of their own"
+                )
+
+
+def describe(signatures: Mapping[str, Signature], block: list[str]) -> str:
+    """The protocols of a block in words."""
+    families: dict[str, set[str]] = {}
+    lengths: set[int] = set()
+    for row in block:
+        for key, values in signatures[row].items():
+            if "/" in key:
+                lengths |= {value for value in values if isinstance(value, int)}
+            else:
+                families.setdefault(key, set()).update(str(value) for value in values)
+    parts = [" or ".join(sorted(values)) for values in families.values()]
+    if lengths:
+        least, most = min(lengths), max(lengths)
+        parts.append(f"{least:,} agent steps" if least == most else f"{least:,} to {most:,} agent steps")
+    return "; ".join(parts)

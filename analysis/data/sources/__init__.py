@@ -1,0 +1,73 @@
+"""Where runs are read from: a table of readers, a module a kind of source.
+
+| place | what |
+|---|---|
+| `runs/atari-laptop` | run folders of this benchmark (runfolder.py) |
+| `wandb:entity/project` | a W&B project with runs of this benchmark, over the network (wandb.py) |
+| a folder with `.wandb` files | the same, as W&B wrote them offline (wandb.py) |
+| `*.json`, or a folder of them | Dopamine's published baselines (dopamine.py) |
+| `*.csv` | anything else, in a documented layout (csvfile.py) |
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from analysis.data.runs import Run
+from analysis.data.sources import csvfile, dopamine, runfolder, wandb
+from suite.errors import UserError
+from suite.record import schema
+
+Found = tuple[list[Run], list[str]]  # runs, and notes on what was left out
+
+
+class Reader(NamedTuple):
+    reads: Callable[[str], bool]
+    # place, the folder that is written to and is not looked at, processes
+    load: Callable[[str, Path | None, int], Found]
+
+
+def _holds(pattern: str) -> Callable[[str], bool]:
+    return lambda place: any(Path(place).glob(pattern))
+
+
+def _holds_runs(place: str) -> bool:
+    return Path(place).is_dir() and any((f / schema.CONFIG).exists() for f in schema.subfolders(Path(place))[0])
+
+
+def _holds_wandb(place: str) -> bool:
+    return any(wandb.files_below(Path(place), []))
+
+
+def _read_folders(place: str, report: Path | None, processes: int) -> Found:
+    return runfolder.load(Path(place), report, processes)
+
+
+#: The first that reads a place has it. Run folders hold .wandb files too: their record goes first.
+READERS = (
+    Reader(lambda place: place.startswith(wandb.PREFIX), lambda place, *_: wandb.project(place)),
+    Reader(lambda place: place.endswith(".csv"), lambda place, *_: csvfile.load(Path(place))),
+    Reader(lambda place: place.endswith(".json"), lambda place, *_: dopamine.load(Path(place))),
+    Reader(_holds_runs, _read_folders),
+    Reader(_holds("*.json"), lambda place, *_: dopamine.load(Path(place))),
+    Reader(_holds_wandb, lambda place, *_: wandb.offline(Path(place))),
+    Reader(lambda _: True, _read_folders),
+)
+
+
+def load(places: Iterable[str], report: Path | None = None, processes: int = 1) -> Found:
+    """The runs of all places, in their order, and the notes on them. More processes than one read large folders of
+    runs; they need a main module that can be imported.
+
+    Raises UserError for a place that cannot be read, holds no run, or is damaged.
+    """
+    found: list[Run] = []
+    notes: list[str] = []
+    for place in places:
+        if not place:
+            raise UserError("--runs: an empty name; name a folder, a file, or wandb:entity/project")
+        reader = next(reader for reader in READERS if reader.reads(place))
+        runs, said = reader.load(place, report, processes)
+        found += runs
+        notes += said
+    return found, notes

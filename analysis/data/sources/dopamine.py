@@ -1,0 +1,129 @@
+"""Dopamine's published baselines (github.com/google/dopamine, baselines/{atari,mujoco}/data) -> runs.
+
+One JSON file a task, named after it (pong.json, halfcheetah.json): a list of {"Iteration", "Value", "Agent"}. An
+iteration stands several times for an agent, once a seed: either seed after seed, or all seeds of an iteration together;
+in the second case nothing says which value belongs to which seed, and the order in the file is taken. Values are mean
+training returns (baselines/mujoco/README.md). On Atari an iteration is 250,000 agent steps (1M frames) and its value is
+put at its end; on MuJoCo it counts thousands of agent steps. Files with a suffix (pong_CNN.json) are other networks.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from analysis.data.runs import FINISHED, UNFINISHED, Run, history
+from analysis.data.sources.names import task_named
+from suite.errors import UserError
+from suite.record import schema
+from suite.tasks import TASKS
+
+MOST_ITERATIONS = 10**9
+
+#: As Dopamine's configurations and baselines/*/README.md have it. Not Atari's v5, nor MuJoCo's.
+PROTOCOLS = {
+    "atari": "Dopamine's Atari (gym NoFrameskip-v0), sticky_actions=0.25, epochs of 250,000 agent steps",
+    "mujoco": "Dopamine's MuJoCo (gym v2), epochs of 1,000 agent steps",
+}
+
+
+def load(place: Path) -> tuple[list[Run], list[str]]:
+    """The runs of a file, or of the files of a folder; files of unknown tasks and plots (*.vg.json) are named.
+
+    Raises UserError for a file in another layout, or when there is no run.
+    """
+    paths = sorted(place.glob("*.json")) if place.is_dir() else [place]
+    plots = [path for path in paths if path.name.endswith(".vg.json")]
+    runs: list[Run] = []
+    unknown = []
+    for path in (path for path in paths if path not in plots):
+        name, _, network = path.stem.partition("_")
+        task = task_named(name)
+        if task is None:
+            unknown.append(path.name)
+        else:
+            runs += _read(path, task, network)
+    if not runs:
+        raise UserError(f"{place}: holds no baseline of a known task (a file such as pong.json or hopper.json)")
+    notes = []
+    if unknown:
+        notes.append(f"{place}: no task of this benchmark, left out: {', '.join(unknown)}.")
+    if plots:
+        notes.append(f"{place}: {len(plots)} plots (*.vg.json) are no data and were left out.")
+    return runs, notes
+
+
+def _read(path: Path, task: str, network: str) -> list[Run]:
+    agents: dict[str, list[tuple[int, float]]] = {}
+    for number, row in enumerate(_rows(path), start=1):
+        match row:
+            case {"Iteration": iteration, "Value": value, "Agent": str(agent)} if _is_point(iteration, value):
+                agents.setdefault(agent, []).append((int(iteration), float(value)))
+            case _:
+                raise UserError(f"{path}: entry {number} is no {{Iteration, Value, Agent}}: {str(row)[:80]}")
+    runs = []
+    for agent, values in agents.items():
+        seeds = by_seed(values)
+        end = max(_agent_step(task, curve[-1][0]) for curve in seeds)
+        method = f"{agent}{network and f' {network}'} (Dopamine)"
+        for seed, curve in enumerate(seeds):
+            reached = _agent_step(task, curve[-1][0])
+            runs.append(
+                Run(
+                    name=f"{path.name} {agent} {seed}",
+                    task=task,
+                    method=method,
+                    seed=seed,
+                    options={},
+                    versions={},
+                    status=FINISHED if reached == end else UNFINISHED,
+                    reason="" if reached == end else f"last value at agent step {reached:,} of {end:,}",
+                    source="dopamine",
+                    protocol=PROTOCOLS[TASKS[task].family],
+                    agent_steps=end,
+                    history=history(_epochs(task, curve)),
+                )
+            )
+    return runs
+
+
+def _is_point(iteration: Any, value: Any) -> bool:
+    return schema.number(value) and schema.number(iteration) and abs(iteration) < MOST_ITERATIONS
+
+
+def _rows(path: Path) -> list[Any]:
+    try:
+        rows = schema.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON ({error}); the file is damaged") from None
+    if not isinstance(rows, list):
+        raise UserError(f"{path}: expected a list of {{Iteration, Value, Agent}}, as Dopamine's baselines are")
+    return rows
+
+
+def by_seed(values: list[tuple[int, float]]) -> list[list[tuple[int, float]]]:
+    """(iteration, value) pairs of an agent, in the order of the file -> those of each seed, by iteration."""
+    iterations = [iteration for iteration, _ in values]
+    together = iterations == sorted(iterations)
+    seeds: list[list[tuple[int, float]]] = []
+    counts: Counter[int] = Counter()  # how often an iteration was seen
+    for i, (iteration, value) in enumerate(values):
+        goes_on = i > 0 and iteration > iterations[i - 1]
+        place = counts[iteration] if together else len(seeds) - goes_on
+        if place == len(seeds):
+            seeds.append([])
+        seeds[place].append((iteration, value))
+        counts[iteration] += 1
+    return seeds
+
+
+def _agent_step(task: str, iteration: int) -> int:
+    return 250_000 * (iteration + 1) if TASKS[task].family == "atari" else 1_000 * iteration
+
+
+def _epochs(task: str, curve: list[tuple[int, float]]) -> Iterable[dict[str, Any]]:
+    for epoch, (iteration, value) in enumerate(curve, start=1):
+        step = _agent_step(task, iteration)
+        yield {"epoch": epoch, "agent_step": step, "frame": step * TASKS[task].frame_skip, "return": value}

@@ -1,0 +1,202 @@
+"""Run folders -> runs. Only the record is read (config.json, metrics.jsonl, status.json; see suite.record.schema)."""
+
+from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.data.protocol import DISTRIBUTION, LAYERS
+from analysis.data.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
+from analysis.processes import pool
+from suite.errors import UserError
+from suite.record import schema
+
+#: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
+ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
+LOSSES_OF_0_1 = {"squared": "half_mse"}  # version 0.1's name for half of the squared error
+MANY = 500  # folders that are worth a second process
+LARGEST = 2**53  # whole numbers below it are exact as floats
+
+
+def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[list[Run], list[str]]:
+    """The runs in the folders of `root`, by name, and a note for each folder that is no run or cannot be read.
+    `report`, the folder that is written to, is not looked at. More `processes` than one read large folders.
+
+    Raises UserError when there is no run at all, or a record is damaged or of another schema version.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; it should hold one folder a run")
+    folders = []
+    inside, notes = schema.subfolders(root)
+    for folder in inside:
+        if report is not None and folder.resolve() == report.resolve():
+            continue
+        if (folder / schema.CONFIG).exists():
+            folders.append(folder)
+        elif any((folder / name).exists() for name in (schema.METRICS, schema.STATUS, schema.PROGRESS)):
+            raise UserError(f"{folder}: holds a record without its {schema.CONFIG}; restore it or remove the folder")
+        else:
+            notes.append(f"The folder {folder.name} holds no {schema.CONFIG}: it is no run and was left out.")
+    if not folders:
+        raise UserError(f"{root}: holds no run (a folder with a {schema.CONFIG})")
+    if len(folders) < MANY or processes == 1:
+        return list(map(read, folders)), notes
+    try:
+        with pool(processes) as others:
+            read_all = others.map(read, folders, chunksize=max(MANY // 10, 1)) if others else map(read, folders)
+            return list(read_all), notes
+    except BrokenProcessPool:
+        raise UserError(f"{root}: a process ended while it read the runs (too little memory?)") from None
+
+
+def read(folder: Path) -> Run:
+    """One run folder. Raises UserError as `load` does."""
+    path = folder / schema.METRICS
+    config = schema.read_json(folder / schema.CONFIG)
+    stopped_early = not path.exists() and not (folder / schema.STATUS).exists()  # before its first row
+    rows = [] if stopped_early else schema.read_rows(path, ("epoch", "evaluation"))
+    run = build(folder.name, folder / schema.CONFIG, config, path, rows, "records")
+    status, reason = _status(folder, run)
+    return replace(run, status=status, reason=reason, folder=folder)
+
+
+def build(
+    name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[dict[str, Any]], source: str
+) -> Run:
+    """The run of a record's configuration and rows, as one that is not finished."""
+    config = checked(where, config)
+    options = flatten(config["options"])
+    epochs = history_of(rows_from, rows)
+    done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.get("total_agent_steps")
+    total = total if schema.number(total, int) else None
+    return Run(
+        name=name,
+        task=config["task"],
+        method=config["method"],
+        seed=config["seed"],
+        options=options,
+        versions=config["versions"],
+        status=UNFINISHED,
+        reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if total is not None else ""),
+        source=source,
+        protocol=protocol(config["task"], options, config["versions"], prunes=_prunes(epochs)),
+        agent_steps=total,
+        history=epochs,
+    )
+
+
+def checked(where: object, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record's configuration, when it is one that this program reads; otherwise UserError, which names `where`."""
+    if config.get("schema") != schema.SCHEMA:
+        raise UserError(
+            f"{where}: schema version {config.get('schema')!r}, but this program reads version {schema.SCHEMA}"
+        )
+    kinds = {"task": str, "method": str, "seed": int, "options": dict, "versions": dict}
+    for key, kind in kinds.items():  # and a whole number is one that numpy takes
+        if not isinstance(config.get(key), kind) or (kind is int and not schema.number(config[key], int)):
+            raise UserError(f"{where}: {key!r} should be of type {kind.__name__}, found {config.get(key)!r}")
+    return config
+
+
+def _prunes(epochs: pd.DataFrame) -> bool:
+    """Whether a network ever had a sparsity."""
+    return bool((epochs[["sparsity", "actor_sparsity"]] > 0).to_numpy().any())
+
+
+def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str], prunes: bool) -> str:
+    """What the returns of a run depend on beside the method: environment, physics, loss, the length of an epoch and, if
+    it prunes, how layers share a sparsity."""
+    family = task.partition("/")[0]
+    parts = [ENVIRONMENTS.get(family, family)]
+    if family == "mujoco":
+        parts.append(f"mujoco {versions.get('mujoco', 'of unknown version')}")
+    for key, value in sorted(options.items()):
+        if key.startswith("environment."):
+            # W&B gives 1.0 back as 1.
+            whole = isinstance(value, float) and value.is_integer()
+            parts.append(f"{key.partition('.')[2]}={int(value) if whole else value}")
+    if isinstance(length := options.get("trainer.epoch_agent_steps"), int):
+        parts.append(f"epochs of {length:,} agent steps")
+    if "agent.loss" in options:
+        parts.append(f"loss {LOSSES_OF_0_1.get(options['agent.loss'], options['agent.loss'])}")
+    layers = options.get(DISTRIBUTION, "none")
+    return ", ".join(parts) + (f"{LAYERS}{layers or 'default of 0.1'}" if prunes and layers != "none" else "")
+
+
+def history_of(where: object, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The history in a record's rows. Raises UserError, which names `where`, when they cannot be a run's."""
+    epochs = _checked(where, rows, "epoch", ("return", "sparsity", "actor_sparsity"))
+    numbers = [row["epoch"] for row in epochs]
+    if numbers != list(range(1, len(epochs) + 1)):
+        raise UserError(
+            f"{where}: the epochs should be numbered 1, 2, 3 and so on, found {numbers}; the file is damaged"
+        )
+    evaluations = _checked(where, rows, "evaluation", ("return",))
+    numbers = [row["epoch"] for row in evaluations]
+    if numbers != sorted(set(numbers)):
+        raise UserError(f"{where}: one evaluation an epoch is expected, found those of {numbers}; the file is damaged")
+    evaluated = {row["epoch"]: row["return"] for row in evaluations}
+    return history({**row, "evaluation_return": evaluated.get(row["epoch"])} for row in epochs)
+
+
+def _checked(where: object, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of a kind, in each of which `columns` hold a number or null; a sparsity is one from 0 to 1."""
+    chosen = [row for row in rows if row["kind"] == kind]
+    for row in chosen:
+        for key in ("epoch", "agent_step"):
+            if type(row.get(key)) is not int or not 0 <= row[key] < LARGEST:
+                raise UserError(f"{where}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
+        for key in (*columns, *(column for column in HISTORY if column in row)):
+            if key not in row or not _is_valid(row[key], share=key.endswith("sparsity")):
+                raise UserError(f"{where}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
+    return chosen
+
+
+def _is_valid(value: Any, share: bool) -> bool:
+    """Whether it is null or a number, and a share from 0 to 1. What is not finite counts as null."""
+    if type(value) not in (int, float):
+        return value is None
+    if share:
+        return not (value < 0 or value > 1)
+    return isinstance(value, float) or abs(value) < LARGEST
+
+
+def _status(folder: Path, run: Run) -> tuple[str, str]:
+    """(status, reason). A record that says "finished" has to hold all its epochs."""
+    path = folder / schema.STATUS
+    if not path.exists():
+        return run.status, run.reason
+    state = schema.read_json(path)
+    if state.get("status") == FAILED:
+        return FAILED, " ".join(str(state.get("error") or "no error was recorded").split())
+    if state.get("status") != FINISHED:
+        raise UserError(f"{path}: the status should be finished or failed, found {state.get('status')!r}")
+    for name in schema.changed(folder, state, (schema.CONFIG, schema.METRICS)):
+        raise UserError(f"{folder / name}: is not what the finished run left there; the file is damaged")
+    metrics = folder / schema.METRICS
+    if not metrics.read_bytes().endswith(b"\n"):
+        raise UserError(f"{metrics}: the run is finished, but the last line is cut; the file is damaged")
+    if not is_complete(run):
+        asked = run.options["trainer.epochs"]
+        raise UserError(f"{metrics}: the run is finished, but {len(run.history)} of {asked} epochs are there")
+    return FINISHED, ""
+
+
+def is_complete(run: Run) -> bool:
+    """Whether all epochs are there, as far as it is known how many there should be."""
+    asked = run.options.get("trainer.epochs")
+    return not isinstance(asked, int) or asked == len(run.history)
+
+
+def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"agent": {"width": 32}} -> {"agent.width": 32}."""
+    flat: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

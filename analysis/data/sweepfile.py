@@ -1,0 +1,91 @@
+"""A W&B grid sweep file: which values each parameter has, and whether a run is one of its cells."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
+from typing import Any
+
+from analysis.data.runs import Run
+from suite.errors import UserError
+from suite.record import sweepfile, yamlfile
+from suite.record.sweepfile import NAMED
+
+MOST_CELLS = 100_000
+
+
+def read_sweep(path: Path) -> dict[str, list[Any]]:
+    """The values of each parameter of a W&B grid sweep file. Raises UserError when it is none."""
+    content = yamlfile.read(path)
+    given = content.get("parameters") if isinstance(content, Mapping) else None
+    if not isinstance(given, Mapping):
+        raise UserError(f"{path}: not a sweep file: it has no `parameters`")
+    try:
+        parameters = sweepfile.choices(given)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    for key in NAMED:
+        if key not in parameters:
+            raise UserError(f"{path}: `parameters` should name the {key}s, so that the cells are known")
+    try:
+        parameters["seed"] = [int(str(seed)) for seed in parameters["seed"]]
+    except ValueError:
+        raise UserError(f"{path}: parameter seed: whole numbers are needed, found {repr(parameters['seed'])}") from None
+    if math.prod(map(len, parameters.values())) > MOST_CELLS:
+        raise UserError(f"{path}: a grid of more than {MOST_CELLS:,} cells")
+    for key in ("task", "method"):
+        parameters[key] = [str(value) for value in parameters[key]]
+    return parameters
+
+
+def label(method: str, options: Mapping[str, Any]) -> str:
+    """("eaudeqn", {"agent.width": 32}) -> "eaudeqn, width=32"; the whole name where two options end alike."""
+    ends = [key.rsplit(".", 1)[-1] for key in options]
+    names = [end if ends.count(end) == 1 else key for end, key in zip(ends, options, strict=True)]
+    return ", ".join([method, *(f"{name}={value}" for name, value in zip(names, options.values(), strict=True))])
+
+
+def same(recorded: Any, asked: Any) -> bool:
+    """Whether a recorded option is what was asked for. YAML reads 1e-3 as text, so numbers are compared as numbers."""
+    if recorded == asked:
+        return True
+    if recorded is None:
+        return str(asked).lower() in ("none", "null")
+    try:
+        return float(recorded) == float(asked)
+    except (TypeError, ValueError):
+        return str(recorded).lower() == str(asked).lower()
+
+
+def is_method(run: Run, asked: str) -> bool:
+    """Whether a run's method is what was asked for.
+
+    A record has the label's one spelling, without options at their default ("gmp" for "gmp:final_sparsity=0.95"), and
+    all options of the method beside it.
+    """
+
+    def parse(text: str) -> tuple[str, dict[str, str]]:
+        name, _, rest = text.partition(":")
+        pairs = (part.partition("=") for part in rest.split(",") if part)
+        return name.strip(), {key.strip(): value.strip() for key, _, value in pairs}
+
+    (name, given), (own, changed) = parse(asked), parse(run.method)
+    agree = all(same(run.options.get(f"method.{key}"), value) for key, value in given.items())
+    return run.method == asked or (name == own and changed.keys() <= given.keys() and agree)
+
+
+def foreign(run: Run, parameters: Mapping[str, list[Any]]) -> str:
+    """Why a run is no cell of the sweep; empty when it is one."""
+    for key, values in parameters.items():
+        if key == "method":
+            recorded, known = run.method, any(is_method(run, value) for value in values)
+        elif key in NAMED or key in run.options:
+            recorded = getattr(run, key) if key in NAMED else run.options[key]
+            known = recorded in values if key in NAMED else any(same(recorded, value) for value in values)
+        elif len(values) > 1:
+            return f"the sweep varies {key}, which its record does not hold"
+        else:
+            continue  # a parameter of the entry that is no option of a run
+        if not known:
+            return f"its {key} is {recorded}, the sweep has {', '.join(map(str, values))}"
+    return ""

@@ -1,0 +1,96 @@
+"""Figures of scores over all tasks: aggregates, performance profiles, sample efficiency, probability of improvement."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures.style import COLUMN, GREY, blank, legend, line, steps, styled, styles, wrapped
+from analysis.stats.metrics import Estimate
+
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
+
+
+@styled
+def intervals(
+    estimates: Mapping[str, Mapping[str, Estimate]],
+    methods: Mapping[str, str],
+    marked: Mapping[str, float] | None = None,
+) -> Figure:
+    """A panel a statistic, {statistic: {row: estimate}}: a tick at each value, a bar over its 95 % interval.
+
+    `marked` draws a line at a value of a statistic. A row without a value has an empty place.
+    """
+    rows = [row for row in methods if any(row in found for found in estimates.values())]
+    labels = {row: wrapped(row) for row in rows}
+    lines = len(rows) * max(1.6, 1.25 + max((label.count("\n") for label in labels.values()), default=0))
+    across = min(len(estimates), 2)
+    down = -(-len(estimates) // across)
+    figure = blank(COLUMN, down * (0.125 * lines + 0.4) + 0.1)
+    axes = figure.subplots(down, across, squeeze=False, sharey=True)
+    looks = styles(methods)
+    for place, axis in enumerate(axes.flat):
+        if place >= len(estimates):
+            axis.set_axis_off()
+            continue
+        axis.use_sticky_edges = False  # no bar begins at the axis
+        name, found = list(estimates.items())[place]
+        for y, row in enumerate(rows):
+            estimate = found.get(row)
+            if estimate is None or estimate.value is None:
+                continue
+            if estimate.low is not None and estimate.high is not None:
+                axis.barh(
+                    y,
+                    estimate.high - estimate.low,
+                    0.6,
+                    estimate.low,
+                    color=looks[row]["color"],
+                    alpha=0.55,
+                    linewidth=0,
+                )
+            axis.plot([estimate.value] * 2, [y - 0.3, y + 0.3], color="black", linewidth=1.2, solid_capstyle="butt")
+        if marked and name in marked:
+            axis.axvline(marked[name], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+        axis.set_title(name)
+        axis.set_yticks(range(len(rows)), [labels[row] for row in rows])
+        axis.set_ylim(len(rows) - 0.4, -0.6)
+        axis.grid(axis="y", visible=False)
+        axis.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
+        sns.despine(ax=axis)
+    return figure
+
+
+@styled
+def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str = "score") -> Figure:
+    """{row: curve} of the share of runs above a score (Agarwal et al. 2021, section 4.2)."""
+    figure = blank(COLUMN, 2.0)
+    axis = figure.subplots()
+    for row, look in styles(methods).items():
+        if row in found:
+            line(axis, *found[row], look)
+    axis.set_xlabel(f"{over} \N{GREEK SMALL LETTER TAU}")
+    axis.set_ylabel("share of runs above \N{GREEK SMALL LETTER TAU}")
+    axis.set_ylim(-0.03, 1.03)
+    axis.margins(x=0)
+    sns.despine(ax=axis)
+    legend(figure, axis, COLUMN)
+    return figure
+
+
+@styled
+def efficiency(found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores") -> Figure:
+    """{row: curve} of an aggregate over the agent steps taken."""
+    figure = blank(COLUMN, 2.0)
+    axis = figure.subplots()
+    for row, look in styles(methods).items():
+        if row in found:
+            line(axis, *found[row], look)
+    steps(axis)
+    axis.set_xlabel("agent steps")
+    axis.set_ylabel(label)
+    sns.despine(ax=axis)
+    legend(figure, axis, COLUMN)
+    return figure

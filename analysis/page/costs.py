@@ -1,0 +1,152 @@
+"""The part of the report on what sparsity buys: bytes and latency beside returns, and the tables of costs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.data import scores
+from analysis.data.provenance import letter
+from analysis.figures import costs as cost_figures
+from analysis.page.page import Part, Picture, Section, listing, paragraph, sortable
+from analysis.render.markup import NONE, Table, significant
+from analysis.render.tables import interval
+from analysis.settings import Settings
+from analysis.stats import costs, pareto
+from analysis.stats.comparison import RETURN, SCORE, final_values
+from analysis.stats.metrics import PERCENTILES, ByTask
+from analysis.stats.pareto import Outcome
+from analysis.table import Results
+
+ON_A_FIGURE = 12  # panels
+
+
+class Cost(NamedTuple):
+    """What is spent: a column of the frame of costs, divided by `unit`."""
+
+    column: str
+    unit: float
+    name: str  # of the figure
+    noun: str
+    words: str
+    label: str
+
+
+COSTS = (
+    Cost("bytes_compact", 1e3, "bytes", "size", "Size of the compact file", "compact file, kB"),
+    Cost(
+        costs.FASTEST,
+        1.0,
+        "latency",
+        "latency",
+        "Latency of one action, in the fastest way that was measured",
+        "latency, µs",
+    ),
+)
+UNMEASURED = "No latency was measured: python -m sweeps.export RUN does it, run by run."
+
+
+def buys(results: Results, settings: Settings) -> Section:
+    """Nothing for runs whose record says no costs."""
+    grid = results.comparison.grid
+    parts: list[Part] = []
+    values = {
+        row: final_values(grid, row, results.comparison.scored, [], settings.references)
+        for row in results.costs["row"].unique()
+    }
+    for i, block in enumerate(results.comparison.blocks):
+        for family, tasks in scores.by_family(grid.tasks).items():
+            where = f" (protocol {letter(i)})" if len(results.comparison.blocks) > 1 else ""
+            name = f"-{family}" + f"-{letter(i)}" * bool(where)
+            own = results.costs[results.costs["row"].isin(block) & results.costs["task"].isin(tasks)]
+            for cost in COSTS:
+                parts += _against(own, values, cost, settings, grid.methods, family + where, name)
+    tables = [sortable(table) for table in costs.tables(results.costs)]
+    if tables and results.costs[costs.FASTEST].isna().all():
+        parts.append(paragraph(UNMEASURED))
+    return Section("What sparsity buys", [*parts, *tables])
+
+
+def _against(
+    found: pd.DataFrame,
+    values: Mapping[str, Mapping[str, ByTask]],
+    cost: Cost,
+    settings: Settings,
+    methods: Mapping[str, str],
+    where: str,
+    name: str,
+) -> list[Part]:
+    """Figures and a table of one cost on one family of tasks."""
+    notes: list[str] = []
+    panels: dict[str, dict[str, Outcome]] = {}
+    for title, measure, tasks in _panels(found, values):
+        spent = {str(row): _cheapness(part, tasks, cost) for row, part in found.groupby("row", sort=False)}
+        reached = {row: {task: values[row][measure].get(task, {}) for task in tasks} for row in spent}
+        axes = f"a {cost.noun} and a {measure}"
+        outcomes, said = pareto.outcomes(spent, reached, settings.seed, settings.repetitions, axes)
+        notes += said
+        if outcomes:
+            panels[title] = outcomes
+    if not panels:
+        return []
+    caption = (
+        f"{cost.words} against what is reached on {where}: returns by task, scores over all; interquartile means, and"
+        " geometric means of the cost, with 95 % confidence regions (none with too few runs). The line is the Pareto"
+        " front: none of the others is as cheap and as good."
+    )
+    titles = list(panels)
+    chunks = [titles[start : start + ON_A_FIGURE] for start in range(0, len(titles), ON_A_FIGURE)]
+    parts: list[Part] = []
+    for number, chunk in enumerate(chunks, start=1):
+        shown = {title: panels[title] for title in chunk}
+        draw = partial(cost_figures.tradeoffs, shown, methods, cost.label, "IQM")
+        parts.append(Picture(f"{cost.name}{name}" + f"-{number}" * (len(chunks) > 1), caption, draw))
+    parts.append(sortable(_table(panels, cost, where)))
+    lines = [f"{note}." for note in dict.fromkeys(notes)]
+    return [*parts, *([listing(lines)] if lines else [])]
+
+
+def _panels(
+    found: pd.DataFrame, values: Mapping[str, Mapping[str, ByTask]]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """(title, measure, tasks): all that have scores together, then each task."""
+    tasks = list(dict.fromkeys(found["task"]))
+    scored = [task for task in tasks if all(task in own.get(SCORE, {}) for own in values.values())]
+    if len(scored) > 1:
+        yield f"score on {len(scored)} {scores.noun(scored)}s", SCORE, scored
+    for task in tasks:
+        yield f"return on {scores.reference(task).environment}", RETURN, [task]
+
+
+def _cheapness(part: pd.DataFrame, tasks: Sequence[str], cost: Cost) -> ByTask:
+    """Minus the decimal logarithm of the cost, by task and seed: the more the better, as of scores."""
+    own = part[part[cost.column] > 0]
+    logarithms = -np.log10(own[cost.column] / cost.unit)
+    by_task: dict[str, dict[int, float | None]] = {task: {} for task in tasks}
+    for task, seed, value in zip(own["task"], own["seed"], logarithms, strict=True):
+        if task in by_task:
+            by_task[task][seed] = float(value)
+    return by_task
+
+
+def _table(panels: Mapping[str, Mapping[str, Outcome]], cost: Cost, where: str) -> Table:
+    body = []
+    for title, found in panels.items():
+        fronts = pareto.on_front(found)
+        for row, outcome in found.items():
+            least, most = np.percentile(outcome.draws[:, 0], PERCENTILES[::-1], method="inverted_cdf")
+            ends = f" [{_spent(least)}, {_spent(most)}]" if outcome.seeds > 1 else ""
+            reached = pareto.interval(float(outcome.point[1]), outcome.draws[:, 1], outcome.seeds)
+            share = f"{fronts[row]:.2f}" if row in fronts else NONE
+            number = interval(reached, ".3f" if title.startswith("score") else "")
+            body.append([title, row, _spent(outcome.point[0]) + ends, number, share, str(outcome.seeds)])
+    header = ["what is reached", "method", cost.label, "IQM", "on the front", "seeds"]
+    title = f"{cost.words} on {where}, and the probability of being on the Pareto front [95 % interval]"
+    return Table(title, header, body, words=2)
+
+
+def _spent(cheapness: float) -> str:
+    """A cost from minus its logarithm."""
+    return significant(10**-cheapness)

@@ -1,0 +1,188 @@
+"""The parts of the report that are not about sparsity: summary, aggregates, tasks, runs, and what is missing."""
+
+import shlex
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from analysis.data import scores
+from analysis.data.cells import OWN, Cell, Grid
+from analysis.data.runs import Run
+from analysis.figures import scores as score_figures
+from analysis.figures import style
+from analysis.page.page import Part, Picture, Section, command, facts, listing, paragraph, sortable
+from analysis.render import tables
+from analysis.render.markup import NONE, Table
+from analysis.render.tables import interval
+from analysis.settings import Settings
+from analysis.stats.comparison import SPARSITY, Comparison
+from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
+from analysis.stats.paired import Paired
+from analysis.table import BAND_REPETITIONS, Results
+
+ON_A_COLUMN = 6  # tasks whose curves still fit in a column
+ON_A_PAGE = 20  # tasks of one figure
+
+
+def summary(comparison: Comparison) -> Section:
+    """What was compared, and a line a row of the table."""
+    grid = comparison.grid
+    finished = sum(1 for _ in grid.finished())
+    tasks = counted(len(grid.tasks), scores.noun(grid.tasks))
+    lines = [
+        f"{counted(len(grid.rows), 'method')} on {tasks}: {finished} of"
+        f" {len(grid.runs)} runs are finished, {len(comparison.gaps)} have no result.",
+    ]
+    for row, estimates in comparison.overall.items():
+        said = [f"{name} {interval(estimates[name], '.3f')}" for name in ("IQM", SPARSITY) if name in estimates]
+        if row in comparison.against:
+            other, pair = comparison.against[row]
+            said.append(f"better than {other} with probability {interval(pair.improvement, '.2f')}")
+        lines.append(f"{row}: {', '.join(said) or 'no number'}.")
+    parts = [listing(lines), *(sortable(table) for table in _aggregates(comparison))]
+    return Section("Summary", parts)
+
+
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _aggregates(comparison: Comparison) -> list[Table]:
+    return [table for table in tables.all_tables(comparison) if table.header[0] == "method"]
+
+
+def aggregates(results: Results) -> Section:
+    """Figures over all tasks; nothing without scores."""
+    comparison, methods = results.comparison, results.comparison.grid.methods
+    if not comparison.scored:
+        return Section("Scores", [])
+    over = " or ".join(scores.names(comparison.scored, comparison.references)) + "-normalised score"
+    found = {
+        name: {row: overall.get(name, NOTHING) for row, overall in comparison.overall.items()}
+        for name in SCORE_STATISTICS
+    }
+    parts: list[Part] = [
+        Picture(
+            "aggregates",
+            f"Aggregates of the {over}, with 95 % intervals over seeds. Lower is better for the optimality gap.",
+            partial(score_figures.intervals, found, methods),
+        )
+    ]
+    if comparison.against:
+        parts.append(_improvement(comparison.against, methods))
+    curves = [
+        (
+            "profiles",
+            results.profiles,
+            f"Share of runs above each {over}, with pointwise 95 % bands.",
+            score_figures.profiles,
+        ),
+        (
+            "efficiency",
+            results.efficiency,
+            "IQM of the scores over training, with pointwise 95 % bands.",
+            score_figures.efficiency,
+        ),
+    ]
+    parts += [Picture(name, caption, partial(draw, drawn, methods)) for name, drawn, caption, draw in curves if drawn]
+    return Section("Scores", parts)
+
+
+def _improvement(against: dict[str, tuple[str, Paired]], methods: dict[str, str]) -> Picture:
+    title = "P(better than the reference)"
+    found = {title: {row: pair.improvement for row, (_, pair) in against.items()}}
+    others = ", ".join(dict.fromkeys(other for other, _ in against.values()))
+    caption = f"Probability that a run has a higher score than one of {others} on the same task, with 95 % intervals."
+    return Picture("improvement", caption, partial(score_figures.intervals, found, methods, {title: 0.5}))
+
+
+def by_task(results: Results, settings: Settings) -> Section:
+    """Learning curves, sparsity over time, and the tables of each task."""
+    grid, frame = results.comparison.grid, results.drawn
+    width = style.COLUMN if len(grid.tasks) <= ON_A_COLUMN else style.PAGE
+    count = -(-len(grid.tasks) // ON_A_PAGE)
+    chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
+    parts: list[Part] = []
+    for name, column, label, said in (
+        ("curves", "return", f"{results.which} return", "Learning curves: mean returns of the seeds"),
+        ("sparsity", SPARSITY, "sparsity", "Sparsity over training: means over the seeds"),
+    ):
+        if frame[column].notna().any():
+            for i, chunk in enumerate(chunks, start=1):
+                own = frame.loc[frame["task"].isin(chunk), [*style.PLACED, column]]
+                picture = partial(
+                    style.curves, own, grid.methods, chunk, {column: label}, settings.seed, BAND_REPETITIONS, width
+                )
+                suffix = f"-{i}" * (count > 1)
+                parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture))
+    parts += [sortable(table) for table in tables.all_tables(results.comparison) if table.header[0] != "method"]
+    return Section("Tasks", parts)
+
+
+# Runs ----------
+
+
+def runs(grid: Grid) -> Section:
+    """Every run there is, with its status and the command that makes it again."""
+    header = ["run", "method", "task", "status", "source", "seed", "return", "sparsity", "agent steps", "hours"]
+    body, commands = [], []
+    for cell, run in grid.present():
+        last = {key: run.final(key) for key in (SPARSITY, "agent_step", "seconds")}
+        numbers = [
+            str(cell.seed),
+            _number(grid.final_return(run), ",.1f"),
+            _number(last[SPARSITY], ".3f"),
+            _number(last["agent_step"], ",.0f"),
+            _number(None if last["seconds"] is None else last["seconds"] / 3600, ".2f"),
+        ]
+        status = run.status + (f": {run.reason}" if run.reason else "")
+        body.append([run.name, cell.row, cell.task, status, run.source, *numbers])
+        commands.append(command(words) if (words := reproduce(run)) else "")
+    table = Table("Every run, and the command that makes it again", header, body, words=5)
+    return Section("Runs", [sortable(table, {"": commands})])
+
+
+def _number(value: float | None, form: str) -> str:
+    return NONE if value is None else format(value, form)
+
+
+def reproduce(run: Run) -> str:
+    """The command line of a run of this benchmark, every option named; empty for others."""
+    if run.source not in OWN:
+        return ""
+    options = {key: value for key, value in run.options.items() if not key.startswith("method.")}
+    given = {"task": run.task, "method": run.method, "seed": run.seed, **options}
+    words = [f"--{key}={'none' if value is None else value}" for key, value in given.items()]
+    return shlex.join(["python", "-m", "sweeps.run", *words])
+
+
+def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -> Section:
+    """The cells without a result, and how to fill them."""
+    if not comparison.gaps:
+        return Section("Missing", [paragraph("Nothing: every cell has a result.")])
+    required = comparison.grid.required
+    body = [
+        [cell.row, cell.task, why, "required" if cell in required else "", str(cell.seed)]
+        for cell, why in comparison.gaps.items()
+    ]
+    header = ["method", "task", "why", "", "seed"]
+    title = f"Cells without a result ({len(body)} of {len(comparison.grid.runs)})"
+    parts: list[Part] = [sortable(Table(title, header, body, words=4))]
+    if sweep is not None and len(places) == 1:
+        again = shlex.join(["python", "-m", "sweeps.launch", str(sweep), "--folder", places[0]])
+        parts.insert(
+            0, paragraph("The grid goes on with the runs that are not finished by this command:") + command(again)
+        )
+    return Section("Missing", parts)
+
+
+def about(comparison: Comparison) -> Section:
+    parts = [listing(comparison.notes, "Notes")] if comparison.notes else []
+    return Section("About", [*parts, facts(comparison.source)])
+
+
+def folders(grid: Grid) -> dict[Cell, Path]:
+    """Where the runs that have a folder have it."""
+    return {cell: run.folder for cell, run in grid.present() if run.folder}

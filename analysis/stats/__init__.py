@@ -1,0 +1,1 @@
+"""Estimators and comparisons: aggregates, intervals, pairs, profiles, elections, costs."""

@@ -1,0 +1,129 @@
+"""What sparsity is worth: the costs.json of run folders -> a frame with a line a run, and tables of means.
+
+suite.deploy.costs says what each number is; latencies are there where `python -m sweeps.export` measured them.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis.render.markup import NONE, Table, significant
+from suite.errors import UserError
+from suite.record import schema
+
+WAYS = ("jax", "onnxruntime", "onnxruntime_cleaned", "numpy", "runner")  # of acting, see sweeps.export.latency
+FASTEST = "fastest_median"  # of the ways that were measured
+
+#: Column of the frame -> where it stands in costs.json.
+MEASURED: dict[str, tuple[str, ...]] = {
+    "parameters": ("policy", "parameters"),
+    "kept": ("policy", "kept"),
+    "kept_cleaned": ("policy", "kept_cleaned"),
+    "bytes_dense": ("policy", "bytes", "dense"),
+    "bytes_compact": ("policy", "bytes", "compact_disk"),
+    "bytes_compact_float16": ("policy", "bytes", "compact_disk_float16"),
+    "memory_compact": ("policy", "bytes", "compact_memory"),
+    "multiply_adds_dense": ("policy", "multiply_adds", "dense"),
+    "multiply_adds_sparse": ("policy", "multiply_adds", "sparse"),
+    "multiply_adds_cleaned_dense": ("policy", "multiply_adds", "cleaned_dense"),
+    "multiply_adds_cleaned_sparse": ("policy", "multiply_adds", "cleaned_sparse"),
+    "training_executed": ("training", "executed"),
+    "training_ideal": ("training", "ideal"),
+    **{f"{way}_{statistic}": ("latency", "ways", way, statistic) for way in WAYS for statistic in ("median", "p95")},
+    "load": ("latency", "load"),
+}
+COLUMNS = ("row", "task", "seed", "name", "seconds", *MEASURED, FASTEST)
+
+
+def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
+    """(row of the table, task, seed, run folder) of finished runs -> a line a run with the columns COLUMNS.
+
+    NaN where a record has no costs, or no latency. Raises UserError for a damaged file.
+    """
+    lines = []
+    for row, task, seed, folder in runs:
+        path = folder / schema.COSTS
+        costs = schema.read_json(path) if path.exists() else {}
+        seconds = _number(folder / schema.STATUS, schema.read_json(folder / schema.STATUS), ("seconds",))
+        measured = {column: _number(path, costs, keys) for column, keys in MEASURED.items()}
+        lines.append({"row": row, "task": task, "seed": seed, "name": folder.name, "seconds": seconds, **measured})
+    found = pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(("seconds", *MEASURED), float))
+    found[FASTEST] = found[[f"{way}_median" for way in WAYS]].min(axis=1)
+    return found
+
+
+def _number(path: Path, value: Any, keys: tuple[str, ...]) -> float | None:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is not None and not schema.number(value):
+        raise UserError(f"{path}: {'.'.join(keys)} should be a number, found {value!r}; the file is damaged")
+    return value
+
+
+class Column(NamedTuple):
+    """A column of a table: a measure in units of `unit`, or as a share of another measure."""
+
+    title: str
+    measure: str
+    unit: float = 1.0
+    of: str | None = None
+
+    def cell(self, means: pd.Series) -> str:
+        value = means[self.measure] / (means[self.of] if self.of else self.unit)
+        return NONE if pd.isna(value) else f"{value:.3f}" if self.of else significant(value)
+
+
+#: Title of a table -> its columns, and the measure that its runs have.
+TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "Costs of the policy: weights, bytes, and multiply-adds of one action (as shares of the dense network's)": (
+        "parameters",
+        (
+            Column("parameters", "parameters"),
+            Column("kept", "kept", of="parameters"),
+            Column("dense kB", "bytes_dense", 1e3),
+            Column("compact kB", "bytes_compact", 1e3),
+            Column("float16 kB", "bytes_compact_float16", 1e3),
+            Column("in memory kB", "memory_compact", 1e3),
+            Column("MAdds, million", "multiply_adds_dense", 1e6),
+            Column("sparse", "multiply_adds_sparse", of="multiply_adds_dense"),
+            Column("cleaned", "multiply_adds_cleaned_dense", of="multiply_adds_dense"),
+            Column("cleaned, sparse", "multiply_adds_cleaned_sparse", of="multiply_adds_dense"),
+        ),
+    ),
+    "Costs of training: operations executed, and those of an ideal sparse machine; wall time": (
+        "training_executed",
+        (
+            Column("PFLOP", "training_executed", 1e15),
+            Column("ideal PFLOP", "training_ideal", 1e15),
+            Column("ideal, share", "training_ideal", of="training_executed"),
+            Column("hours", "seconds", 3600),
+        ),
+    ),
+    "Latency of one action, microseconds: median and 95th percentile of warm calls, batch 1, 1 thread, side by side": (
+        FASTEST,
+        (
+            *(
+                Column(f"{name}{statistic}", f"{way}_{measure}")
+                for way, name in zip(WAYS, ("JAX", "ONNX", "ONNX cleaned", "numpy", "runner"), strict=True)
+                for statistic, measure in (("", "median"), (" p95", "p95"))
+            ),
+            Column("load", "load"),
+        ),
+    ),
+}
+
+
+def tables(found: pd.DataFrame) -> list[Table]:
+    """Means over those runs of each family and row that have the measure; none for what no run has."""
+    measured = {title: found.dropna(subset=[key]) for title, (key, _) in TABLES.items()}
+    return [_table(title, part, TABLES[title][1]) for title, part in measured.items() if len(part)]
+
+
+def _table(title: str, found: pd.DataFrame, columns: Sequence[Column]) -> Table:
+    body = []
+    for (family, row), part in found.groupby([found["task"].str.partition("/")[0], "row"], sort=False):
+        means = part[[*MEASURED, "seconds"]].mean()
+        body.append([family, row, *(column.cell(means) for column in columns), str(len(part))])
+    return Table(title, ["family", "method", *(column.title for column in columns), "runs"], body, words=2)

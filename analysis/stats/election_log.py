@@ -1,0 +1,228 @@
+"""The ledger of elections: in a run with several online networks, which one won when, and why pruning stopped.
+
+Between two target updates the kept copy holds the target's sparsity and the others are sparser. A step of sparsity is
+taken when a network sparser than the target is elected, and refused when sparser ones stood but none of them was.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from suite.errors import UserError
+from suite.record import schema
+
+TAKEN, REFUSED, IDLE = "taken", "refused", "idle"
+SAME = 1e-7  # sparsities that differ by less are equal: they are recorded in single precision
+SURPRISE = 0.05  # refusals in a row less likely than this, at the run's own rate of steps, count as a stop (ours)
+
+#: A row an election.
+COLUMNS = {
+    "agent_step": "when",
+    "rank": "of the elected network by sparsity among the K: 0 is the least sparse, the kept copy where there is one",
+    "outcome": "taken, refused, or idle: no network sparser than the target stood",
+    "level": "sparsity of the elected network",
+    "step": "how much it is above the target's until then",
+    "smallest_offer": "step of the least sparse of the networks that are sparser than the target; NaN if none is",
+    "challenge": "lowest loss of those, over the kept copy's: below 1, it does better; NaN where one has none",
+    "elected_loss": "cumulated loss of the elected network",
+    "kept_loss": "that of the kept copy; NaN where there is none",
+    "diverged": "networks whose loss is not finite",
+    "resets": "networks whose optimizer started afresh",
+}
+
+
+def read(folder: Path) -> pd.DataFrame:
+    """The elections of a run folder, with the columns COLUMNS; empty for a run with one online network.
+
+    Raises UserError when the record is damaged.
+    """
+    path = folder / schema.METRICS
+    if not path.exists() or not _has_elections(path):
+        return elections([])
+    rows = schema.read_rows(path, ("target_update",))
+    for number, row in enumerate(rows, start=1):
+        if not _is_valid(row):
+            raise UserError(f"{path}: target update {number} is not that of an election; the file is damaged")
+    return elections(rows)
+
+
+def _is_valid(row: Mapping[str, Any]) -> bool:
+    lists = [row.get(key) for key in ("losses", "sparsities_before", "reset")]
+    networks = len(lists[0]) if isinstance(lists[0], list) else 0
+    return (
+        all(isinstance(values, list) and len(values) == networks for values in lists)
+        and all(map(schema.number, row["sparsities_before"]))
+        and all(loss is None or schema.number(loss) for loss in row["losses"])
+        and all(isinstance(reset, bool) for reset in row["reset"])
+        and schema.number(row.get("agent_step"), int)
+        and schema.number(row.get("elected"), int)
+        and row["elected"] in range(networks)
+    )
+
+
+def _has_elections(path: Path) -> bool:
+    """Looks at the first target update only: most runs have one network, and their files are long."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first = next((line for line in file if '"target_update"' in line[:40]), "")
+    try:
+        return len(schema.parse(first)["losses"]) > 1
+    except (ValueError, TypeError, LookupError):
+        return bool(first.endswith("\n"))  # a damaged line: reading the file says so
+
+
+def elections(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of kind target_update -> the ledger."""
+    lines = []
+    target: float | None = None
+    for row in rows:
+        sparsities = np.array(row["sparsities_before"], dtype=float)
+        losses = np.array([math.nan if loss is None else loss for loss in row["losses"]], dtype=float)
+        target = sparsities.min() if target is None else target
+        lines.append(_election(row, sparsities, losses, target))
+        target = sparsities[row["elected"]]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _election(row: Mapping[str, Any], sparsities: np.ndarray, losses: np.ndarray, target: float) -> list[Any]:
+    elected = row["elected"]
+    sparser = sparsities - target > SAME
+    kept = losses[0] if abs(sparsities[0] - target) <= SAME else math.nan  # some variants keep no copy
+    challengers = losses[sparser & np.isfinite(losses)]
+    return [
+        row["agent_step"],
+        int((sparsities < sparsities[elected] - SAME).sum()),
+        TAKEN if sparser[elected] else REFUSED if sparser.any() else IDLE,
+        sparsities[elected],
+        sparsities[elected] - target,
+        sparsities[sparser].min() - target if sparser.any() else math.nan,
+        challengers.min() / kept if len(challengers) and kept > 0 else math.nan,
+        losses[elected],
+        kept,
+        int((~np.isfinite(losses)).sum()),
+        sum(row["reset"]),
+    ]
+
+
+class Summary(NamedTuple):
+    """Counts of a run's elections; `last_taken` is the agent step of its last step of sparsity."""
+
+    held: int
+    taken: int
+    refused: int
+    idle: int
+    resets: int
+    sparsity: float
+    typical_step: float  # median of those taken; NaN without one
+    last_taken: int | None
+
+
+def summary(ledger: pd.DataFrame) -> Summary:
+    """Of a ledger with one election or more."""
+    outcome = ledger["outcome"]
+    taken = ledger[outcome == TAKEN]
+    return Summary(
+        len(ledger),
+        len(taken),
+        int((outcome == REFUSED).sum()),
+        int((outcome == IDLE).sum()),
+        int(ledger["resets"].sum()),
+        float(ledger["level"].iloc[-1]),
+        _median(taken["step"]),
+        int(taken["agent_step"].iloc[-1]) if len(taken) else None,
+    )
+
+
+def _median(values: pd.Series) -> float:
+    """Of the values that are there; NaN without any."""
+    there = values.dropna()
+    return float(there.median()) if len(there) else math.nan
+
+
+def stopped(ledger: pd.DataFrame) -> int | None:
+    """Position of the election after which no step was taken and that is a stop; None when pruning went on.
+
+    A stop is a row of refusals that would be unlikely (SURPRISE) if sparser networks had gone on to win as often as
+    until then; -1 when none has ever won.
+    """
+    taken = np.flatnonzero(ledger["outcome"] == TAKEN)
+    refused = np.flatnonzero(ledger["outcome"] == REFUSED)
+    if len(taken) == 0:
+        return -1
+    last = int(taken[-1])
+    rate = (len(taken) + 1) / (len(taken) + int((refused < last).sum()) + 2)  # Laplace's: never 1, however few
+    after = len(ledger) - 1 - last  # idle elections too: pruning rests in them all the same
+    return last if after and (1 - rate) ** after < SURPRISE else None
+
+
+def why(ledger: pd.DataFrame) -> str:
+    """A few sentences on where pruning stopped, and what stood against it."""
+    if ledger.empty:
+        return "No election was held."
+    count, last = summary(ledger), stopped(ledger)
+    level = f"a sparsity of {count.sparsity:.3f}"
+    if last is None:
+        since = int((ledger["agent_step"] > count.last_taken).sum())
+        rest = f", {since} election{'s' * (since != 1)} before the end" if since else ", at the last election"
+        return (
+            f"Pruning did not stop: it reached {level}, and its last step was at agent step {count.last_taken:,}{rest};"
+            f" {count.taken} of {count.held} elections took a step."
+        )
+    after = ledger.iloc[last + 1 :]
+    start = (
+        f"Pruning stopped at agent step {count.last_taken:,}, at {level}"
+        if last >= 0
+        else f"Pruning never began: the sparsity stayed at {count.sparsity:.3f}"
+    )
+    return f"{start}. {_against(after, count.typical_step)}"
+
+
+def _against(after: pd.DataFrame, typical: float) -> str:
+    """What the elections since the last step say."""
+    refused = after[after["outcome"] == REFUSED]
+    idle = len(after) - len(refused)
+    parts = [f"Of the {len(after)} elections since, the sparser networks lost {len(refused)}"]
+    challenge, offer = _median(refused["challenge"]), _median(refused["smallest_offer"])
+    if not math.isnan(challenge):
+        parts.append(f": the best of them had {challenge:.2f} times the kept copy's loss (median)")
+    if not math.isnan(offer):
+        parts.append(f", for a step of {offer:.4f} or more (median)")
+        if not math.isnan(typical):
+            parts.append(f", where the steps taken had been {typical:.4f}")
+    if idle:
+        parts.append(f"; in {idle} no sparser network stood")
+    if lost := int(refused["diverged"].sum()):
+        parts.append(f"; {lost} losses were not finite")
+    return "".join(parts) + "."
+
+
+def final_layers(folder: Path) -> dict[str, float]:
+    """{layer: sparsity} of a run folder's last epoch, an actor's behind the others; empty where the record has none.
+
+    Raises UserError when the record is damaged.
+    """
+    path = folder / schema.METRICS
+    if not path.exists():
+        return {}
+    last = next((line for line in reversed(_last_lines(path)) if '"epoch"' in line[:40]), "{}")
+    try:
+        epoch = schema.parse(last)
+        found = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
+        return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise UserError(f"{path}: its last epoch has no valid sparsities of layers; the file is damaged") from None
+
+
+def _last_lines(path: Path, size: int = 1 << 16) -> list[str]:
+    """The complete lines of the end of a file, and all of it if they hold no epoch."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(0, end - size))
+        lines = file.read().decode(errors="replace").split("\n")[:-1]
+    whole = lines[1:] if end > size else lines
+    if end > size and not any('"epoch"' in line[:40] for line in whole):
+        return _last_lines(path, end)
+    return whole

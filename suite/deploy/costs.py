@@ -1,0 +1,216 @@
+"""What a run's sparsity is worth: the policy's size and operations, and the operations of its training. No JAX.
+
+An operation is a multiplication or an addition, so a multiply-add is two. Those of kernels alone are counted, with
+padding, as is usual; an ideal sparse machine skips exactly those of weights that are zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from suite.deploy import compact
+from suite.deploy.cleanup import clean
+from suite.deploy.network import Layer, Policy, from_flax, input_shapes, positions
+from suite.deploy.runner import nbytes
+from suite.errors import UserError
+from suite.record import schema
+
+Row = Mapping[str, Any]
+
+
+def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The costs of a run whose policy is saved, without what has to be timed: the contents of costs.json.
+
+    `card` is policy.json, if it is not to be read. Raises UserError when the record is damaged.
+    """
+    card = schema.read_json(folder / schema.POLICY_CARD) if card is None else card
+    policy = from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
+    rows = schema.read_rows(folder / schema.METRICS)
+    options = card["options"]
+    networks = options["method"].get("num_networks", 1)  # methods that have several have that option
+    return {
+        "policy": of_policy(policy, compact.origin(card)),
+        "training": of_training(card["multiply_adds"], options["replay"]["batch_size"], networks, rows),
+        "latency": None,
+    }
+
+
+def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters (weights and biases), bytes and multiply-adds of one greedy action, before and after the clean-up.
+
+    `origin` is what the card of an export says of the run: the bytes on disk are those of both files.
+    """
+    cleaned = clean(policy)
+    about = {**origin, "units_removed": cleaned.removed}
+    parameters = sum(layer.weight.size + layer.bias.size for layer in policy.layers)
+    return {
+        "parameters": parameters,
+        "kept": _kept(policy),
+        "kept_cleaned": _kept(cleaned.policy),
+        "units": [len(layer.weight) for layer in policy.layers[:-1]],
+        "units_removed": cleaned.removed,
+        "bytes": {
+            "dense": 4 * parameters,  # on disk and in memory
+            "compact_disk": _disk(cleaned.policy, about, "float32"),
+            "compact_disk_float16": _disk(cleaned.policy, about, "float16"),
+            "compact_memory": sum(map(_memory, cleaned.policy.layers)),
+        },
+        "multiply_adds": {
+            "dense": _multiply_adds(policy, sparse=False),
+            "sparse": _multiply_adds(policy, sparse=True),
+            "cleaned_dense": _multiply_adds(cleaned.policy, sparse=False),
+            "cleaned_sparse": _multiply_adds(cleaned.policy, sparse=True),
+        },
+    }
+
+
+def _kept(policy: Policy) -> int:
+    """Weights that are not zero, and all biases."""
+    return sum(int(np.count_nonzero(layer.weight)) + layer.bias.size for layer in policy.layers)
+
+
+def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
+    """Bytes of the compact form: arrays and card."""
+    try:
+        return sum(map(len, compact.pack(policy, about, dtype)))
+    except UserError:  # a weight overflows
+        return None
+
+
+def _memory(layer: Layer) -> int:
+    """Bytes of a layer as a dense or a CSR matrix, whichever is smaller."""
+    return min(nbytes(layer), nbytes(layer, sparse.csr_array(layer.matrix)))
+
+
+def _multiply_adds(policy: Policy, *, sparse: bool) -> int:
+    shapes = input_shapes(policy)
+    return sum(
+        (int(np.count_nonzero(layer.weight)) if sparse else layer.weight.size) * positions(layer, shape)
+        for layer, shape in zip(policy.layers, shapes, strict=True)
+    )
+
+
+# Training ----------
+
+
+class Passes(NamedTuple):
+    """How often a gradient step computes each layer of a network, for each observation of the batch.
+
+    A forward pass, the gradient of the weights and the gradient of the inputs cost one multiply-add a weight and
+    position each. The inputs of the first layer have no gradient, unless they are another network's actions.
+    """
+
+    first: int
+    others: int
+
+    def of(self, multiply_adds: Mapping[str, float]) -> float:
+        """The sum over the layers. Each network of several ("critic_0/Dense_0/kernel") has a first layer."""
+        firsts = {path.rpartition("/")[0].rpartition("/")[0]: path for path in reversed(list(multiply_adds))}
+        return sum(
+            count * (self.first if path in firsts.values() else self.others) for path, count in multiply_adds.items()
+        )
+
+
+FORWARD, LEARN, THROUGH = Passes(1, 1), Passes(2, 3), Passes(2, 2)
+
+
+class Densities(NamedTuple):
+    """A period between target updates: how many gradient steps, and the kept share of each network."""
+
+    gradient_steps: int
+    online: tuple[float, ...]  # [K], mean of the period
+    target: float
+    actor: float
+
+
+def of_training(
+    multiply_adds: Mapping[str, Any], batch_size: int, networks: int, rows: Sequence[Row]
+) -> dict[str, Any]:
+    """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
+
+    `networks` is K. A gradient step is LEARN for each of the K networks and FORWARD for the target; where there is an
+    actor, FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected network. Counted are neither
+    Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass too (for
+    methods that look at dense gradients now and then, too little); the target counts as sparse as the network elected
+    last, and a network's layers as sparse, among each other, as the elected one's at the end of the epoch.
+    """
+    epochs = [row for row in rows if row["kind"] == "epoch"]
+    periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, networks)
+    online, actor = multiply_adds["online"], multiply_adds["actor"] or {}
+    executed = ideal = 0.0
+    for period, epoch in periods:
+        kept_online = _kept_multiply_adds(online, epoch["layer_sparsity"], epoch["sparsity"])
+        kept_actor = _kept_multiply_adds(actor, epoch["actor_layer_sparsity"], epoch["actor_sparsity"])
+        dense = LEARN.of(online) * len(period.online) + FORWARD.of(online)
+        sparse = LEARN.of(kept_online) * sum(period.online) + FORWARD.of(kept_online) * period.target
+        if actor:
+            dense += FORWARD.of(actor) + LEARN.of(actor) + THROUGH.of(online)
+            sparse += (FORWARD.of(kept_actor) + LEARN.of(kept_actor)) * period.actor
+            sparse += THROUGH.of(kept_online) * period.online[0]
+        executed += 2 * batch_size * period.gradient_steps * dense
+        ideal += 2 * batch_size * period.gradient_steps * sparse
+    return {
+        "gradient_steps": sum(period.gradient_steps for period, _ in periods),
+        "networks": max((len(period.online) for period, _ in periods), default=0),
+        "executed": executed,
+        "ideal": ideal,
+    }
+
+
+def _kept_multiply_adds(
+    multiply_adds: Mapping[str, int], layer_sparsity: Mapping[str, float] | None, sparsity: float | None
+) -> dict[str, float]:
+    """Multiply-adds of each kernel for a kept share of 1 over all: times a network's own share they are its own."""
+    share = 1 - (sparsity or 0.0)
+    layers = layer_sparsity or {}
+    return {
+        path: count * (1 - layers.get(path, 0.0)) / share if share > 0 else 0.0 for path, count in multiply_adds.items()
+    }
+
+
+def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> list[tuple[Densities, Row]]:
+    """The periods between target updates, each with the first epoch that ends after it began, and what comes after the
+    last update; before the first, all networks are as sparse as the elected one."""
+    if not epochs:
+        return []
+    periods: list[tuple[Densities, Row]] = []
+    done, online, target, actor = 0, None, None, None
+    remaining = list(epochs)
+    for row in updates:
+        while len(remaining) > 1 and remaining[0]["gradient_step"] <= done:
+            remaining.pop(0)
+        after = _densities(row["sparsities_before"])
+        before = online or after
+        middle = tuple((a + b) / 2 for a, b in zip(before, after, strict=True))
+        acting = 1 - (row["actor_sparsity"] or 0.0)
+        period = Densities(
+            row["gradient_step"] - done,
+            middle,
+            before[0] if target is None else target,
+            acting if actor is None else actor,
+        )
+        periods.append((period, remaining[0]))
+        done, online, actor = row["gradient_step"], _densities(row["sparsities"]), acting
+        target = after[row["elected"]]
+    last = epochs[-1]
+    if last["gradient_step"] > done:
+        rest = online or _densities([last["sparsity"]] * networks)
+        periods.append(
+            (
+                Densities(
+                    last["gradient_step"] - done,
+                    rest,
+                    rest[0] if target is None else target,
+                    1 - (last["actor_sparsity"] or 0.0),
+                ),
+                last,
+            )
+        )
+    return periods
+
+
+def _densities(sparsities: Sequence[float]) -> tuple[float, ...]:
+    return tuple(1 - value for value in sparsities)

@@ -1,0 +1,58 @@
+"""What the K online networks share: how a function is mapped over them, how much a loss counts, and which one acts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def over_networks(
+    function: Callable[..., Any], networks: tuple[Any, ...], *others: Any, vectorize: bool | None = None
+) -> tuple[Any, ...]:
+    """`function(network, *others)` for each of the networks: the one place that knows how they are mapped.
+
+    A loop inside the compiled function on a CPU, where batched convolutions are some seven times slower; vmap over
+    a leading axis of stacked networks elsewhere (vectorize=None chooses by the device).
+    """
+    if vectorize is None:
+        vectorize = jax.default_backend() != "cpu"
+    if not vectorize or len(networks) == 1:
+        return tuple(function(network, *others) for network in networks)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
+    mapped = jax.vmap(lambda network: function(network, *others))(stacked)
+    return tuple(jax.tree.map(lambda leaf: leaf[k], mapped) for k in range(len(networks)))  # noqa: B023
+
+
+def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:
+    """The weight in the next election of the loss of a gradient step, by the gradient steps before it.
+
+    The last `counted` of a period count, and one that is older by a step by a factor 1 - forgetting less: an
+    exponential moving average of the losses, but for what is the same for all networks that began the period as
+    copies. The weights sum to `counted`, so that the cumulated loss has the same scale.
+    """
+    retained = 1 - forgetting
+    scale = counted / sum(retained**age for age in range(counted))
+
+    def weight(steps: jax.Array) -> jax.Array:
+        age = period - 1 - steps % period
+        return jnp.where(age < counted, scale * jnp.float32(retained) ** age, 0)
+
+    return weight
+
+
+def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
+    """The chance of each network to act, float32 [K]. A network whose loss is not finite never acts if one is.
+
+    `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
+    """
+    weights = {
+        "inverse_loss": 1 / (losses + 1e-6),
+        "uniform": jnp.ones_like(losses),
+        "elected": jnp.zeros_like(losses).at[0].set(1),
+    }[rule]
+    finite = jnp.isfinite(losses)
+    usable = jnp.where(finite, weights, 0)
+    fallback = jnp.where(finite.any(), finite, True).astype(losses.dtype)
+    usable = jnp.where(jnp.sum(usable) > 0, usable, fallback)
+    return usable / jnp.sum(usable)

@@ -1,0 +1,96 @@
+"""Follows a run, and sends its rows to W&B as they are written: `python -m suite.publish.follow FOLDER --mode MODE`.
+
+The run's process starts it, tells it the exit code at its end, and knows no more of W&B
+(suite.tracking.tracker.Follower).
+"""
+
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from suite.errors import Parser, one_line
+from suite.program.command import start
+from suite.publish.upload import Upload, forget_client, has_key, identity_of, opened, patience, remember, sole_sender
+from suite.record import schema
+
+KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
+TICK = 1.0  # seconds between two looks at the record
+INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt, and between two
+
+
+def follow(folder: Path, mode: str) -> None:
+    """Send the run in a folder until its process tells its exit code on the standard input, or is gone.
+
+    W&B is tried again and again while the run goes on, and once when it has ended; so is W&B's client when it is
+    killed, as by the signal that asks the run to end.
+    """
+    code = None
+    with sole_sender(folder, patience=INIT) as file:
+        identity = identity_of(file, schema.read_json(folder / schema.CONFIG)["name"])
+        if identity["id"] != os.environ.get("WANDB_RUN_ID"):  # which wins over an identity, in a sweep
+            os.environ.pop("WANDB_SWEEP_ID", None)
+        if mode == "auto":
+            mode = "online" if has_key() else "offline"  # the client has now read its variables
+        while True:
+            ended = code is not None
+            try:
+                upload = _opened(folder, mode, identity)
+                if mode == "online":
+                    identity = remember(file, upload.run)
+                while code is None:
+                    upload.send()
+                    code = told(TICK)
+                upload.send()
+                return upload.finish(code)
+            except Exception as error:
+                killed = isinstance(error, ConnectionError)
+                if ended or (code is not None and not killed):
+                    raise
+                if killed:
+                    forget_client()
+                code = told(INIT) if code is None else code
+
+
+def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
+    return opened(
+        folder,
+        mode,
+        identity,
+        init_timeout=INIT,
+        finish_timeout=0.9 * patience(),
+        finish_timeout_raises=True,
+        x_stats_pid=os.getppid(),
+    )
+
+
+def told(seconds: float) -> int | None:
+    """The exit code on our standard input; KILLED when it closed without one, None when nothing came in time."""
+    if not select.select([sys.stdin], [], [], seconds)[0]:
+        return None
+    line = sys.stdin.readline().strip()
+    return int(line) if line else KILLED
+
+
+def main() -> int:
+    parser = Parser(prog="python -m suite.publish.follow")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--mode", required=True)
+    given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run is asked to end, and then tells us
+        signal.signal(number, signal.SIG_IGN)
+    os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes
+    try:
+        follow(given.folder, given.mode)
+    except Exception as error:
+        traceback.print_exc()
+        print(f"W&B has not got all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    start(main)

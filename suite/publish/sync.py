@@ -1,0 +1,153 @@
+"""Runs to Weights & Biases, from their records: `python -m suite.publish.sync runs/atari-laptop`.
+
+W&B then has each row once, whatever it had before: a second call sends nothing. Exit codes: 0 it has all runs, 1 it has
+not, 2 bad input or no key.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from suite.errors import Parser, UserError, expanded, first_line, one_line
+from suite.program import terminal
+from suite.program.command import start
+from suite.publish.upload import check_key, entity_of, identity_of, opened, remember, sole_sender
+from suite.record import schema
+
+PATIENCE = 60  # seconds for W&B to answer
+FEW_RETRIES = {  # W&B's client repeats refused requests for minutes; here the user reads the reason and decides
+    "x_graphql_retry_max": 3,
+    "x_graphql_retry_wait_min_seconds": 0.5,
+    "x_graphql_retry_wait_max_seconds": 1.0,
+}
+EXIT_CODES = {"finished": 0, "failed": 1, None: schema.RESUMABLE}  # of a run, by its status
+
+
+def sync(folder: Path) -> str:
+    """Send what W&B lacks of a run; -> what was done. Raises UserError, or whatever W&B's client raises."""
+    config = schema.read_json(folder / schema.CONFIG)
+    status = schema.read_json(folder / schema.STATUS)["status"] if (folder / schema.STATUS).exists() else None
+    rows = (folder / schema.METRICS).read_bytes().count(b"\n") if (folder / schema.METRICS).exists() else 0
+    with sole_sender(folder) as file:
+        identity = identity_of(file, config["name"])
+        run, there, others = remote(identity), 0, ""
+        if run is not None:
+            others = _other_versions(run.config.get("versions") or {}, config["versions"])
+            there = run.lastHistoryStep + 1
+            if there >= rows and run.state in _states(status) and (status != "finished" or _has_policy(run, folder)):
+                return f"was there, {rows:,} rows{others}"
+        settings = {"init_timeout": PATIENCE, "x_disable_stats": True, **FEW_RETRIES}
+        upload = opened(folder, "online", identity, there, **settings)
+        remember(file, upload.run)
+        upload.send()
+        upload.finish(EXIT_CODES[status])
+        return f"sent, {max(rows - there, 0):,} of {rows:,} rows{others}: {upload.run.url}"
+
+
+def unreachable() -> str:
+    """Why W&B does not answer us, so that it is waited for once and not for each run; "" if it does."""
+    import wandb
+
+    try:
+        str(wandb.Api(timeout=PATIENCE).default_entity)
+    except Exception as error:
+        return one_line(error)
+    return ""
+
+
+def remote(identity: dict[str, str]) -> Any:
+    """The run as W&B has it, or None. Raises whatever W&B's client raises."""
+    import wandb
+
+    api = wandb.Api(timeout=PATIENCE)
+    path = f"{identity.get('entity') or entity_of(api)}/{identity['project']}/{identity['id']}"
+    try:
+        return api.run(path)
+    except wandb.errors.CommError as error:
+        if "Could not find" in str(error):
+            return None
+        raise
+
+
+def _has_policy(run: Any, folder: Path) -> bool:
+    """Whether W&B has the run's final network, if the record has one. `run` is W&B's."""
+    if not (folder / schema.POLICY).exists():
+        return True
+    return any(artifact.type == "policy" for artifact in run.logged_artifacts())
+
+
+def _states(status: str | None) -> tuple[str, ...]:
+    """What W&B calls a run that has been sent to its end, by the status of its record."""
+    return ("preempted", "failed", "crashed") if status is None else (status,)
+
+
+def _other_versions(theirs: dict[str, str], ours: dict[str, str]) -> str:
+    changed = [name for name in ours if theirs.get(name) != ours[name]]
+    return f" (W&B's first rows are from another attempt, with other versions: {', '.join(changed)})" if changed else ""
+
+
+def find(places: Sequence[Path]) -> list[Path]:
+    """The run folders in some places, each of which may be one itself; those that cannot be read are named.
+
+    Raises UserError when a place holds none, or cannot be read.
+    """
+    found: list[Path] = []
+    for place in places:
+        try:
+            folders, notes = _runs_in(place)
+        except OSError as error:
+            raise UserError(one_line(error)) from None
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+        if not folders:
+            raise UserError(f"{place}: holds no run (a folder with a {schema.CONFIG})")
+        found += folders
+    return found
+
+
+def _runs_in(place: Path) -> tuple[list[Path], list[str]]:
+    if (place / schema.CONFIG).exists():
+        return [place], []
+    folders, notes = schema.subfolders(place) if place.is_dir() else ([], [])
+    return [folder for folder in folders if (folder / schema.CONFIG).exists()], notes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m suite.publish.sync", description=first_line(__doc__))
+    parser.add_argument("runs", type=expanded, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
+    sent, silence = 0, ""
+    try:
+        given = parser.parse_args(arguments)
+        folders = find(given.runs)
+        check_key()
+        silence, console = unreachable(), terminal.console(stderr=True)
+        for folder in track(folders, "runs", console=console, transient=True, disable=not console.is_terminal):
+            if silence:
+                break
+            try:
+                told = sync(folder)
+                sent += 1
+            except Exception as error:
+                told, silence = f"not sent ({one_line(error)})", unreachable()
+            print(f"{folder.name}: {told}", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing is lost, the same command goes on", file=sys.stderr)
+        return 130
+    if sent == len(folders):
+        return 0
+    reason = f"W&B does not answer, or refuses ({silence}): " if silence else ""
+    print(
+        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; the same command tries them again",
+        file=sys.stderr,
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    start(main)

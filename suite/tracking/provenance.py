@@ -1,0 +1,62 @@
+"""What a run's numbers depend on beside its options: versions, device, commit, settings of JAX."""
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from suite import device
+from suite.program import numerics
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "mujoco", "wandb")
+
+
+@functools.cache
+def versions() -> dict[str, str | None]:
+    """Everything whose version can change a result, with the device and the project's commit; None for a package that
+    is not installed. `settings` is there only if the environment changes numbers."""
+    settings = numerics.settings()
+    return {
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+        "device": device.kind(),
+        "project": commit(),
+        "lock": _lock(),
+        **({"settings": settings} if settings else {}),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _lock() -> str | None:
+    """Of the checkout's packages; None where the suite was installed without one."""
+    lock = ROOT / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest()[:12] if lock.exists() else None
+
+
+def commit(root: Path = ROOT) -> str:
+    """The commit of the checkout in `root`, with "+dirty" where files differ from it; "unknown" where `root` is no
+    checkout, also inside another repository. Variables such as GIT_DIR, which name another, are not heeded."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=True, env=environment
+        ).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return "unknown"
+        return git("rev-parse", "HEAD") + ("+dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

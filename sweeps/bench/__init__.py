@@ -1,0 +1,1 @@
+"""Benchmarks of this machine: training and inference, measured side by side."""

@@ -1,0 +1,1 @@
+"""What a grid will cost on this machine."""

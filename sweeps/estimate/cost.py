@@ -1,0 +1,117 @@
+"""What a grid will cost on this machine, before it is begun."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from suite.errors import UserError
+from sweeps.config import Run
+from sweeps.engines import workers
+from sweeps.engines.endings import reason
+from sweeps.grid import flags
+
+START = 15.0  # seconds until a run has imported, compiled and reset everything, about
+EPISODE = 1_000  # agent steps of an episode, about; an epoch ends with one, half an episode late on average
+
+
+class Speed(NamedTuple):
+    """What one run was measured to take on a worker's cores; see sweeps.estimate.measure."""
+
+    agent_step: float  # seconds: choose the action, step the environment, store
+    gradient_step: float  # seconds: sample, update all networks
+    networks: int
+    parameters: int  # of one network
+    slot_bytes: int  # of the replay
+    memory_bytes: int  # the process at its peak, without the replay
+
+    def seconds(self, run: Run) -> float:
+        trainer = run.options["trainer"]
+        late = 0 if run.offline else trainer["epochs"] * EPISODE / 2
+        gradient_steps = run.gradient_steps + late * trainer["replay_ratio"]
+        evaluation = trainer["epochs"] * trainer["evaluation_episodes"] * EPISODE
+        agent_steps = evaluation + (0 if run.offline else run.total_agent_steps + late)
+        return START + agent_steps * self.agent_step + gradient_steps * self.gradient_step
+
+
+class Cost(NamedTuple):
+    runs: int
+    agent_steps: int
+    disk_bytes: int
+    seconds: float  # until the last run ends
+    memory_bytes: int  # of the largest worker, its replay filled
+
+
+def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Cost:
+    """What `runs` cost when `jobs` of them run at a time, each at its measured speed."""
+    seconds = [speed(run).seconds(run) for run in runs]
+    return Cost(
+        runs=len(runs),
+        agent_steps=sum(run.total_agent_steps for run in runs),
+        disk_bytes=sum(record_bytes(run, speed(run)) for run in runs),
+        seconds=max([sum(seconds) / jobs, *seconds]),
+        memory_bytes=max(memory_bytes(run, speed(run)) for run in runs),
+    )
+
+
+def record_bytes(run: Run, speed: Speed) -> int:
+    """The size of a run's folder, about: rows of text (once ours, once W&B's), W&B's log, the policy."""
+    epochs = run.options["trainer"]["epochs"]
+    updates = run.gradient_steps // run.options["learner"]["target_update_period"]
+    rows = 700 * epochs + (150 + 70 * speed.networks) * updates + 20 * run.total_agent_steps // EPISODE
+    wandb_system = 300_000 * speed.seconds(run) / 3600
+    return int(2 * rows + wandb_system + 4 * speed.parameters)
+
+
+def memory_bytes(run: Run, speed: Speed) -> int:
+    """A worker's memory at the end of a run; the replay takes memory as it fills."""
+    slots = min(run.options["replay"]["capacity"], run.total_agent_steps)
+    return speed.memory_bytes + slots * speed.slot_bytes
+
+
+def measure(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
+    """Measure one run of each kind for a few seconds, `jobs` at a time, as the workers will run.
+
+    Raises UserError when one cannot be measured.
+    """
+    kinds = list({kind(run): run for run in runs}.items())
+    measured: dict[str, Speed] = {}
+    for first in range(0, len(kinds), jobs):
+        wave = kinds[first : first + jobs]
+        measured.update(zip([key for key, _ in wave], _measure([run for _, run in wave], jobs), strict=True))
+    return lambda run: measured[kind(run)]
+
+
+def kind(run: Run) -> str:
+    """Runs of one kind take the same time per step: all that differs is the game, the seed and the length."""
+    options = {key: value for key, value in run.options.items() if key != "trainer"}
+    return json.dumps([run.task.agent, run.task.family, run.method, options], sort_keys=True)
+
+
+def _measure(runs: Sequence[Run], jobs: int) -> list[Speed]:
+    """Measure these runs at the same time."""
+    command = [sys.executable, "-m", "sweeps.estimate.measure"]
+    processes = [
+        workers.start(
+            [*command, *flags(run.arguments())],
+            workers.share(slot, jobs),
+            subprocess.PIPE,
+            workers.accelerator(slot, jobs),
+        )
+        for slot, run in enumerate(runs)
+    ]
+    try:
+        outputs = [process.communicate()[0].decode(errors="replace") for process in processes]
+    finally:
+        workers.stop(processes, hurry=lambda: True)
+    results = zip(runs, processes, outputs, strict=True)
+    return [_speed(run, process.returncode, output) for run, process, output in results]
+
+
+def _speed(run: Run, code: int, output: str) -> Speed:
+    for line in reversed(output.splitlines()):  # an emulator may print something behind it
+        with contextlib.suppress(ValueError, TypeError):
+            return Speed(**json.loads(line))
+    raise UserError(f"the speed of {run.name} cannot be measured: {reason(code, output)}")

@@ -1,0 +1,1 @@
+"""Policies of finished runs in formats that act without the trainer."""

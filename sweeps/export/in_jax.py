@@ -1,0 +1,44 @@
+"""The policy of a run in JAX, as it was trained: what the other forms are compared with."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+from flax import traverse_util
+
+from suite.agents import AGENTS
+from suite.deploy import compact
+from suite.environments import make_environment
+from suite.record import schema
+from suite.tasks import task as find_task
+from suite.tracking.policy import describe
+from suite.types import Agent
+
+
+def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any) -> Agent:
+    """The agent of a run, with some of its options replaced if it has them."""
+    own = card["options"]["agent"]
+    replaced = {key: value for key, value in options.items() if key in own}
+    agent = AGENTS[find_task(card["task"]).agent]
+    return agent(environment.observation_space, environment.action_space, **{**own, **replaced})
+
+
+def description(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What `suite.tracking.policy.describe` says of a run's networks, from its options alone."""
+    environment = make_environment(find_task(card["task"]), card["options"]["environment"])
+    agent, key = agent_of(card, environment), jax.random.key(0)
+    actor = jax.eval_shape(agent.actor.init, key) if agent.actor else None
+    return describe(jax.eval_shape(agent.init, key), actor, card["options"]["agent"], environment)
+
+
+def greedy(folder: Path, card: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """The agent's own greedy action, without the random actions that an evaluation may have."""
+    environment = make_environment(find_task(card["task"]), card["options"]["environment"])
+    agent, key = agent_of(card, environment, epsilon_evaluation=0.0), jax.random.key(0)
+    arrays = compact.read_arrays(folder / schema.POLICY)
+    params = jax.device_put(traverse_util.unflatten_dict(arrays, sep="/"))
+    act = jax.jit(lambda params, observation: agent.act(key, params, observation, 0, greedy=True))
+    return lambda observation: np.asarray(act(params, observation))

@@ -1,0 +1,78 @@
+"""The policy of a finished run in its task: `python -m sweeps.export.play RUN [--form compact|onnx|dense|jax]
+[--video]`.
+
+Actions are greedy. Prints the mean return with a 95 % interval.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+from scipy import stats
+
+from suite.errors import Parser, UserError, expanded, first_line, one_line, whole_number
+from suite.program import terminal
+from suite.program.command import start
+from suite.record import schema
+from suite.tracking.film import LONGEST, for_film, play, write_video
+from sweeps.export.formats import FORMS, card_of, environment_of
+
+
+def interval(returns: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, and Student's 95 % interval of it over episodes; NaN bounds for a single one."""
+    mean = float(np.mean(returns))
+    if len(returns) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(returns) - 1) * np.std(returns, ddof=1) / len(returns) ** 0.5)
+    return mean, mean - half, mean + half
+
+
+def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> list[str]:
+    """-> what to tell. Raises UserError when the run has no such form."""
+    card = card_of(folder)
+    act = FORMS[form](folder, card)
+    environment = environment_of(card)
+    film: list[np.ndarray] | None = None
+    if video:
+        environment, film = for_film(environment), []
+    played = []
+    numbers, console = range(episodes), terminal.console(stderr=True)
+    hidden = not console.is_terminal
+    for episode in track(numbers, f"{form}, episodes", console=console, transient=True, disable=hidden):
+        played.append(play(environment, act, seed + episode, film if episode == 0 else None))
+    environment.close()
+    returns = [total for total, _ in played]
+    mean, low, high = interval(returns)
+    length = f"{np.mean([steps for _, steps in played]):,.0f} agent steps"
+    several = f"[{low:,.1f}, {high:,.1f}] (95 % interval, {episodes} episodes of {length})"
+    spread = several if episodes > 1 else f"(no interval: one episode, of {length})"
+    told = [f"{card['name']}, {form}: return {mean:,.1f} {spread}"]
+    if film:
+        path = folder / schema.EXPORT / f"{form}.webm"
+        path.parent.mkdir(exist_ok=True)
+        write_video(path, film)
+        told.append(f"{path}: the first {len(film):,} frames of the first episode")
+    return told
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m sweeps.export.play", description=first_line(__doc__))
+    add = parser.add_argument
+    add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
+    add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")
+    add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
+    add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
+    add("--video", action="store_true", help=f"film the first episode, at most {LONGEST:,} agent steps of it")
+    try:
+        given = parser.parse_args(arguments)
+        print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
+    except (UserError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,99 @@
+"""CSV files: the documented layout, the other names, and the one line that each damage gives."""
+
+import pandas as pd
+import pytest
+
+from analysis.data import runs
+from analysis.data.sources import csvfile, runfolder
+from suite.errors import UserError
+
+
+def test_the_smallest_file(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("method,task,seed,agent_step,return\nme,atari/Pong,3,2000,5\nme,atari/Pong,3,1000,\n")
+    (run,), notes = csvfile.load(path)
+    assert (run.method, run.task, run.seed, run.status, run.source) == ("me", "atari/Pong", 3, "finished", "csv")
+    assert run.history["agent_step"].tolist() == [1000, 2000] and run.history["epoch"].tolist() == [1, 2]
+    assert (run.final("return"), run.history["return"].isna().tolist()) == (5.0, [True, False])
+    assert run.protocol == "not stated in mine.csv" and run.agent_steps == 2000
+    assert notes == []
+
+
+def test_what_the_table_writes_is_read_back(run, tmp_path):
+    first = runfolder.read(run(seed=1, returns=(1.0, None, 3.0), evaluations=(7.5, 8.5, 9.5)))
+    second = runfolder.read(run(task="mujoco/Ant", sparsity=0.9, actor_sparsity=0.6, status="failed"))
+    frame = runs.tidy([("dense", first), ("dense", second)])
+    frame.to_csv(tmp_path / "curves.csv", index=False)
+    read, notes = csvfile.load(tmp_path / "curves.csv")
+    assert notes == []
+    again = runs.tidy([("dense", run) for run in read])
+    pd.testing.assert_frame_equal(again.drop(columns="source"), frame.drop(columns="source"), check_dtype=False)
+    assert [run.status for run in read] == ["finished", "failed"]
+    assert read[1].reason == "so curves.csv says"
+
+
+def test_the_names_of_open_rl_benchmark(tmp_path):
+    path = tmp_path / "export.csv"
+    lines = ["exp_name,env_id,seed,global_step,charts/episodic_return,losses/q"]
+    lines += [
+        f"{name},1,100,{value},0" for name, value in (("sac,HalfCheetah-v4", 9), ("dqn,BreakoutNoFrameskip-v4", 2))
+    ]
+    path.write_text("\n".join(lines))
+    found, notes = csvfile.load(path)
+    assert [(run.task, run.final("return")) for run in found] == [("mujoco/HalfCheetah", 9), ("atari/Breakout", 2)]
+    assert found[0].protocol == "environment v4, not stated in export.csv"
+    assert len(notes) == 1 and notes[0].endswith("left out: losses/q.")
+
+
+HEAD = "method,task,seed,agent_step,return"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a CSV file"),
+        (HEAD, "holds no row"),
+        ("method,task,agent_step\na,b,1", "has no column seed, return"),
+        (f"{HEAD}\nme,atari/Pong,0,1000,high", ":2: return should be a number, found 'high'"),
+        (f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,zero,1000,1", ":3: seed should be a whole number"),
+        (f"{HEAD}\nme,atari/Pong,0,1000.5,1", "agent_step should be a whole number"),
+        (f"{HEAD}\nme,atari/Pong,0,-5,1", ":2: agent_step should be a whole number from 0 on, found '-5'"),
+        (f"{HEAD},sparsity\nme,atari/Pong,0,1000,1,95", ":2: sparsity should be a number from 0 to 1, found '95'"),
+        (f"{HEAD}\nme,,0,1000,1", ":2: task is empty"),
+        (f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,0,1000,2", "seed 0 has agent step 1,000 twice"),
+        (f"{HEAD},status\nme,atari/Pong,0,1000,1,done", "should be finished, failed or unfinished"),
+        (f"{HEAD},protocol\nme,atari/Pong,0,1,1,a\nme,atari/Pong,0,2,1,b", "more than one protocol: a, b"),
+    ],
+)
+def test_damage_gives_one_clear_line(tmp_path, text, message):
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        csvfile.load(path)
+    assert message in str(caught.value) and "mine.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_seeds_at_other_steps_are_not_averaged(tmp_path):
+    path = tmp_path / "mine.csv"
+
+    def written(*lengths):
+        steps = [(seed, length * (i + 1)) for seed, length in enumerate(lengths) for i in range(9)]
+        path.write_text("\n".join([HEAD, *(f"me,atari/Pong,{seed},{step},1" for seed, step in steps)]))
+        return path
+
+    assert len(csvfile.load(written(1000, 1090))[0]) == 2  # where an epoch ends with an episode
+    with pytest.raises(
+        UserError, match=r"mine\.csv: me, atari/Pong: row 2 of one seed is at agent step 10,000 and of "
+    ):
+        csvfile.load(written(5_000, 10_000))
+
+
+def test_swept_rows_are_methods_of_their_own(run, tmp_path):
+    found = [("dense, width=32", runfolder.read(run(seed=0))), ("dense, width=64", runfolder.read(run(seed=1)))]
+    runs.tidy(found).to_csv(tmp_path / "curves.csv", index=False)
+    assert [read.method for read in csvfile.load(tmp_path / "curves.csv")[0]] == ["dense, width=32", "dense, width=64"]
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        csvfile.load(tmp_path / "nowhere.csv")

@@ -1,0 +1,139 @@
+"""Records -> runs: what is read, and the one line that each damage gives."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from analysis.data.sources import runfolder
+from suite.errors import UserError
+
+
+def change(path, **values):
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **values}))
+
+
+def test_a_finished_run_is_read(run):
+    read = runfolder.read(run(task="atari/Boxing", method="gmp", seed=4, sparsity=0.9))
+    assert (read.task, read.method, read.seed, read.status) == ("atari/Boxing", "gmp", 4, "finished")
+    assert read.options["agent.width"] == 512
+    assert read.final("return") == 0.0
+    assert read.final("sparsity") == 0.9
+    assert read.history["epoch"].tolist() == [1, 2, 3]
+
+
+def test_failed_and_unfinished_runs_say_why(run):
+    assert runfolder.read(run(status="failed")).reason.startswith("all losses are NaN")
+    read = runfolder.read(run(seed=1, status=None, returns=(1.0, 2.0)))
+    assert (read.status, read.reason) == ("unfinished", "last epoch at agent step 2,001 of 3,000")
+
+
+def test_a_killed_run_may_end_in_half_a_line(run):
+    folder = run(status=None, returns=(1.0,))
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "epoch", "epo')
+    assert len(runfolder.read(folder).history) == 1
+    (folder / "metrics.jsonl").unlink()  # killed before its first row
+    assert runfolder.read(folder).history.empty
+
+
+def test_two_processes_read_what_one_does(run, monkeypatch):
+    monkeypatch.setattr(runfolder, "MANY", 2)
+    folder = run(seed=0)
+    for seed in (1, 2):
+        run(seed=seed, status=None, returns=(1.0, 2.0))
+    alone, _ = runfolder.load(folder.parent)
+    together, _ = runfolder.load(folder.parent, processes=2)
+    assert [run.name for run in together] == [run.name for run in alone]
+    for one, other in zip(alone, together, strict=True):
+        assert (one.status, one.reason, one.protocol) == (other.status, other.reason, other.protocol)
+        pd.testing.assert_frame_equal(one.history, other.history)
+    damage_line(folder)
+    with pytest.raises(UserError, match="the file is damaged"):
+        runfolder.load(folder.parent, processes=2)
+
+
+def damage_line(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"epoch": 2', '"epoch": ?'))
+
+
+def cut_last_line(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text()[:-10])
+
+
+def repeat_epoch(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text() + path.read_text())
+
+
+def drop_epoch(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[:-2]) + "\n")
+
+
+def no_actor_sparsity(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"actor_sparsity"', '"actors_sparsity"'))
+
+
+def evaluate_twice(folder):
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line * (1 + ('"evaluation"' in line)) for line in lines))
+
+
+def text_evaluation(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"return": 7.5', '"return": "high"'))
+
+
+def text_return(folder):
+    path = folder / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"return": -10.0', '"return": "high"'))
+
+
+DAMAGES = {
+    "damaged": damage_line,
+    "last line is cut": cut_last_line,
+    "epochs should be numbered": repeat_epoch,
+    "2 of 3 epochs": drop_epoch,
+    "epoch 2 has no valid 'return'": text_return,
+    "epoch 1 has no valid 'actor_sparsity'": no_actor_sparsity,
+    "evaluation 1 has no valid 'return'": text_evaluation,
+    "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
+    "schema version 1": lambda folder: change(folder / "config.json", schema=1),
+    "'seed' should be of type int": lambda folder: change(folder / "config.json", seed="zero"),
+    "not valid JSON": lambda folder: (folder / "config.json").write_text('{"schema": 1,'),
+    "should be finished or failed": lambda folder: change(folder / "status.json", status="done"),
+    "without its config.json": lambda folder: (folder / "config.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("message", DAMAGES)
+def test_damage_gives_one_clear_line(run, message):
+    folder = run(evaluations=(7.5,))
+    DAMAGES[message](folder)
+    with pytest.raises(UserError) as caught:
+        runfolder.load(folder.parent)
+    assert message in str(caught.value)
+    assert folder.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_runs(tmp_path):
+    with pytest.raises(UserError, match="holds no run"):
+        runfolder.load(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        runfolder.load(tmp_path / "nowhere")
+
+
+def test_other_folders_are_named_and_the_report_is_not(run):
+    root = run().parent
+    (root / "odd").mkdir()
+    (root / "report").mkdir()
+    found, notes = runfolder.load(root, root / "report")
+    assert len(found) == 1
+    assert len(notes) == 1 and "odd" in notes[0]

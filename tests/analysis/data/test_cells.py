@@ -1,0 +1,149 @@
+"""Which cells are expected, which are there, and which must not be compared."""
+
+import pytest
+
+from analysis.data import cells
+from analysis.data.cells import Cell
+from analysis.data.runs import Run, history
+from analysis.data.sources import runfolder
+from analysis.settings import Settings
+from analysis.stats.comparison import compare, final_values
+from analysis.stats.metrics import NOTHING
+from suite.errors import UserError
+
+
+def load(root):
+    return runfolder.load(root)[0]
+
+
+def test_without_a_sweep_the_product_of_what_is_seen_is_expected(grid, run):
+    run(task="atari/Breakout", method="dense", seed=7)
+    found = cells.seen(load(grid))
+    assert len(found.runs) == 3 * 2 * 3  # tasks, methods, seeds
+    assert len(found.gaps()) == 18 - 9
+    assert found.gaps()[Cell("gmp", "atari/Breakout", 7)].startswith("missing")
+    assert Cell("dense", "atari/Breakout", 7) not in found.gaps()
+
+
+def test_each_kind_of_gap_is_named(tmp_path, run, sweep):
+    run(status="failed")
+    run(seed=1, status=None, returns=(1.0,))
+    run(method="gmp", returns=(1.0, 2.0, None))
+    gaps = cells.expected(load(tmp_path / "runs"), sweep()).gaps()
+    assert gaps[Cell("dense", "atari/Pong", 0)].startswith("failed (all losses are NaN")
+    assert gaps[Cell("dense", "atari/Pong", 1)] == "unfinished (last epoch at agent step 1,001 of 3,000)"
+    assert gaps[Cell("gmp", "atari/Pong", 0)].startswith("without a number")
+    assert gaps[Cell("gmp", "atari/Boxing", 1)].startswith("missing")
+    assert len(gaps) == 8
+
+
+def test_the_order_of_the_sweep_is_kept(grid, sweep):
+    found = cells.expected(load(grid), sweep())
+    assert found.rows == ["dense", "gmp"]
+    assert found.tasks == ["atari/Pong", "atari/Boxing"]
+    assert not found.gaps()
+
+
+def test_swept_options_are_rows_of_their_own(tmp_path, run, sweep):
+    for width in (32, 512):
+        for method in ("dense", "gmp"):
+            run(method=method, options={"agent.width": width}, folder=f"{method}{width}")
+    file = sweep("  agent.width: {values: [32, 512]}\n")
+    found = cells.expected(load(tmp_path / "runs"), file)
+    assert found.rows == ["dense, width=32", "dense, width=512", "gmp, width=32", "gmp, width=512"]
+    assert found.methods["gmp, width=32"] == "gmp"
+    for cell, run_there in found.present():
+        assert f"width={run_there.options['agent.width']}" in cell.row
+    with pytest.raises(UserError, match=r"dense on atari/Pong: agent.width is 32 in dense32 but 512 in dense512"):
+        cells.seen(load(tmp_path / "runs"))
+
+
+def test_runs_of_another_sweep_are_left_out_and_named(grid, run, sweep):
+    run(method="rigl", folder="other")
+    found = cells.expected(load(grid), sweep("  trainer.epochs: {value: 4}\n"))
+    assert len(found.gaps()) == 8
+    assert len(found.notes) == 9
+    assert any("other is no cell" in note and "its method is rigl" in note for note in found.notes)
+    assert any("its trainer.epochs is 3, the sweep has 4" in note for note in found.notes)
+
+
+def test_two_runs_of_one_cell(grid, run):
+    run(folder="again")
+    with pytest.raises(UserError, match=r"dense, atari/Pong, seed 0: two runs hold this cell, .*/again and .*seed0"):
+        cells.seen(load(grid))
+
+
+def test_methods_may_differ_in_what_is_theirs(tmp_path, run):
+    run(method="dense")
+    run(method="gmp", options={"method.final_sparsity": 0.95, "agent.learning_rate": 1e-4})
+    assert cells.seen(load(tmp_path / "runs")).rows == ["dense", "gmp"]
+
+
+def test_a_label_with_options_at_their_default_is_found(tmp_path, run, sweep):
+    own = {"method.final_sparsity": 0.95, "method.power": 3}
+    run(method="gmp", options=own)
+    run(method="gmp:final_sparsity=0.9", options={**own, "method.final_sparsity": 0.9})
+    file = sweep()
+    file.write_text(file.read_text().replace("[dense, gmp]", '["gmp:final_sparsity=0.950", "gmp:final_sparsity=.9"]'))
+    found = cells.expected(load(tmp_path / "runs"), file)
+    assert [cell.row for cell, _ in found.present()] == ["gmp:final_sparsity=0.950", "gmp:final_sparsity=.9"]
+    assert not found.notes
+    file.write_text(file.read_text().replace('["gmp:final_sparsity=0.950", "gmp:final_sparsity=.9"]', "[gmp]"))
+    found = cells.expected(load(tmp_path / "runs"), file)
+    assert [there.method for _, there in found.present()] == ["gmp"]
+    assert len(found.notes) == 1
+
+
+def guest(method="SAC (Dopamine)", task="atari/Pong", seed=0, source="dopamine"):
+    rows = [{"epoch": 1, "agent_step": 3000, "return": 5.0}]
+    return Run(f"{method} {seed}", task, method, seed, {}, {}, "finished", "", source, "theirs", 3000, history(rows))
+
+
+def test_published_results_are_guests_on_our_tasks(grid, sweep):
+    guests = [guest(seed=seed) for seed in range(3)] + [guest(task="atari/Qbert")]
+    for found in (cells.seen(load(grid) + guests), cells.expected(load(grid) + guests, sweep())):
+        assert found.rows == ["dense", "gmp", "SAC (Dopamine)"]
+        assert "atari/Qbert" not in found.tasks
+        assert not found.gaps()  # nobody expects them on Boxing
+        assert (found.seeds("dense"), found.seeds("SAC (Dopamine)"), found.seeds("SAC (Dopamine)", "atari/Boxing")) == (
+            2,
+            3,
+            0,
+        )
+        assert found.notes == ["SAC (Dopamine): its results on 1 other tasks were left out."]
+
+
+def test_a_guest_without_a_task_has_no_aggregate(grid):
+    """It would be one over fewer tasks, beside those of the others."""
+    found = cells.seen([*load(grid), guest()])
+    values = final_values(found, "SAC (Dopamine)", found.tasks, [])
+    assert values["score"]["atari/Boxing"] == {}
+    comparison = compare(found, "", Settings(mix=True))
+    assert comparison.overall["SAC (Dopamine)"]["IQM"] == NOTHING
+    assert any("SAC (Dopamine) - no aggregate: no finished run on atari/Boxing" in note for note in comparison.notes)
+
+
+def test_published_results_alone_are_a_grid_of_their_own():
+    found = cells.seen([guest("A"), guest("B", task="atari/Qbert")])
+    assert len(found.runs) == 4 and len(found.gaps()) == 2
+
+
+def test_a_file_may_add_seeds_to_a_method(grid):
+    found = cells.seen([*load(grid), guest("dense", seed=7, source="csv")])
+    assert found.seeds("dense", "atari/Pong") == 3
+    with pytest.raises(UserError, match="two runs hold this cell"):
+        cells.seen([*load(grid), guest("dense", seed=1, source="csv")])
+
+
+def test_what_is_required_is_expected(grid):
+    found = cells.seen(load(grid))
+    cells.require(found, ["dense", "rigl"], ["atari/Pong", "atari/Qbert"], [0, 2])
+    assert found.rows == ["dense", "gmp", "rigl"]
+    assert len(found.required) == 8
+    missing = {str(cell) for cell in found.gaps()}
+    assert missing == {
+        "dense, atari/Pong, seed 2",
+        "dense, atari/Qbert, seed 0",
+        "dense, atari/Qbert, seed 2",
+        *(f"rigl, atari/{game}, seed {seed}" for game in ("Pong", "Qbert") for seed in (0, 2)),
+    }

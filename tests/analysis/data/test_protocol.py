@@ -1,0 +1,135 @@
+"""What may be compared with what."""
+
+import pytest
+
+from analysis.data import cells, protocol
+from analysis.data.sources import runfolder
+from analysis.settings import Settings
+from analysis.stats.comparison import compare
+from suite.errors import UserError
+
+
+def test_a_protocol_names_what_a_return_depends_on(run):
+    atari, mujoco = runfolder.read(run()), runfolder.read(run(task="mujoco/Ant", versions={"mujoco": "4.0.0"}))
+    assert atari.protocol == "ALE v5, frame_skip=4, sticky_actions=0.25, epochs of 1,000 agent steps"
+    assert mujoco.protocol.startswith("gymnasium v5, mujoco 4.0.0, ")
+
+
+def test_a_finished_run_without_evaluations_has_no_evaluation_return(run):
+    finished, failed = runfolder.read(run()), runfolder.read(run(seed=1, status="failed"))
+    with pytest.raises(UserError, match=r"seed0.*holds no evaluation.*trainer\.evaluation_episodes") as caught:
+        protocol.check_returns([failed, finished], "evaluation")
+    assert "\n" not in str(caught.value)
+    protocol.check_returns([failed], "evaluation")
+    protocol.check_returns([finished], "training")
+
+
+def grid_of(run, *others, mix=False):
+    """dense on Pong and gmp with other options."""
+    folders = [run(), *(run(**values) for values in others)]
+    return cells.seen([runfolder.read(folder) for folder in folders], mix=mix)
+
+
+def test_other_protocols_stand_in_a_block_of_their_own(run):
+    grid = grid_of(run, {"method": "set", "options": {"environment.sticky_actions": 0.0}}, {"method": "gmp"})
+    comparison = compare(grid, "", Settings(repetitions=10))
+    assert comparison.blocks == [["dense", "gmp"], ["set"]]
+    assert list(comparison.against) == ["gmp"]  # set has no dense of its protocol
+    protocols = dict(comparison.source)
+    assert protocols["Protocol A"].startswith("dense; gmp: ALE v5, frame_skip=4, sticky_actions=0.25, ")
+    assert protocols["Protocol B"].startswith("set: ALE v5, frame_skip=4, sticky_actions=0, ")
+    assert "Protocol" not in protocols
+
+
+def test_with_mix_all_stand_together_and_it_is_said(run):
+    grid = grid_of(run, {"method": "set", "options": {"environment.sticky_actions": 0.0}}, mix=True)
+    comparison = compare(grid, "", Settings(repetitions=10, mix=True))
+    assert comparison.blocks == [["dense", "set"]] and list(comparison.against) == ["set"]
+    assert any(note.startswith("DIFFERENT PROTOCOLS are compared") for note in comparison.notes)
+
+
+def test_a_row_is_of_one_protocol(run):
+    versions = {"seed": 1, "task": "mujoco/Hopper", "versions": {"mujoco": "3.3.7"}}
+    others = ({"task": "mujoco/Hopper", "versions": {"mujoco": "4.0.0"}}, versions)
+    grid = grid_of(run, *others)
+    with pytest.raises(UserError, match=r"dense mixes protocols on mujoco: .*mujoco 3.3.7.* or .*mujoco 4.0.0.*--mix"):
+        compare(grid, "", Settings(repetitions=10))
+    comparison = compare(grid, "", Settings(repetitions=10, mix=True))
+    assert any("dense mixes protocols on mujoco" in note and "(--mix)" in note for note in comparison.notes)
+
+
+def test_options_of_the_protocol_differ_only_with_mix(run, tmp_path):
+    others = {"seed": 1, "options": {"environment.sticky_actions": 0.0}}
+    with pytest.raises(UserError, match=r"dense on atari/Pong: environment.sticky_actions is 0.25 in .* but 0.0 in"):
+        grid_of(run, others)
+    with pytest.raises(UserError, match="dense mixes protocols on atari: "):
+        compare(cells.seen(runfolder.load(tmp_path / "runs")[0], mix=True), "", Settings(repetitions=10))
+
+
+def signature(**values):
+    return {key.replace("_", "/"): frozenset([value]) for key, value in values.items()}
+
+
+def test_lengths_clash_unless_they_are_alike():
+    rows = {
+        "ours": signature(atari="v5", atari_Pong=10_000_000),
+        "from a file": signature(atari="v5", atari_Pong=10_400_000),
+        "theirs": signature(atari="v5", atari_Pong=50_000_000),
+        "elsewhere": signature(mujoco="v5", mujoco_Ant=1_000_000),
+    }
+    assert protocol.blocks(rows) == [["ours", "from a file", "elsewhere"], ["theirs"]]
+    assert protocol.clash(rows["ours"], rows["theirs"]) == (
+        "atari/Pong: 10,000,000 agent steps against 50,000,000 agent steps"
+    )
+    assert not protocol.check_rows(rows)
+    assert protocol.describe(rows, ["ours", "from a file"]) == "v5; 10,000,000 to 10,400,000 agent steps"
+
+
+def test_a_cut_takes_the_first_epoch_that_reaches_it(run):
+    whole = runfolder.read(run(seed=1, returns=(1.0, 2.0, 3.0)))  # ends of epochs at 1,001, 2,001, 3,001
+    cut = protocol.cut(whole, 2000)
+    assert (cut.final("return"), cut.agent_steps, len(whole.history)) == (2.0, 2000, 3)
+    assert protocol.cut(whole, 4000) is whole
+    unfinished = runfolder.read(run(status=None, returns=(1.0, 2.0)))
+    assert protocol.cut(unfinished, 2000).status == "finished"
+    assert protocol.cut(unfinished, 3000).status == "unfinished"
+
+
+def test_published_results_without_the_asked_return_are_taken_with_the_other_and_apart(run):
+    folder = run(evaluations=(1.0, 2.0, 3.0))
+    ours, theirs = runfolder.read(folder), runfolder.read(run(method="theirs"))
+    assert protocol.measured(ours, "evaluation") == "evaluation_return"
+    assert protocol.measured(theirs, "evaluation") == "return"
+    signatures = {run.method: protocol.signature([run], "evaluation") for run in (ours, theirs)}
+    assert len(protocol.blocks(signatures)) == 2
+    assert "evaluation return against" in protocol.clash(*signatures.values())
+
+
+def pruned(run, distribution, loss="mse", method="gmp", sparsity=0.9, **values):
+    options = {"pruning.distribution": distribution, "agent.loss": loss}
+    return run(method=method, options=options, sparsity=sparsity, **values)
+
+
+def test_distribution_and_loss_belong_to_the_protocol(run):
+    ours, old = runfolder.read(pruned(run, "erk")), runfolder.read(pruned(run, None, "squared", seed=1))
+    assert ours.protocol.endswith(", loss mse, layers by erk")
+    assert old.protocol.endswith(", loss half_mse, layers by default of 0.1")
+    dense = runfolder.read(pruned(run, "erk", method="dense", sparsity=0.0))
+    assert dense.protocol.endswith(", loss mse")  # what it does not use does not set it apart
+
+
+def test_other_distributions_are_never_mixed_unless_the_sweep_varies_them(run):
+    folders = [
+        pruned(run, "erk", method="dense", sparsity=0.0),
+        pruned(run, "erk"),
+        pruned(run, "uniform", method="set"),
+        pruned(run, "erk", "squared", method="rigl"),
+    ]
+    read = [runfolder.read(folder) for folder in folders]
+    blocks = protocol.blocks({run.method: protocol.signature([run], "training") for run in read})
+    assert blocks == [["dense", "gmp"], ["set"], ["rigl"]]
+    swept = {run.method: protocol.signature([run], "training", (protocol.DISTRIBUTION,)) for run in read}
+    assert protocol.blocks(swept) == [["dense", "gmp", "set"], ["rigl"]]
+    assert "layers by erk against layers by uniform" in protocol.clash(
+        *(protocol.signature([run], "training") for run in read[1:3])
+    )

@@ -1,0 +1,81 @@
+"""Normalised scores, and the words for them."""
+
+import pytest
+
+from analysis.data import scores
+from suite.errors import UserError
+
+
+def test_scores():
+    assert scores.normalised("atari/Pong", -20.7) == 0.0
+    assert scores.normalised("atari/Pong", 14.6) == pytest.approx(1.0)
+    assert scores.normalised("atari/VideoPinball", 16256.9) == 0.0
+    assert scores.normalised("atari/Pong", None) is None
+    assert scores.normalised("mujoco/Reacher", -43.4) == 0.0
+    assert scores.normalised("mujoco/Reacher", -2.6) == 1.0
+    assert scores.normalised("mujoco/Pusher", -30.0) is None
+    with pytest.raises(UserError, match="'atari/Pang'"):
+        scores.normalised("atari/Pang", 1.0)
+
+
+def test_words_follow_the_families():
+    atari, mujoco = ["atari/Pong", "atari/Boxing"], ["mujoco/Ant"]
+    assert scores.noun(atari) == "game"
+    assert scores.noun(mujoco) == scores.noun(atari + mujoco) == scores.noun([]) == "task"
+    assert scores.names(mujoco + atari) == ["dense SAC", "human"]
+    assert "16256.9" in scores.source(atari) and "SAC" not in scores.source(atari)
+    assert "Tianshou" in scores.source(mujoco) and "dqn_zoo" not in scores.source(mujoco)
+    assert all(
+        part in scores.source(atari + mujoco) for part in ("for atari, ", "16256.9", "; for mujoco, ", "Tianshou")
+    )
+
+
+def test_video_pinball_has_two_random_returns():
+    other = scores.with_video_pinball(scores.PUBLISHED, 0.0)
+    assert scores.normalised("atari/VideoPinball", 17667.9 / 2, other) == pytest.approx(0.5)
+    assert scores.normalised("atari/Pong", -20.7, other) == 0.0
+    games = ["atari/Pong", "atari/VideoPinball"]
+    assert scores.source(games, other).endswith("; but VideoPinball's is 0.0 here")
+    assert "here" not in scores.source(games)
+
+
+def test_video_pinballs_random_return_is_below_a_humans_and_said_once(tmp_path):
+    with pytest.raises(UserError, match=r"below a human's return, 17667\.9, found 30000"):
+        scores.with_video_pinball(scores.PUBLISHED, 30_000)
+    path = tmp_path / "mine.csv"
+    path.write_text("task,random,reference\natari/VideoPinball,0,100")
+    with pytest.raises(UserError, match=r"mine\.csv names atari/VideoPinball too"):
+        scores.with_video_pinball(scores.from_file(path), 0.0)
+
+
+def test_references_of_ones_own(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("task, random, reference\n# dense SAC of ours\nmujoco/Ant, 100, 300\nmujoco/Pusher, -50, -20\n")
+    mine = scores.from_file(path)
+    assert scores.normalised("mujoco/Ant", 200.0, mine) == 0.5
+    assert scores.normalised("mujoco/Pusher", -20.0, mine) == 1.0  # it had none
+    assert scores.normalised("mujoco/Reacher", -43.4, mine) == 0.0  # as published
+    assert scores.names(["mujoco/Ant", "mujoco/Reacher"], mine) == ["reference", "dense SAC"]
+    assert scores.names(["mujoco/Ant"], mine) == ["reference"]
+    text = scores.source(["mujoco/Ant", "mujoco/Reacher"], mine)
+    assert "for mujoco, " in text and "for mujoco/Ant, the random and reference returns of mine.csv" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task,random\natari/Pong,1", "have the columns task, random, reference"),
+        ("", "not a CSV file"),
+        ("task,random,reference\n", "a row a task"),
+        ("task,random,reference\natari/Pang,1,2", "'atari/Pang'"),
+        ("task,random,reference\natari/Pong,1,1", "two different numbers are needed, found 1 and 1"),
+        ("task,random,reference\natari/Pong,1,high", "found 1 and high"),
+        ("task,random,reference\natari/Pong,,3", "two different numbers"),
+    ],
+)
+def test_a_file_of_references_that_is_none(tmp_path, text, message):
+    path = tmp_path / "mine.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        scores.from_file(path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,67 @@
+"""The curves: one style a row of the table, any number of tasks."""
+
+import matplotlib.image
+import pytest
+
+from analysis.data import runs
+from analysis.data.sources import runfolder
+from analysis.figures import style
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 23])
+def test_methods_are_told_apart(count):
+    styles = style.styles({f"m{i}": f"m{i}" for i in range(count)}).values()
+    assert len({(style["color"], str(style["linestyle"])) for style in styles}) == count
+    if count > 1:
+        assert len({str(style["linestyle"]) for style in styles}) > 1  # also without colours
+
+
+def test_variants_share_their_methods_colour():
+    styles = style.styles({f"{m}, width={w}": m for m in ("dense", "gmp") for w in (32, 512)})
+    assert styles["gmp, width=32"]["color"] == styles["gmp, width=512"]["color"] != styles["dense, width=32"]["color"]
+    assert styles["gmp, width=32"]["linestyle"] != styles["gmp, width=512"]["linestyle"]
+
+
+METHODS = {"dense": "dense", "gmp": "gmp"}
+PANELS = {"return": "my return", "sparsity": "sparsity"}
+
+
+def test_five_tasks_with_holes_take_a_pages_width(tmp_path, run):
+    tasks = [f"atari/{game}" for game in ("Pong", "Boxing", "Breakout", "Qbert", "Enduro")]
+    rows = [("dense", runfolder.read(run(task=task, returns=(None, 1.0, 2.0)))) for task in tasks[:4]]
+    figure = style.curves(runs.tidy(rows), METHODS, tasks, PANELS, 0, 50)
+    style.save(figure, [tmp_path / "c.png"])
+    image = matplotlib.image.imread(tmp_path / "c.png")
+    assert image.shape[1] == 2100
+    assert image[..., :3].min() < 0.5  # something is drawn
+
+
+def drawn(frame, tasks):
+    """The axes of the curves, and their legend."""
+    figure = style.curves(frame, METHODS, tasks, PANELS, 0, 50)
+    return figure.axes, [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_actors_sparsity_is_a_line_of_its_own(run):
+    read = runfolder.read(run(task="mujoco/Ant", returns=(7.0, 8.0, 9.0), sparsity=0.9, actor_sparsity=0.6))
+    (above, below), legend = drawn(runs.tidy([("dense", read)]), ["mujoco/Ant"])
+    critics, actor = (line for line in below.lines if len(line.get_ydata()))
+    assert critics.get_ydata().tolist() == pytest.approx([0.3, 0.6, 0.9])
+    assert actor.get_ydata().tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert actor.get_color() == critics.get_color() and actor.get_linestyle() != critics.get_linestyle()
+    assert above.lines[0].get_ydata().tolist() == [7.0, 8.0, 9.0]
+    assert (above.get_title(), above.get_ylabel()) == ("Ant", "my return")
+    assert legend == ["dense", "gmp", "random policy", "actor"]
+
+
+def test_without_an_actor_there_is_no_line_of_one(run):
+    (_, below), legend = drawn(runs.tidy([("dense", runfolder.read(run()))]), ["atari/Pong"])
+    assert sum(len(line.get_ydata()) > 0 for line in below.lines) == 1
+    assert legend == ["dense", "gmp", "random policy"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (-20, "\N{MINUS SIGN}20"), (9000, "9000"), (12000, "12k"), (2.5e6, "2.5M")]
+)
+def test_short_numbers(value, text):
+    assert style.short(value) == text

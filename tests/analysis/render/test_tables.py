@@ -1,0 +1,107 @@
+"""Markdown and CSV say the same: numbers, gaps, and notes on what was done."""
+
+import csv
+import io
+
+import pytest
+
+from analysis.render import tables
+from tests.support.tables import COMMAND, OVERALL, comparison_of, read_markdown
+
+
+def test_numbers_of_a_full_grid(grid):
+    comparison = comparison_of(grid)
+    text = tables.markdown(comparison)
+    found = read_markdown(text)
+    overall = found["Human-normalised score over 2 games, and final sparsity"]
+    assert overall[0] == ["method", *OVERALL, "seeds"]
+    pong, boxing = (0.0 + 20.7) / 35.3, (5.0 - 0.1) / 12.0
+    mean = (pong + 0.5 / 35.3 + boxing + 0.5 / 12) / 2
+    assert overall[1][3].startswith(f"{mean:.3f} [")
+    assert overall[2][5] == "0.950 [0.950, 0.950]"
+    assert found["Mean return per game [95 % interval] (seeds)"] == [
+        ["game", "random", "human", "dense", "gmp"],
+        ["Boxing", "0.1", "12.1", "5.5 [5.0, 6.0] (2)", "3.5 [3.0, 4.0] (2)"],
+        ["Pong", "-20.7", "14.6", "0.5 [0.0, 1.0] (2)", "-1.5 [-2.0, -1.0] (2)"],
+    ]
+    assert "Cells without a result" not in text
+
+
+def test_footer(grid):
+    text = tables.markdown(comparison_of(grid))
+    for part in (
+        "16256.9",
+        "training return",
+        "sticky_actions=0.25",
+        "epochs of 1,000 agent steps",
+        "3,000 agent steps",
+        "2 expected",
+        "jax 0.10.2",
+        "rliable 1.2.0",
+    ):
+        assert part in text, part
+    assert "Commit: 1f3a9c0b." in text
+    assert f"Command: `{COMMAND}`" in text
+
+
+def test_gaps_are_named_everywhere(holed):
+    text, tex, rows = tables.markdown(holed), tables.latex(holed), tables.tidy_csv(holed)
+    assert "Cells without a result (2 of 12)" in text
+    assert "- gmp, atari/Pong, seed 0: failed (all losses are NaN at 50 % of gmp_1 & more)" in text
+    assert "- gmp, atari/Boxing, seed 1: missing" in text
+    assert "(1 of 2)" in text
+    assert "gmp, atari/Pong, seed 0: failed (all losses are NaN at 50 \\% of gmp\\_1 \\& more)" in tex
+    assert "atari/Pong seed 0: failed" in rows
+
+
+def test_csv_is_tidy(holed):
+    lines = list(csv.DictReader(io.StringIO(tables.tidy_csv(holed))))
+    assert tuple(lines[0]) == tables.CSV_COLUMNS
+    assert len(lines) == 3 * (len(OVERALL) + 2 * 4) + 2 * 2
+    assert len({(line["method"], line["task"], line["statistic"]) for line in lines}) == len(lines)
+    line = next(line for line in lines if (line["method"], line["task"]) == ("gmp", "atari/Boxing"))
+    assert (line["statistic"], line["value"], line["low"], line["seeds"], line["expected_seeds"]) == (
+        "return",
+        "3.0",
+        "",
+        "1",
+        "2",
+    )
+    assert line["gaps"].startswith("atari/Boxing seed 1: missing")
+
+
+def test_only_finished_runs_count(holed):
+    """The failed run of gmp on Pong has an epoch with a return of 1; its other seed ended at -1."""
+    estimate = holed.on_task["gmp", "atari/Pong"]["return"]
+    assert (estimate.value, estimate.seeds) == (-1.0, 1)
+    assert {run.status for _, run in holed.grid.finished()} == {"finished"}
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_few_seeds_are_remarked_and_five_are_not(tmp_path, run, raw):
+    for seed in range(5):
+        run(seed=seed)
+        said = [note for note in comparison_of(tmp_path / "runs", raw=raw).notes if "too narrow" in note]
+        assert len(said) == (1 <= seed < 4) and all(f"{seed + 1} seeds" in note for note in said)
+
+
+def test_notes_say_what_was_done(tmp_path, run):
+    run(returns=(None, 1.0, 2.0))
+    run(seed=1, versions={"jax": "0.12.0", "project": "ffff+dirty"})
+    text = tables.markdown(comparison_of(tmp_path / "runs"))
+    assert "Epochs without a return, gaps in the curves: dense, atari/Pong, seed 0 (1)." in text
+    assert "more than one version of: python, jax, ale-py, project" in text
+    assert "jax 0.10.2 or 0.12.0" in text
+    assert "Commit: 1f3a9c0b, ffff+dirty." in text
+    assert "dense - 2 seeds: bootstrap intervals from fewer than 5 seeds are too narrow." in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.04, "0.0"), (-0.04, "0.0"), (999.94, "999.9"), (1234.5, "1,234"), (-20.7, "-20.7")]
+)
+def test_numbers(value, text):
+    assert tables._number(value) == text
+
+
+def test_the_coverage_of_the_intervals_is_told(grid):
+    assert "with 5 seeds 83 % (mean on one game) and 91 % (IQM over ten)" in tables.markdown(comparison_of(grid))

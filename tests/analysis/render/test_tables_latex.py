@@ -1,0 +1,69 @@
+"""LaTeX is well-formed, and compiles."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.render import tables
+from analysis.render.markup import latex_text
+from analysis.stats import costs
+from tests.support.tables import check_latex, comparison_of
+
+RESULTS = Path(__file__).parents[3] / "results"
+
+
+def test_latex_is_well_formed(holed):
+    text = tables.latex(holed)
+    check_latex(text)
+    assert "rigl:a\\_b=1" in text and "$-$20.7" in text
+    assert text.count("\\toprule") == text.count("\\bottomrule") == 5
+
+
+def compiled(text, folder):
+    """By pdflatex, as it stands; nothing may run over the margin."""
+    (folder / "t.tex").write_text(text)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout, done.stdout[-2000:]
+
+
+needs_latex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None,
+    reason="pdflatex is not installed (Debian: apt-get install texlive-latex-recommended)",
+)
+
+
+@needs_latex
+def test_latex_compiles(holed, tmp_path):
+    measured = pd.DataFrame([("dense", "atari/Pong", 0, "a run", *[12345.6] * (len(costs.COLUMNS) - 4))])
+    measured.columns = list(costs.COLUMNS)
+    compiled(tables.latex(holed, costs.tables(measured)), tmp_path)
+
+
+@needs_latex
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*/comparison.tex")), ids=lambda path: path.parent.name)
+def test_the_results_that_are_kept_compile(path, tmp_path):
+    compiled(path.read_text(), tmp_path)
+
+
+@given(st.text())
+def test_any_text_is_escaped(text):
+    escaped = latex_text(text)
+    bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[\[\]]\}|\$\\pm\$", "", escaped)
+    assert not set("\\{}_%&#$~^<>|[]\n") & set(bare)
+
+
+def test_wide_comparisons_are_split(tmp_path, run):
+    for i in range(9):
+        run(method=f"m{i}")
+    text = tables.latex(comparison_of(tmp_path / "runs"))
+    check_latex(text)
+    assert text.count("Mean return per game") == 3
+    assert "over 1 game," in text

@@ -1,0 +1,92 @@
+"""The cost table: means of what costs.json says, and a dash where it says nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.stats import costs
+from analysis.table import main
+from suite.errors import UserError
+from tests.analysis.conftest import write_grid
+
+
+def costs_of(kept: int, runner: float | None = None) -> dict:
+    ways = {"jax": {"median": 100.0, "p95": 200.0}, "runner": {"median": runner, "p95": 2 * (runner or 0)}}
+    return {
+        "policy": {
+            "parameters": 1000,
+            "kept": kept,
+            "bytes": {"dense": 4000, "compact_disk": 5 * kept},
+            "multiply_adds": {"dense": 2_000_000, "sparse": 2000 * kept, "cleaned_dense": 1_500_000},
+        },
+        "training": {"executed": 4e15, "ideal": 1e15},
+        "latency": {"ways": ways, "load": 0.5} if runner else None,
+    }
+
+
+def write(folder: Path, contents: object) -> None:
+    (folder / "costs.json").write_text(json.dumps(contents))
+
+
+def test_a_line_a_row_of_the_table(tmp_path: Path) -> None:
+    root = write_grid(tmp_path / "runs")
+    folders = sorted(root.iterdir())
+    runs = [(folder.name.split(".")[1], "atari/Pong", 0, folder) for folder in folders]
+    for folder in folders:
+        if ".gmp." in folder.name:
+            write(folder, costs_of(100, runner=10.0) if "seed0" in folder.name else costs_of(200))
+    found = costs.frame(runs)
+    assert found["kept"].count() == found["row"].eq("gmp").sum() == 4
+    for table in costs.tables(found):
+        (line,) = table.body
+        values = dict(zip(table.header, line, strict=True))
+        assert values["method"] == "gmp"
+        said = {key: value for key, value in EXPECTED[table.title.partition(":")[0]].items() if values[key] != value}
+        assert not said
+    assert [table.title.partition(":")[0] for table in costs.tables(found)] == list(EXPECTED)
+
+
+#: By hand: of four runs, three keep 200 weights and one 100; two of the four have a latency.
+EXPECTED = {
+    "Costs of the policy": {
+        "runs": "4", "kept": "0.150", "compact kB": "0.750", "dense kB": "4.00", "in memory kB": "—",
+        "MAdds, million": "2.00", "sparse": "0.150", "cleaned": "0.750",
+    },
+    "Costs of training": {"PFLOP": "4.00", "ideal PFLOP": "1.00", "ideal, share": "0.250", "hours": "0.00125"},
+    "Latency of one action, microseconds": {
+        "runs": "2", "JAX": "100", "JAX p95": "200", "runner": "10.0", "runner p95": "20.0", "ONNX": "—",
+        "load": "0.500",
+    },
+}  # fmt: skip
+
+
+def test_the_fastest_way_is_the_one_of_those_measured(tmp_path: Path) -> None:
+    folder = next(write_grid(tmp_path / "runs").iterdir())
+    fastest = []
+    for runner in (10.0, 1000.0, None):
+        write(folder, costs_of(100, runner))
+        fastest += costs.frame([("gmp", "atari/Pong", 0, folder)])[costs.FASTEST].tolist()
+    assert fastest == pytest.approx([10.0, 100.0, float("nan")], nan_ok=True)
+
+
+def test_without_costs_there_is_no_table(tmp_path: Path) -> None:
+    root = write_grid(tmp_path / "runs")
+    assert costs.tables(costs.frame([("dense", "atari/Pong", 0, folder) for folder in root.iterdir()])) == []
+
+
+def test_make_table_says_what_it_costs(tmp_path: Path, capsys) -> None:
+    root = write_grid(tmp_path / "runs")
+    for folder in root.iterdir():
+        write(folder, costs_of(100))
+    assert main(["--runs", str(root), "--repetitions", "10"]) == 0
+    assert "**Costs of the policy: weights" in capsys.readouterr().out
+    assert "Costs of the policy: weights" in (root / "report" / "comparison.tex").read_text()
+    assert len((root / "report" / "costs.csv").read_text().splitlines()) == 1 + 8
+
+
+def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
+    folder = next(write_grid(tmp_path / "runs").iterdir())
+    write(folder, {"policy": {"kept": "many"}})
+    with pytest.raises(UserError, match=r"costs\.json: policy\.kept should be a number, found 'many'"):
+        costs.frame([("dense", "atari/Pong", 0, folder)])

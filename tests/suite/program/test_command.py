@@ -1,0 +1,161 @@
+"""Programs whose reader goes away, that are interrupted, and that were started by nohup: their exit codes are kept."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from suite.program import signals
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = sorted(
+    path for package in ("suite", "sweeps", "analysis") for path in (ROOT / package).rglob("*.py")
+    if "__main__" in path.read_text() and path.name != "supervisor.py"  # which becomes another program
+)  # fmt: skip
+#: The local engine with a worker that sleeps, and ends well when it is asked to.
+GRID = """
+import sys
+from pathlib import Path
+from sweeps.engines import local
+from sweeps.engines.cells import Work
+root, seconds = sys.argv[1:]
+code = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(float(sys.argv[2]))"
+def main():
+    command = [sys.executable, "-c", code, root + "/begun", seconds]
+    return local.run([Work("run", [], 100, 1.0)], Path(root), 1, tries=1, command=command)
+try:
+    from suite.program.command import start
+except ImportError:
+    start = lambda main: sys.exit(main())
+start(main)
+"""
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def grid(folder: Path, seconds: float, **more) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", GRID, str(folder), str(seconds)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, **more)
+    until(lambda: (folder / "begun").exists() or process.poll() is not None)
+    return process
+
+
+@pytest.mark.parametrize("stderr", [subprocess.STDOUT, subprocess.PIPE])
+def test_ctrl_c_that_ends_tee_as_well_stops_the_runs(tmp_path: Path, stderr: int) -> None:
+    """2>&1 | tee: nobody reads when the grid says that it stops."""
+    process = grid(tmp_path, 60, stderr=stderr)
+    assert process.stdout
+    process.stdout.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    if process.stderr:
+        assert process.stderr.read() == b""
+
+
+def test_a_grid_goes_on_when_its_reader_is_gone(tmp_path: Path) -> None:
+    process = grid(tmp_path, 2)
+    assert process.stdout
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1  # its only run leaves no record
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["-m", "analysis.table", "--help"], 0),
+        (["-m", "suite.publish.sync", "none"], 2),
+        (["-c", "from suite.program.command import start; start(lambda: print('x\\n' * 100_000) or 3)"], 3),
+        (["-uc", "from suite.program.command import start; start(lambda: print('x\\n' * 100_000) or 3)"], 3),
+    ],
+)
+def test_a_closed_pipe_changes_no_exit_code(command: list[str], code: int) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == code
+        assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
+        both = subprocess.run([sys.executable, *command], cwd=ROOT, stdout=write, stderr=write)
+        assert both.returncode == code
+    finally:
+        os.close(write)
+
+
+def test_streams_that_are_not_there_are_none_to_print_to() -> None:
+    start = "import sys; from suite.program.command import start; "
+    code = start + "start(lambda: print('out') or print('err', file=sys.stderr))"
+    done = subprocess.run(["sh", "-c", '"$0" -c "$1" >&- 2>&-', sys.executable, code], cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_an_encoding_and_what_does_not_fit_it_are_kept() -> None:
+    code = "import sys; from suite.program.command import start; start(lambda: print(sys.stdout.encoding, '\u00fc'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1:replace"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True)
+    assert done.stdout == b"latin-1 \xfc\n" or done.stdout == b"iso8859-1 \xfc\n", done
+
+
+@pytest.mark.parametrize(
+    ("do", "code", "said"),
+    [
+        ("raise UserError('a\\nb')", 2, "error: a b\n"),
+        ("raise KeyboardInterrupt", 130, "interrupted\n"),
+        ("return None", 0, ""),
+        ("return 75", 75, ""),
+    ],
+)
+def test_how_a_program_ends(do: str, code: int, said: str) -> None:
+    imports = "from suite.errors import UserError\nfrom suite.program.command import start\n"
+    program = f"{imports}def main():\n    {do}\nstart(main)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_every_program_is_started_so(path: Path) -> None:
+    (block,) = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.If)][-1:]
+    assert ast.unparse(block.test) == "__name__ == '__main__'"
+    assert ast.unparse(block.body[-1]).startswith("start(")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=["nohup", "a script's &"])
+def test_a_signal_that_was_ignored_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
+    process = grid(tmp_path, 3, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and b"stopping" not in out  # to its end, and not 130
+
+
+def test_a_hang_up_that_is_not_ignored_stops_the_runs(tmp_path: Path) -> None:
+    process = grid(tmp_path, 60)
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and b"stopping" in out
+
+
+def test_a_runs_handlers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sweeps import run
+
+    before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    try:
+        with run._signals() as asked:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            assert not asked()
+        assert signal.getsignal(signal.SIGUSR2) == signal.SIG_IGN
+        signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+        with signals.handled([signal.SIGUSR2], lambda *_: None):
+            assert callable(signal.getsignal(signal.SIGUSR2))
+        assert signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGUSR2, before)

@@ -1,0 +1,45 @@
+"""The batches and the DQN learners of the tests of the learner."""
+
+from functools import cache
+
+import numpy as np
+from gymnasium import spaces
+
+from baselines import METHODS
+from suite.agents.dqn import dqn
+from suite.learner import Learner, make_learner
+from suite.sparsity.pruner import make_pruner
+from suite.types import Batch, Training
+from tests.support.learning import PERIOD
+
+OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
+LEARNING_RATE, EPSILON, WIDTH = 3e-3, 1.5e-4, 16
+UPDATES = 60
+
+
+def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
+    rng = np.random.default_rng(seed)
+    return [
+        Batch(
+            observation=rng.standard_normal((size, 4)).astype(np.float32),
+            action=rng.integers(3, size=size).astype(np.int32),
+            reward=rng.standard_normal(size).astype(np.float32),
+            discount=(0.9 * (rng.random(size) > 0.2)).astype(np.float32),
+            next_observation=rng.standard_normal((size, 4)).astype(np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+@cache
+def learner_of(method: str, vectorize: bool | None = None, distribution: str = "erk", **options) -> Learner:
+    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(distribution=distribution))
+    return make_learner(agent, METHODS[method](training, **options), target_update_period=PERIOD, vectorize=vectorize)
+
+
+EAGER: dict[str, dict] = {
+    **{name: {"start": 0.0, "end": 1.0, "period": 7} for name in ("gmp", "linear", "cosine", "exponential", "ste")},
+    **{name: {"start": 0.0, "end": 1.0} for name in ("distill", "iterative")},
+    **{name: {"period": 7} for name in ("set", "rigl")},
+}

@@ -1,0 +1,178 @@
+"""What is asked of SLURM, by small scripts in the place of its commands. tests/slurm asks a real one."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import submitit
+from submitit.core.utils import DelayedSubmission
+
+from suite.errors import Busy, UserError
+from suite.record import lock, schema
+from sweeps.engines import local, slurm
+from sweeps.engines.cells import QUEUED, RUNNING, Plan, Work
+
+#: They say what lies in the files of their folder, and write down what they were asked.
+COMMAND = """#!/bin/sh
+cd {folder}
+echo "$(basename "$0") $*" >> asked
+[ -e "$(basename "$0").error" ] && cat "$(basename "$0").error" >&2 && exit 1
+cat "$(basename "$0").says" 2>/dev/null || true
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch) -> Path:
+    """The folder of the scripts."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sbatch", "srun", "squeue", "scontrol"):
+        (folder / name).write_text(COMMAND.format(folder=folder))
+        (folder / name).chmod(stat.S_IRWXU)
+    (folder / "sbatch.says").write_text("Submitted batch job 7\n")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+@pytest.fixture
+def plan(tmp_path) -> Plan:
+    works = [Work(f"run{i}", [f"--seed={i}"], 100, 1.0) for i in range(5)]
+    return Plan("tiny.yaml", tmp_path / "runs", works, 1)
+
+
+def finish(plan: Plan, name: str) -> None:
+    (plan.folder / name).mkdir(parents=True)
+    schema.write_json(plan.folder / name / schema.STATUS, {"status": "finished", "error": None})
+
+
+def jobs(plan: Plan) -> dict[str, list[str]]:
+    return json.loads((plan.folder / slurm.FOLDER / slurm.JOBS).read_text())
+
+
+def test_what_is_submitted(cluster, plan, capsys):
+    finish(plan, "run1")
+    code = slurm.submit(plan, partition="gpu", time="1-12", memory=3.5, cpus=3, gpus=1, runs_per_job=2, parallel=4)
+    assert code == 0
+    assert jobs(plan) == {"7_0": ["run0", "run2"], "7_1": ["run3", "run4"]}
+    script = (plan.folder / slurm.FOLDER / "7_submission.sh").read_text()
+    for line in (
+        "--partition=gpu",
+        "--time=2160",
+        "--mem=7GB",
+        "--cpus-per-task=6",
+        "--gpus-per-node=1",
+        "--array=0-1%2",
+        "--requeue",
+        "--signal=USR2@120",
+    ):
+        assert f"#SBATCH {line}\n" in script, line
+    assert "srun --unbuffered" in script and "--cpus-per-task=6 " in script.splitlines()[-1]
+    submitted = DelayedSubmission.load(plan.folder / slurm.FOLDER / "7_1_submitted.pkl")
+    works, root = submitted.args
+    assert (submitted.function, root) == (slurm.run_cells, plan.folder)
+    assert [work.arguments for work in works] == [["--seed=3"], ["--seed=4"]]
+    assert "submitted 4 runs in 2 jobs, the array 7" in capsys.readouterr().out
+
+
+def test_a_single_cell_is_a_job_of_its_own(cluster, plan):
+    assert slurm.submit(plan._replace(works=plan.works[:1])) == 0
+    assert jobs(plan) == {"7": ["run0"]}
+
+
+def test_nothing_is_submitted_that_is_there(cluster, plan, capsys):
+    slurm.submit(plan)
+    (cluster / "squeue.says").write_text("7_0 RUNNING\n7_1 PENDING\n7_2 PENDING\n7_3 COMPLETING\n7_4 PENDING\n")
+    assert slurm.queue(plan.folder) == {"run0": RUNNING, **{f"run{i}": QUEUED for i in range(1, 5)}}
+    assert slurm.submit(plan) == 0
+    assert (cluster / "asked").read_text().count("sbatch") == 1
+    assert "nothing to submit" in capsys.readouterr().out
+
+
+def test_what_slurm_has_done_with_without_finishing_it_is_submitted_again(cluster, plan):
+    slurm.submit(plan)
+    (cluster / "squeue.says").write_text("7_0 RUNNING\n7_3 PENDING\n")
+    (cluster / "sbatch.says").write_text("Submitted batch job 8\n")
+    assert slurm.submit(plan) == 0
+    assert jobs(plan) == {"7_0": ["run0"], "7_3": ["run3"], "8_0": ["run1"], "8_1": ["run2"], "8_2": ["run4"]}
+
+
+def test_a_job_that_slurm_has_forgotten_is_not_there(cluster, plan):
+    slurm.submit(plan)
+    (cluster / "squeue.error").write_text("slurm_load_jobs error: Invalid job id specified\n")
+    assert slurm.queue(plan.folder) == {}
+
+
+def test_a_queue_that_cannot_be_asked_is_no_empty_queue(cluster, plan):
+    slurm.submit(plan)
+    (cluster / "squeue.error").write_text("slurm_load_jobs error: Unable to contact slurm controller\n")
+    with pytest.raises(UserError, match="Unable to contact"):
+        slurm.submit(plan)
+    assert (cluster / "asked").read_text().count("sbatch") == 1
+
+
+def test_a_refusal_is_one_line(cluster, plan, capsys):
+    (cluster / "sbatch.error").write_text("sbatch: error: invalid partition specified: gpux\n")
+    with pytest.raises(UserError, match="SLURM takes no jobs: sbatch: error: invalid partition specified: gpux"):
+        slurm.submit(plan, partition="gpux")
+    assert not capsys.readouterr().err
+    assert slurm.queue(plan.folder) == {}
+
+
+def test_without_slurm(plan, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="no SLURM here"):
+        slurm.submit(plan)
+    assert slurm.queue(plan.folder) == {}
+
+
+def test_one_submission_at_a_time(cluster, plan):
+    with lock.hold(plan.folder.resolve() / slurm.FOLDER), pytest.raises(Busy, match="works there"):
+        slurm.submit(plan)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("0:10", 10), ("24:00", 1440), ("2:30:00", 150), ("36", 2160), ("1-12", 2160), ("1-0:30", 1470)],
+)
+def test_times(text, minutes):
+    assert slurm._minutes(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0:09", "-5", "1:2:3:4", "1.5", "9" * 5_000, "1:" + "9" * 5_000])
+def test_times_that_are_none(text):
+    with pytest.raises(UserError, match=r"slurm\.time"):
+        slurm._minutes(text)
+
+
+@pytest.mark.parametrize(
+    ("ended", "state", "requeued"),
+    [
+        (local.INTERRUPTED, "7_1 RUNNING", True),
+        (local.INTERRUPTED, "7_1 COMPLETING", False),  # it was cancelled, or SLURM has requeued it
+        (local.INTERRUPTED, "", False),
+        (local.SOME_FAILED, "7_1 RUNNING", False),
+        (local.OK, "7_1 RUNNING", False),
+    ],
+)
+def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(cluster, plan, monkeypatch, ended, state, requeued):
+    asked = []
+
+    def run(works, root, jobs):
+        asked.append((works, root, jobs))
+        return ended
+
+    monkeypatch.setattr(local, "run", run)
+    monkeypatch.setattr(
+        submitit.JobEnvironment, "__new__", lambda cls: object.__new__(submitit.slurm.slurm.SlurmJobEnvironment)
+    )
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    (cluster / "squeue.says").write_text(state)
+    with pytest.raises(SystemExit) as left:
+        slurm.run_cells(plan.works[:2], plan.folder)
+    assert left.value.code == ended
+    assert asked == [(plan.works[:2], plan.folder, 2)]
+    said = (cluster / "asked").read_text() if (cluster / "asked").exists() else ""
+    assert ("scontrol requeue 7_1" in said) == requeued
