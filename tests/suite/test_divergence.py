@@ -195,7 +195,7 @@ def test_an_elected_network_that_is_lost_is_not_handed_out(sound, tmp_path: Path
         training.start()
         training.state = poison(training.state, "0", float("nan"))
         training._check()  # a later election can do without it
-        training.epoch = training.epochs
+        training.epoch = training.options.epochs
         with pytest.raises(Divergence, match="online network 0: params/Dense_0/kernel"):
             training._check()
 

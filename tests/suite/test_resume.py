@@ -15,8 +15,6 @@ import pytest
 
 from baselines.registry import METHODS
 from suite.agents import AGENTS
-from suite.agents.dqn import dqn
-from suite.agents.sac import sac
 from suite.environments import AtariOptions, MujocoOptions, atari, mujoco
 from suite.errors import UserError
 from suite.experience.online import Online
@@ -147,9 +145,9 @@ def test_every_method_goes_on_with_every_bit(method: str, tmp_path: Path, undist
 @pytest.mark.parametrize(
     "make, agent, method, options",
     [
-        (pendulum, sac, "eaudeqn", TINY_SAC),
-        (pendulum, sac, "gmp", TINY_SAC),
-        (pong, dqn, "eaudeqn", {"network": "small", "width": 4}),
+        (pendulum, "sac", "eaudeqn", TINY_SAC),
+        (pendulum, "sac", "gmp", TINY_SAC),
+        (pong, "dqn", "eaudeqn", {"network": "small", "width": 4}),
     ],
 )
 def test_every_suite_goes_on_with_every_bit(make, agent, method, options, tmp_path: Path, undisturbed) -> None:

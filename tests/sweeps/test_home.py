@@ -8,7 +8,7 @@ import yaml
 from analysis import table
 from suite.errors import UserError, expanded
 from suite.publish import sync
-from sweeps import compose, launch, run, status
+from sweeps import compose, execute, launch, run, status
 from sweeps.config import resolve
 from sweeps.engines import local
 from sweeps.engines.cells import Plan
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_runs_folder_and_its_data_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Path | None] = []
-    monkeypatch.setattr(run, "execute", lambda a_run, folder, mode, record, *_: seen.extend([folder, record]))
+    monkeypatch.setattr(execute, "execute", lambda a_run, folder, mode, record, *_: seen.extend([folder, record]))
     arguments = (
         "--task=mujoco/InvertedPendulum --method=dense --seed=0 --wandb=disabled --folder=~/runs --record=~/data"
     )

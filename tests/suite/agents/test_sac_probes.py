@@ -16,11 +16,11 @@ from suite.errors import Divergence
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions, ReplayOptions
+from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
 from suite.record import schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer
+from suite.trainer import Parts, Trainer
 from suite.types import LearnerState, Training
 from tests.support.probes import Aim, Sign
 from tests.support.sac import CRITICS, build, double, mlp
@@ -70,21 +70,9 @@ def run(
     ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(**replay))
     config = {"name": "probe", "task": "probe/Aim", "method": "any", "seed": 0, "options": {}}
     with Tracker(folder, config, frame_skip=1, total_agent_steps=steps, wandb_mode="disabled") as tracker:
-        return kind(
-            Online(environment, ring),
-            make_environment,
-            learner,
-            tracker,
-            0,
-            **{
-                "epochs": 2,
-                "epoch_agent_steps": steps // 2,
-                "initial_samples": SAMPLES,
-                "replay_ratio": 1,
-                "evaluation_episodes": 4,
-                **options,
-            },
-        ).run()
+        clock = {"epochs": 2, "epoch_agent_steps": steps // 2, "initial_samples": SAMPLES, "replay_ratio": 1}
+        trainer_options = TrainerOptions(**{**clock, "evaluation_episodes": 4, **options})
+        return kind(Parts(Online(environment, ring), make_environment, learner), tracker, trainer_options, 0).run()
 
 
 def probe_learner(method: str, options: dict | None = None, agent_options: dict | None = None, **learner) -> Learner:
@@ -96,12 +84,8 @@ def probe_learner(method: str, options: dict | None = None, agent_options: dict 
         SACOptions(**{**widths, "random_steps": SAMPLES, "initial_temperature": 0.1, **(agent_options or {})}),
     )
     method_options = LOW.get(method, {}) if options is None else options
-    sparsifier = (
-        METHODS[method].make(
-            Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions())), **method_options
-        ),
-    )
-
+    training = Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions()))
+    sparsifier = METHODS[method].make(training, **method_options)
     return build(agent, sparsifier, **{"target_update_period": 20, **learner})
 
 

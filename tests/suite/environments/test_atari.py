@@ -1,7 +1,6 @@
 """The Atari protocol, held against gymnasium's wrappers, ale-py's own preprocessing and the emulator."""
 
-import inspect
-from typing import Any, get_type_hints
+from typing import Any
 
 import ale_py
 import gymnasium
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
-from pydantic import TypeAdapter, ValidationError
 
 from suite.environments import AtariOptions, atari
 from suite.errors import UserError
@@ -181,16 +179,3 @@ def test_every_game_can_be_played(task: str) -> None:
 def test_an_unknown_game_is_a_clear_error(game: str) -> None:
     with pytest.raises(UserError, match="unknown Atari game"):
         atari.make(game, AtariOptions())
-
-
-def test_every_option_has_a_type_a_default_and_a_text() -> None:
-    hints = get_type_hints(atari.make, include_extras=True)
-    options = [p for p in inspect.signature(atari.make).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    assert len(options) == 9
-    for option in options:
-        (field,) = hints[option.name].__metadata__
-        assert 10 < len(field.description) < 80
-        adapter = TypeAdapter(hints[option.name])
-        assert adapter.validate_python(option.default, strict=True) == option.default
-        with pytest.raises(ValidationError):
-            adapter.validate_python(-1)
