@@ -12,7 +12,8 @@ from pydantic import Field
 
 from suite.errors import UserError
 from suite.sparsity.masks import dense_masks
-from suite.sparsity.pruner import random, refuse_beyond_limit, refuse_saliency
+from suite.sparsity.pruner import refuse_beyond_limit, refuse_saliency
+from suite.sparsity.scores import random
 from suite.types import Due, Sparsifier, Training, single_network
 
 Sparsity = Annotated[float, Field(ge=0, lt=1, description="sparsity at the end of the schedule")]

@@ -52,6 +52,7 @@ class Learner(NamedTuple):
     policy: Callable[[LearnerState], Network]  # what a run hands out, pruned weights zero: the actor or elected network
     target_update_period: int  # gradient steps
     election_steps: int  # of them, those whose losses count in the election
+    agent: Agent  # what it trains
 
 
 def make_learner(
@@ -82,7 +83,6 @@ def make_learner(
     ] = None,
 ) -> Learner:
     """Compile an agent and a method into the functions of a Learner."""
-
     counted = max(round(election_window * target_update_period), 1)
     loss_weight = loss_weights(sparsifier.forgetting, target_update_period, counted)
 
@@ -107,6 +107,7 @@ def make_learner(
         policy=lambda state: _masked(state.actor or state.online[0]),
         target_update_period=target_update_period,
         election_steps=counted,
+        agent=agent,
     )
 
 

@@ -17,6 +17,7 @@ from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
 from suite.sparsity.pruner import make_pruner
+from suite.tracking.policy import describe
 from suite.types import Training
 from sweeps.config import DATASETS, Run
 
@@ -38,7 +39,8 @@ def compose(run: Run, record: Path | None = None) -> Parts:
     environment = make()
     spaces = environment.observation_space, environment.action_space
     agent = AGENTS[task.agent](*spaces, **options["agent"])
-    pruner = make_pruner(**options["pruning"])
+    describe(agent, environment)  # now, and not at the end of training
+    pruner = make_pruner(agent.all_networks, **options["pruning"])
     training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer, pruner)
     method = METHODS[run.method.partition(":")[0]](training, **options["method"])
     learner = make_learner(agent, method, **options["learner"])

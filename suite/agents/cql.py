@@ -1,6 +1,6 @@
 """Conservative Q-Learning for discrete actions (Kumar et al. 2020, arXiv 2006.04779): DQN with another loss."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import gymnasium
 import jax
@@ -8,6 +8,7 @@ import optax
 from pydantic import Field
 
 from suite.agents.dqn import LOSSES, Loss, q_learning
+from suite.agents.networks import NetworkName
 from suite.types import Agent
 
 
@@ -15,9 +16,7 @@ def cql(
     observation_space: gymnasium.Space,
     action_space: gymnasium.Space,
     *,
-    network: Annotated[
-        Literal["nature", "small", "mlp"], Field(description="Nature CNN, a laptop's CNN, no convolutions")
-    ] = "nature",
+    network: Annotated[NetworkName, Field(description="Nature CNN, a laptop's CNN, no convolutions")] = "nature",
     width: Annotated[int, Field(ge=1, le=2**16, description="units of the hidden dense layer")] = 512,
     learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 5e-5,
     adam_epsilon: Annotated[float, Field(gt=0, description="Adam's epsilon")] = 1.5e-4,

@@ -9,8 +9,9 @@ import optax
 from gymnasium import spaces
 from pydantic import Field
 
-from suite.agents.networks import MLP
+from suite.agents.networks import Described, mlp
 from suite.errors import UserError
+from suite.layers import network_at
 from suite.population import over_networks
 from suite.types import Actor, Agent, Array, Batch, Params
 
@@ -18,9 +19,10 @@ CRITICS = ("critic_0", "critic_1")
 LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarnoja et al. 2018)
 
 
-def apply(network: MLP, params: Params, x: Array) -> jax.Array:
+def apply(network: Described, params: Params, x: Array) -> jax.Array:
     """The network's outputs [..., outputs]."""
-    return network.apply({"params": params}, x)  # type: ignore[return-value]
+    outputs: jax.Array = network.apply({"params": params}, x)
+    return outputs
 
 
 def sac(
@@ -49,18 +51,18 @@ def sac(
     box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
     if box is None or not ((box.low == -1) & (box.high == 1)).all():
         raise UserError(f"agent sac needs continuous actions in [-1, 1]^A, not {action_space}")
-    if len(observation_space.shape or ()) != 1:
+    observed = observation_space.shape or ()
+    if len(observed) != 1:
         raise UserError(f"agent sac needs vector observations, not {observation_space}")
     dimension = box.shape[0]
-    critic = MLP((critic_width, critic_width), 1)
-    policy = MLP((actor_width, actor_width), 2 * dimension)
+    critic = mlp(observed[0] + dimension, (critic_width, critic_width), 1)
+    policy = mlp(observed[0], (actor_width, actor_width), 2 * dimension)
     entropy = -dimension / 2 if target_entropy == "-dim/2" else -dimension
-    no_observation, no_action = jnp.zeros(observation_space.shape), jnp.zeros(dimension)
+    no_observation, no_pair = jnp.zeros(observed), jnp.zeros(observed[0] + dimension)
 
     def init(key: jax.Array) -> Params:
-        pair = jnp.concatenate([no_observation, no_action])
         keys = jax.random.split(key, len(CRITICS))
-        return {name: critic.init(key, pair)["params"] for name, key in zip(CRITICS, keys, strict=True)}
+        return {name: critic.init(key, no_pair)["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
     def init_actor(key: jax.Array) -> Params:
         return {
@@ -120,5 +122,6 @@ def sac(
         target,
         critic_loss,
         optax.adam(critic_learning_rate),
-        Actor(init_actor, actor_loss, optax.adam(actor_learning_rate)),
+        tuple(network_at(name, critic.layers) for name in CRITICS),
+        Actor(init_actor, actor_loss, optax.adam(actor_learning_rate), (network_at("policy", policy.layers),)),
     )

@@ -11,7 +11,8 @@ from baselines import METHODS
 from suite.agents import AGENTS
 from suite.agents.dqn import dqn
 from suite.learner import make_learner
-from suite.sparsity.pruner import erk_counts, make_pruner
+from suite.sparsity.distributions import erk_counts
+from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, LearnerState, Network, Training
 from tests.support import hooks
 
@@ -62,8 +63,9 @@ def make(name: str, more: str, training: Training):
 @pytest.mark.parametrize("name, more", GOLDEN, ids=lambda value: value or "default")
 def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int) -> None:
     """Weights do not move; so the kept are the largest of the initial ones, where magnitude decides."""
-    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner()))
-    params = dqn(space, DISCRETE, network=kind, width=8).init(KEY)
+    agent = dqn(space, DISCRETE, network=kind, width=8)
+    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner(agent.all_networks)))
+    params = agent.init(KEY)
     kernels = {f"{layer}/kernel": np.asarray(arrays["kernel"]) for layer, arrays in params.items()}
     assert len(kernels) == layers
     sparse_from_the_start = name in ("static", "set", "rigl")
@@ -128,7 +130,7 @@ def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network,
     """100 updates of a small agent: the state, the policy, what is measured."""
     action_space = CONTINUOUS if agent_name == "sac" else DISCRETE
     agent = AGENTS[agent_name](VECTORS, action_space, **SMALL.get(agent_name, SMALL["dqn"]))
-    training = Training(100, 10, agent.optimizer, make_pruner(**pruning))
+    training = Training(100, 10, agent.optimizer, make_pruner(agent.all_networks, **pruning))
     sparsifier = METHODS[method](training, **EARLY.get(method, {}))
     learner = make_learner(agent, sparsifier, target_update_period=10, polyak=0.05 if agent.actor else None)
     state = learner.init(0)

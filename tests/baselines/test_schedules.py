@@ -28,15 +28,15 @@ from suite.agents.dqn import dqn
 from suite.errors import UserError
 from suite.sparsity.masks import apply_masks, dense_masks, sparsity
 from suite.sparsity.pruner import make_pruner
-from suite.types import Network, Training
+from suite.types import Agent, Network, Training
 from tests.support import hooks
 
 ADAM = optax.adam(1e-3)
 KEY = jax.random.key(0)
 
 
-def training(gradient_steps: int = 1000, **pruning) -> Training:
-    return Training(gradient_steps, 10, ADAM, make_pruner(**pruning))
+def training(gradient_steps: int = 1000, kind: str = "mlp", **pruning) -> Training:
+    return Training(gradient_steps, 10, ADAM, make_pruner(agent_of(kind).all_networks, **pruning))
 
 
 # The schedule --------------------------------------------------------------------------------------------------------
@@ -110,9 +110,12 @@ IMAGES, VECTORS, ACTIONS = (
 )
 
 
+def agent_of(kind: str) -> Agent:
+    return dqn(VECTORS if kind == "mlp" else IMAGES, ACTIONS, network=kind, width=8)
+
+
 def network_of(kind: str) -> Network:
-    space = VECTORS if kind == "mlp" else IMAGES
-    params = dqn(space, ACTIONS, network=kind, width=8).init(KEY)
+    params = agent_of(kind).init(KEY)
     return Network(params, ADAM.init(params), {}, jnp.float32(1))
 
 
@@ -136,7 +139,7 @@ def kernels_of(params: dict) -> dict[str, np.ndarray]:
 def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> None:
     """Weights do not move here, so that a sort of the initial weights says which of them are kept at each step."""
     start = network_of(kind)
-    method = gmp(training(distribution="uniform"), final_sparsity=0.87, start=0.3, end=0.7, period=50)
+    method = gmp(training(kind=kind, distribution="uniform"), final_sparsity=0.87, start=0.3, end=0.7, period=50)
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = hooks.after_gradient(method)
     kernels, seen = kernels_of(start.params), {}

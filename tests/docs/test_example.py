@@ -13,6 +13,7 @@ from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
 from sweeps.config import options_of
 from tests.support import hooks
+from tests.support.networks import networks_of
 
 TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
@@ -23,7 +24,9 @@ def test_the_new_method_of_the_readme_works() -> None:
     assert len([line for line in body if line.strip()]) <= 10
     names: dict = {}
     exec(code, names)
-    method = names["halving"](Training(100, 10, optax.identity(), make_pruner()), times=4)
+    method = names["halving"](
+        Training(100, 10, optax.identity(), make_pruner(networks_of({"Dense_0/kernel": (10, 10)}))), times=4
+    )
     assert set(options_of(names["halving"]).model_fields) == {"times"}
 
     params = {"Dense_0": {"kernel": jnp.arange(1.0, 101.0).reshape(10, 10), "bias": jnp.ones(10)}}

@@ -38,7 +38,7 @@ def parts(name: str, method: str = "dense", rate: float | None = None, **options
     environment, make, sizes, key = AGENTS[name]
     rates = {} if rate is None else {key: rate}
     agent = make(environment().observation_space, environment().action_space, **sizes, **rates)
-    sparsifier = METHODS[method](Training(100, PERIOD, agent.optimizer, make_pruner()), **options)
+    sparsifier = METHODS[method](Training(100, PERIOD, agent.optimizer, make_pruner(agent.all_networks)), **options)
     polyak = 0.1 if agent.actor else None
     return environment, make_learner(agent, sparsifier, target_update_period=PERIOD, polyak=polyak)
 

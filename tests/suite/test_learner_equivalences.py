@@ -179,7 +179,7 @@ def test_masks_made_anew_of_all_weights(method: str, options: dict, dense_gradie
 def test_acting_reads_masked_weights(method: str, options: dict) -> None:
     """Action 2 is best by a weight that is pruned, else action 1."""
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
-    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options)
+    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner(agent.all_networks)), **options)
     learner = make_learner(agent, sparsifier, target_update_period=PERIOD)
     state = learner.init(0)
     params: Params = jax.tree.map(jnp.zeros_like, state.online[0].params)

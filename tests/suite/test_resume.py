@@ -44,7 +44,7 @@ class Case(NamedTuple):
 def case(make_environment: Callable[[], gymnasium.Env], agent: Callable, method: str, **options: Any) -> Case:
     environment = make_environment()
     built = agent(environment.observation_space, environment.action_space, **options)
-    sparsifier = METHODS[method](Training(60, PERIOD, built.optimizer, make_pruner()))
+    sparsifier = METHODS[method](Training(60, PERIOD, built.optimizer, make_pruner(built.all_networks)))
     return Case(make_environment, make_learner(built, sparsifier, target_update_period=PERIOD))
 
 

@@ -34,7 +34,7 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 @cache
 def learner_of(method: str, vectorize: bool | None = None, distribution: str = "erk", **options) -> Learner:
     agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(distribution=distribution))
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(agent.all_networks, distribution=distribution))
     return make_learner(agent, METHODS[method](training, **options), target_update_period=PERIOD, vectorize=vectorize)
 
 

@@ -40,7 +40,7 @@ def train(
     environment = make_environment()
     agent_options = {"learning_rate": 3e-3, "epsilon_end": 0.2, "epsilon_decay": STEPS // 2, **agent_options}
     agent = dqn(environment.observation_space, environment.action_space, network="mlp", width=WIDTH, **agent_options)
-    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner())
+    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner(agent.all_networks))
     learner = make_learner(agent, METHODS[method](training, **LOW[method]), target_update_period=PERIOD)
     replay_options = {"capacity": 500, "discount": GAMMA, **(replay or {})}
     ring = Replay(environment.observation_space, environment.action_space, **replay_options)

@@ -73,7 +73,9 @@ def test_the_authors_loss_or_half_of_it(weight: float, loss: str, share: float) 
 def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
     def trained(agent) -> LearnerState:
         learner = make_learner(
-            agent, METHODS[method](Training(20, 5, agent.optimizer, make_pruner())), target_update_period=5
+            agent,
+            METHODS[method](Training(20, 5, agent.optimizer, make_pruner(agent.all_networks))),
+            target_update_period=5,
         )
         state = learner.init(0)
         for number in range(1, 21):

@@ -94,7 +94,9 @@ def probe_learner(method: str, options: dict | None = None, agent_options: dict 
         **{**widths, "random_steps": SAMPLES, "initial_temperature": 0.1, **(agent_options or {})},
     )
     method_options = LOW.get(method, {}) if options is None else options
-    sparsifier = METHODS[method](Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner()), **method_options)
+    sparsifier = METHODS[method](
+        Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(agent.all_networks)), **method_options
+    )
     return build(agent, sparsifier, **{"target_update_period": 20, **learner})
 
 
@@ -168,7 +170,7 @@ def test_a_run_that_diverges_before_its_last_window_is_no_success(tmp_path: Path
 def dqn_learner(num_networks: int) -> Learner:
     environment = Sign()
     agent = dqn(environment.observation_space, environment.action_space, network="mlp", width=256, epsilon_decay=100)
-    training = Training(100, 20, agent.optimizer, make_pruner())
+    training = Training(100, 20, agent.optimizer, make_pruner(agent.all_networks))
     return make_learner(agent, METHODS["eaudeqn"](training, num_networks=num_networks), target_update_period=20)
 
 

@@ -19,6 +19,7 @@ from suite.sparsity.masks import (
     sparsity,
 )
 from suite.sparsity.pruner import make_pruner
+from tests.support.networks import networks_of
 
 TINY = np.finfo(np.float32).smallest_subnormal
 MANY = settings(max_examples=60, deadline=None)
@@ -53,7 +54,8 @@ def network(values: np.ndarray) -> dict:
 
 def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
     """The largest magnitudes, layer by layer."""
-    return make_pruner(distribution="uniform").prune(jax.random.key(0), params, masks, level, None)
+    pruner = make_pruner(networks_of({path: mask.shape for path, mask in masks.items()}), distribution="uniform")
+    return pruner.prune(jax.random.key(0), params, masks, level, None)
 
 
 @jax.jit
