@@ -105,9 +105,8 @@ def sac(
         return jnp.asarray(batch.reward) + batch.discount * soft_value
 
     def critic_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-        return sum(
-            (jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)), jnp.float32(0)
-        )
+        losses = [jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)]
+        return sum(losses, jnp.float32(0))
 
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
         action, log_density = sample(key, actor, batch.observation)

@@ -190,7 +190,7 @@ def test_other_methods_have_other_longest_periods(name: str, horizon: int, expec
 
 @pytest.mark.parametrize("name", ["gmp", "ste", "linear", "cosine", "exponential"])
 def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
-    method = METHODS[name](training(250), final_sparsity=0.9, start=0.2, end=0.9, period=100)
+    method = METHODS[name](training(250, "small"), final_sparsity=0.9, start=0.2, end=0.9, period=100)
     assert [step for step in range(1, 251) if method.due(jnp.int32(step))] == [100, 200, 225]
     network = network_of("small")
     network = network._replace(masks=method.init(KEY, network.params))
@@ -199,7 +199,7 @@ def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
 
 
 def test_distill_reaches_its_final_sparsity_at_the_last_target_update() -> None:
-    method = distill(training(255), final_sparsity=0.9, start=0.2, end=1.0)  # target updates are 10 apart
+    method = distill(training(255, "small"), final_sparsity=0.9, start=0.2, end=1.0)  # target updates are 10 apart
     network = network_of("small")
     network = network._replace(masks=method.init(KEY, network.params))
     (after,), _, _ = method.at_target_update(KEY, jnp.int32(250), (network,), None)
