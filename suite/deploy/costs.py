@@ -35,13 +35,13 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     return {
         "policy": of_policy(policy, compact.origin(card)),
         "training": of_training(
-            card["multiply_adds"], _first_layers(card), options["replay"]["batch_size"], networks, rows
+            card["multiply_adds"], first_layers(card), options["replay"]["batch_size"], networks, rows
         ),
         "latency": None,
     }
 
 
-def _first_layers(card: Mapping[str, Any]) -> set[str]:
+def first_layers(card: Mapping[str, Any]) -> set[str]:
     """The kernels that read the input of their network. Cards of earlier versions do not name them; their networks are
     flat, so each is the first of its parent ("critic_0/Dense_0/kernel")."""
     if "first_layers" in card:

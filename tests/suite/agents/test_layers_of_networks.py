@@ -1,4 +1,4 @@
-"""The lists of layers of all networks, and of two nested ones: what is computed, pruned, counted, described, refused."""
+"""The layers of all networks and of two nested ones: what is computed, pruned, counted, described and refused."""
 
 import math
 from types import SimpleNamespace
@@ -45,6 +45,8 @@ class Block(nn.Module):
 class Residual(nn.Module):
     """6 x 6 pixels, 3 x 3 of them after the first convolution."""
 
+    channels: int = 2
+
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         x = jnp.moveaxis(x, 1, -1).astype(jnp.float32) / 255
@@ -54,7 +56,7 @@ class Residual(nn.Module):
     @property
     def layers(self) -> tuple[LayerSpec, ...]:
         return (
-            LayerSpec("stem", "convolution", (3, 3, 2, 4), "relu", stride=2, applications=9),
+            LayerSpec("stem", "convolution", (3, 3, self.channels, 4), "relu", stride=2, applications=9),
             LayerSpec("block/left_0", "convolution", (3, 3, 4, 6), "relu", ("stem",), applications=9),
             LayerSpec("block/left_1", "convolution", (3, 3, 6, 4), "linear", ("block/left_0",), applications=9),
             LayerSpec("block/right", "convolution", (1, 1, 4, 4), "linear", ("stem",), applications=9),
@@ -89,7 +91,7 @@ class Tower(nn.Module):
         )
 
 
-RESIDUAL, TOWER = QNetwork(3, lambda *_: Residual()), QNetwork(1, lambda *_: Tower())
+RESIDUAL, TOWER = QNetwork(3, lambda shape, *_: Residual(shape[0])), QNetwork(1, lambda *_: Tower())
 ALL = {**NETWORKS, "residual": RESIDUAL, "tower": TOWER}
 
 
@@ -203,9 +205,8 @@ def test_multiply_adds_of_the_block_by_hand() -> None:
     assert counts == {f"{path}/kernel": count for path, count in by_hand.items()}
     assert [layer.multiply_adds // layer.applications for layer in agent.networks[0].layers] == list(SIZES)
     params = jax.eval_shape(agent.init, KEY)
-    network = jax.make_jaxpr(lambda p, x: Residual().apply({"params": p}, x))(
-        params, jnp.zeros((1, 2, 6, 6), jnp.uint8)
-    )
+    images = jnp.zeros((1, 2, 6, 6), jnp.uint8)
+    network = jax.make_jaxpr(lambda p, x: Residual().apply({"params": p}, x))(params, images)
     assert sum(map(operations, products(network.jaxpr))) == 2 * sum(counts.values())
 
 
@@ -213,7 +214,7 @@ def test_two_branches_are_refused_before_training(monkeypatch: pytest.MonkeyPatc
     """An exported policy is a chain of layers."""
     with pytest.raises(UserError, match="block/right reads stem"):
         describe(agent_of("residual"), environment_of("residual"))
-    monkeypatch.setitem(NETWORKS, "small", QNetwork(3, lambda *_: Residual()))
+    monkeypatch.setitem(NETWORKS, "small", RESIDUAL)
     options = {"agent.network": "small", "environment.screen_size": 6, "replay.capacity": 100}
-    with pytest.raises(UserError, match="kernel"):  # of another shape than four frames need
+    with pytest.raises(UserError, match="block/right reads stem"):
         compose(resolve({"task": "atari/Pong", "method": "dense", "seed": 0, **options}))

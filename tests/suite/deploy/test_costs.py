@@ -13,6 +13,7 @@ from suite.tracking.policy import describe
 from sweeps.bench.training import operations, products
 from sweeps.compose import compose
 from sweeps.config import resolve
+from tests.support.policies import build
 
 
 def policy() -> Policy:
@@ -141,3 +142,11 @@ def test_a_run_without_a_target_update_learned_with_all_its_networks() -> None:
     found = costs.of_training(ONE, FIRST, 1, 5, rows)
     assert (found["networks"], found["executed"]) == (5, 2 * 10 * (5 * 200 + 100))
     assert found["ideal"] == pytest.approx(found["executed"] / 2)
+
+
+@pytest.mark.parametrize("kind, number", [("small", 1), ("mlp", 1), ("sac", 3)])
+def test_cards_of_earlier_versions_do_not_name_their_first_layers(kind: str, number: int) -> None:
+    card = build(kind).card
+    named = costs.first_layers(card)
+    assert len(named) == number and named == set(card["first_layers"])
+    assert costs.first_layers({key: value for key, value in card.items() if key != "first_layers"}) == named
