@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from baselines import METHODS  # noqa: E402
+from baselines.registry import METHODS  # noqa: E402
 from suite.tasks import task  # noqa: E402
 from sweeps import sources  # noqa: E402
 from sweeps.config import describe, groups, method_options, options_of  # noqa: E402
@@ -77,9 +77,9 @@ def source_table() -> str:
 def method_tables() -> str:
     """Likewise for each method; those without options have none."""
     text = []
-    for name, function in METHODS.items():
+    for name, method in METHODS.items():
         fields = {family: method_options(example, name).model_fields for family, example in COLUMNS.items()}
-        about = " ".join((function.__doc__ or "").split())
+        about = " ".join((method.options.__doc__ or "").split())
         text.append(f"### {name}\n\n{escaped(about)}\n\n" + (table("", fields) if any(fields.values()) else ""))
     return "\n\n".join(text)
 

@@ -28,7 +28,7 @@ from suite.program.limits import size
 from suite.record import schema
 from suite.tracking.tracker import duration
 from sweeps import grid
-from sweeps.config import Run, check, describe, options_of, resolve
+from sweeps.config import Run, describe, options_of, read, resolve
 from sweeps.engines import local, slurm, wandb
 from sweeps.engines.cells import Plan, Work
 from sweeps.estimate.cost import Cost, Speed, estimate, measure, memory_bytes
@@ -243,7 +243,8 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     for name, values in given.items():
         if values and name != options.engine:
             raise UserError(f"--{name}.{next(iter(values))}: only with --engine {name} (with make: ENGINE={name})")
-    return check(options_of(ENGINES[options.engine].run), given[options.engine], f"{options.engine}.")
+    model = options_of(ENGINES[options.engine].run)
+    return read(model, given[options.engine], f"{options.engine}.").model_dump()
 
 
 def _jobs(text: str) -> int:

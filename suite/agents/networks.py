@@ -105,7 +105,6 @@ class QNetwork(NamedTuple):
     build: Callable[[Shape, int, int], Described]  # observation's shape, units of the hidden dense layer, actions
 
 
-NetworkName = Literal["nature", "small", "mlp"]
 #: `nature`: Mnih et al. 2015; `small`: the data-efficient network of van Hasselt et al. 2019, an eighth of the
 #: operations, for laptops; `mlp`: no convolutions, for vector observations.
 NETWORKS: dict[str, QNetwork] = {

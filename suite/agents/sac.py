@@ -1,14 +1,12 @@
 """Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
 
-from typing import Annotated, Literal
-
 import gymnasium
 import jax
 import jax.numpy as jnp
 import optax
 from gymnasium import spaces
-from pydantic import Field
 
+from suite.agents import SACOptions
 from suite.agents.networks import Described, mlp
 from suite.errors import UserError
 from suite.layers import network_at
@@ -25,23 +23,7 @@ def apply(network: Described, params: Params, x: Array) -> jax.Array:
     return outputs
 
 
-def sac(
-    observation_space: gymnasium.Space,
-    action_space: gymnasium.Space,
-    *,
-    critic_width: Annotated[int, Field(ge=1, le=2**16, description="units of the critics' two hidden layers")] = 256,
-    actor_width: Annotated[int, Field(ge=1, le=2**16, description="units of the actor's two hidden layers")] = 256,
-    critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 1e-3,
-    actor_learning_rate: Annotated[
-        float, Field(gt=0, description="Adam's step size for the actor and the temperature")
-    ] = 1e-3,
-    target_entropy: Annotated[
-        Literal["-dim", "-dim/2"],
-        Field(description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"),
-    ] = "-dim",
-    initial_temperature: Annotated[float, Field(gt=0, description="entropy coefficient at the start")] = 1.0,
-    random_steps: Annotated[int, Field(ge=0, description="first agent steps with uniformly random actions")] = 5_000,
-) -> Agent:
+def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: SACOptions) -> Agent:
     """SAC for actions in [-1, 1]^A and vector observations float32 [d].
 
     The critics' loss is sum_i mean((Q_i(s, a) - y)^2) / 2 with y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log
@@ -55,9 +37,9 @@ def sac(
     if len(observed) != 1:
         raise UserError(f"agent sac needs vector observations, not {observation_space}")
     dimension = box.shape[0]
-    critic = mlp(observed[0] + dimension, (critic_width, critic_width), 1)
-    policy = mlp(observed[0], (actor_width, actor_width), 2 * dimension)
-    entropy = -dimension / 2 if target_entropy == "-dim/2" else -dimension
+    critic = mlp(observed[0] + dimension, (options.critic_width, options.critic_width), 1)
+    policy = mlp(observed[0], (options.actor_width, options.actor_width), 2 * dimension)
+    entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
     no_observation, no_pair = jnp.zeros(observed), jnp.zeros(observed[0] + dimension)
 
     def init(key: jax.Array) -> Params:
@@ -67,7 +49,7 @@ def sac(
     def init_actor(key: jax.Array) -> Params:
         return {
             "policy": policy.init(key, no_observation)["params"],
-            "log_temperature": jnp.log(jnp.float32(initial_temperature)),
+            "log_temperature": jnp.log(jnp.float32(options.initial_temperature)),
         }
 
     def values(params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
@@ -96,7 +78,7 @@ def sac(
             return jnp.tanh(gaussian(actor, observation)[0])
         random_key, policy_key = jax.random.split(key)
         random = jax.random.uniform(random_key, (dimension,), minval=-1, maxval=1)
-        return jnp.where(agent_step < random_steps, random, sample(policy_key, actor, observation)[0])
+        return jnp.where(agent_step < options.random_steps, random, sample(policy_key, actor, observation)[0])
 
     def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
         action, log_density = sample(key, actor, batch.next_observation)
@@ -120,7 +102,7 @@ def sac(
         act,
         target,
         critic_loss,
-        optax.adam(critic_learning_rate),
+        optax.adam(options.critic_learning_rate),
         tuple(network_at(name, critic.layers) for name in CRITICS),
-        Actor(init_actor, actor_loss, optax.adam(actor_learning_rate), (network_at("policy", policy.layers),)),
+        Actor(init_actor, actor_loss, optax.adam(options.actor_learning_rate), (network_at("policy", policy.layers),)),
     )

@@ -4,14 +4,12 @@ A sparsity is that of a whole network; a distribution shares it among the layers
 says which patterns of zeros there are. Each network is ranked alone: the twin critics of a pair are two networks.
 """
 
-from typing import Annotated, Literal
-
 import jax
 import jax.numpy as jnp
-from pydantic import Field
 
 from suite.errors import UserError
 from suite.layers import Networks, NetworkSpec, layers_of
+from suite.options import PrunerOptions
 from suite.sparsity.distributions import DISTRIBUTIONS
 from suite.sparsity.masks import dense_masks, kernels
 from suite.sparsity.scores import SCORES, Arrays, random
@@ -21,48 +19,30 @@ from suite.types import Level, Masks, Params, Pruner, Training
 NEEDS_GRADIENTS, OTHER_SCORES = "pruning.score=saliency needs gradients", "use magnitude, random or normalised"
 
 
-def make_pruner(
-    networks: Networks = (),
-    *,
-    distribution: Annotated[
-        Literal["uniform", "erk", "global"] | None,
-        Field(description="how layers share a network's sparsity; default: erk, with a structure uniform"),
-    ] = None,
-    score: Annotated[
-        Literal["magnitude", "random", "saliency", "normalised"],
-        Field(description="which weights go: the lowest |w|, any, |w gradient|, |w| over the layer's rms (ours)"),
-    ] = "magnitude",
-    dense_layers: Annotated[
-        Literal["first", "last", "both"] | None,
-        Field(description="layers that are never pruned; the others make up for it, to the same sparsity (ours)"),
-    ] = None,
-    structure: Annotated[
-        str,
-        Field(
-            coerce_numbers_to_str=True,
-            description="unstructured; units: whole neurons and channels, but for the outputs; N:M such as 2:4: N of"
-            " every M weights of a unit stay",
-        ),
-    ] = "unstructured",
-) -> Pruner:
+def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
     """The options `pruning.*` as pure functions, for kernels of these networks.
 
     Raises UserError for options that do not fit each other, and the functions for a kernel of another network.
     """
-    structured, limit = structure_of(structure)
-    if structured and distribution not in (None, "uniform"):
-        raise UserError(f"pruning.distribution={distribution}: with pruning.structure={structure} layers are uniform")
-    share_out = structured or DISTRIBUTIONS[distribution or default_distribution(structure)]
+    structured, limit = structure_of(options.structure)
+    if structured and options.distribution != "uniform":
+        raise UserError(
+            f"pruning.distribution={options.distribution}: with pruning.structure={options.structure} layers are"
+            " uniform"
+        )
+    share_out = structured or DISTRIBUTIONS[str(options.distribution)]
 
     def choose(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
         chosen = dict(masks)
         for network in _networks_of(networks, masks):
             layers = [layer.kernel for layer in network.layers]
-            prunable = layers[dense_layers in ("first", "both") :]
-            if dense_layers in ("last", "both") or structure == "units":
+            prunable = layers[options.dense_layers in ("first", "both") :]
+            if options.dense_layers in ("last", "both") or options.structure == "units":
                 prunable = [path for path in prunable if path != layers[-1]]
             if not prunable:
-                raise UserError(f"pruning.dense_layers={dense_layers}: none of {', '.join(layers)} is left to prune")
+                raise UserError(
+                    f"pruning.dense_layers={options.dense_layers}: none of {', '.join(layers)} is left to prune"
+                )
             sizes = {path: masks[path].size for path in layers}
             stretch = sum(sizes.values()) / sum(sizes[path] for path in prunable)
             chosen |= share_out(
@@ -81,16 +61,16 @@ def make_pruner(
         gradients: Params | None = None,
         final: float | None = None,
     ) -> Masks:
-        if gradients is None and score == "saliency":
+        if gradients is None and options.score == "saliency":
             raise UserError(f"{NEEDS_GRADIENTS}, and this method prunes without: {OTHER_SCORES}")
         slopes = {} if gradients is None else kernels(gradients)
-        return choose(level, SCORES[score](key, kernels(params), masks, slopes), masks, final)
+        return choose(level, SCORES[options.score](key, kernels(params), masks, slopes), masks, final)
 
     def scatter(key: jax.Array, params: Params, level: Level) -> Masks:
         masks = dense_masks(params)
         return choose(level, random(key, kernels(params), masks, {}), masks)
 
-    return Pruner(prune, scatter, SCORES[score], score == "saliency", structure, limit)
+    return Pruner(prune, scatter, SCORES[options.score], options.score == "saliency", options.structure, limit)
 
 
 def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
@@ -101,11 +81,6 @@ def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
     if unknown:
         raise UserError(f"{', '.join(sorted(unknown))}: a kernel of no described network cannot be pruned")
     return found
-
-
-def default_distribution(structure: str) -> str:
-    """ERK, as in JaxPruner's and Graesser et al.'s configurations; patterns of zeros are uniform over layers."""
-    return "erk" if structure == "unstructured" else "uniform"
 
 
 def refuse_saliency(training: Training, reason: str) -> None:

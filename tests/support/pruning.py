@@ -12,6 +12,7 @@ from flax import traverse_util
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Masks, Params, Pruner
 from tests.support.networks import networks_of
@@ -55,7 +56,9 @@ def everything(kernels: Mapping[str, np.ndarray]) -> Masks:
 def pruner_of(kernels: Mapping[str, Any], **options: Any) -> Pruner:
     """A pruner of these kernels, of two networks if they are those of twin critics."""
     twins = [f"critic_{i}" for i in (0, 1) if any(path.startswith(f"critic_{i}/") for path in kernels)]
-    return make_pruner(networks_of({path: kernel.shape for path, kernel in kernels.items()}, *twins), **options)
+    return make_pruner(
+        PrunerOptions(**options), networks_of({path: kernel.shape for path, kernel in kernels.items()}, *twins)
+    )
 
 
 @cache

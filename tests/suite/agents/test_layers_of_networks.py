@@ -2,7 +2,7 @@
 
 import math
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import flax.linen as nn
 import jax
@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 from baselines import METHODS
 from suite import layers
+from suite.agents import DQNOptions, NetworkName
 from suite.agents.dqn import dqn
 from suite.agents.networks import NETWORKS, QNetwork, q_network
 from suite.deploy.network import from_flax
@@ -21,6 +22,7 @@ from suite.deploy.runner import Runner
 from suite.errors import UserError
 from suite.layers import LayerSpec, network_at
 from suite.learner import make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.policy import describe
 from suite.types import Agent, Batch, LearnerState, Training
@@ -106,11 +108,16 @@ def space_of(name: str) -> spaces.Box:
 
 
 def agent_of(name: str) -> Agent:
-    return dqn(space_of(name), ACTIONS, network=name, width=8, epsilon_evaluation=0.0)  # type: ignore[arg-type]
+    """With a network that the options do not name."""
+    return dqn(space_of(name), ACTIONS, DQNOptions(width=8).model_copy(update={"network": name}))
 
 
 def environment_of(name: str) -> Any:
     return SimpleNamespace(observation_space=space_of(name), action_space=ACTIONS)
+
+
+def test_an_option_names_the_networks() -> None:
+    assert get_args(NetworkName) == tuple(ALL)[:-2]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -156,9 +163,9 @@ SIZES = (72, 216, 216, 16, 180, 15)
 def trained(method: str, **pruning: Any) -> LearnerState:
     """Ten gradient steps, the last of which prunes to a sparsity of 0.75."""
     agent, rng = agent_of("residual"), np.random.default_rng(0)
-    training = Training(10, 5, agent.optimizer, make_pruner(agent.all_networks, **pruning))
+    training = Training(10, 5, agent.optimizer, make_pruner(PrunerOptions(**pruning), agent.all_networks))
     options = {"final_sparsity": 0.75, "start": 0.2, "end": 1.0, "period": 2}
-    learner = make_learner(agent, METHODS[method](training, **options), target_update_period=5)
+    learner = make_learner(agent, METHODS[method].make(training, **options), LearnerOptions(target_update_period=5))
     state = learner.init(0)
     for number in range(1, 11):
         observations = rng.integers(0, 256, (2, 4, 2, 6, 6), dtype=np.uint8)

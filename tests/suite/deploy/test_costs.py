@@ -65,7 +65,7 @@ def test_executed_operations_are_those_of_the_compiled_gradient_step(task: str, 
 
     card = describe(learner.agent, make_environment())
     rows = [epoch(1, 0.0), update(1, [0.0] * len(state.online))]
-    batch_size = run.options["replay"]["batch_size"]
+    batch_size = run.options.replay.batch_size
     found = costs.of_training(card["multiply_adds"], card["first_layers"], batch_size, len(state.online), rows)
     assert (found["gradient_steps"], found["networks"]) == (1, len(state.online))
     # The gradient of a strided convolution's inputs is counted there without the padding.

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from suite.options import PrunerOptions
 from suite.sparsity.masks import (
     SAMPLED,
     apply_masks,
@@ -54,7 +55,9 @@ def network(values: np.ndarray) -> dict:
 
 def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
     """The largest magnitudes, layer by layer."""
-    pruner = make_pruner(networks_of({path: mask.shape for path, mask in masks.items()}), distribution="uniform")
+    pruner = make_pruner(
+        PrunerOptions(distribution="uniform"), networks_of({path: mask.shape for path, mask in masks.items()})
+    )
     return pruner.prune(jax.random.key(0), params, masks, level, None)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.distributions import erk_counts
 from suite.sparsity.pruner import make_pruner
 from tests.support.networks import networks_of
@@ -56,7 +57,7 @@ def test_twin_critics_are_ranked_each_alone() -> None:
 
 def test_a_kernel_of_no_described_network_is_refused() -> None:
     kernels = draw("mlp", 0)
-    pruner = make_pruner(networks_of({"Dense_0/kernel": (5, 8)}))
+    pruner = make_pruner(PrunerOptions(), networks_of({"Dense_0/kernel": (5, 8)}))
     with pytest.raises(UserError, match="Dense_1/kernel"):
         pruner.prune(KEY, nested(kernels), everything(kernels), 0.5)
 

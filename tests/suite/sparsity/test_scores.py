@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.sparsity.scores import SCORES
 from tests.support.networks import networks_of
@@ -17,7 +18,7 @@ from tests.support.pruning import KEY, draw, everything, nested, prune, pruner_o
 
 def one_layer(weights: list[float], gradients: list[float] | None, score: str, level: float) -> list[bool]:
     params, slopes = ({"a": {"kernel": jnp.array(x)}} if x else None for x in (weights, gradients))
-    pruner = make_pruner(networks_of({"a/kernel": (4,)}), score=score)
+    pruner = make_pruner(PrunerOptions(score=score), networks_of({"a/kernel": (4,)}))
     return pruner.prune(KEY, params, {"a/kernel": jnp.ones(4, bool)}, level, slopes)["a/kernel"].tolist()
 
 
@@ -41,7 +42,7 @@ def test_normalised_scores_do_not_see_the_scale_of_a_layer() -> None:
 
 
 def test_normalised_is_magnitude_over_the_root_mean_square_of_the_kept() -> None:
-    scores = make_pruner(score="normalised").score(
+    scores = make_pruner(PrunerOptions(score="normalised")).score(
         KEY, {"a": jnp.array([3.0, -4.0, 100.0])}, {"a": jnp.array([True, True, False])}, {}
     )
     np.testing.assert_allclose(scores["a"][:2], np.array([3, 4]) / math.sqrt(12.5), rtol=1e-6)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from tests.support.pruning import count, draw, groups_of, largest, prune
 
@@ -43,11 +44,11 @@ def test_whole_units_of_the_smallest_norm_go_and_outputs_stay() -> None:
 @pytest.mark.parametrize("structure", ["2:2", "4:2", "0:4", "2:", "2:4:8", "124", "100:200", "blocks", "", "-1:4"])
 def test_a_structure_that_is_none(structure: str) -> None:
     with pytest.raises(UserError, match=r"pruning\.structure=.*unstructured, units, or N:M"):
-        make_pruner(structure=structure)
+        make_pruner(PrunerOptions(structure=structure))
 
 
 @pytest.mark.parametrize("distribution", ["erk", "global"])
 @pytest.mark.parametrize("structure", ["2:4", "units"])
 def test_structures_are_uniform(structure: str, distribution: str) -> None:
     with pytest.raises(UserError, match=f"pruning.distribution={distribution}"):
-        make_pruner(structure=structure, distribution=distribution)
+        make_pruner(PrunerOptions(structure=structure, distribution=distribution))
