@@ -12,7 +12,7 @@ import pytest
 from flax import traverse_util
 from gymnasium import spaces
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite import layers
 from suite.agents import DQNOptions, NetworkName
 from suite.agents.dqn import dqn
