@@ -14,7 +14,7 @@ from baselines.registry import SET, Rewiring, RigL
 from baselines.schedules import every
 from suite.errors import UserError
 from suite.sparsity.masks import keep_largest, kernels
-from suite.sparsity.pruner import random
+from suite.sparsity.scores import random
 from suite.types import Masks, Network, Sparsifier, Training, single_network
 
 #: key, network, dense gradients by path -> scores of the weights that there might be; the highest are grown

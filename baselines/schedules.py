@@ -12,7 +12,8 @@ import optax
 from baselines.registry import GMP, STE, Constant, Distill, Gradual, Iterative, OneShot
 from suite.errors import UserError
 from suite.sparsity.masks import dense_masks
-from suite.sparsity.pruner import random, refuse_beyond_limit, refuse_saliency
+from suite.sparsity.pruner import refuse_beyond_limit, refuse_saliency
+from suite.sparsity.scores import random
 from suite.types import Due, Sparsifier, Training, single_network
 
 # Schedules: final sparsity, and the gradient steps after which pruning starts and ends -------------------------------

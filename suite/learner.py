@@ -52,6 +52,7 @@ class Learner(NamedTuple):
     policy: Callable[[LearnerState], Network]  # what a run hands out, pruned weights zero: the actor or elected network
     target_update_period: int  # gradient steps
     election_steps: int  # of them, those whose losses count in the election
+    agent: Agent  # what it trains
 
 
 def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) -> Learner:
@@ -83,6 +84,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         policy=lambda state: _masked(state.actor or state.online[0]),
         target_update_period=options.target_update_period,
         election_steps=counted,
+        agent=agent,
     )
 
 

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from suite.layers import Networks
+
 Array = jax.Array | np.ndarray
 Params = Any
 Masks = dict[str, jax.Array]  # a kernel's path, such as "Conv_0/kernel" -> bool of its shape, True = kept
@@ -52,6 +54,7 @@ class Actor(NamedTuple):
     init: Callable[[jax.Array], Params]  # key -> params
     loss: Callable[[jax.Array, Params, Params, Batch], jax.Array]  # key, params, elected network's, batch -> float32 []
     optimizer: optax.GradientTransformation
+    networks: Networks  # the layers in its params
 
 
 class Agent(NamedTuple):
@@ -64,7 +67,13 @@ class Agent(NamedTuple):
     #                                -> y [B], shared by all K networks
     loss: Callable[[Params, Batch, jax.Array], jax.Array]  # params, batch, y -> float32 []
     optimizer: optax.GradientTransformation
+    networks: Networks  # the layers in its params: of a Q-network, of twin critics
     actor: Actor | None = None
+
+    @property
+    def all_networks(self) -> Networks:
+        """Its own networks and the actor's: all that may be pruned."""
+        return self.networks + (self.actor.networks if self.actor else ())
 
 
 class Election(NamedTuple):

@@ -15,8 +15,10 @@ from suite.experience.dataset import Dataset
 from suite.experience.minari import Recorder
 from suite.experience.online import Online
 from suite.experience.replay import Replay
+from suite.layers import Networks
 from suite.learner import make_learner
 from suite.sparsity.pruner import make_pruner
+from suite.tracking.policy import describe
 from suite.trainer import Parts
 from suite.types import Sparsifier, Training
 from sweeps.config import Run
@@ -31,18 +33,19 @@ def compose(run: Run, record: Path | None = None) -> Parts:
     make = partial(make_environment, run.task, options.environment)
     environment = make()
     agent = AGENTS[run.agent].load()(environment.observation_space, environment.action_space, options.agent)
-    learner = make_learner(agent, _method(run, agent.optimizer), options.learner)
+    describe(agent, environment)  # so that a network that no card can describe fails now, and not after training
+    learner = make_learner(agent, _method(run, agent.optimizer, agent.all_networks), options.learner)
     return Parts(_experience(run, environment, record), make, learner)
 
 
 def check_method(run: Run) -> None:
     """Raises UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
-    _method(run, optax.identity())
+    _method(run, optax.identity(), ())
 
 
-def _method(run: Run, optimizer: optax.GradientTransformation) -> Sparsifier:
+def _method(run: Run, optimizer: optax.GradientTransformation, networks: Networks) -> Sparsifier:
     options = run.options
-    pruner = make_pruner(options.pruning)
+    pruner = make_pruner(options.pruning, networks)
     training = Training(run.gradient_steps, options.learner.target_update_period, optimizer, pruner)
     sparsifier: Sparsifier = METHODS[run.method.partition(":")[0]].load()(training, options.method)
     return sparsifier

@@ -26,7 +26,7 @@ from suite.publish.upload import patience
 from suite.record import lock, schema
 from suite.tracking.checkpoint import FOLDER, Checkpoints
 from suite.tracking.film import Camera
-from suite.tracking.policy import save_policy
+from suite.tracking.policy import describe, save_policy
 from suite.tracking.provenance import versions
 from suite.tracking.tracker import LINE, Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
@@ -73,7 +73,8 @@ def execute(
             trainer = Trainer(parts, tracker, run.options.trainer, run.seed, checkpoints, camera)
             state = trainer.run(saved.state if saved else None)
             with writing(folder):
-                save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
+                description = describe(parts.learner.agent, parts.make_environment())
+                save_policy(folder, parts.learner.policy(state), description, config)
                 schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     except Divergence:
         checkpoints.clear()  # to go on from there would end as it did

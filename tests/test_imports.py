@@ -67,14 +67,15 @@ def test_rooms_are_entered_from_one_side(importers: str, forbidden: tuple[str, .
 ALLOWED = {
     "suite.errors": (),
     "suite.options": (),
-    "suite.types": (),
+    "suite.layers": (),
+    "suite.types": ("suite.layers",),
     "suite.tasks": (),
     "suite.population": (),
     "suite.device": ("suite.program.numerics",),
-    "suite.sparsity": ("suite.types",),
+    "suite.sparsity": ("suite.types", "suite.layers"),
     "suite.divergence": ("suite.types",),
-    "suite.agents.networks": (),
-    "suite.agents": ("suite.types", "suite.population"),
+    "suite.agents.networks": ("suite.layers",),
+    "suite.agents": ("suite.types", "suite.layers", "suite.population"),
     "suite.eaudeqn": ("suite.types", "suite.sparsity"),
     "suite.learner": ("suite.types", "suite.sparsity", "suite.population"),
     "suite.record": (),
@@ -162,6 +163,12 @@ def test_only_the_learner_touches_a_sparsifier_and_masks() -> None:
         if isinstance(node, ast.Name) and node.id == "apply_masks"
     }
     assert users == {"suite.learner"}
+
+
+def test_layers_are_described_without_jax() -> None:
+    check = "import sys, suite.layers; print([m for m in ('jax', 'flax', 'numpy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 def test_the_runner_needs_numpy_scipy_and_safetensors_only() -> None:

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from suite.options import Entry, Options
 
+NetworkName = Literal["nature", "small", "mlp"]  # the names in suite.agents.networks.NETWORKS
+
 
 class DQNOptions(Options):
     """Options `agent.*` of a Deep Q-Network."""
 
-    network: Literal["nature", "small", "mlp"] = Field(
-        "nature", description="Nature CNN, a laptop's CNN, no convolutions"
-    )
+    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions")
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
     learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
@@ -28,9 +28,7 @@ class DQNOptions(Options):
 class CQLOptions(Options):
     """Options `agent.*` of Conservative Q-Learning."""
 
-    network: Literal["nature", "small", "mlp"] = Field(
-        "nature", description="Nature CNN, a laptop's CNN, no convolutions"
-    )
+    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions")
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer")
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")

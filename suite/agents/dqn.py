@@ -9,8 +9,9 @@ import optax
 from gymnasium import spaces
 
 from suite.agents import DQNOptions
-from suite.agents.networks import CONVOLUTIONS, QNetwork
+from suite.agents.networks import q_network
 from suite.errors import UserError
+from suite.layers import network_at
 from suite.types import Agent, Array, Batch, Params
 
 #: Of Q(s, a) and y. Adam's epsilon belongs to the scale of the loss: halved, the same epsilon makes steps smaller.
@@ -57,16 +58,14 @@ def q_learning(
     if not isinstance(action_space, spaces.Discrete):
         raise UserError(f"a Q-network needs discrete actions, not {action_space}")
     shape = observation_space.shape or ()
-    if len(shape) != (3 if CONVOLUTIONS[network] else 1):
-        fitting = "nature or small" if len(shape) == 3 else "mlp"
-        raise UserError(f"agent.network={network} does not fit observations of shape {shape}; use {fitting}")
-    q_network = QNetwork(CONVOLUTIONS[network], width, int(action_space.n))
+    num_actions = int(action_space.n)
+    module = q_network(network, shape, width, num_actions)
 
     def init(key: jax.Array) -> Params:
-        return q_network.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]
+        return module.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]
 
     def values(params: Params, observation: Array) -> jax.Array:
-        q: jax.Array = q_network.apply({"params": params}, observation)  # type: ignore[assignment]
+        q: jax.Array = module.apply({"params": params}, observation)
         return q
 
     def act(key: jax.Array, params: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
@@ -74,7 +73,7 @@ def q_learning(
         chance = epsilon_evaluation if greedy else epsilon(agent_step)
         return jax.lax.cond(
             jax.random.uniform(explore_key) < chance,
-            lambda: jax.random.randint(action_key, (), 0, q_network.num_actions),
+            lambda: jax.random.randint(action_key, (), 0, num_actions),
             lambda: jnp.argmax(values(params, jnp.asarray(observation)[None])[0]).astype(jnp.int32),
         )
 
@@ -86,4 +85,4 @@ def q_learning(
         chosen = jnp.take_along_axis(q, batch.action[:, None], axis=1)[:, 0]
         return jnp.mean(loss(q, chosen, y))
 
-    return Agent(init, act, target, mean_loss, optimizer)
+    return Agent(init, act, target, mean_loss, optimizer, (network_at("", module.layers),))

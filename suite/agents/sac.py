@@ -7,8 +7,9 @@ import optax
 from gymnasium import spaces
 
 from suite.agents import SACOptions
-from suite.agents.networks import MLP
+from suite.agents.networks import Described, mlp
 from suite.errors import UserError
+from suite.layers import network_at
 from suite.population import over_networks
 from suite.types import Actor, Agent, Array, Batch, Params
 
@@ -16,9 +17,10 @@ CRITICS = ("critic_0", "critic_1")
 LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarnoja et al. 2018)
 
 
-def apply(network: MLP, params: Params, x: Array) -> jax.Array:
+def apply(network: Described, params: Params, x: Array) -> jax.Array:
     """The network's outputs [..., outputs]."""
-    return network.apply({"params": params}, x)  # type: ignore[return-value]
+    outputs: jax.Array = network.apply({"params": params}, x)
+    return outputs
 
 
 def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: SACOptions) -> Agent:
@@ -31,18 +33,18 @@ def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, optio
     box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
     if box is None or not ((box.low == -1) & (box.high == 1)).all():
         raise UserError(f"agent sac needs continuous actions in [-1, 1]^A, not {action_space}")
-    if len(observation_space.shape or ()) != 1:
+    observed = observation_space.shape or ()
+    if len(observed) != 1:
         raise UserError(f"agent sac needs vector observations, not {observation_space}")
     dimension = box.shape[0]
-    critic = MLP((options.critic_width, options.critic_width), 1)
-    policy = MLP((options.actor_width, options.actor_width), 2 * dimension)
+    critic = mlp(observed[0] + dimension, (options.critic_width, options.critic_width), 1)
+    policy = mlp(observed[0], (options.actor_width, options.actor_width), 2 * dimension)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
-    no_observation, no_action = jnp.zeros(observation_space.shape), jnp.zeros(dimension)
+    no_observation, no_pair = jnp.zeros(observed), jnp.zeros(observed[0] + dimension)
 
     def init(key: jax.Array) -> Params:
-        pair = jnp.concatenate([no_observation, no_action])
         keys = jax.random.split(key, len(CRITICS))
-        return {name: critic.init(key, pair)["params"] for name, key in zip(CRITICS, keys, strict=True)}
+        return {name: critic.init(key, no_pair)["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
     def init_actor(key: jax.Array) -> Params:
         return {
@@ -85,9 +87,8 @@ def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, optio
         return jnp.asarray(batch.reward) + batch.discount * soft_value
 
     def critic_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-        return sum(
-            (jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)), jnp.float32(0)
-        )
+        losses = [jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)]
+        return sum(losses, jnp.float32(0))
 
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
         action, log_density = sample(key, actor, batch.observation)
@@ -102,5 +103,6 @@ def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, optio
         target,
         critic_loss,
         optax.adam(options.critic_learning_rate),
-        Actor(init_actor, actor_loss, optax.adam(options.actor_learning_rate)),
+        tuple(network_at(name, critic.layers) for name in CRITICS),
+        Actor(init_actor, actor_loss, optax.adam(options.actor_learning_rate), (network_at("policy", policy.layers),)),
     )

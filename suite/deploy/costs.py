@@ -4,7 +4,8 @@ An operation is a multiplication or an addition, so a multiply-add is two. Those
 padding, as is usual; an ideal sparse machine skips exactly those of weights that are zero.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,9 +34,23 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     networks = options["method"].get("num_networks", 1)  # methods that have several have that option
     return {
         "policy": of_policy(policy, compact.origin(card)),
-        "training": of_training(card["multiply_adds"], options["replay"]["batch_size"], networks, rows),
+        "training": of_training(
+            card["multiply_adds"], first_layers(card), options["replay"]["batch_size"], networks, rows
+        ),
         "latency": None,
     }
+
+
+def first_layers(card: Mapping[str, Any]) -> set[str]:
+    """The kernels that read the input of their network. Cards of earlier versions do not name them; their networks are
+    flat, so each is the first of its parent ("critic_0/Dense_0/kernel")."""
+    if "first_layers" in card:
+        return set(card["first_layers"])
+    kernels = [*card["multiply_adds"]["online"], *(card["multiply_adds"]["actor"] or {})]
+    first: dict[str, str] = {}
+    for path in kernels:
+        first.setdefault(path.rpartition("/")[0].rpartition("/")[0], path)
+    return set(first.values())
 
 
 def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,11 +121,10 @@ class Passes(NamedTuple):
     first: int
     others: int
 
-    def of(self, multiply_adds: Mapping[str, float]) -> float:
-        """The sum over the layers. Each network of several ("critic_0/Dense_0/kernel") has a first layer."""
-        firsts = {path.rpartition("/")[0].rpartition("/")[0]: path for path in reversed(list(multiply_adds))}
+    def of(self, multiply_adds: Mapping[str, float], first_layers: Collection[str]) -> float:
+        """The sum over the layers."""
         return sum(
-            count * (self.first if path in firsts.values() else self.others) for path, count in multiply_adds.items()
+            count * (self.first if path in first_layers else self.others) for path, count in multiply_adds.items()
         )
 
 
@@ -127,29 +141,35 @@ class Densities(NamedTuple):
 
 
 def of_training(
-    multiply_adds: Mapping[str, Any], batch_size: int, networks: int, rows: Sequence[Row]
+    multiply_adds: Mapping[str, Any],
+    first_layers: Collection[str],
+    batch_size: int,
+    networks: int,
+    rows: Sequence[Row],
 ) -> dict[str, Any]:
     """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
 
-    `networks` is K. A gradient step is LEARN for each of the K networks and FORWARD for the target; where there is an
-    actor, FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected network. Counted are neither
-    Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass too (for
-    methods that look at dense gradients now and then, too little); the target counts as sparse as the network elected
-    last, and a network's layers as sparse, among each other, as the elected one's at the end of the epoch.
+    `multiply_adds` and `first_layers` are those of the card, and `networks` is K. A gradient step is LEARN for each of
+    the K networks and FORWARD for the target; where there is an actor, FORWARD for the target's actions, LEARN for
+    itself, and THROUGH for the elected network. Counted are neither Adam nor the updates of masks, nor acting. Masks
+    are taken to be known to the machine in the backward pass too (for methods that look at dense gradients now and
+    then, too little); the target counts as sparse as the network elected last, and a network's layers as sparse, among
+    each other, as the elected one's at the end of the epoch.
     """
     epochs = [row for row in rows if row["kind"] == "epoch"]
     periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, networks)
     online, actor = multiply_adds["online"], multiply_adds["actor"] or {}
+    learn, forward, through = (partial(passes.of, first_layers=first_layers) for passes in (LEARN, FORWARD, THROUGH))
     executed = ideal = 0.0
     for period, epoch in periods:
         kept_online = _kept_multiply_adds(online, epoch["layer_sparsity"], epoch["sparsity"])
         kept_actor = _kept_multiply_adds(actor, epoch["actor_layer_sparsity"], epoch["actor_sparsity"])
-        dense = LEARN.of(online) * len(period.online) + FORWARD.of(online)
-        sparse = LEARN.of(kept_online) * sum(period.online) + FORWARD.of(kept_online) * period.target
+        dense = learn(online) * len(period.online) + forward(online)
+        sparse = learn(kept_online) * sum(period.online) + forward(kept_online) * period.target
         if actor:
-            dense += FORWARD.of(actor) + LEARN.of(actor) + THROUGH.of(online)
-            sparse += (FORWARD.of(kept_actor) + LEARN.of(kept_actor)) * period.actor
-            sparse += THROUGH.of(kept_online) * period.online[0]
+            dense += forward(actor) + learn(actor) + through(online)
+            sparse += (forward(kept_actor) + learn(kept_actor)) * period.actor
+            sparse += through(kept_online) * period.online[0]
         executed += 2 * batch_size * period.gradient_steps * dense
         ideal += 2 * batch_size * period.gradient_steps * sparse
     return {

@@ -4,35 +4,35 @@ The card says enough to act, and to count costs, without JAX; suite.deploy.netwo
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import jax
 import numpy as np
 from flax import traverse_util
 from gymnasium import spaces
 
-from suite.agents.networks import CONVOLUTIONS
+from suite import layers
+from suite.errors import UserError
+from suite.layers import LayerSpec, Networks
 from suite.record import files, schema
-from suite.sparsity.masks import kernels, layer_sparsity, sparsity
-from suite.types import LearnerState, Network, Params
+from suite.sparsity.masks import layer_sparsity, sparsity
+from suite.types import Agent, Network, Params
 
 
-def save_policy(
-    folder: Path, network: Network, state: LearnerState, environment: gymnasium.Env, card: Mapping[str, Any]
-) -> None:
+def save_policy(folder: Path, network: Network, description: Mapping[str, Any], card: Mapping[str, Any]) -> None:
     """Write policy.safetensors (arrays by path, such as "Conv_0/kernel") and policy.json, each atomically.
 
-    `network` is what acts, its pruned weights zero, and `state` where it comes from; `card` is the run's config, with
-    the agent's options.
+    `network` is what acts, its pruned weights zero; `description` is what `describe` says of its agent; `card` is the
+    run's config, with the agent's options.
     """
     arrays = {path: np.asarray(leaf) for path, leaf in traverse_util.flatten_dict(network.params, sep="/").items()}
     files.write(folder / schema.POLICY, files.safetensors(arrays))
-    actor = state.actor.params if state.actor else None
     contents = {
         **card,
-        **describe(state.online[0].params, actor, card["options"]["agent"], environment),
+        **description,
         "sparsity": sparsity(network.masks),
         "layer_sparsity": layer_sparsity(network.params, network.masks),
         "arrays": {path: {"shape": array.shape, "dtype": str(array.dtype)} for path, array in arrays.items()},
@@ -40,60 +40,74 @@ def save_policy(
     schema.write_json(folder / schema.POLICY_CARD, contents)
 
 
-def describe(
-    online: Params, actor: Params | None, options: Mapping[str, Any], environment: gymnasium.Env
-) -> dict[str, Any]:
-    """What a card says of the networks; of the parameters, shapes are enough. `options` are the agent's.
+def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
+    """What a card says of an agent's networks, from the lists of their layers.
 
     network: the network that acts, layer by layer, with its input, and what its outputs mean. multiply_adds: those of
-    each kernel for one observation, of the online network and of the actor (null if there is none).
+    each kernel for one observation, of the online network and of the actor (null if there is none). first_layers: the
+    kernels of all networks that read their network's input.
+
+    Raises UserError for networks whose list of layers is not what they are, or whose policy no export could hold.
     """
+    layers.check(agent.networks, _shapes(agent.init))
+    if agent.actor:
+        layers.check(agent.actor.networks, _shapes(agent.actor.init))
+    acting = _chain(agent.actor.networks if agent.actor else agent.networks)
     space, action_space = environment.observation_space, environment.action_space
-    strides = [stride for _, _, stride in CONVOLUTIONS.get(options.get("network", "mlp"), ())]
-    shape = tuple(space.shape or ())
     discrete = isinstance(action_space, spaces.Discrete)
     size = action_space.n if isinstance(action_space, spaces.Discrete) else math.prod(action_space.shape or ())
-    acting = kernels(actor if actor is not None else online)
-    paths = sorted((path.removesuffix("/kernel") for path in acting), key=_order)
-    network = {
-        "observation": {"shape": shape, "dtype": str(space.dtype), "divided_by": 255 if strides else 1},
-        "layers": [
-            {
-                "path": path,
-                "kind": "convolution" if number < len(strides) else "dense",
-                "stride": strides[number] if number < len(strides) else 1,
-                "padding": "SAME",
-                "relu": number + 1 < len(paths),
-            }
-            for number, path in enumerate(paths)
-        ],
-        "action": {
-            "kind": "argmax" if discrete else "tanh",  # of all outputs; of the first half of them
-            "size": int(size),
-        },
-    }
     return {
-        "network": network,
-        "multiply_adds": {
-            "online": multiply_adds(online, strides, shape),
-            "actor": None if actor is None else multiply_adds(actor, strides, shape),
+        "network": {
+            "observation": {
+                "shape": tuple(space.shape or ()),
+                "dtype": str(space.dtype),
+                "divided_by": 255 if acting[0].kind == "convolution" else 1,  # suite.agents.networks.Described
+            },
+            "layers": [
+                {
+                    "path": layer.path,
+                    "kind": layer.kind,
+                    "stride": layer.stride,
+                    "padding": layer.padding,
+                    "relu": layer.activation == "relu",
+                }
+                for layer in acting
+            ],
+            "action": {
+                "kind": "argmax" if discrete else "tanh",  # of all outputs; of the first half of them
+                "size": int(size),
+            },
         },
+        "multiply_adds": {
+            "online": layers.multiply_adds(agent.networks),
+            "actor": layers.multiply_adds(agent.actor.networks) if agent.actor else None,
+        },
+        "first_layers": layers.first_layers(agent.all_networks),
     }
 
 
-def multiply_adds(params: Params, strides: list[int], shape: tuple[int, ...]) -> dict[str, int]:
-    """The multiply-adds of each kernel for one observation of this shape, padding included, as is usual."""
-    counts = {}
-    sides = shape[1:] if strides else ()
-    for path, kernel in sorted(kernels(params).items(), key=lambda item: _order(item[0].removesuffix("/kernel"))):
-        if kernel.ndim == 4:
-            sides = tuple(-(-side // strides[_order(path.removesuffix("/kernel"))[2]]) for side in sides)
-        counts[path] = math.prod(kernel.shape) * (math.prod(sides) if kernel.ndim == 4 else 1)
-    return counts
+def _shapes(init: Callable[[jax.Array], Params]) -> dict[str, tuple[int, ...]]:
+    """The shapes of parameters by path; nothing is computed."""
+    params = jax.eval_shape(init, jax.random.key(0))
+    return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(params, sep="/").items()}
 
 
-def _order(path: str) -> tuple[str, str, int]:
-    """Sorts "Conv_0", "Conv_1", "Dense_0" as they are applied, network by network."""
-    parent, _, name = path.rpartition("/")
-    kind, _, number = name.rpartition("_")
-    return parent, kind, int(number)
+def _chain(networks: Networks) -> tuple[LayerSpec, ...]:
+    """The layers of the one network that acts. Raises UserError unless each reads the one before it: the exported forms
+    hold nothing else."""
+    if len(networks) != 1:
+        raise UserError(f"a policy is one network, not {len(networks)}")
+    chain = networks[0].layers
+    before: tuple[str, ...] = ()
+    for layer in chain:
+        if layer.predecessors != before:
+            reads = " and ".join(layer.predecessors) or "the input"
+            raise UserError(
+                f"layer {layer.path} reads {reads}: in a policy that can be exported, each layer reads the one before"
+            )
+        if layer.padding != "SAME":
+            raise UserError(f"layer {layer.path} has padding {layer.padding}: exported policies have SAME")
+        before = (layer.path,)
+    if chain[-1].kind != "dense":
+        raise UserError(f"layer {chain[-1].path}, the last one, is a convolution: should be dense")
+    return chain

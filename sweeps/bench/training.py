@@ -154,7 +154,7 @@ def mask_update(bench: Bench, repetitions: int) -> float:
     """Median seconds of pruning: one network to a half, or with K > 1 a target update (election, K - 1 copies)."""
     trainer = bench.trainer
     dense = jax.tree.map(jnp.copy, trainer.state.online[0])
-    prune, key = make_pruner(PrunerOptions()).prune, jax.random.key(0)
+    prune, key = make_pruner(PrunerOptions(), trainer.learner.agent.all_networks).prune, jax.random.key(0)
     halve = jax.jit(lambda network: prune(key, network.params, network.masks, 0.5, None))
 
     def update() -> Any:

@@ -32,9 +32,7 @@ def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any
 def description(card: Mapping[str, Any]) -> dict[str, Any]:
     """What `suite.tracking.policy.describe` says of a run's networks, from its options alone."""
     environment = environment_of(card)
-    agent, key = agent_of(card, environment), jax.random.key(0)
-    actor = jax.eval_shape(agent.actor.init, key) if agent.actor else None
-    return describe(jax.eval_shape(agent.init, key), actor, card["options"]["agent"], environment)
+    return describe(agent_of(card, environment), environment)
 
 
 def greedy(folder: Path, card: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray]:

@@ -63,8 +63,9 @@ def make(name: str, more: str, training: Training):
 @pytest.mark.parametrize("name, more", GOLDEN, ids=lambda value: value or "default")
 def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int) -> None:
     """Weights do not move; so the kept are the largest of the initial ones, where magnitude decides."""
-    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner(PrunerOptions())))
-    params = dqn(space, DISCRETE, DQNOptions(network=kind, width=8)).init(KEY)
+    agent = dqn(space, DISCRETE, DQNOptions(network=kind, width=8))
+    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner(PrunerOptions(), agent.all_networks)))
+    params = agent.init(KEY)
     kernels = {f"{layer}/kernel": np.asarray(arrays["kernel"]) for layer, arrays in params.items()}
     assert len(kernels) == layers
     sparse_from_the_start = name in ("static", "set", "rigl")
@@ -130,7 +131,7 @@ def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network,
     action_space = CONTINUOUS if agent_name == "sac" else DISCRETE
     agent = AGENTS[agent_name].make(VECTORS, action_space, **SMALL.get(agent_name, SMALL["dqn"]))
 
-    training = Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(**pruning)))
+    training = Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(**pruning), agent.all_networks))
     sparsifier = METHODS[method].make(training, **EARLY.get(method, {}))
     learner = make_learner(
         agent, sparsifier, LearnerOptions(target_update_period=10, polyak=0.05 if agent.actor else None)

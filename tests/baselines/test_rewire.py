@@ -18,9 +18,11 @@ from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Sparsifier, Training
 from tests.support import hooks
+from tests.support.networks import networks_of
 
 KEY = jax.random.key(0)
 SHAPES = {"Dense_0": (6, 9), "Dense_1": (9, 4)}
+NETWORKS = networks_of({f"{name}/kernel": shape for name, shape in SHAPES.items()})
 ADAM = optax.adam(1e-3)
 
 
@@ -31,7 +33,7 @@ def draw(seed: int) -> dict:
 
 
 def training(gradient_steps: int = 100, **pruning) -> Training:
-    return Training(gradient_steps, 10, ADAM, make_pruner(PrunerOptions(**pruning)))
+    return Training(gradient_steps, 10, ADAM, make_pruner(PrunerOptions(**pruning), NETWORKS))
 
 
 def start(method: Sparsifier, seed: int = 0) -> Network:

@@ -30,15 +30,15 @@ from suite.errors import UserError
 from suite.options import PrunerOptions
 from suite.sparsity.masks import apply_masks, dense_masks, sparsity
 from suite.sparsity.pruner import make_pruner
-from suite.types import Network, Training
+from suite.types import Agent, Network, Training
 from tests.support import hooks
 
 ADAM = optax.adam(1e-3)
 KEY = jax.random.key(0)
 
 
-def training(gradient_steps: int = 1000, **pruning) -> Training:
-    return Training(gradient_steps, 10, ADAM, make_pruner(PrunerOptions(**pruning)))
+def training(gradient_steps: int = 1000, kind: str = "mlp", **pruning) -> Training:
+    return Training(gradient_steps, 10, ADAM, make_pruner(PrunerOptions(**pruning), agent_of(kind).all_networks))
 
 
 # The schedule --------------------------------------------------------------------------------------------------------
@@ -112,9 +112,12 @@ IMAGES, VECTORS, ACTIONS = (
 )
 
 
+def agent_of(kind: str) -> Agent:
+    return dqn(VECTORS if kind == "mlp" else IMAGES, ACTIONS, DQNOptions(network=kind, width=8))
+
+
 def network_of(kind: str) -> Network:
-    space = VECTORS if kind == "mlp" else IMAGES
-    params = dqn(space, ACTIONS, DQNOptions(network=kind, width=8)).init(KEY)
+    params = agent_of(kind).init(KEY)
     return Network(params, ADAM.init(params), {}, jnp.float32(1))
 
 
@@ -138,7 +141,7 @@ def kernels_of(params: dict) -> dict[str, np.ndarray]:
 def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> None:
     """Weights do not move here, so that a sort of the initial weights says which of them are kept at each step."""
     start = network_of(kind)
-    method = gmp(training(distribution="uniform"), GMP(final_sparsity=0.87, start=0.3, end=0.7, period=50))
+    method = gmp(training(kind=kind, distribution="uniform"), GMP(final_sparsity=0.87, start=0.3, end=0.7, period=50))
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = hooks.after_gradient(method)
     kernels, seen = kernels_of(start.params), {}
@@ -189,7 +192,7 @@ def test_other_methods_have_other_longest_periods(name: str, horizon: int, expec
 
 @pytest.mark.parametrize("name", ["gmp", "ste", "linear", "cosine", "exponential"])
 def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
-    method = METHODS[name].make(training(250), final_sparsity=0.9, start=0.2, end=0.9, period=100)
+    method = METHODS[name].make(training(250, "small"), final_sparsity=0.9, start=0.2, end=0.9, period=100)
     assert [step for step in range(1, 251) if method.due(jnp.int32(step))] == [100, 200, 225]
     network = network_of("small")
     network = network._replace(masks=method.init(KEY, network.params))
@@ -198,7 +201,8 @@ def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
 
 
 def test_distill_reaches_its_final_sparsity_at_the_last_target_update() -> None:
-    method = distill(training(255), Distill(final_sparsity=0.9, start=0.2, end=1.0))  # target updates are 10 apart
+    # Target updates are 10 apart.
+    method = distill(training(255, "small"), Distill(final_sparsity=0.9, start=0.2, end=1.0))
     network = network_of("small")
     network = network._replace(masks=method.init(KEY, network.params))
     (after,), _, _ = method.at_target_update(KEY, jnp.int32(250), (network,), None)

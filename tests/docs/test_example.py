@@ -14,6 +14,7 @@ from suite.sparsity.masks import sparsity
 from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
 from tests.support import hooks
+from tests.support.networks import networks_of
 
 TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
@@ -25,7 +26,8 @@ def test_the_new_method_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(METHODS, "halving", METHODS["dense"])  # so that it is removed in the end
     del METHODS["halving"]
     exec(code, {"__name__": "halving"})
-    training = Training(100, 10, optax.identity(), make_pruner(PrunerOptions(distribution="uniform")))
+    pruner = make_pruner(PrunerOptions(distribution="uniform"), networks_of({"Dense_0/kernel": (10, 10)}))
+    training = Training(100, 10, optax.identity(), pruner)
     method = METHODS["halving"].make(training, times=4)
     assert set(METHODS["halving"].options.model_fields) == {"times"}
 

@@ -37,7 +37,9 @@ def parts(name: str, method: str = "dense", rate: float | None = None, **options
     environment, sizes, key = CASES[name]
     rates = {} if rate is None else {key: rate}
     agent = AGENTS[name].make(environment().observation_space, environment().action_space, **sizes, **rates)
-    sparsifier = METHODS[method].make(Training(100, PERIOD, agent.optimizer, make_pruner(PrunerOptions())), **options)
+    sparsifier = METHODS[method].make(
+        Training(100, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks)), **options
+    )
 
     polyak = 0.1 if agent.actor else None
     return environment, make_learner(agent, sparsifier, LearnerOptions(target_update_period=PERIOD, polyak=polyak))

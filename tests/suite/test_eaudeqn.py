@@ -15,6 +15,7 @@ from suite.population import behaviour_probabilities
 from suite.sparsity.masks import apply_masks, dense_masks, sparsity
 from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
+from tests.support.networks import networks_of
 
 KEY = jax.random.key(0)
 ADAM = optax.adam(1e-3)
@@ -24,6 +25,7 @@ NAN, INF = float("nan"), float("inf")
 # The election --------------------------------------------------------------------------------------------------------
 
 SHAPE = (6, 5)
+ONE_LAYER = networks_of({"Dense_0/kernel": SHAPE})
 
 
 @cache
@@ -31,7 +33,7 @@ def make_network(index: int, level: float) -> Network:
     """A network whose every array tells its index."""
     kernel = jax.random.normal(jax.random.key(index), SHAPE)
     params = {"Dense_0": {"kernel": kernel, "bias": jnp.full(5, 1.0 + index)}}
-    masks = jax.jit(make_pruner(PrunerOptions()).prune)(
+    masks = jax.jit(make_pruner(PrunerOptions(), ONE_LAYER).prune)(
         jax.random.key(0), params, dense_masks(params), jnp.float32(level), None
     )
     params = apply_masks(params, masks)
@@ -65,7 +67,7 @@ def test_the_lowest_finite_loss_wins(losses: list[float], winner: int) -> None:
 
 @cache
 def compiled(num_networks: int, **options):
-    training = Training(1000, 10, ADAM, make_pruner(PrunerOptions()))
+    training = Training(1000, 10, ADAM, make_pruner(PrunerOptions(), ONE_LAYER))
     return jax.jit(eaudeqn(training, EauDeQNOptions(num_networks=num_networks, **options)).at_target_update)
 
 
@@ -145,7 +147,8 @@ def test_nobody_elected_is_told() -> None:
 def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, speed: float) -> None:
     """Seen through the law "power" with so much noise that the cap alone decides."""
     method = eaudeqn(
-        Training(updates * 10, 10, ADAM, make_pruner(PrunerOptions())), EauDeQNOptions(num_networks=2, max_noise=1e6)
+        Training(updates * 10, 10, ADAM, make_pruner(PrunerOptions(), ONE_LAYER)),
+        EauDeQNOptions(num_networks=2, max_noise=1e6),
     )
     params = {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}}
     network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
@@ -155,11 +158,12 @@ def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, spe
 
 def test_levels_of_ten_elections_by_plain_arithmetic() -> None:
     """One network without a kept copy, and so much noise that each election takes the largest step."""
+    sizes = {"Dense_0": (20, 30), "Dense_1": (30, 7)}
+    layers = networks_of({f"{name}/kernel": size for name, size in sizes.items()})
     method = eaudeqn(
-        Training(100, 10, ADAM, make_pruner(PrunerOptions(distribution="uniform"))),
+        Training(100, 10, ADAM, make_pruner(PrunerOptions(distribution="uniform"), layers)),
         EauDeQNOptions(num_networks=1, keep_copy=False, max_noise=1e6, max_speed=0.05, cap="clip"),
     )
-    sizes = {"Dense_0": (20, 30), "Dense_1": (30, 7)}
     params = {
         name: {"kernel": jax.random.normal(jax.random.key(k), size)} for k, (name, size) in enumerate(sizes.items())
     }
@@ -232,7 +236,9 @@ def test_the_law_success_knows_no_horizon() -> None:
     network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
     found = []
     for horizon in (100, 1_000_000):
-        method = eaudeqn(Training(horizon, 10, ADAM, make_pruner(PrunerOptions())), EauDeQNOptions(law="success"))
+        method = eaudeqn(
+            Training(horizon, 10, ADAM, make_pruner(PrunerOptions(), ONE_LAYER)), EauDeQNOptions(law="success")
+        )
         assert float(method.memory) == pytest.approx(0.01)
         better = network._replace(loss=jnp.float32(0.5))
         after, _, _ = jax.jit(method.at_target_update)(
@@ -247,7 +253,9 @@ def test_the_law_success_knows_no_horizon() -> None:
 @pytest.mark.parametrize("options", [{"max_speed": 0.1}, {"keep_copy": False}])
 def test_the_law_success_refuses_what_it_cannot_use(options: dict) -> None:
     with pytest.raises(UserError, match="law=success"):
-        eaudeqn(Training(100, 10, ADAM, make_pruner(PrunerOptions())), EauDeQNOptions(law="success", **options))
+        eaudeqn(
+            Training(100, 10, ADAM, make_pruner(PrunerOptions(), ONE_LAYER)), EauDeQNOptions(law="success", **options)
+        )
 
 
 # Who acts ------------------------------------------------------------------------------------------------------------

@@ -207,7 +207,9 @@ def test_epsilon_greedy_follows_the_agent_step() -> None:
 def test_the_behaviour_network_is_drawn_among_the_population() -> None:
     """Two networks of opposite taste: `elected` always follows the first, `uniform` both."""
     agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=0, epsilon_end=0))
-    method = METHODS["eaudeqn"].make(Training(100, 10, agent.optimizer, make_pruner(PrunerOptions())), num_networks=2)
+    method = METHODS["eaudeqn"].make(
+        Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks)), num_networks=2
+    )
 
     drawn = {}
     for behaviour in ("uniform", "elected", "inverse_loss"):

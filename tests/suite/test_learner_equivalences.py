@@ -184,7 +184,7 @@ def test_acting_reads_masked_weights(method: str, options: dict) -> None:
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
     )
     sparsifier = METHODS[method].make(
-        Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions())), **options
+        Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks)), **options
     )
 
     learner = make_learner(agent, sparsifier, LearnerOptions(target_update_period=PERIOD))

@@ -44,7 +44,9 @@ class Case(NamedTuple):
 def case(make_environment: Callable[[], gymnasium.Env], agent: str, method: str, **options: Any) -> Case:
     environment = make_environment()
     built = AGENTS[agent].make(environment.observation_space, environment.action_space, **options)
-    sparsifier = METHODS[method].make(Training(60, PERIOD, built.optimizer, make_pruner(PrunerOptions())))
+    sparsifier = METHODS[method].make(
+        Training(60, PERIOD, built.optimizer, make_pruner(PrunerOptions(), built.all_networks))
+    )
     return Case(make_environment, make_learner(built, sparsifier, LearnerOptions(target_update_period=PERIOD)))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from baselines.registry import METHODS
-from suite.agents.networks import CONVOLUTIONS, QNetwork
+from suite.agents.networks import q_network
 from suite.record import schema
 from suite.types import LearnerState
 from tests.support.probes import Probe, Sign
@@ -19,7 +19,7 @@ from tests.support.trainer import GAMMA, PERIOD, WIDTH, train
 
 def values(state: LearnerState, *observations: list[float]) -> np.ndarray:
     """Q of the elected network, [observations, actions]."""
-    network = QNetwork(CONVOLUTIONS["mlp"], WIDTH, 2)
+    network = q_network("mlp", (len(observations[0]),), WIDTH, 2)
     return np.asarray(network.apply({"params": state.online[0].params}, jnp.array(observations, jnp.float32)))
 
 

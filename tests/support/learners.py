@@ -38,7 +38,9 @@ def learner_of(method: str, vectorize: bool | None = None, distribution: str = "
     agent = dqn(
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
     )
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution=distribution)))
+    training = Training(
+        UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution=distribution), agent.all_networks)
+    )
     return make_learner(
         agent,
         METHODS[method].make(training, **options),

@@ -64,7 +64,7 @@ def build(kind: str) -> Built:
     flat = traverse_util.flatten_dict(actor if actor else online, sep="/")
     environment: Any = SimpleNamespace(observation_space=observation_space, action_space=action_space)
     act = jax.jit(jax.vmap(lambda params, o: agent.act(key, params, o, 0, greedy=True), in_axes=(None, 0)))
-    card = describe(online, actor, options, environment)
+    card = describe(agent, environment)
     return Built({path: leaf.shape for path, leaf in flat.items()}, card, act)
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
-from suite.types import Masks, Params
+from suite.types import Masks, Params, Pruner
+from tests.support.networks import networks_of
 
 KEY = jax.random.key(0)
 MANY = settings(max_examples=40, deadline=None)
@@ -51,14 +53,23 @@ def everything(kernels: Mapping[str, np.ndarray]) -> Masks:
     return {path: jnp.ones(kernel.shape, bool) for path, kernel in kernels.items()}
 
 
+def pruner_of(kernels: Mapping[str, Any], **options: Any) -> Pruner:
+    """A pruner of these kernels, of two networks if they are those of twin critics."""
+    twins = [f"critic_{i}" for i in (0, 1) if any(path.startswith(f"critic_{i}/") for path in kernels)]
+    return make_pruner(
+        PrunerOptions(**options), networks_of({path: kernel.shape for path, kernel in kernels.items()}, *twins)
+    )
+
+
 @cache
-def compiled(**options):
-    return jax.jit(make_pruner(PrunerOptions(**options)).prune)
+def compiled(shapes: tuple[tuple[str, tuple[int, ...]], ...], **options):
+    return jax.jit(pruner_of({path: np.empty(shape) for path, shape in shapes}, **options).prune)
 
 
 def prune(kernels: Mapping[str, np.ndarray], level: float, masks: Masks | None = None, **options) -> dict:
     masks = everything(kernels) if masks is None else masks
-    pruned = compiled(**options)(KEY, nested(kernels), masks, jnp.float32(level), None)
+    shapes = tuple((path, kernel.shape) for path, kernel in kernels.items())
+    pruned = compiled(shapes, **options)(KEY, nested(kernels), masks, jnp.float32(level), None)
     return {path: np.asarray(mask) for path, mask in pruned.items()}
 
 
@@ -76,3 +87,10 @@ def largest(values: np.ndarray, number: int) -> np.ndarray:
 def split_twins(name: str) -> list[list[str]]:
     paths = list(NETWORKS[name])
     return [[p for p in paths if p.startswith(f"critic_{i}")] for i in (0, 1)] if name == "twins" else [paths]
+
+
+def groups_of(mask: np.ndarray, group: int) -> np.ndarray:
+    """How many of each `group` weights along the inputs of a unit are kept; inputs that fill no group are left out."""
+    columns = mask.reshape(-1, mask.shape[-1])
+    whole = len(columns) // group * group
+    return columns[:whole].reshape(-1, group, mask.shape[-1]).sum(axis=1)

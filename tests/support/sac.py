@@ -67,7 +67,9 @@ def build(agent: Agent, sparsifier: Sparsifier, **options: Any) -> Learner:
 def learner_of(method: str, learner: tuple = (), **options: Any) -> Learner:
     """`learner`: pairs of make_learner's options. Layers are equally sparse, so that counts can be told by hand."""
     agent = agent_of()
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution="uniform")))
+    training = Training(
+        UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution="uniform"), agent.all_networks)
+    )
     return build(agent, METHODS[method].make(training, **options), **dict(learner))
 
 

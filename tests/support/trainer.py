@@ -44,7 +44,7 @@ def train(
     agent = dqn(
         environment.observation_space, environment.action_space, DQNOptions(network="mlp", width=WIDTH, **agent_options)
     )
-    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner(PrunerOptions()))
+    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
     learner = make_learner(
         agent,
         METHODS[method].make(training, **LOW[method]),

@@ -76,7 +76,7 @@ def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
     def trained(agent) -> LearnerState:
         learner = make_learner(
             agent,
-            METHODS[method].make(Training(20, 5, agent.optimizer, make_pruner(PrunerOptions()))),
+            METHODS[method].make(Training(20, 5, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))),
             LearnerOptions(target_update_period=5),
         )
         state = learner.init(0)

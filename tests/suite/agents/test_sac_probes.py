@@ -84,7 +84,7 @@ def probe_learner(method: str, options: dict | None = None, agent_options: dict 
         SACOptions(**{**widths, "random_steps": SAMPLES, "initial_temperature": 0.1, **(agent_options or {})}),
     )
     method_options = LOW.get(method, {}) if options is None else options
-    training = Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions()))
+    training = Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
     sparsifier = METHODS[method].make(training, **method_options)
     return build(agent, sparsifier, **{"target_update_period": 20, **learner})
 
@@ -161,7 +161,7 @@ def dqn_learner(num_networks: int) -> Learner:
     agent = dqn(
         environment.observation_space, environment.action_space, DQNOptions(network="mlp", width=256, epsilon_decay=100)
     )
-    training = Training(100, 20, agent.optimizer, make_pruner(PrunerOptions()))
+    training = Training(100, 20, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
     return make_learner(
         agent,
         METHODS["eaudeqn"].make(training, num_networks=num_networks),

@@ -13,6 +13,7 @@ from suite.tracking.policy import describe
 from sweeps.bench.training import operations, products
 from sweeps.compose import compose
 from sweeps.config import resolve
+from tests.support.policies import build
 
 
 def policy() -> Policy:
@@ -62,10 +63,10 @@ def test_executed_operations_are_those_of_the_compiled_gradient_step(task: str, 
     state = jax.eval_shape(learner.init, 0)
     expected = sum(map(operations, products(jax.make_jaxpr(learner.gradient_step)(state, batch).jaxpr)))
 
-    actor = state.actor.params if state.actor else None
-    card = describe(state.online[0].params, actor, run.options.agent.model_dump(), make_environment())
+    card = describe(learner.agent, make_environment())
     rows = [epoch(1, 0.0), update(1, [0.0] * len(state.online))]
-    found = costs.of_training(card["multiply_adds"], run.options.replay.batch_size, len(state.online), rows)
+    batch_size = run.options.replay.batch_size
+    found = costs.of_training(card["multiply_adds"], card["first_layers"], batch_size, len(state.online), rows)
     assert (found["gradient_steps"], found["networks"]) == (1, len(state.online))
     # The gradient of a strided convolution's inputs is counted there without the padding.
     assert found["executed"] == found["ideal"] == pytest.approx(expected, rel=0.05 if "atari" in task else 1e-9)
@@ -95,7 +96,7 @@ def update(
     }
 
 
-ONE = {"online": {"Dense_0/kernel": 100}, "actor": None}
+ONE, FIRST = {"online": {"Dense_0/kernel": 100}, "actor": None}, ["Dense_0/kernel"]
 
 
 def test_training_by_hand() -> None:
@@ -108,7 +109,7 @@ def test_training_by_hand() -> None:
         update(20, [0.0, 0.5], [0.5, 0.8], elected=1),
         epoch(25, 0.5, {"Dense_0/kernel": 0.5}),
     ]
-    found = costs.of_training(ONE, 1, 2, rows)
+    found = costs.of_training(ONE, FIRST, 1, 2, rows)
     assert found["executed"] == 2 * 25 * (2 * 2 * 100 + 100)
     ideal = 10 * (2 * 200 + 100) + 10 * (200 + 100 + 100) + 5 * (100 + 40 + 50)
     assert found["ideal"] == pytest.approx(2 * ideal)
@@ -117,7 +118,7 @@ def test_training_by_hand() -> None:
 def test_sparsity_between_two_updates_is_taken_in_the_middle() -> None:
     """As gradual pruning has it: 0 at first, 0.4 when the period ends."""
     rows = [update(10, [0.0]), update(20, [0.4]), epoch(20, 0.4, {"Dense_0/kernel": 0.4})]
-    found = costs.of_training(ONE, 1, 1, rows)
+    found = costs.of_training(ONE, FIRST, 1, 1, rows)
     assert found["ideal"] == pytest.approx(2 * (10 * (200 + 100) + 10 * (0.8 * 200 + 100)))
 
 
@@ -126,18 +127,26 @@ def test_a_sparse_large_layer_saves_more_than_a_sparse_small_one() -> None:
     both = {"online": {"Conv_0/kernel": 900, "Dense_0/kernel": 100}, "actor": None}
     for first, second in ((0.9, 0.1), (0.1, 0.9)):
         layers = {"Conv_0/kernel": first, "Dense_0/kernel": second}
-        found = costs.of_training(both, 1, 1, [update(10, [0.5]), epoch(10, 0.5, layers)])
+        found = costs.of_training(both, ["Conv_0/kernel"], 1, 1, [update(10, [0.5]), epoch(10, 0.5, layers)])
         kept = (2 + 1) * 900 * (1 - first) + (3 + 1) * 100 * (1 - second)
         assert found["ideal"] == pytest.approx(2 * 10 * kept)
 
 
 def test_a_run_without_an_epoch_has_cost_nothing() -> None:
-    assert costs.of_training(ONE, 1, 1, [])["executed"] == 0
+    assert costs.of_training(ONE, FIRST, 1, 1, [])["executed"] == 0
 
 
 def test_a_run_without_a_target_update_learned_with_all_its_networks() -> None:
     """10 steps of 5 networks that keep half of their weights."""
     rows = [epoch(10, 0.5, {"Dense_0/kernel": 0.5})]
-    found = costs.of_training(ONE, 1, 5, rows)
+    found = costs.of_training(ONE, FIRST, 1, 5, rows)
     assert (found["networks"], found["executed"]) == (5, 2 * 10 * (5 * 200 + 100))
     assert found["ideal"] == pytest.approx(found["executed"] / 2)
+
+
+@pytest.mark.parametrize("kind, number", [("small", 1), ("mlp", 1), ("sac", 3)])
+def test_cards_of_earlier_versions_do_not_name_their_first_layers(kind: str, number: int) -> None:
+    card = build(kind).card
+    named = costs.first_layers(card)
+    assert len(named) == number and named == set(card["first_layers"])
+    assert costs.first_layers({key: value for key, value in card.items() if key != "first_layers"}) == named

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from suite.agents.networks import CONVOLUTIONS, QNetwork
+from suite.agents.networks import q_network
 from suite.deploy.compact import MOST_NUMBERS
 from suite.deploy.network import Layer, Policy, check, check_shapes, from_flax, input_shapes, padding
 from suite.deploy.runner import Runner
@@ -17,8 +17,8 @@ from tests.support.policies import KINDS, make, observations
 def test_the_outputs_are_those_of_flax(kind: str, sparsity: float) -> None:
     made = make(kind, sparsity)
     seen = observations(kind, 5)
-    options = KINDS[kind][1]
-    network = QNetwork(CONVOLUTIONS[options["network"]], options["width"], int(KINDS[kind][3].n))  # type: ignore[attr-defined]
+    _, options, space, actions = KINDS[kind]
+    network = q_network(options["network"], space.shape or (), options["width"], int(actions.n))  # type: ignore[attr-defined]
     expected = np.asarray(network.apply({"params": made.params}, seen))
     for form in ("dense", "csr"):
         runner = Runner(made.policy, [form] * len(made.policy.layers))

@@ -20,6 +20,7 @@ from suite.sparsity.masks import (
     sparsity,
 )
 from suite.sparsity.pruner import make_pruner
+from tests.support.networks import networks_of
 
 TINY = np.finfo(np.float32).smallest_subnormal
 MANY = settings(max_examples=60, deadline=None)
@@ -54,7 +55,10 @@ def network(values: np.ndarray) -> dict:
 
 def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
     """The largest magnitudes, layer by layer."""
-    return make_pruner(PrunerOptions(distribution="uniform")).prune(jax.random.key(0), params, masks, level, None)
+    pruner = make_pruner(
+        PrunerOptions(distribution="uniform"), networks_of({path: mask.shape for path, mask in masks.items()})
+    )
+    return pruner.prune(jax.random.key(0), params, masks, level, None)
 
 
 @jax.jit

@@ -10,17 +10,16 @@ from scipy import stats
 
 from suite.errors import UserError
 from suite.options import PrunerOptions
-from suite.sparsity.pruner import SCORES, make_pruner
-from tests.support.pruning import KEY, draw, everything, nested, prune
+from suite.sparsity.pruner import make_pruner
+from suite.sparsity.scores import SCORES
+from tests.support.networks import networks_of
+from tests.support.pruning import KEY, draw, everything, nested, prune, pruner_of
 
 
 def one_layer(weights: list[float], gradients: list[float] | None, score: str, level: float) -> list[bool]:
     params, slopes = ({"a": {"kernel": jnp.array(x)}} if x else None for x in (weights, gradients))
-    return (
-        make_pruner(PrunerOptions(score=score))
-        .prune(KEY, params, {"a/kernel": jnp.ones(4, bool)}, level, slopes)["a/kernel"]
-        .tolist()
-    )
+    pruner = make_pruner(PrunerOptions(score=score), networks_of({"a/kernel": (4,)}))
+    return pruner.prune(KEY, params, {"a/kernel": jnp.ones(4, bool)}, level, slopes)["a/kernel"].tolist()
 
 
 def test_scores_by_hand() -> None:
@@ -51,7 +50,7 @@ def test_normalised_is_magnitude_over_the_root_mean_square_of_the_kept() -> None
 
 def test_random_scores_follow_the_key_and_not_the_weights() -> None:
     kernels = draw("cnn", 3)
-    prune_randomly = make_pruner(PrunerOptions(score="random", distribution="uniform")).prune
+    prune_randomly = pruner_of(kernels, score="random", distribution="uniform").prune
 
     def keep(key, kernels):
         return prune_randomly(key, nested(kernels), everything(kernels), 0.5, None)["Dense_0/kernel"]

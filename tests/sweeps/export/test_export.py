@@ -20,7 +20,7 @@ from suite.errors import UserError
 from suite.record import schema
 from suite.sparsity.masks import apply_masks
 from suite.tracking import film
-from suite.tracking.policy import save_policy
+from suite.tracking.policy import describe, save_policy
 from sweeps.compose import compose
 from sweeps.config import resolve
 from sweeps.export import __main__ as export
@@ -56,7 +56,8 @@ def finished(task: str, folder: Path, sparsity: float = 0.8) -> Path:
     config = {"name": run.name, "task": task, "method": run.method, "seed": 0, "options": run.options.dump()}
     schema.write_json(folder / schema.CONFIG, {"schema": schema.SCHEMA, **config})
     (folder / schema.METRICS).write_text("")
-    save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
+    description = describe(parts.learner.agent, parts.make_environment())
+    save_policy(folder, parts.learner.policy(state), description, config)
     schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     schema.write_json(folder / schema.STATUS, {"status": "finished", "seconds": 1.0})
     return folder

@@ -1,0 +1,55 @@
+"""Scores: which weights go first. A score is a function of a key, kernels, masks and gradients, by path."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from suite.types import Masks
+
+Arrays = Mapping[str, jax.Array]
+#: key, kernels, masks, gradients -> scores >= 0 of the kernels' shapes; the lowest go first
+Score = Callable[[jax.Array, Arrays, Masks, Arrays], dict[str, jax.Array]]
+
+
+def magnitude(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
+    """|w| (Zhu & Gupta 2017)."""
+    return {path: jnp.abs(weight) for path, weight in weights.items()}
+
+
+def random(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
+    """Drawn anew at each pruning."""
+    keys = jax.random.split(key, len(weights))
+    return {path: _hashed(k, weights[path].shape) for k, path in zip(keys, sorted(weights), strict=True)}
+
+
+def _hashed(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Uniform in [0, 1), by a hash of each place: JAX's own draws cost some three gradient steps of a large network.
+    MurmurHash3's finalizer (Appleby 2011), once for each word of the key."""
+    bits = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    for word in jax.random.key_data(key).astype(jnp.uint32):
+        bits ^= word
+        bits = (bits ^ (bits >> 16)) * jnp.uint32(0x85EBCA6B)
+        bits = (bits ^ (bits >> 13)) * jnp.uint32(0xC2B2AE35)
+        bits ^= bits >> 16
+    return (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+
+
+def saliency(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
+    """|w g|, by the gradient of one batch (Mozer & Smolensky 1989; SNIP, Lee et al. 2019)."""
+    return {path: jnp.abs(weight * gradients[path]) for path, weight in weights.items()}
+
+
+def normalised(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
+    """|w| over the root mean square of the layer's kept weights (ours), for the global distribution: layers whose
+    weights are all small are not the first to go."""
+
+    def over_rms(weight: jax.Array, mask: jax.Array) -> jax.Array:
+        squares = jnp.sum(jnp.where(mask, weight, 0) ** 2) / jnp.maximum(jnp.sum(mask), 1)
+        return jnp.abs(weight) * jax.lax.rsqrt(jnp.maximum(squares, jnp.finfo(jnp.float32).tiny))
+
+    return {path: over_rms(weight, masks[path]) for path, weight in weights.items()}
+
+
+SCORES: dict[str, Score] = {"magnitude": magnitude, "random": random, "saliency": saliency, "normalised": normalised}
