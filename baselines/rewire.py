@@ -15,7 +15,7 @@ from baselines.schedules import every
 from suite.errors import UserError
 from suite.sparsity.masks import keep_largest, kernels
 from suite.sparsity.scores import random
-from suite.types import Masks, Network, Sparsifier, Training, single_network
+from suite.types import Masks, Network, Params, Sparsifier, Training, single_network
 
 #: key, network, dense gradients by path -> scores of the weights that there might be; the highest are grown
 Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.Array]]
@@ -30,10 +30,10 @@ def rewired_from_time_to_time(training: Training, grow: Growth, options: Rewirin
     first, last = round(options.delay * training.gradient_steps), round(options.end * training.gradient_steps)
     regular = every(training, options.period, most=options.max_period)
 
-    def due(step):
+    def due(step: jax.Array) -> jax.Array:
         return regular(step) & (step >= first) & (step < last)
 
-    def after_gradient(key, step, network, gradients):
+    def after_gradient(key: jax.Array, step: jax.Array, network: Network, gradients: Params) -> Network:
         progress = jnp.clip(step / max(last, 1), 0, 1)
         fraction = options.drop_fraction * ((1 + jnp.cos(jnp.pi * progress)) / 2 if options.decay == "cosine" else 1)
         drop_key, grow_key = jax.random.split(key)

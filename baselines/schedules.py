@@ -6,6 +6,7 @@ A schedule is an optax.Schedule: gradient steps done -> sparsity.
 from collections.abc import Callable
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -14,7 +15,7 @@ from suite.errors import UserError
 from suite.sparsity.masks import dense_masks
 from suite.sparsity.pruner import refuse_beyond_limit, refuse_saliency
 from suite.sparsity.scores import random
-from suite.types import Due, Sparsifier, Training, single_network
+from suite.types import Due, Masks, Network, Params, Sparsifier, Training, single_network
 
 # Schedules: final sparsity, and the gradient steps after which pruning starts and ends -------------------------------
 
@@ -81,11 +82,11 @@ def scheduled(
     if first > 0:
         refuse_saliency(training, "this schedule prunes before the first gradient")
 
-    def init(key, params):
+    def init(key: jax.Array, params: Params) -> Masks:
         masks = dense_masks(params)
         return training.pruner.prune(key, params, masks, first, None, final) if first > 0 else masks
 
-    def after_gradient(key, step, network, gradients):
+    def after_gradient(key: jax.Array, step: jax.Array, network: Network, gradients: Params) -> Network:
         masks = network.masks if pruned_weights == "zero" else dense_masks(network.params)
         masks = training.pruner.prune(key, network.params, masks, schedule(step), gradients, final)
         return network._replace(masks=masks)
@@ -176,7 +177,7 @@ def distill(training: Training, options: Distill) -> Sparsifier:
     last_update = training.gradient_steps - training.gradient_steps % training.target_update_period
     sparsity_at = SCHEDULES[options.schedule](final, min(first, last_update), min(last, last_update))
 
-    def at_target_update(key, step, network):
+    def at_target_update(key: jax.Array, step: jax.Array, network: Network) -> Network:
         masks = training.pruner.prune(key, network.params, network.masks, sparsity_at(step), None, final)
         return network._replace(masks=masks)
 

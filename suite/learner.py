@@ -57,7 +57,6 @@ class Learner(NamedTuple):
 
 def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) -> Learner:
     """Compile an agent and a method into the functions of a Learner."""
-
     counted = max(round(options.election_window * options.target_update_period), 1)
     loss_weight = loss_weights(sparsifier.forgetting, options.target_update_period, counted)
 
@@ -68,7 +67,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         online = (network,) * sparsifier.num_networks
         return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
 
-    update = _update(agent, sparsifier, loss_weight, options.polyak, options.vectorize)
+    update = _update(agent, sparsifier, loss_weight, options)
     gradient_step = jax.jit(partial(update, False), donate_argnums=0)
     return Learner(
         init=jax.jit(init),
@@ -89,36 +88,50 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
 
 
 def _update(
-    agent: Agent,
-    sparsifier: Sparsifier,
-    loss_weight: Callable[[jax.Array], jax.Array],
-    polyak: float | None,
-    vectorize: bool | None,
+    agent: Agent, sparsifier: Sparsifier, loss_weight: Callable[[jax.Array], jax.Array], options: LearnerOptions
 ) -> Callable[[bool, LearnerState, Batch], LearnerState]:
-    """One gradient step of all K networks and of the actor, with the method's hook or without."""
-    effective = partial(_effective, sparsifier)
+    """One gradient step of all K networks and of the actor, with the method's hook or without.
+
+    All K networks see the same batch and the same y, which the target network gives:
+    theta_k <- theta_k - Adam(grad loss(theta_k, y)) and L_k <- L_k + w loss(theta_k, y), k = 1 .. K,
+    with w the weight of this step's losses in the next election.
+    """
 
     def update(hook: bool, state: LearnerState, batch: Batch) -> LearnerState:
-        key, step = state.key, state.step + 1
-        weight = loss_weight(state.step)  # in the next election
-        acting = effective(state.actor) if state.actor else None
-        y = jax.lax.stop_gradient(agent.target(_draw(key, TARGET, step), state.target, acting, batch))
-        *keys, actor_key = jax.random.split(_draw(key, AFTER_GRADIENT, step), len(state.online) + 1)
+        *keys, actor_key = jax.random.split(_draw(state.key, AFTER_GRADIENT, state.step + 1), len(state.online) + 1)
+        y = target_values(state, batch)
+        state = state._replace(online=critic_steps(hook, tuple(keys), state, batch, y), step=state.step + 1)
+        if options.polyak is not None:
+            elected = _effective(sparsifier, state.online[0])
+            state = state._replace(target=optax.incremental_update(elected, state.target, options.polyak))
+        if agent.actor and state.actor:
+            state = state._replace(actor=actor_step(hook, actor_key, state, batch, agent.actor, state.actor))
+        return state
+
+    def target_values(state: LearnerState, batch: Batch) -> jax.Array:
+        """y, float32 [B]."""
+        actor = _effective(sparsifier, state.actor) if state.actor else None
+        return jax.lax.stop_gradient(agent.target(_draw(state.key, TARGET, state.step + 1), state.target, actor, batch))
+
+    def critic_steps(
+        hook: bool, keys: tuple[jax.Array, ...], state: LearnerState, batch: Batch, y: jax.Array
+    ) -> tuple[Network, ...]:
+        weight = loss_weight(state.step)
 
         def learn(part: tuple[Network, jax.Array]) -> Network:
-            return _gradient_step(hook, part[1], step, part[0], agent, sparsifier, weight, batch, y)
+            network, key = part
+            return _gradient_step(hook, key, state.step + 1, network, agent, sparsifier, weight, batch, y)
 
-        parts = tuple(zip(state.online, keys, strict=True))
-        online = over_networks(learn, parts, vectorize=vectorize)
-        state = state._replace(online=online, step=step)
-        elected = effective(online[0])
-        if polyak is not None:
-            state = state._replace(target=optax.incremental_update(elected, state.target, polyak))
-        if agent.actor and state.actor:
-            improve = agent.actor._replace(loss=partial(agent.actor.loss, _draw(key, IMPROVE, step)))
-            actor = _gradient_step(hook, actor_key, step, state.actor, improve, sparsifier, weight, elected, batch)
-            state = state._replace(actor=actor)
-        return state
+        return over_networks(learn, tuple(zip(state.online, keys, strict=True)), vectorize=options.vectorize)
+
+    def actor_step(
+        hook: bool, key: jax.Array, state: LearnerState, batch: Batch, actor: Actor, network: Network
+    ) -> Network:
+        """By the elected critics, as they are after this gradient step."""
+        elected = _effective(sparsifier, state.online[0])
+        improved = actor._replace(loss=partial(actor.loss, _draw(state.key, IMPROVE, state.step)))
+        weight = loss_weight(state.step - 1)
+        return _gradient_step(hook, key, state.step, network, improved, sparsifier, weight, elected, batch)
 
     return update
 
@@ -204,7 +217,7 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
 
 
 def _judged(network: Network) -> Network:
-    """A network that has lost a parameter has no loss either, so that it is never elected."""
+    """NaN loss if any parameter is not finite, so that the network is never elected."""
     return network._replace(loss=jnp.where(all_finite(network.params), network.loss, jnp.nan))
 
 
@@ -220,13 +233,12 @@ def _act(agent: Agent, sparsifier: Sparsifier, behaviour: str) -> Callable[..., 
         return agent.act(_draw(key, ACT, agent_step), params, observation, agent_step, greedy=False)
 
     def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
-        if state.actor:
-            return by(state.key, _in_use(sparsifier, state.actor), observation, agent_step)
-        # The choice comes to the host: a branch for each network inside one function costs more time than that.
-        chosen = 0
-        if len(state.online) > 1:
-            chosen = int(choose(state.key, [network.loss for network in state.online], agent_step))
-        return by(state.key, _in_use(sparsifier, state.online[chosen]), observation, agent_step)
+        acting = state.actor or state.online[0]
+        if not state.actor and len(state.online) > 1:
+            # The choice comes to the host: a branch for each network inside one function costs more time than that.
+            acting = state.online[int(choose(state.key, [network.loss for network in state.online], agent_step))]
+        action: jax.Array = by(state.key, _in_use(sparsifier, acting), observation, agent_step)
+        return action
 
     return act
 
@@ -238,7 +250,9 @@ def _act_greedily(agent: Agent, sparsifier: Sparsifier) -> Callable[..., jax.Arr
         return agent.act(_draw(key, ACT_GREEDILY, clock), params, observation, clock, greedy=True)
 
     def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
-        return by(state.key, _in_use(sparsifier, state.actor or state.online[0]), observation, clock)
+        acting = _in_use(sparsifier, state.actor or state.online[0])
+        action: jax.Array = by(state.key, acting, observation, clock)
+        return action
 
     return act_greedily
 
@@ -272,6 +286,6 @@ def _effective(sparsifier: Sparsifier, network: Network) -> Params:
 
 
 def _in_use(sparsifier: Sparsifier, network: Network) -> Network:
-    """What acting needs of a network: a call costs time by the array."""
+    """Drop what acting does not need: dispatch cost grows with the number of arrays."""
     masks = {} if sparsifier.pruned_weights == "zero" else network.masks
     return network._replace(opt_state=(), masks=masks)

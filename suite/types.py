@@ -125,7 +125,8 @@ Due = Callable[[jax.Array], jax.Array]  # gradient steps done -> bool []: whethe
 
 
 def always(step: jax.Array) -> jax.Array:
-    return jnp.bool_(True)
+    due: jax.Array = jnp.bool_(True)
+    return due
 
 
 class Sparsifier(NamedTuple):

@@ -134,17 +134,18 @@ def test_imports_stand_at_the_top(path: Path) -> None:
         assert {name.partition(".")[0] for name in needed} <= OPTIONAL, f"{path}:{node.lineno}"
 
 
-MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 82
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 60
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_files_and_functions_are_short(path: Path) -> None:
-    """A signature that lists options counts as nothing."""
+    """Signatures and docstrings do not count."""
     text = path.read_text()
     assert text.count("\n") <= MOST_LINES
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = int(node.body[-1].end_lineno or 0) - node.body[0].lineno + 1
+            documented = ast.get_docstring(node) is not None and len(node.body) > 1
+            length = int(node.body[-1].end_lineno or 0) - node.body[documented].lineno + 1
             assert length <= MOST_LINES_OF_A_FUNCTION, f"{path}:{node.lineno}: {node.name} has {length} lines"
 
 

@@ -1,5 +1,7 @@
 """Conservative Q-Learning for discrete actions (Kumar et al. 2020, arXiv 2006.04779): DQN with another loss."""
 
+from typing import Any
+
 import gymnasium
 import jax
 import optax
@@ -9,7 +11,7 @@ from suite.agents.dqn import LOSSES, q_learning
 from suite.types import Agent
 
 
-def cql(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: CQLOptions) -> Agent:
+def cql(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: CQLOptions) -> Agent:
     """CQL(H), to be trained on a data set; observations and actions as for DQN.
 
     The loss of a batch is mean((Q(s, a) - y)^2 + cql_weight (logsumexp_a' Q(s, a') - Q(s, a))) with DQN's y, the

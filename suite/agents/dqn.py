@@ -1,6 +1,7 @@
 """Deep Q-Network (Mnih et al. 2015), in the variant of the paper's configuration: Adam and a squared error."""
 
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import jax
@@ -22,7 +23,7 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 }
 
 
-def dqn(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: DQNOptions) -> Agent:
+def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: DQNOptions) -> Agent:
     """DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
 
     The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a').
@@ -41,8 +42,8 @@ def dqn(observation_space: gymnasium.Space, action_space: gymnasium.Space, optio
 
 
 def q_learning(
-    observation_space: gymnasium.Space,
-    action_space: gymnasium.Space,
+    observation_space: gymnasium.Space[Any],
+    action_space: gymnasium.Space[Any],
     loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     *,
     network: str,
@@ -71,11 +72,12 @@ def q_learning(
     def act(key: jax.Array, params: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
         explore_key, action_key = jax.random.split(key)
         chance = epsilon_evaluation if greedy else epsilon(agent_step)
-        return jax.lax.cond(
+        action: jax.Array = jax.lax.cond(
             jax.random.uniform(explore_key) < chance,
             lambda: jax.random.randint(action_key, (), 0, num_actions),
             lambda: jnp.argmax(values(params, jnp.asarray(observation)[None])[0]).astype(jnp.int32),
         )
+        return action
 
     def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
         return jnp.asarray(batch.reward) + batch.discount * jnp.max(values(params, batch.next_observation), axis=1)

@@ -1,5 +1,7 @@
 """Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
 
+from typing import Any
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -23,24 +25,55 @@ def apply(network: Described, params: Params, x: Array) -> jax.Array:
     return outputs
 
 
-def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: SACOptions) -> Agent:
-    """SAC for actions in [-1, 1]^A and vector observations float32 [d].
-
-    The critics' loss is sum_i mean((Q_i(s, a) - y)^2) / 2 with y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log
-    pi(a'|s')), a' ~ pi(s'); the actor's is mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), and the temperature's
-    -log alpha mean(log pi(a|s) + target entropy). Raises UserError for other spaces.
-    """
+def _sizes(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]) -> tuple[int, int]:
+    """Numbers of an observation and of an action. Raises UserError for spaces that SAC does not take."""
     box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
     if box is None or not ((box.low == -1) & (box.high == 1)).all():
         raise UserError(f"agent sac needs continuous actions in [-1, 1]^A, not {action_space}")
     observed = observation_space.shape or ()
     if len(observed) != 1:
         raise UserError(f"agent sac needs vector observations, not {observation_space}")
-    dimension = box.shape[0]
-    critic = mlp(observed[0] + dimension, (options.critic_width, options.critic_width), 1)
-    policy = mlp(observed[0], (options.actor_width, options.actor_width), 2 * dimension)
+    return observed[0], box.shape[0]
+
+
+def critic_values(critic: Described, params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
+    """Q_i(s, a) of each critic, float32 [B]."""
+    pairs = jnp.concatenate([observation, action], axis=-1)
+    networks = tuple(params[name] for name in CRITICS)
+    return over_networks(lambda network: apply(critic, network, pairs)[:, 0], networks)
+
+
+def gaussian(policy: Described, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and log standard deviation [..., A] of the action before tanh."""
+    mean, log_std = jnp.split(apply(policy, actor["policy"], observation), 2, axis=-1)
+    return mean, jnp.clip(log_std, *LOG_STD)
+
+
+def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """An action a = tanh(u), u ~ N(mean, std^2), [..., A], and the logarithm of its density [...].
+
+    log pi(a) = sum_i log N(u_i) - log(1 - tanh(u_i)^2), the second term in a form that does not round to log 0
+    (Haarnoja et al. 2018, appendix C).
+    """
+    noise = jax.random.normal(key, mean.shape)
+    raw = mean + jnp.exp(log_std) * noise
+    log_density = -0.5 * (noise**2 + jnp.log(2 * jnp.pi)) - log_std
+    log_derivative = 2 * (jnp.log(2.0) - raw - jax.nn.softplus(-2 * raw))
+    return jnp.tanh(raw), jnp.sum(log_density - log_derivative, axis=-1)
+
+
+def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
+    """SAC for actions in [-1, 1]^A and vector observations float32 [d].
+
+    The critics' loss is sum_i mean((Q_i(s, a) - y)^2) / 2 with y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log
+    pi(a'|s')), a' ~ pi(s'); the actor's is mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), and the temperature's
+    -log alpha mean(log pi(a|s) + target entropy). Raises UserError for other spaces.
+    """
+    inputs, dimension = _sizes(observation_space, action_space)
+    critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1)
+    policy = mlp(inputs, (options.actor_width, options.actor_width), 2 * dimension)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
-    no_observation, no_pair = jnp.zeros(observed), jnp.zeros(observed[0] + dimension)
+    no_observation, no_pair = jnp.zeros(inputs), jnp.zeros(inputs + dimension)
 
     def init(key: jax.Array) -> Params:
         keys = jax.random.split(key, len(CRITICS))
@@ -53,29 +86,14 @@ def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, optio
         }
 
     def values(params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
-        """Each critic's float32 [B]."""
-        pairs = jnp.concatenate([observation, action], axis=-1)
-        networks = tuple(params[name] for name in CRITICS)
-        return over_networks(lambda network: apply(critic, network, pairs)[:, 0], networks)
-
-    def gaussian(actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
-        """Mean and log standard deviation [..., A] of the action before tanh."""
-        mean, log_std = jnp.split(apply(policy, actor["policy"], observation), 2, axis=-1)
-        return mean, jnp.clip(log_std, *LOG_STD)
+        return critic_values(critic, params, observation, action)
 
     def sample(key: jax.Array, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
-        """An action [..., A] and the logarithm of its density [...]."""
-        mean, log_std = gaussian(actor, observation)
-        noise = jax.random.normal(key, mean.shape)
-        raw = mean + jnp.exp(log_std) * noise
-        log_density = -0.5 * (noise**2 + jnp.log(2 * jnp.pi)) - log_std
-        # log(1 - tanh(x)^2) in a form that does not round to log 0 (Haarnoja et al. 2018, appendix C).
-        log_derivative = 2 * (jnp.log(2.0) - raw - jax.nn.softplus(-2 * raw))
-        return jnp.tanh(raw), jnp.sum(log_density - log_derivative, axis=-1)
+        return squashed_sample(key, *gaussian(policy, actor, observation))
 
     def act(key: jax.Array, actor: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
         if greedy:
-            return jnp.tanh(gaussian(actor, observation)[0])
+            return jnp.tanh(gaussian(policy, actor, observation)[0])
         random_key, policy_key = jax.random.split(key)
         random = jax.random.uniform(random_key, (dimension,), minval=-1, maxval=1)
         return jnp.where(agent_step < options.random_steps, random, sample(policy_key, actor, observation)[0])
@@ -95,7 +113,9 @@ def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, optio
         lowest = jnp.minimum(*values(critics, batch.observation, action))
         log_temperature = actor["log_temperature"]
         improvement = jnp.mean(jax.lax.stop_gradient(jnp.exp(log_temperature)) * log_density - lowest)
-        return improvement - log_temperature * jax.lax.stop_gradient(jnp.mean(log_density) + entropy)
+        temperature_loss = -log_temperature * jax.lax.stop_gradient(jnp.mean(log_density) + entropy)
+        loss: jax.Array = improvement + temperature_loss
+        return loss
 
     return Agent(
         init,

@@ -45,7 +45,8 @@ def sparsity(masks: Masks) -> jax.Array:
     """Fraction zero over all kernels, float32 []; 0 for a method that has no masks."""
     size = sum(mask.size for mask in masks.values())
     zeros = sum((_zeros(mask) for mask in masks.values()), start=jnp.int32(0))
-    return jnp.float32(zeros) / max(size, 1)
+    fraction: jax.Array = jnp.float32(zeros) / max(size, 1)
+    return fraction
 
 
 def _zeros(mask: jax.Array) -> jax.Array:
@@ -72,11 +73,12 @@ def keep_largest(scores: Mapping[str, jax.Array], masks: Masks, count: jax.Array
     count = jnp.minimum(count, _count_from(ranks, jnp.int32(1)))
     highest = jnp.max(jnp.stack([jnp.max(rank) for rank in ranks.values()]))
     threshold, at_least = _largest_bound(ranks, *_bracket(ranks, highest, count), count)
-    return jax.lax.cond(
+    kept: Masks = jax.lax.cond(
         at_least == count,
         lambda: {path: rank >= threshold for path, rank in ranks.items()},
         partial(_break_ties, ranks, threshold, count),
     )
+    return kept
 
 
 def _bracket(ranks: Mapping[str, jax.Array], highest: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -114,6 +116,10 @@ def _break_ties(ranks: Mapping[str, jax.Array], threshold: jax.Array, count: jax
     return {path: (rank > threshold) | ((places[path] >= first) & (missing > 0)) for path, rank in ranks.items()}
 
 
+#: low and high bound, the numbers of ranks from each on, passes
+Search = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
+
+
 def _largest_bound(
     ranks: Mapping[str, jax.Array], low: jax.Array, high: jax.Array, count: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -123,11 +129,11 @@ def _largest_bound(
     Interpolation finds the neighbourhood in few passes; every third pass halves, which bounds the passes.
     """
 
-    def unfinished(search):
+    def unfinished(search: Search) -> jax.Array:
         low, high, at_low, _, _ = search
         return (high - low > 1) & (at_low != count)
 
-    def narrow(search):
+    def narrow(search: Search) -> Search:
         low, high, at_low, at_high, passes = search
         fraction = (at_low - count).astype(jnp.float32) / jnp.maximum(at_low - at_high, 1)
         guess = low + (fraction * (high - low)).astype(jnp.int32)

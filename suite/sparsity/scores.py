@@ -33,7 +33,8 @@ def _hashed(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         bits = (bits ^ (bits >> 16)) * jnp.uint32(0x85EBCA6B)
         bits = (bits ^ (bits >> 13)) * jnp.uint32(0xC2B2AE35)
         bits ^= bits >> 16
-    return (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+    uniform: jax.Array = (bits >> 8).astype(jnp.float32) * jnp.float32(2**-24)
+    return uniform
 
 
 def saliency(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
