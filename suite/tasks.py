@@ -21,10 +21,9 @@ from suite.errors import UserError
 
 
 class Task(NamedTuple):
-    """What is learned, the agents that can learn it, and the returns that count as score 0 and 1."""
+    """What is learned, and the returns that count as score 0 and 1."""
 
     name: str  # "atari/Pong": the family, then the environment's own name (gymnasium's ALE/Pong-v5)
-    agents: tuple[str, ...]  # "dqn", "sac" or "cql"; the first is the default
     frame_skip: int  # frames (Atari) or physics steps (MuJoCo) per agent step; 0 where learning sees no environment
     random: float  # mean return of a random policy: score 0
     reference: float | None  # mean return that is score 1, the family's reference; None: the task has no score
@@ -127,19 +126,18 @@ _MUJOCO_RETURNS: dict[str, tuple[int, float, float | None]] = {
 
 TASKS: dict[str, Task] = {
     **{
-        f"atari/{game}": Task(f"atari/{game}", agents=("dqn",), frame_skip=4, random=random, reference=human)
+        f"atari/{game}": Task(f"atari/{game}", frame_skip=4, random=random, reference=human)
         for game, (random, human) in _ATARI_RETURNS.items()
     },
     **{
-        f"mujoco/{name}": Task(f"mujoco/{name}", agents=("sac",), frame_skip=frame_skip, random=random, reference=dense)
+        f"mujoco/{name}": Task(f"mujoco/{name}", frame_skip=frame_skip, random=random, reference=dense)
         for name, (frame_skip, random, dense) in _MUJOCO_RETURNS.items()
     },
 }
 
 # An offline task is a game that is learned from a data set; its evaluation is scored as the game is.
 TASKS |= {
-    f"offline/{game}": TASKS[f"atari/{game}"]._replace(name=f"offline/{game}", agents=("cql", "dqn"), frame_skip=0)
-    for game in _ATARI_RETURNS
+    f"offline/{game}": TASKS[f"atari/{game}"]._replace(name=f"offline/{game}", frame_skip=0) for game in _ATARI_RETURNS
 }
 
 # The ten games of the paper's online Atari experiments, in the order of the authors' configuration.

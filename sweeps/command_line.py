@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines.registry import METHODS
+from suite.agents import agents_for
 from suite.errors import Parser, UserError, expanded, first_line, is_text
 from suite.options import CHECKPOINT_INTERVAL, DEVICES
 from suite.program import extensions
@@ -81,15 +82,14 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
+    known = agents_for(task.family)
     required = parser.add_argument_group("the run")
     required.add_argument(
         "--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options"
     )
     required.add_argument("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
     required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
-    required.add_argument(
-        "--agent", metavar="AGENT", help=f"{' or '.join(task.agents)} on this task [{task.agents[0]}]"
-    )
+    required.add_argument("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
     required.add_argument(
         "--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own"
     )

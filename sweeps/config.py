@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from baselines.registry import METHODS
-from suite.agents import AGENTS
+from suite.agents import AGENTS, agents_for
 from suite.environments import ENVIRONMENTS
 from suite.errors import UserError, is_text
 from suite.options import DatasetOptions, LearnerOptions, Options, PrunerOptions, ReplayOptions, TrainerOptions
@@ -79,7 +79,11 @@ class Run(NamedTuple):
 
     def _definition(self) -> list[Any]:
         """Options, and the agent if it is not the task's default, as names had no agent before it could be chosen."""
-        return [self.options.dump()] if self.agent == self.task.agents[0] else [self.options.dump(), self.agent]
+        return (
+            [self.options.dump()]
+            if self.agent == agents_for(self.task.family)[0]
+            else [self.options.dump(), self.agent]
+        )
 
     @property
     def offline(self) -> bool:
@@ -101,14 +105,14 @@ class Run(NamedTuple):
         dump = self.options.dump()
         del dump["method"]  # in the label
         flat = {f"{group}.{key}": value for group, values in dump.items() for key, value in values.items()}
-        agent = {} if self.agent == self.task.agents[0] else {"agent": self.agent}
+        agent = {} if self.agent == agents_for(self.task.family)[0] else {"agent": self.agent}
         return {"task": self.task.name, **agent, "method": self.method, "seed": self.seed, **flat}
 
 
 def groups(task: Task, agent: str | None = None) -> dict[str, type[Options]]:
     """The options of a run on this task, by their prefix; the agent is by default the task's first."""
     models: dict[str, type[Options]] = {
-        "agent": AGENTS[agent or task.agents[0]].options,
+        "agent": AGENTS[agent or agents_for(task.family)[0]].options,
         "learner": LearnerOptions,
         "pruning": PrunerOptions,
         "replay": ReplayOptions,
@@ -187,10 +191,11 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
 
 def find_agent(task: Task, name: Any) -> str:
     """The agent of this name, by default the task's first. Raises UserError for one that the task does not allow."""
+    known = agents_for(task.family)
     if name in (None, ""):
-        return task.agents[0]
-    if name not in task.agents:
-        raise UserError(f"agent={name}: {task.name} is learned by {' or '.join(task.agents)}")
+        return known[0]
+    if name not in known:
+        raise UserError(f"agent={name}: {task.name} is learned by {' or '.join(known)}")
     return str(name)
 
 

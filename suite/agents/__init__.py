@@ -1,5 +1,6 @@
 """Agents by name: pure functions of parameters and batches, and their options. No JAX is imported here."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -55,8 +56,21 @@ class SACOptions(Options):
     random_steps: int = Field(5_000, ge=0, description="first agent steps with uniformly random actions")
 
 
-AGENTS = {
-    "dqn": Entry("suite.agents.dqn:dqn", DQNOptions),
-    "sac": Entry("suite.agents.sac:sac", SACOptions),
-    "cql": Entry("suite.agents.cql:cql", CQLOptions),
+@dataclass(frozen=True)
+class AgentEntry(Entry):
+    """An agent, and the families of the tasks that it can learn."""
+
+    families: tuple[str, ...] = ()
+
+
+#: Where several can learn a task, the first is its default.
+AGENTS: dict[str, AgentEntry] = {
+    "cql": AgentEntry("suite.agents.cql:cql", CQLOptions, families=("offline",)),
+    "dqn": AgentEntry("suite.agents.dqn:dqn", DQNOptions, families=("atari", "offline")),
+    "sac": AgentEntry("suite.agents.sac:sac", SACOptions, families=("mujoco",)),
 }
+
+
+def agents_for(family: str) -> tuple[str, ...]:
+    """The agents that can learn the tasks of a family; the first is the default."""
+    return tuple(name for name, agent in AGENTS.items() if family in agent.families)
