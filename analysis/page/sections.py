@@ -19,7 +19,7 @@ from analysis.render.tables import interval
 from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
 from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
-from analysis.stats.paired import Paired
+from analysis.stats.pairwise import Pairwise
 from analysis.table import BAND_REPETITIONS, Results
 
 ON_A_COLUMN = 6  # tasks whose curves still fit in a column
@@ -90,7 +90,7 @@ def aggregates(results: Results) -> Section:
     return Section("Scores", parts)
 
 
-def _improvement(against: dict[str, tuple[str, Paired]], methods: dict[str, str]) -> Picture:
+def _improvement(against: dict[str, tuple[str, Pairwise]], methods: dict[str, str]) -> Picture:
     title = "P(better than the reference)"
     found = {title: {row: pair.improvement for row, (_, pair) in against.items()}}
     others = ", ".join(dict.fromkeys(other for other, _ in against.values()))
