@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from analysis.data import protocol
@@ -84,7 +85,9 @@ class Grid:
 
     def final_return(self, run: Run) -> float | None:
         """The mean of the last epochs, without those that have no return; None where none of them has one."""
-        return _mean(self.returns(run).iloc[-self.last :])
+        last = self.returns(run).to_numpy()[-self.last :]
+        known = last[~np.isnan(last)]
+        return float(known.mean()) if len(known) else None
 
     def best_return(self, run: Run) -> float | None:
         """That of the best epoch."""
@@ -115,10 +118,6 @@ class Grid:
             elif self.final_return(run) is None:
                 gaps[cell] = "without a number (its last return is null or not finite)"
         return gaps
-
-
-def _mean(values: pd.Series) -> float | None:
-    return float(values.mean()) if values.notna().any() else None
 
 
 def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Grid:

@@ -176,11 +176,7 @@ def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) 
         lost = None if final is None or best is None else best - final
         for name, value in ((BEST, best), (LOST, lost), (AREA, area)):
             found[name][cell.task][cell.seed] = value
-    iqm = {"IQM": metrics.SCORE_STATISTICS["IQM"]}
-    return {
-        name: metrics.aggregate(by_task, iqm, settings.seed, settings.repetitions)[0]["IQM"]
-        for name, by_task in found.items()
-    }
+    return {name: metrics.iqm(by_task, settings.seed, settings.repetitions) for name, by_task in found.items()}
 
 
 def _best(

@@ -143,7 +143,7 @@ def aggregate(
         single = [task for task, values in kept.items() if len(values) == 1]
         notes.append(f"one seed on {some(single)}: no interval over seeds exists")
     if fewest < found.counts.max():
-        return _of_unequal(found, statistics, seed, repetitions), notes
+        return _weighted(found, statistics, seed, repetitions), notes
     values = found.values.reshape(len(kept), fewest).T  # [seeds, tasks]
     if fewest == 1:
         return {name: Estimate(float(each.matrix(values)), None, None, 1) for name, each in statistics.items()}, notes
@@ -157,10 +157,18 @@ def aggregate(
     }, notes
 
 
-def _of_unequal(found: Sample, statistics: Mapping[str, Statistic], seed: int, repetitions: int) -> dict[str, Estimate]:
-    """The estimates of tasks with unequal numbers of runs; no interval where a task has a single one."""
+def iqm(by_task: ByTask, seed: int, repetitions: int) -> Estimate:
+    """That of `aggregate`, faster: without rliable."""
+    kept, _ = numbers(by_task)
+    if no_aggregate(kept):
+        return NOTHING
+    return _weighted(stratified.sample(kept), {"IQM": SCORE_STATISTICS["IQM"]}, seed, repetitions)["IQM"]
+
+
+def _weighted(found: Sample, statistics: Mapping[str, Statistic], seed: int, repetitions: int) -> dict[str, Estimate]:
+    """The estimates of tasks with any numbers of runs; no interval where a task has a single one."""
     fewest = int(found.counts.min())
-    times = stratified.resamples(np.random.default_rng(seed).integers, found.counts, repetitions)
+    times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
     estimates = {}
     for name, each in statistics.items():
         value = float(each.weighted(found, found.once))
@@ -176,11 +184,13 @@ def task_means(by_task: ByTask, seed: int, repetitions: int) -> dict[str, Estima
     """
     kept, _ = numbers(by_task)
     estimates = dict.fromkeys(by_task, NOTHING)
-    for count in {len(values) for values in kept.values()} - {0}:  # rliable wants equally many seeds in each column
+    for count in {len(values) for values in kept.values()} - {0}:  # rliable draws equally many seeds of each task
         tasks = [task for task, values in kept.items() if len(values) == count]
         values = np.array([list(kept[task].values()) for task in tasks]).T  # [seeds, tasks]
         if count >= FEW_SEEDS:
-            means, low, high = bootstrap(values, lambda sample: sample.mean(axis=0), seed, repetitions)
+            times = stratified.rliables_resamples((count,) * len(tasks), seed, repetitions)
+            found = Sample(values.T.ravel(), np.full(len(tasks), count))
+            means, (low, high) = values.mean(axis=0), percentiles(stratified.task_means(found, times))
         else:
             means, low, high = values.mean(axis=0), values.min(axis=0), values.max(axis=0)
         for i, task in enumerate(tasks):

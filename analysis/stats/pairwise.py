@@ -6,6 +6,7 @@ stratified bootstrap: the runs of both methods are resampled within each task. W
 task and seed are resampled together.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -116,11 +117,20 @@ def _estimate(value: float, draws: np.ndarray, fewest: int) -> Estimate:
 
 def _resamples(found: Pair, seed: int, repetitions: int) -> tuple[np.ndarray, np.ndarray]:
     """`times` [repetitions, runs] of both methods."""
+    counts = tuple(found.ours.counts.tolist()), tuple(found.theirs.counts.tolist())
+    return _draw_both(*counts, found.paired, seed, repetitions)
+
+
+@functools.lru_cache(maxsize=4)
+def _draw_both(
+    counts: tuple[int, ...], others: tuple[int, ...], paired: bool, seed: int, repetitions: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kept, as most pairs of methods have the same counts."""
     rng = np.random.default_rng(seed)
     ours, theirs = [], []
-    for n, m in zip(found.ours.counts, found.theirs.counts, strict=True):
+    for n, m in zip(counts, others, strict=True):
         ours.append(rng.multinomial(n, np.full(n, 1 / n), size=repetitions))
-        theirs.append(ours[-1] if found.paired else rng.multinomial(m, np.full(m, 1 / m), size=repetitions))
+        theirs.append(ours[-1] if paired else rng.multinomial(m, np.full(m, 1 / m), size=repetitions))
     return np.concatenate(ours, axis=1), np.concatenate(theirs, axis=1)
 
 

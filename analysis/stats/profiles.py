@@ -55,7 +55,7 @@ def profile(by_task: ByTask, seed: int, repetitions: int, taus: np.ndarray = TAU
     if found.counts.min() == 1:
         nothing = np.full(len(taus), np.nan)
         return Curve(taus, value, nothing, nothing), notes
-    times = stratified.resamples(np.random.RandomState(seed).randint, found.counts, repetitions)
+    times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
     return Curve(taus, value, *metrics.percentiles((times * weight) @ above)), notes
 
 

@@ -5,6 +5,7 @@ n of them on each, and never the tasks (Agarwal et al. 2021, section 4). A resam
 run: `times` [..., runs], whole numbers. With equal n all statistics are those of rliable (tests/analysis/stats).
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -60,6 +61,12 @@ def _times(picks: np.ndarray, runs: int) -> np.ndarray:
     return np.bincount(flat.ravel(), minlength=repetitions * runs).reshape(repetitions, runs)
 
 
+@functools.lru_cache(maxsize=4)
+def rliables_resamples(counts: tuple[int, ...], seed: int, repetitions: int) -> np.ndarray:
+    """Those of rliable after numpy.random.seed(seed), for equal counts; kept, as most methods have the same counts."""
+    return resamples(np.random.RandomState(seed).randint, counts, repetitions)
+
+
 # Statistics: (a sample, times [..., runs]) -> [...] ----------
 
 
@@ -113,12 +120,24 @@ def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> n
     if np.isnan(values[order[-1]]):
         return np.full(times.shape[:-1], np.nan)
     times, weight = times[..., order], weight[order]
+    if (weight == weight[0]).all():
+        return _trimmed_mean_of_equals(values[order], times)
     upto = np.cumsum(times * weight, axis=-1)
     before = upto - times * weight
     low = np.clip(np.floor((TRIM - before) / weight + ROUNDING), 0, times)
     high = np.clip(np.floor((upto - (1 - TRIM)) / weight + ROUNDING), 0, times)
     kept = np.maximum(times - low - high, 0) * weight
     value: np.ndarray = (kept @ values[order]) / kept.sum(axis=-1)
+    return value
+
+
+def _trimmed_mean_of_equals(rising: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The same for equal weights, in whole numbers: several times faster. Every resample has the same size."""
+    upto = np.cumsum(times, axis=-1)
+    size = int(upto.reshape(-1, len(rising))[0, -1])
+    cut = int(TRIM * size)
+    kept = np.diff(np.clip(upto, cut, size - cut), axis=-1, prepend=cut)
+    value: np.ndarray = (kept @ rising) / (size - 2 * cut)
     return value
 
 
