@@ -155,7 +155,9 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     settings = settings or Settings()
     results = gather(selection, out, command, settings)
     grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
-    curves = style.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
+    curves = style.curves(
+        results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS, x=settings.x
+    )
     try:
         markdown = write(results, out)
         style.save(curves, [out / "curves.png", out / "curves.pdf"])

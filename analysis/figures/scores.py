@@ -7,9 +7,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import COLUMN, GREY, blank, legend, line, steps, styled, styles, wrapped
+from analysis.figures.style import COLUMN, GREY, X_LABELS, blank, legend, line, steps, styled, styles, wrapped
 from analysis.stats.metrics import Estimate
 
+FAR = 5.0  # a score; profiles that extend beyond are drawn on a log axis from 1 on
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
 
 
@@ -73,6 +74,8 @@ def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str =
             line(axis, *found[row], look)
     axis.set_xlabel(f"{over} \N{GREEK SMALL LETTER TAU}")
     axis.set_ylabel("share of runs above \N{GREEK SMALL LETTER TAU}")
+    if any(curve[0][-1] > FAR for curve in found.values()):
+        axis.set_xscale("symlog", linthresh=1.0)
     axis.set_ylim(-0.03, 1.03)
     axis.margins(x=0)
     sns.despine(ax=axis)
@@ -81,15 +84,17 @@ def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str =
 
 
 @styled
-def efficiency(found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores") -> Figure:
-    """{row: curve} of an aggregate over the agent steps taken."""
+def efficiency(
+    found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores", x: str = "agent_step"
+) -> Figure:
+    """{row: curve} of an aggregate over the agent steps taken, or the frames."""
     figure = blank(COLUMN, 2.0)
     axis = figure.subplots()
     for row, look in styles(methods).items():
         if row in found:
             line(axis, *found[row], look)
     steps(axis)
-    axis.set_xlabel("agent steps")
+    axis.set_xlabel(X_LABELS[x])
     axis.set_ylabel(label)
     sns.despine(ax=axis)
     legend(figure, axis, COLUMN)

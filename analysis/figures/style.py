@@ -30,7 +30,16 @@ ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner 
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = "os^Dv<>ph*"
 GREY = "0.45"
-PLACED = ["task", "row", "seed", "epoch", "agent_step", "actor_sparsity"]  # columns that curves need beside their own
+X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
+PLACED = [
+    "task",
+    "row",
+    "seed",
+    "epoch",
+    "agent_step",
+    "frame",
+    "actor_sparsity",
+]  # columns that curves need beside their own
 STYLE: dict[Any, Any] = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "grid.linewidth": 0.4, "xtick.major.width": 0.6,
@@ -125,12 +134,13 @@ def curves(
     seed: int,
     repetitions: int,
     width: float = PAGE,
+    x: str = "agent_step",
 ) -> Figure:
     """A tidy frame (analysis.data.runs.tidy) by task: below each other a panel for each of `panels` (column -> label),
     which are returns or sparsities.
 
-    Lines are means over seeds at equal epochs, placed at their mean agent step; bands are 95 % bootstrap intervals over
-    seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order and colours, also of
+    Lines are means over seeds at equal epochs, placed at their mean agent step (or frame, by `x`); bands are 95 %
+    bootstrap intervals over seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order and colours, also of
     what has no run. Where there are actors, `sparsity` is the critics' and the actors' stands beside it, dashed.
     """
     across = min(len(tasks), 2 if width <= COLUMN else 4)
@@ -150,7 +160,7 @@ def curves(
             continue
         lines = {row: parts[tasks[place], row] for row in methods if (tasks[place], row) in parts}
         for axis, (name, label) in zip(own, panels.items(), strict=True):
-            _panel(axis, lines, looks, name, seed, repetitions)
+            _panel(axis, lines, looks, name, seed, repetitions, x)
             if column == 0:
                 axis.set_ylabel(label)
             if name.endswith("return"):
@@ -158,7 +168,7 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(list(own), reference(tasks[place]).environment)
+        _stack(list(own), reference(tasks[place]).environment, x)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)
@@ -166,14 +176,20 @@ def curves(
 
 
 def _panel(
-    axis: Axes, lines: Mapping[str, pd.DataFrame], looks: Mapping[str, dict], column: str, seed: int, repetitions: int
+    axis: Axes,
+    lines: Mapping[str, pd.DataFrame],
+    looks: Mapping[str, dict],
+    column: str,
+    seed: int,
+    repetitions: int,
+    x: str,
 ) -> None:
     for row, look in looks.items():
         if row not in lines:
             axis.plot([], [], **look)  # keeps its place in the legend
             continue
         own = lines[row]
-        steps = own.groupby("epoch")["agent_step"].mean().to_numpy()
+        steps = own.groupby("epoch")[x].mean().to_numpy()
         drawn = [(column, look)]
         if column == "sparsity" and own["actor_sparsity"].notna().any():
             drawn.append(("actor_sparsity", look | ACTOR | {"label": None}))
@@ -195,8 +211,8 @@ def _random(axis: Axes, task: str) -> None:
     axis.axhline(reference(task).random, label="random policy", **look)
 
 
-def _stack(axes: Sequence[Axes], title: str) -> None:
-    """Panels of one task, below each other, share their agent steps."""
+def _stack(axes: Sequence[Axes], title: str, x: str) -> None:
+    """Panels of one task, below each other, share their x axis."""
     axes[0].set_title(title)
     for axis in axes:
         if axis is not axes[-1]:
@@ -204,11 +220,11 @@ def _stack(axes: Sequence[Axes], title: str) -> None:
             axis.tick_params(labelbottom=False)
         steps(axis)
         sns.despine(ax=axis)
-    axes[-1].set_xlabel("agent steps")
+    axes[-1].set_xlabel(X_LABELS[x])
 
 
 def steps(axis: Axes) -> None:
-    """The x axis counts agent steps."""
+    """The x axis counts agent steps or frames."""
     axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axis.xaxis.set_major_formatter(FuncFormatter(short))
     axis.set_xlim(left=0)

@@ -1,11 +1,12 @@
 """The parts of the report that are not about sparsity: summary, aggregates, tasks, runs, and what is missing."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from analysis.data import scores
 from analysis.data.cells import OWN, Cell, Grid
@@ -20,6 +21,7 @@ from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
 from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
 from analysis.stats.pairwise import Pairwise
+from analysis.stats.profiles import Curve
 from analysis.table import BAND_REPETITIONS, Results
 
 ON_A_COLUMN = 6  # tasks whose curves still fit in a column
@@ -72,7 +74,7 @@ def aggregates(results: Results) -> Section:
     ]
     if comparison.against:
         parts.append(_improvement(comparison.against, methods))
-    curves = [
+    curves: list[tuple[str, Mapping[str, Curve], str, Callable[..., Figure]]] = [
         (
             "profiles",
             results.profiles,
@@ -83,7 +85,7 @@ def aggregates(results: Results) -> Section:
             "efficiency",
             results.efficiency,
             "IQM of the scores over training, with pointwise 95 % bands.",
-            score_figures.efficiency,
+            partial(score_figures.efficiency, x=results.x),
         ),
     ]
     parts += [Picture(name, caption, partial(draw, drawn, methods)) for name, drawn, caption, draw in curves if drawn]
@@ -113,7 +115,15 @@ def by_task(results: Results, settings: Settings) -> Section:
             for i, chunk in enumerate(chunks, start=1):
                 own = frame.loc[frame["task"].isin(chunk), [*style.PLACED, column]]
                 picture = partial(
-                    style.curves, own, grid.methods, chunk, {column: label}, settings.seed, BAND_REPETITIONS, width
+                    style.curves,
+                    own,
+                    grid.methods,
+                    chunk,
+                    {column: label},
+                    settings.seed,
+                    BAND_REPETITIONS,
+                    width,
+                    settings.x,
                 )
                 suffix = f"-{i}" * (count > 1)
                 parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture))
