@@ -31,15 +31,8 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = "os^Dv<>ph*"
 GREY = "0.45"
 X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
-PLACED = [
-    "task",
-    "row",
-    "seed",
-    "epoch",
-    "agent_step",
-    "frame",
-    "actor_sparsity",
-]  # columns that curves need beside their own
+# Columns that curves need beside their own.
+PLACED = ["task", "row", "seed", "epoch", "agent_step", "frame", "actor_sparsity"]
 STYLE: dict[Any, Any] = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "grid.linewidth": 0.4, "xtick.major.width": 0.6,
@@ -140,8 +133,8 @@ def curves(
     which are returns or sparsities.
 
     Lines are means over seeds at equal epochs, placed at their mean agent step (or frame, by `x`); bands are 95 %
-    bootstrap intervals over seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order and colours, also of
-    what has no run. Where there are actors, `sparsity` is the critics' and the actors' stands beside it, dashed.
+    bootstrap intervals over seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order
+    and colours, also of what has no run. Where there are actors, `sparsity` is the critics' and the actors' stands beside it, dashed.
     """
     across = min(len(tasks), 2 if width <= COLUMN else 4)
     blocks = -(-len(tasks) // across)
