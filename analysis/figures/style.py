@@ -133,8 +133,9 @@ def curves(
     which are returns or sparsities.
 
     Lines are means over seeds at equal epochs, placed at their mean agent step (or frame, by `x`); bands are 95 %
-    bootstrap intervals over seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order
-    and colours, also of what has no run. Where there are actors, `sparsity` is the critics' and the actors' stands beside it, dashed.
+    bootstrap intervals over seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix
+    order and colours, also of what has no run. Where there are actors, `sparsity` is the critics' and the actors'
+    stands beside it, dashed.
     """
     across = min(len(tasks), 2 if width <= COLUMN else 4)
     blocks = -(-len(tasks) // across)
