@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.looks import looks
-from analysis.figures.style import COLUMN, GREY, blank, legend, line, steps, styled, wrapped
+from analysis.figures.style import COLUMN, GREY, X_LABELS, blank, legend, line, steps, styled, wrapped
 from analysis.stats.metrics import Estimate
 
-Band = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
+FAR = 5.0  # a score; profiles that extend beyond are drawn on a log axis from 1 on
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
 
 
 @styled
@@ -58,7 +59,7 @@ def intervals(
 
 
 @styled
-def profiles(found: Mapping[str, Band], methods: Mapping[str, str], over: str = "score") -> Figure:
+def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str = "score") -> Figure:
     """Draw {row: share of runs above each score} (Agarwal et al. 2021, section 4.2)."""
     figure = blank(COLUMN, 2.0)
     axis = figure.subplots()
@@ -67,6 +68,8 @@ def profiles(found: Mapping[str, Band], methods: Mapping[str, str], over: str = 
             line(axis, *found[row], look)
     axis.set_xlabel(f"{over} \N{GREEK SMALL LETTER TAU}")
     axis.set_ylabel("share of runs above \N{GREEK SMALL LETTER TAU}")
+    if any(curve[0][-1] > FAR for curve in found.values()):
+        axis.set_xscale("symlog", linthresh=1.0)
     axis.set_ylim(-0.03, 1.03)
     axis.margins(x=0)
     sns.despine(ax=axis)
@@ -75,15 +78,17 @@ def profiles(found: Mapping[str, Band], methods: Mapping[str, str], over: str = 
 
 
 @styled
-def efficiency(found: Mapping[str, Band], methods: Mapping[str, str], label: str = "IQM of scores") -> Figure:
-    """Draw {row: an aggregate over the agent steps taken}."""
+def efficiency(
+    found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores", x: str = "agent_step"
+) -> Figure:
+    """Draw {row: an aggregate over the agent steps taken, or over the frames}."""
     figure = blank(COLUMN, 2.0)
     axis = figure.subplots()
     for row, look in looks(methods).items():
         if row in found:
             line(axis, *found[row], look)
     steps(axis)
-    axis.set_xlabel("agent steps")
+    axis.set_xlabel(X_LABELS[x])
     axis.set_ylabel(label)
     sns.despine(ax=axis)
     legend(figure, axis, COLUMN)

@@ -30,7 +30,9 @@ DPI = 300
 ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner than any method's dashes
 GREY = "0.45"
 MOST_MARKED = 12  # points of a line that has markers
-PLACED = ["task", "row", "seed", "epoch", "agent_step", "actor_sparsity"]  # columns that curves need beside their own
+X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
+# Columns that curves need beside their own.
+PLACED = ["task", "row", "seed", "epoch", "agent_step", "frame", "actor_sparsity"]
 STYLE: dict[Any, Any] = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "grid.linewidth": 0.4, "xtick.major.width": 0.6,
@@ -104,11 +106,12 @@ def curves(
     seed: int,
     repetitions: int,
     width: float = PAGE,
+    x: str = "agent_step",
 ) -> Figure:
     """Draw a tidy frame (analysis.data.runs.tidy), with one block of panels for each task.
 
-    Lines are means over seeds at equal epochs, placed at their mean agent step; bands are 95 % bootstrap intervals over
-    seeds (none with one seed). If there are actors, `sparsity` is that of the critics, and the actors' is drawn dashed.
+    Lines are means over seeds at equal epochs, placed at their mean agent step or frame; bands are 95 % bootstrap
+    intervals over seeds (none with one seed). If there are actors, `sparsity` is that of the critics, and the actors' is drawn dashed.
 
     Args:
         frame: the epochs of all runs.
@@ -117,6 +120,7 @@ def curves(
         panels: column of the frame (a return or a sparsity) -> label of its axis; one panel below the other.
         seed: of the bootstrap.
         repetitions: of the bootstrap.
+        x: a key of X_LABELS.
         width: of the figure, in inches, at most.
     """
     across = min(len(tasks), 2 if width <= COLUMN else 4)
@@ -136,7 +140,7 @@ def curves(
             continue
         lines = {row: parts[tasks[place], row] for row in methods if (tasks[place], row) in parts}
         for axis, (name, label) in zip(own, panels.items(), strict=True):
-            _panel(axis, lines, rows, name, seed, repetitions)
+            _panel(axis, lines, rows, name, seed, repetitions, x)
             if column == 0:
                 axis.set_ylabel(label)
             if name.endswith("return"):
@@ -144,7 +148,7 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(list(own), reference(tasks[place]).environment)
+        _stack(list(own), reference(tasks[place]).environment, x)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)
@@ -152,14 +156,20 @@ def curves(
 
 
 def _panel(
-    axis: Axes, lines: Mapping[str, pd.DataFrame], rows: Mapping[str, Look], column: str, seed: int, repetitions: int
+    axis: Axes,
+    lines: Mapping[str, pd.DataFrame],
+    rows: Mapping[str, Look],
+    column: str,
+    seed: int,
+    repetitions: int,
+    x: str,
 ) -> None:
     for row, look in rows.items():
         if row not in lines:
             axis.plot([], [], **look.line())  # keeps its place in the legend
             continue
         own = lines[row]
-        steps = own.groupby("epoch")["agent_step"].mean().to_numpy()
+        steps = own.groupby("epoch")[x].mean().to_numpy()
         drawn: list[tuple[str, dict[str, Any]]] = [(column, {})]
         if column == "sparsity" and own["actor_sparsity"].notna().any():
             drawn.append(("actor_sparsity", ACTOR | {"label": None}))
@@ -187,8 +197,8 @@ def _random(axis: Axes, task: str) -> None:
     axis.axhline(reference(task).random, label="random policy", **look)
 
 
-def _stack(axes: Sequence[Axes], title: str) -> None:
-    """Let the panels of one task, one below the other, share their axis of agent steps."""
+def _stack(axes: Sequence[Axes], title: str, x: str) -> None:
+    """Let the panels of one task, one below the other, share their x axis."""
     axes[0].set_title(title)
     for axis in axes:
         if axis is not axes[-1]:
@@ -196,11 +206,11 @@ def _stack(axes: Sequence[Axes], title: str) -> None:
             axis.tick_params(labelbottom=False)
         steps(axis)
         sns.despine(ax=axis)
-    axes[-1].set_xlabel("agent steps")
+    axes[-1].set_xlabel(X_LABELS[x])
 
 
 def steps(axis: Axes) -> None:
-    """Format the x axis as agent steps."""
+    """Format the x axis as agent steps or frames."""
     axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axis.xaxis.set_major_formatter(FuncFormatter(short))
     axis.set_xlim(left=0)

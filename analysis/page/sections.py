@@ -1,11 +1,12 @@
 """The sections of the report beside those on sparsity and costs: summary, scores, tasks, runs, missing cells."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from analysis.data import scores
 from analysis.data.cells import OWN, Cell, Grid
@@ -19,7 +20,8 @@ from analysis.render.tables import interval
 from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
 from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
-from analysis.stats.paired import Paired
+from analysis.stats.pairwise import Pairwise
+from analysis.stats.profiles import Curve
 from analysis.table import BAND_REPETITIONS, Results
 
 ON_A_COLUMN = 6  # tasks whose curves still fit in a column
@@ -71,7 +73,7 @@ def aggregates(results: Results) -> Section:
     ]
     if comparison.against:
         parts.append(_improvement(comparison.against, methods))
-    curves = [
+    curves: list[tuple[str, Mapping[str, Curve], str, Callable[..., Figure]]] = [
         (
             "profiles",
             results.profiles,
@@ -82,14 +84,14 @@ def aggregates(results: Results) -> Section:
             "efficiency",
             results.efficiency,
             "IQM of the scores over training, with pointwise 95 % bands.",
-            score_figures.efficiency,
+            partial(score_figures.efficiency, x=results.x),
         ),
     ]
     parts += [Picture(name, caption, partial(draw, drawn, methods)) for name, drawn, caption, draw in curves if drawn]
     return Section("Scores", parts)
 
 
-def _improvement(against: dict[str, tuple[str, Paired]], methods: dict[str, str]) -> Picture:
+def _improvement(against: dict[str, tuple[str, Pairwise]], methods: dict[str, str]) -> Picture:
     title = "P(better than the reference)"
     found = {title: {row: pair.improvement for row, (_, pair) in against.items()}}
     others = ", ".join(dict.fromkeys(other for other, _ in against.values()))
@@ -112,7 +114,15 @@ def by_task(results: Results, settings: Settings) -> Section:
             for i, chunk in enumerate(chunks, start=1):
                 own = frame.loc[frame["task"].isin(chunk), [*style.PLACED, column]]
                 picture = partial(
-                    style.curves, own, grid.methods, chunk, {column: label}, settings.seed, BAND_REPETITIONS, width
+                    style.curves,
+                    own,
+                    grid.methods,
+                    chunk,
+                    {column: label},
+                    settings.seed,
+                    BAND_REPETITIONS,
+                    width,
+                    settings.x,
                 )
                 suffix = f"-{i}" * (count > 1)
                 parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture))

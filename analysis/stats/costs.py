@@ -59,7 +59,7 @@ def _number(path: Path, value: Any, keys: tuple[str, ...]) -> float | None:
         value = value.get(key) if isinstance(value, dict) else None
     if value is not None and not schema.number(value):
         raise UserError(f"{path}: {'.'.join(keys)} should be a number, found {value!r}; the file is damaged")
-    return value
+    return None if value is None else float(value)
 
 
 class Column(NamedTuple):
