@@ -66,7 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fast = [item for item in wanted if places[item] is None]
     slow = [item for item in wanted if places[item] is not None]
     slow.sort(key=lambda item: places[item] or 0)
-    fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
+    if math.isinf(config.getoption("minutes")):  # otherwise the order on the command line says what comes first
+        fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
     items[:] = slow + fast
 
 
