@@ -15,8 +15,8 @@ from tests.support.affected import ROOT, affected_tests, changed_files
 
 CHECKS = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",))
 PYTEST = ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--tier", "fast")
-SECONDS = 50.0  # in which tests begin
-MOST_FILES = 20  # of tests: pytest imports all of them before it begins the first
+SECONDS = 45.0  # in which tests begin
+MOST_FILES = 12  # of tests: pytest imports all of them before it begins the first
 NO_TESTS = 5  # pytest's exit code
 
 
