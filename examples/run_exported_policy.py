@@ -14,22 +14,21 @@ from pathlib import Path
 
 from suite.deploy import compact
 from suite.deploy.runner import Runner
-from suite.environments import make_environment
-from suite.tasks import task
+from suite.environments import environment_of
+from suite.record import schema
 
 
-def export(run: Path) -> Path:
-    """Write the compact form of a finished run's policy; -> its file. Raises CalledProcessError if that fails."""
+def export(run: Path) -> None:
+    """Write the compact form of a finished run's policy. Raises CalledProcessError if that fails."""
     command = [sys.executable, "-m", "sweeps.export", str(run), "--format", "compact", "--calls", "0"]
     subprocess.run(command, check=True)
-    return run / "export" / "compact.safetensors"
 
 
-def play(file: Path, episodes: int) -> list[float]:
+def play(run: Path, episodes: int) -> list[float]:
     """The undiscounted returns of some episodes with greedy actions. Raises UserError for a damaged file."""
-    policy, card = compact.read(file)
+    policy, _ = compact.read(run / schema.EXPORT / "compact.safetensors")
     act = Runner(policy)  # observation -> action, with numpy and scipy alone
-    environment = make_environment(task(card["task"]), card["environment"])
+    environment = environment_of(schema.read_json(run / schema.POLICY_CARD))
     returns = []
     for seed in range(episodes):
         observation, _ = environment.reset(seed=seed)
@@ -48,8 +47,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("--episodes", type=int, default=3, help="how many to play [3]")
     given = parser.parse_args()
-    file = export(given.run)
-    print("returns:", *(f"{value:.1f}" for value in play(file, given.episodes)))
+    export(given.run)
+    print("returns:", *(f"{value:.1f}" for value in play(given.run, given.episodes)))
     print("JAX was imported" if "jax" in sys.modules else "JAX was not imported")
 
 

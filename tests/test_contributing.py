@@ -13,6 +13,8 @@ import yaml
 
 from tests.docs import commands
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # a program imported, then run
+
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 PYTHONS = ["3.11", "3.12", "3.13"]

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from examples import custom_figure
+from suite.environments import environment_of
 from suite.record import schema
 from suite.tracking.film import play
 from sweeps import run
-from sweeps.export.formats import FORMS, card_of, environment_of
+from sweeps.export.formats import FORMS, card_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
