@@ -8,6 +8,7 @@ It reads what `make report` reads: a folder of runs, W&B, Dopamine's files, or a
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 from analysis.data.runs import tidy
 from analysis.data.sources import load
+from suite.errors import UserError
 
 
 def read(place: str) -> pd.DataFrame:
@@ -51,7 +53,11 @@ def main() -> None:
     parser.add_argument("runs", help="a folder of runs, or what else analysis.report reads")
     parser.add_argument("figure", type=Path, help="the file to write: .png, .pdf or .svg")
     given = parser.parse_args()
-    draw(read(given.runs)).savefig(given.figure, dpi=200)
+    try:
+        epochs = read(given.runs)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    draw(epochs).savefig(given.figure, dpi=200)
     print(f"written: {given.figure}")
 
 

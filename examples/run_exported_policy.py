@@ -15,11 +15,12 @@ from pathlib import Path
 from suite.deploy import compact
 from suite.deploy.runner import Runner
 from suite.environments import environment_of
+from suite.errors import UserError
 from suite.record import schema
 
 
 def export(run: Path) -> None:
-    """Write the compact form of a finished run's policy. Raises CalledProcessError if that fails."""
+    """Write the compact form of a finished run's policy. Raises CalledProcessError if that fails, after one line."""
     command = [sys.executable, "-m", "sweeps.export", str(run), "--format", "compact", "--calls", "0"]
     subprocess.run(command, check=True)
 
@@ -47,8 +48,14 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("--episodes", type=int, default=3, help="how many to play [3]")
     given = parser.parse_args()
-    export(given.run)
-    print("returns:", *(f"{value:.1f}" for value in play(given.run, given.episodes)))
+    try:
+        export(given.run)
+        returns = play(given.run, given.episodes)
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print("returns:", *(f"{value:.1f}" for value in returns))
     print("JAX was imported" if "jax" in sys.modules else "JAX was not imported")
 
 

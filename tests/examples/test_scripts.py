@@ -90,3 +90,11 @@ def test_a_figure_of_ones_own_shows_the_records(runs: Path, tmp_path: Path) -> N
         assert points in drawn and [points[-1]] in drawn
     assert script("examples.custom_figure", str(runs), str(tmp_path / "figure.png")).startswith("written: ")
     assert (tmp_path / "figure.png").stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("words", [["custom_figure", "nowhere", "figure.png"], ["run_exported_policy", "nowhere"]])
+def test_a_folder_without_runs_is_one_line(words: list[str]) -> None:
+    command = [sys.executable, "-m", f"examples.{words[0]}", *words[1:]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800)
+    assert done.returncode != 0 and done.stdout == ""
+    assert re.fullmatch(r"error: .*nowhere.*\n", done.stderr), done.stderr
