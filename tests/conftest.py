@@ -37,6 +37,7 @@ FIRST = ("test_methods.py", "test_sac_probes.py", "test_upload.py", "test_resume
 
 DEADLINE = pytest.StashKey[float]()
 LEFT_OUT = "left out: the time is over"
+MOST_NAMES = 30  # of tests; of more, their files are named
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,7 +67,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fast = [item for item in wanted if places[item] is None]
     slow = [item for item in wanted if places[item] is not None]
     slow.sort(key=lambda item: places[item] or 0)
-    fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
+    if math.isinf(config.getoption("minutes")):  # otherwise the order on the command line says what comes first
+        fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
     items[:] = slow + fast
 
 
@@ -80,8 +82,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     left = [report.nodeid for report in terminalreporter.getreports("skipped") if LEFT_OUT in str(report.longrepr)]
     if left:
         terminalreporter.section(f"{len(left)} tests were left out, as the time was over")
-        for test in left:
-            terminalreporter.write_line(test)
+        names = left if len(left) <= MOST_NAMES else sorted({test.partition("::")[0] for test in left})
+        for name in names:
+            terminalreporter.write_line(name)
 
 
 @pytest.fixture(scope="session")
