@@ -14,6 +14,7 @@ import pytest
 
 from sweeps.gpu import __main__ as gpu
 from sweeps.gpu import agreement, grids, report, resuming, runs, sharing, steps
+from sweeps.gpu.parts import MEASURES
 from sweeps.gpu.peaks import Peak, peak
 from sweeps.gpu.report import Part, Report
 from sweeps.gpu.runs import Work
@@ -95,8 +96,6 @@ def test_a_part_that_there_is_not_is_one_line(capsys) -> None:
 
 
 def test_every_part_has_a_program() -> None:
-    from sweeps.gpu.parts import MEASURES
-
     assert [part.name for part in gpu.PARTS] == list(MEASURES)
     assert sum(part.share for part in gpu.PARTS) == pytest.approx(1)
 
