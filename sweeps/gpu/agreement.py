@@ -35,9 +35,11 @@ class Problem(NamedTuple):
     precision: str | None = FULL_PRODUCTS  # None: the device's default
 
 
-def problems(size: Size, data: Path) -> list[Problem]:
+def problems(size: Size, data: Path, on_cpu: bool = False) -> list[Problem]:
+    """All that is learned. A CPU loops over the networks in each of them."""
+
     def run_of(case: runs.Case, networks: int, vectorize: bool = False) -> Run:
-        clock = {"learner__target_update_period": size.period, "learner__vectorize": vectorize}
+        clock = {"learner__target_update_period": size.period, "learner__vectorize": vectorize and not on_cpu}
         return runs.run_of(case, networks, size.gradient_steps, size.filled, **clock)
 
     dqn, many = runs.dqn(size), max(size.networks[:2])
@@ -130,7 +132,7 @@ def main() -> int:
     size, scratch = SIZES[sys.argv[1]], Path(sys.argv[2])
     device.choose("cpu")
     compile_cache.use()
-    for problem in problems(size, scratch / "data-cpu"):
+    for problem in problems(size, scratch / "data-cpu", on_cpu=True):
         path = scratch / f"{problem.name}.npz"
         if not path.exists():
             with jax.default_matmul_precision(FULL_PRODUCTS):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from suite.errors import one_line
 from suite.program.command import start
 from sweeps.engines.workers import GPU_MEMORY, MEMORY, OLD_MEMORY
 from sweeps.gpu import loops, runs
@@ -18,18 +19,29 @@ from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
 CONTROL = "nvidia-cuda-mps-control"  # the program that starts and ends MPS
 GO = "go"  # the file that all runs wait for
-LONGEST = 150.0  # seconds until runs have started
+LONGEST = 90.0  # seconds until runs have started
 MPS_FROM = 4  # runs at once, from which MPS is tried too
 Process = subprocess.Popen[bytes]
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
     """Computes nothing here: all memory of the card is for the runs."""
+    has_mps = shutil.which(CONTROL) is not None
     for number in size.shared:
         yield together(size, scratch / f"{number}", number, {})
-        if number >= MPS_FROM and shutil.which(CONTROL):
-            with mps(scratch / f"{number}-mps") as variables:
-                yield together(size, scratch / f"{number}-mps", number, variables)
+        if has_mps and number >= MPS_FROM:
+            row = with_mps(size, scratch / f"{number}-mps", number)
+            has_mps = "failed" not in row  # what fails once would take the time of the others
+            yield row
+
+
+def with_mps(size: Size, folder: Path, number: int) -> Row:
+    """The row of so many runs at once that compute side by side."""
+    try:
+        with mps(folder) as variables:
+            return together(size, folder, number, variables)
+    except (OSError, subprocess.SubprocessError) as error:  # as in a container that may not start it
+        return {"runs at once": number, "MPS": True, "failed": one_line(error)}
 
 
 @contextlib.contextmanager

@@ -215,6 +215,17 @@ def test_mps_is_started_for_the_runs_and_ended(tmp_path: Path, monkeypatch: pyte
     assert log.read_text().endswith("quit\n")
 
 
+def test_mps_that_cannot_be_started_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = tmp_path / sharing.CONTROL
+    control.write_text("#!/bin/sh\nexit 1\n")
+    control.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sharing, "together", lambda size, folder, number, variables: {"runs at once": number})
+    rows = list(sharing.measure(TINY._replace(shared=(8, 16)), tmp_path / "runs", {}))
+    assert [row["runs at once"] for row in rows] == [8, 8, 16]
+    assert [row["failed"] for row in rows if "failed" in row] and rows[1]["MPS"]
+
+
 def test_a_run_that_ends_early_is_a_row_and_the_others_are_ended(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     row = sharing.together(TINY, tmp_path / "2", 2, {})
