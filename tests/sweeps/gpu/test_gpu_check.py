@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.compiling import QUICKLY
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -17,7 +19,10 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, A
     """The rows of each part, from one check."""
     out = tmp_path_factory.mktemp("gpu")
     command = [sys.executable, "-m", "sweeps.gpu", "--minutes", "60", "--out", str(out)]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    ours = {
+        key: value for key, value in os.environ.items() if key not in QUICKLY
+    }  # it runs for longer than it compiles
+    environment = {**ours, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path.name for path in out.iterdir()} == {"cpu.json", "cpu.md"}
@@ -58,7 +63,7 @@ def test_a_resumed_run_is_the_same_run(rows) -> None:
 
 def test_gradient_steps_are_timed_and_their_operations_counted(rows) -> None:
     found = {(row["agent"], row["width"], row["K"], row["way"], row["products"]): row for row in rows["steps"]}
-    assert len(found) == len(rows["steps"]) > 8
+    assert len(found) == len(rows["steps"]) == 8
     assert all(row["ms"] > 0 and row["MB"] > 0 for row in found.values())
     one, two = (found["dqn", 16, networks, "vmapped", "default"]["GFLOP"] for networks in (1, 2))
     assert 1.5 * one < two < 2 * one  # the target is computed once for both
