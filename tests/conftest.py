@@ -19,6 +19,7 @@ from tests.support.wandb_server import Server, without_account
 ROOT = Path(__file__).resolve().parents[1]
 for name in KEPT:
     os.environ.setdefault(name, KEPT[name])
+Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)  # else it is refused
 
 #: Tests send these to the programs that they start, which would not hear them if nohup or a script's & ignores them.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

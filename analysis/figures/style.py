@@ -111,7 +111,8 @@ def curves(
     """Draw a tidy frame (analysis.data.runs.tidy), with one block of panels for each task.
 
     Lines are means over seeds at equal epochs, placed at their mean agent step or frame; bands are 95 % bootstrap
-    intervals over seeds (none with one seed). If there are actors, `sparsity` is that of the critics, and the actors' is drawn dashed.
+    intervals over seeds (none with one seed). If there are actors, `sparsity` is that of the critics, and the actors'
+    is drawn dashed.
 
     Args:
         frame: the epochs of all runs.
