@@ -143,7 +143,7 @@ def test_the_command_makes_the_same_run_again(tmp_path, given):
     """The name of a run is made of all its options."""
     asked = resolve(given)
     config = {"schema": 2, "task": asked.task.name, "method": asked.method, "seed": asked.seed}
-    config |= {"options": asked.options, "versions": {}, "total_agent_steps": asked.total_agent_steps}
+    config |= {"options": asked.options.dump(), "versions": {}, "total_agent_steps": asked.total_agent_steps}
     (tmp_path / asked.name).mkdir()
     (tmp_path / asked.name / "config.json").write_text(json.dumps(config))
     words = shlex.split(reproduce(runfolder.read(tmp_path / asked.name)))
