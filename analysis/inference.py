@@ -73,7 +73,7 @@ def machine(path: Path) -> str:
 
 
 def break_even(found: pd.DataFrame, layer: str, way: str, against: list[str]) -> float | None:
-    """Return the lowest sparsity from which `way` is faster than all of `against`; None if it is slower at the highest."""
+    """Return the lowest sparsity from which `way` is faster than all of `against`; None without one."""
     medians = found[found["layer"] == layer].pivot(index="sparsity", columns="way", values="median")
     if way not in medians:
         return None

@@ -38,7 +38,7 @@ Status = Annotated[
 ]
 
 
-class Row(BaseModel):
+class CurveRow(BaseModel):
     """A row of a file: an epoch of a run."""
 
     method: Text
@@ -59,9 +59,9 @@ class Row(BaseModel):
     seconds: Number = None
 
 
-FIELDS = {field.alias or name: field for name, field in Row.model_fields.items()}
+FIELDS = {field.alias or name: field for name, field in CurveRow.model_fields.items()}
 NEEDED = [name for name, field in FIELDS.items() if field.is_required()]
-ROWS = TypeAdapter(list[Row])
+ROWS = TypeAdapter(list[CurveRow])
 
 
 def load(path: Path) -> tuple[list[Run], list[str]]:
@@ -80,7 +80,7 @@ def load(path: Path) -> tuple[list[Run], list[str]]:
     if "row" in cells:
         cells["method"] = cells["row"].fillna(cells["method"])
     cells = cells[[column for column in cells.columns if column in FIELDS]]
-    rows = validation.rows(path, cells, Row)
+    rows = validation.rows(path, cells, CurveRow)
     frame = pd.DataFrame(ROWS.dump_python(rows, by_alias=True, exclude_unset=True))
     runs = [_run(path, part) for _, part in frame.groupby(RUN, sort=False)]
     for who, part in frame.groupby(["method", "task"], sort=False):

@@ -43,7 +43,7 @@ class Exit(BaseModel):
     exit_code: int = 0
 
 
-class Entry(BaseModel):
+class LogEntry(BaseModel):
     """An entry of a .wandb file, as `wandb leet inspect --json` prints it. There are other types too."""
 
     type: str
@@ -145,7 +145,7 @@ def files_below(place: Path, notes: list[str]) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name.endswith(".wandb"))
 
 
-def _entries(path: Path) -> list[Entry]:
+def _entries(path: Path) -> list[LogEntry]:
     """Read the entries of a .wandb file with W&B's own program. Raises UserError if that fails."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
@@ -153,7 +153,7 @@ def _entries(path: Path) -> list[Entry]:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
         raise UserError(f"{path}: W&B cannot read it ({said[-1]})")
     try:
-        return [Entry.model_validate_json(line) for line in done.stdout.splitlines()]
+        return [LogEntry.model_validate_json(line) for line in done.stdout.splitlines()]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "an entry"
