@@ -106,7 +106,7 @@ def blocks(signatures: Mapping[str, Signature]) -> list[list[str]]:
 
 
 def check_options(runs: Iterable[tuple[str, Run]], swept: tuple[str, ...] = (), mix: bool = False) -> None:
-    """Raise UserError if runs of one (row, task) have different options. With `mix`, those of the protocol may differ."""
+    """Raise UserError if runs of one (row, task) differ in their options. With `mix`, protocols may differ."""
     first: dict[tuple[str, str], Run] = {}
     for row, run in runs:
         if not run.options:
