@@ -1,9 +1,5 @@
-"""From which sparsity on sparse layers are faster: `python -m analysis.inference results/inference`.
+"""The sparsity from which sparse layers are faster, from the measurements of sweeps.bench.inference."""
 
-Reads measurements.csv and machine.json of sweeps.bench.inference; writes break_even.md and speed.png beside them.
-"""
-
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -12,8 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.style import PAGE, STYLE
 from analysis.render.markup import NONE, Table, markdown_table
-from suite.errors import Parser, UserError, expanded, first_line
-from suite.program.command import start
+from suite.errors import UserError
 from suite.record import schema
 
 COLUMNS = ("layer", "sparsity", "way", "median")
@@ -104,20 +99,14 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
         return drawn
 
 
-def main(argv: list[str]) -> int:
-    parser = Parser(prog="python -m analysis.inference", description=first_line(__doc__))
-    parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench.inference wrote")
-    folder = parser.parse_args(argv).folder
-    try:
-        found, text = read(folder), machine(folder / "machine.json")
-        (folder / "break_even.md").write_text(f"{markdown_table(table(found))}\n\n{text}\n", encoding="utf-8")
-        figure(found, folder / "speed.png")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print((folder / "break_even.md").read_text(encoding="utf-8"), end="")
+def write(folder: Path) -> int:
+    """Write break_even.md and speed.png into a folder of measurements, print the table, and return the exit code 0.
+
+    Raises UserError when the measurements are missing or damaged.
+    """
+    found, text = read(folder), machine(folder / "machine.json")
+    report = f"{markdown_table(table(found))}\n\n{text}\n"
+    (folder / "break_even.md").write_text(report, encoding="utf-8")
+    figure(found, folder / "speed.png")
+    print(report, end="")
     return 0
-
-
-if __name__ == "__main__":
-    start(lambda: main(sys.argv[1:]))

@@ -1,19 +1,12 @@
-"""The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
+"""What a comparison computes and writes: the selected runs, their numbers, tables and curves.
 
-Reads runs (analysis.data.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and
-.pdf, and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no
-result (the files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for
-bad input.
+`Selection` says which runs, `gather` computes all numbers, `write` writes them; analysis.table and the report use both.
 """
 
 import argparse
-import math
-import re
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from os.path import expanduser
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +14,15 @@ import pandas as pd
 
 from analysis.data import cells, protocol, runs, scores, sources
 from analysis.figures import style
+from analysis.options import seed_list
 from analysis.render import tables
 from analysis.settings import Settings
 from analysis.stats import costs, profiles
 from analysis.stats.comparison import SCORE, Comparison, compare, final_values
 from analysis.stats.profiles import Curve
-from suite.errors import Parser, UserError, expanded, one_line, whole_number
-from suite.program.command import start
+from suite.errors import UserError
 
 PROCESSES = 2  # that read records, where there are many
-MOST_SEEDS = 10_000  # that are required of a method on a task
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
@@ -41,7 +33,7 @@ class Selection:
 
     places: Sequence[str]
     sweep: Path | None = None
-    which: str = "training"  # returns, a key of runs.RETURNS
+    which: str = "training"  # returns, a key of RETURNS
     methods: Sequence[str] | None = None
     agent_steps: int | None = None
     required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
@@ -146,86 +138,6 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     return results.comparison, markdown
 
 
-def visible_difference(text: str) -> float:
-    value = float(text)
-    if not 1e-6 <= value < float("inf"):
-        raise ValueError
-    return value
-
-
-def seed_list(text: str) -> list[int]:
-    """ "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError."""
-    seeds: list[int] = []
-    for part in text.replace(",", " ").split():
-        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
-        if not match:
-            raise UserError(f"--require: seeds are written as in '0-4 7', found {text!r}")
-        more = range(int(match[1]), int(match[2] or match[1]) + 1)
-        if len(seeds) + len(more) > MOST_SEEDS:
-            raise UserError(f"--require: at most {MOST_SEEDS:,} seeds, found {text!r}")
-        seeds += more
-    return seeds
-
-
-def finite_number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
-
-
-# argparse names a type by its function's name when a value does not fit.
-visible_difference.__name__, finite_number.__name__ = "number from 1e-6 on", "number"
-
-
-def parser(program: str, description: str) -> argparse.ArgumentParser:
-    """The options that say which runs are compared, and how."""
-    found = Parser(prog=f"python -m {program}", description=description)
-    add = found.add_argument
-    add(
-        "--runs",
-        action="append",
-        required=True,
-        type=expanduser,
-        metavar="PLACE",
-        help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV file; may be repeated",
-    )
-    add("--sweep", type=expanded, metavar="FILE", help="sweep file that says which cells there should be")
-    add("--out", type=expanded, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
-    add(
-        "--return",
-        dest="which",
-        choices=tuple(runs.RETURNS),
-        default="training",
-        help="of the last epoch's training episodes, or of the last evaluation (default: training)",
-    )
-    add("--methods", nargs="+", metavar="METHOD", help="compare only these")
-    add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
-    add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
-    add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
-    add(
-        "--video-pinball-random",
-        type=finite_number,
-        metavar="RETURN",
-        help="VideoPinball's random return (default: 16256.9)",
-    )
-    add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
-    add("--effect", type=visible_difference, default=0.1, help="difference of scores that is to be seen (default: 0.1)")
-    add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
-    add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
-    add(
-        "--require",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("METHODS", "TASKS", "SEEDS"),
-        help="cells that must have a result: 'dense gmp' 'atari/Pong' '0-4'; may be repeated",
-    )
-    add("--seed", type=whole_number(0, 2**32 - 1), default=0, help="of the bootstrap (default: 0)")
-    add("--repetitions", type=whole_number(1, 10**6), default=2000, help="of the bootstrap (default: 2000)")
-    return found
-
-
 def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
     """What the options say: which runs, where to write, how to compare. Raises UserError for values that do not fit."""
     first = Path(options.runs[0])
@@ -239,15 +151,10 @@ def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
     return selection, out, Settings(**named, references=references)
 
 
-def main(argv: Sequence[str]) -> int:
-    command = shlex.join(["python", "-m", "analysis.table", *argv])
-    try:
-        options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
-        selection, out, settings = chosen(options)
-        comparison, markdown = report(selection, out, command, settings)
-    except (UserError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
+def table(options: argparse.Namespace, command: str) -> int:
+    """Do what analysis.table was asked for, and return its exit code. `command` is quoted in the table."""
+    selection, out, settings = chosen(options)
+    comparison, markdown = report(selection, out, command, settings)
     print(markdown)
     names = "comparison.md, .tex and .csv; costs.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
     print(f"Written to {out}: {names}", flush=True)
@@ -255,7 +162,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def missing(comparison: Comparison, allowed: bool) -> int:
-    """The exit code, and a line on what is missing."""
+    """Print a line on cells without a result, and return the exit code."""
     gaps, total = comparison.gaps, len(comparison.grid.runs)
     required = [cell for cell in gaps if cell in comparison.grid.required]
     if required:
@@ -268,7 +175,3 @@ def missing(comparison: Comparison, allowed: bool) -> int:
         )
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    start(lambda: main(sys.argv[1:]))

@@ -9,7 +9,8 @@ row they are an error. With `mix` the user takes the responsibility, and the tab
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from analysis.data.runs import FINISHED, RETURNS, UNFINISHED, Run
+from analysis.data.returns import RETURNS
+from analysis.data.runs import FINISHED, UNFINISHED, Run
 from suite.errors import UserError
 
 ALIKE = 0.1  # of the length of training: an epoch ends with an episode, so that lengths of CSV files differ a little

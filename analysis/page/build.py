@@ -1,17 +1,12 @@
-"""The report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
+"""The report, made from a comparison: one page that holds everything, and the files beside it."""
 
-Takes the options of analysis.table, writes the same tables, and report.html, one page that holds everything, with its
-figures as PDF and PNG in figures/. Exits as analysis.table does.
-"""
-
-import shlex
-import sys
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analysis import table
+from analysis import results
 from analysis.data import scores
 from analysis.data.cells import Grid
 from analysis.figures import index
@@ -19,13 +14,12 @@ from analysis.page import costs as cost_sections
 from analysis.page import sections as page_sections
 from analysis.page import sparsity as sparsity_sections
 from analysis.page.page import Picture, Section, page
+from analysis.results import Results, Selection
 from analysis.settings import Settings
 from analysis.stats.comparison import Comparison
 from analysis.stats.pareto import KEPT
-from analysis.table import Results, Selection
-from suite.errors import UserError, one_line
+from suite.errors import UserError
 from suite.program import terminal
-from suite.program.command import start
 
 PAGE, FIGURES = "report.html", "figures"
 
@@ -40,17 +34,17 @@ def report(
     """
     with _progress() as progress:
         step = progress.add_task("", total=None)
-        results = table.gather(
+        found = results.gather(
             selection, out, command, settings, lambda doing: progress.update(step, description=doing)
         )
         progress.update(step, description="sparsity, elections, tables")
-        parts = sections(results, selection, settings, kept, asked)
+        parts = sections(found, selection, settings, kept, asked)
         pictures = [part for section in parts for part in section.parts if isinstance(part, Picture)]
         progress.update(step, description="tables", total=len(pictures), completed=0)
         try:
             (out / FIGURES).mkdir(parents=True, exist_ok=True)
             with index.drawn(pictures, out / FIGURES) as wait:
-                table.write(results, out)  # meanwhile
+                results.write(found, out)  # meanwhile
 
                 def show(picture: Picture) -> str:
                     progress.update(step, description=f"figure {picture.name}")
@@ -58,18 +52,18 @@ def report(
                     progress.advance(step)
                     return element
 
-                (out / PAGE).write_text(page(_title(results.comparison.grid), parts, show), encoding="utf-8")
+                (out / PAGE).write_text(page(_title(found.comparison.grid), parts, show), encoding="utf-8")
         except OSError as error:
             raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
         progress.update(step, description="written")
-    return results.comparison
+    return found.comparison
 
 
 def sections(
-    results: Results, selection: Selection, settings: Settings, kept: float, asked: Sequence[str]
+    found: Results, selection: Selection, settings: Settings, kept: float, asked: Sequence[str]
 ) -> list[Section]:
     """The page's, in their order. Raises UserError for a damaged record."""
-    comparison, grid = results.comparison, results.comparison.grid
+    comparison, grid = found.comparison, found.comparison.grid
     folders = page_sections.folders(grid)
     names = {grid.runs[cell].name for cell in folders}  # type: ignore[union-attr]
     for name in asked:
@@ -77,10 +71,10 @@ def sections(
             raise UserError(f"--elections: no run folder {name!r}; the page lists the runs by name")
     return [
         page_sections.summary(comparison),
-        page_sections.aggregates(results),
+        page_sections.aggregates(found),
         sparsity_sections.two_axes(comparison, settings, kept),
-        cost_sections.buys(results, settings),
-        page_sections.by_task(results, settings),
+        cost_sections.buys(found, settings),
+        page_sections.by_task(found, settings),
         sparsity_sections.layers(grid, folders if selection.agent_steps is None else {}),
         sparsity_sections.elections(grid, folders, asked),
         page_sections.runs(grid),
@@ -100,33 +94,9 @@ def _progress() -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
-def percent(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 100:
-        raise ValueError
-    return value
-
-
-percent.__name__ = "percentage from 0 to 100"  # as argparse names it
-
-
-def main(argv: Sequence[str]) -> int:
-    parser = table.parser("analysis.report", "Compare runs on a page that holds tables, figures and the runs.")
-    within = "how much of the reference's score may be lost and still count as kept (default: 5)"
-    parser.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
-    drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"
-    parser.add_argument("--elections", nargs="+", default=[], metavar="RUN", help=drawn)
-    command = shlex.join(["python", "-m", "analysis.report", *argv])
-    try:
-        options = parser.parse_args(argv)
-        selection, out, settings = table.chosen(options)
-        comparison = report(selection, out, command, settings, 1 - options.within / 100, options.elections)
-    except (UserError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
+def write_report(options: argparse.Namespace, command: str) -> int:
+    """Do what analysis.report was asked for, and return its exit code. `command` is quoted on the page."""
+    selection, out, settings = results.chosen(options)
+    comparison = report(selection, out, command, settings, 1 - options.within / 100, options.elections)
     print(f"Written to {out}: {PAGE}, its figures in {FIGURES}/, and the tables of analysis.table")
-    return table.missing(comparison, options.allow_missing)
-
-
-if __name__ == "__main__":
-    start(lambda: main(sys.argv[1:]))
+    return results.missing(comparison, options.allow_missing)

@@ -8,19 +8,24 @@ import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, Protocol, TextIO
 
 from suite.errors import Busy, UserError, one_line
 
 BAD_INPUT, BUSY, INTERRUPTED = 2, os.EX_TEMPFAIL, 130  # exit codes
 
 
-def program(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str] | None], int]:
+class Program(Protocol):
+    """A `main` that reports errors by itself; without arguments it takes those of the command line."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
+
+
+def program(main: Callable[[Sequence[str]], int]) -> Program:
     """Make a program's `main` report errors as one line each, and return an exit code for them.
 
-    `main` takes the words behind the program's name; without any, the result takes those of the command line.
-    UserError and OSError become BAD_INPUT, Busy becomes BUSY, and Ctrl-C INTERRUPTED. Any other error is a bug and
-    keeps its traceback.
+    `main` takes the words behind the program's name. UserError and OSError become BAD_INPUT, Busy becomes BUSY, and
+    Ctrl-C INTERRUPTED. Any other error is a bug and keeps its traceback.
     """
 
     @functools.wraps(main)
@@ -40,7 +45,7 @@ def program(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str] | N
     return guarded
 
 
-def load(name: str) -> Any:
+def load(name: str) -> Callable[..., int]:
     """Import "package.module:function" and return the function.
 
     A program parses its arguments first and then loads the function that does the work, so that `--help` and a wrong

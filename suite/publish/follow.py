@@ -9,11 +9,11 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from suite.errors import Parser, one_line
-from suite.program.command import start
+from suite.program.command import program, start
 from suite.publish.upload import Upload, forget_client, has_key, identity_of, opened, patience, remember, sole_sender
 from suite.record import schema
 
@@ -75,11 +75,13 @@ def told(seconds: float) -> int | None:
     return int(line) if line else KILLED
 
 
-def main() -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Follow one run to its end."""
     parser = Parser(prog="python -m suite.publish.follow")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run is asked to end, and then tells us
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis import table
+from analysis import options
 from suite.errors import UserError, expanded
 from suite.publish import sync
 from sweeps import compose, launch, run, status
@@ -61,11 +61,11 @@ def test_a_sweep_and_its_folder(home: Path, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_what_is_compared_and_where_the_table_goes(home: Path) -> None:
-    options = table.parser("analysis.table", "").parse_args(
+    given = options.parser("analysis.table", "").parse_args(
         ["--runs=~/a", "--runs=wandb:me/mine", "--out=~/b", "--sweep=~/c", "--references=~/d"]
     )
-    assert options.runs == [f"{home}/a", "wandb:me/mine"]
-    assert (options.out, options.sweep, options.references) == (home / "b", home / "c", home / "d")
+    assert given.runs == [f"{home}/a", "wandb:me/mine"]
+    assert (given.out, given.sweep, given.references) == (home / "b", home / "c", home / "d")
 
 
 def test_what_is_sent(home: Path, capsys) -> None:

@@ -1,0 +1,21 @@
+"""From which sparsity on sparse layers are faster: `python -m analysis.inference results/inference`.
+
+Reads measurements.csv and machine.json of sweeps.bench.inference; writes break_even.md and speed.png beside them.
+"""
+
+from collections.abc import Sequence
+
+from suite.errors import Parser, expanded, first_line
+from suite.program.command import load, program, start
+
+
+@program
+def main(argv: Sequence[str]) -> int:
+    """Find where sparse layers break even."""
+    parser = Parser(prog="python -m analysis.inference", description=first_line(__doc__))
+    parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench.inference wrote")
+    return load("analysis.break_even:write")(parser.parse_args(argv).folder)
+
+
+if __name__ == "__main__":
+    start(main)

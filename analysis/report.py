@@ -1,0 +1,42 @@
+"""The report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
+
+Takes the options of analysis.table, writes the same tables, and report.html, one page that holds everything, with its
+figures as PDF and PNG in figures/. Exits as analysis.table does.
+"""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+
+from analysis import options
+from suite.program.command import load, program, start
+
+
+def percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 100:
+        raise ValueError
+    return value
+
+
+percent.__name__ = "percentage from 0 to 100"  # as argparse names it
+
+
+def parser() -> argparse.ArgumentParser:
+    made = options.parser("analysis.report", "Compare runs on a page that holds tables, figures and the runs.")
+    within = "how much of the reference's score may be lost and still count as kept (default: 5)"
+    made.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
+    drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"
+    made.add_argument("--elections", nargs="+", default=[], metavar="RUN", help=drawn)
+    return made
+
+
+@program
+def main(argv: Sequence[str]) -> int:
+    """Compare runs on one page."""
+    given = parser().parse_args(argv)
+    return load("analysis.page.build:write_report")(given, shlex.join(["python", "-m", "analysis.report", *argv]))
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,24 @@
+"""The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
+
+Reads runs (analysis.data.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and
+.pdf, and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no
+result (the files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for
+bad input.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from analysis.options import parser
+from suite.program.command import load, program, start
+
+
+@program
+def main(argv: Sequence[str]) -> int:
+    """Compare runs in a table."""
+    options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
+    return load("analysis.results:table")(options, shlex.join(["python", "-m", "analysis.table", *argv]))
+
+
+if __name__ == "__main__":
+    start(main)
