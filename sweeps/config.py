@@ -3,18 +3,16 @@
 The options are the keyword-only parameters of the functions that a run is composed of; nothing is declared twice.
 """
 
-import difflib
 import hashlib
 import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import optax
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, create_model
 
 from baselines import METHODS
 from suite.agents import AGENTS
@@ -23,6 +21,8 @@ from suite.errors import UserError, is_text
 from suite.experience.dataset import Dataset
 from suite.experience.replay import Replay
 from suite.learner import make_learner
+from suite.program.options import LARGEST as MOST_STEPS
+from suite.program.options import check, suggest
 from suite.sparsity.pruner import default_distribution, make_pruner
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
@@ -32,7 +32,6 @@ from suite.types import Training
 Options = dict[str, Any]
 DATASETS = {"offline": Dataset}  # by the family of a task, where there is one
 MOST_READABLE = 240  # characters of a run's name: with a digest, what a file system takes as the name of a folder
-MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
 
 
 class Run(NamedTuple):
@@ -148,7 +147,7 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
             known = [f"{name}.{o}" for name, part in parts.items() for o in part.model_fields]
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
-    options = {group: check(part, by_group[group], group + ".") for group, part in parts.items()}
+    options = {group: check(part, by_group[group], group + ".").model_dump() for group, part in parts.items()}
     pruning = options["pruning"]  # a record says what was used, also where that was the default
     pruning["distribution"] = pruning["distribution"] or default_distribution(pruning["structure"])
     return _possible(Run(task, method, seed, {**options, "method": options_of_method}))
@@ -171,52 +170,14 @@ def parse_method(label: str, task: Task) -> tuple[str, Options]:
             raise UserError(f"method {label!r}: {key.strip()} is given twice")
         given[key.strip()] = value.strip()
     model = method_options(task, name)
-    options = check(model, given, f"method {name}: ")
+    options = check(model, given, f"method {name}: ").model_dump()
     defaults = model().model_dump()
     changed = [f"{key}={value}" for key, value in options.items() if value != defaults[key]]
     return name + (":" + ",".join(changed) if changed else ""), options
 
 
-def check(model: type[BaseModel], given: Options, prefix: str) -> Options:
-    """All options of a function, from those given and the defaults. Raises UserError in the user's words."""
-    values = {key: None if str(value).lower() in ("none", "null") else value for key, value in given.items()}
-    try:
-        options = model.model_validate(values).model_dump()
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{prefix}{key}: no such option{suggest(key, model.model_fields)}") from None
-        raise UserError(f"{prefix}{key}={given[key]}: {_lower(first['msg'])}") from None
-    for key, value in options.items():
-        if type(value) is int and value > MOST_STEPS:
-            raise UserError(f"{prefix}{key}={given[key]}: should be at most {MOST_STEPS:,}")
-    return options
-
-
 def _digest(definition: Any) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def suggest(word: str, known: Any) -> str:
-    """`; did you mean '...'?`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def describe(field: FieldInfo) -> str:
-    """One line on an option: its values, what it is, its default."""
-    names = [getattr(value, "__name__", str(value)).replace("NoneType", "none") for value in _values(field.annotation)]
-    return f"{'|'.join(names)}: {field.description} [{'none' if field.default is None else field.default}]"
-
-
-def _values(kind: Any) -> list[Any]:
-    """The members of a union and of a Literal, also of one in the other; anything else alone."""
-    return [value for member in get_args(kind) for value in _values(member)] or [kind]
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
 
 
 def _seed(value: Any) -> int:

@@ -1,28 +1,17 @@
-"""W&B workspaces with this benchmark's charts, one a task: `python -m suite.publish.dashboard runs/atari-laptop`.
-
-Without an account it says what there is instead, and at a terminal shows the newest run there. Exit codes: 0 all is
-well, 1 W&B does not take them, 2 bad input.
-"""
+"""W&B workspaces with this benchmark's charts, one a task: what suite.publish.dashboard saves."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces.workspaces import internal
 
-from suite.errors import Parser, UserError, expanded, first_line, one_line
-from suite.program import terminal
-from suite.program.command import start
-from suite.publish.sync import find
-from suite.publish.upload import PROJECT, entity_of, has_key
-from suite.record import schema
+from suite.errors import one_line
+from suite.publish.upload import entity_of
 
-WANDB = Path(sys.executable).with_name("wandb")
 AXIS = "agent_step"
 CURVES = {  # title -> what is drawn over agent steps, mean and spread over the seeds of a group
     "Learning": {
@@ -99,9 +88,20 @@ def _scatter(title: str, metric: str) -> wr.ScatterPlot:
     )
 
 
+def publish(project: str, tasks: Sequence[str]) -> int:
+    """Save a workspace a task and print its address; return the exit code, 1 if W&B does not take them."""
+    try:
+        for address in save(project, tasks):
+            print(address)
+    except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
+        print(f"W&B does not take the workspaces ({one_line(error)})", file=sys.stderr)
+        return 1
+    return 0
+
+
 def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
-    """Save a workspace a task, in the place of what an earlier call has saved, changes by hand included; -> what to
-    tell. Raises whatever W&B's client raises."""
+    """Save a workspace a task and yield a line on it. It replaces the one that an earlier call has saved, with changes
+    by hand. Raises whatever W&B's client raises."""
     import wandb
 
     entity = entity_of(wandb.Api())
@@ -118,52 +118,3 @@ def _there(entity: str, project: str, name: str) -> str:
         return str(internal.get_view_dict(entity, project, internal._internal_name_to_url_query_str(name))["id"])
     except ValueError:
         return ""
-
-
-def tasks_in(place: Path) -> list[str]:
-    return sorted({schema.read_json(folder / schema.CONFIG)["task"] for folder in find([place])})
-
-
-def offline(place: Path) -> str:
-    """What there is without an account."""
-    return "\n".join(
-        [
-            "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
-            f"  a run in the terminal:    {WANDB} leet {place}/<run>/wandb",
-            f"  all figures on one page:  make report RUNS={place}  ->  {place}/report/report.html",
-        ]
-    )
-
-
-def show_offline(place: Path) -> None:
-    """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
-    files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
-    if files and sys.stdin.isatty() and terminal.capable(sys.stdout):
-        newest = max(files, key=lambda folder: folder.stat().st_mtime)
-        os.execv(WANDB, [str(WANDB), "leet", str(newest)])
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m suite.publish.dashboard", description=first_line(__doc__))
-    parser.add_argument("runs", type=expanded, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
-    parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", PROJECT), help="on W&B [eaudeqn]")
-    try:
-        given = parser.parse_args(arguments)
-        tasks = tasks_in(given.runs)
-        if not has_key():
-            print(offline(given.runs), flush=True)
-            show_offline(given.runs)
-            return 0
-        for url in save(given.project, tasks):
-            print(url)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
-        print(f"W&B does not take the workspaces ({one_line(error)})", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    start(main)

@@ -1,4 +1,4 @@
-"""`make bench`: what this machine reaches, all measured in this one process and side by side.
+"""The training speed of this machine: gradient steps and what they reach of the peak, measured side by side.
 
 Operations are two for each multiply-add of the matrix products and convolutions, padding included, as is usual; the
 peak is what a large matrix multiplication reaches, and `products alone` what the step's own products reach when there
@@ -20,9 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
-from suite.errors import Parser, whole_number
 from suite.program import terminal
-from suite.program.command import start
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
@@ -176,7 +174,7 @@ def end_to_end(bench: Bench, steps: int) -> float:
     return (time.perf_counter() - began) / steps
 
 
-def measure(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[str, float]:
+def measure_case(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[str, float]:
     """Medians over `repetitions` rounds; each round takes every quantity once, so that drift hits all alike."""
     seconds_of(bench.products)  # compiles
     steps = max(round(WINDOW / min(gradient_step(bench) for _ in range(3))), 4)
@@ -205,7 +203,7 @@ def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Tab
         one: dict[str, float] = {}
         for method in METHODS:
             bench = prepare(method, case, folder)
-            m = measure(bench, peak, repetitions)
+            m = measure_case(bench, peak, repetitions)
             m |= {"gflop": bench.gigaflops, "K": len(bench.trainer.state.online)}
             one = one or m
             peaks.append(m["peak"])
@@ -231,16 +229,8 @@ def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Tab
     return table
 
 
-def main() -> int:
-    parser = Parser(prog="python -m sweeps.bench.training", description="The speed of this machine, in one table.")
-    parser.add_argument(
-        "--repetitions", type=whole_number(1, 10**6), default=7, metavar="N", help="rounds per case [7]"
-    )
-    repetitions = parser.parse_args().repetitions
+def show(repetitions: int) -> int:
+    """Print the table of this machine and return the exit code 0."""
     with tempfile.TemporaryDirectory() as folder:
         terminal.console(width=170).print(report(repetitions, Path(folder)))
     return 0
-
-
-if __name__ == "__main__":
-    start(main)

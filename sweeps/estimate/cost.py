@@ -18,7 +18,7 @@ EPISODE = 1_000  # agent steps of an episode, about; an epoch ends with one, hal
 
 
 class Speed(NamedTuple):
-    """What one run was measured to take on a worker's cores; see sweeps.estimate.measure."""
+    """What one run was measured to take on a worker's cores; see sweeps.estimate.steps."""
 
     agent_step: float  # seconds: choose the action, step the environment, store
     gradient_step: float  # seconds: sample, update all networks
@@ -71,7 +71,7 @@ def memory_bytes(run: Run, speed: Speed) -> int:
     return speed.memory_bytes + slots * speed.slot_bytes
 
 
-def measure(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
+def measure_speeds(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
     """Measure one run of each kind for a few seconds, `jobs` at a time, as the workers will run.
 
     Raises UserError when one cannot be measured.

@@ -1,24 +1,20 @@
-"""How fast a run is on the cores of this process: `python -m sweeps.estimate.measure --task=... --method=... --seed=0
-...`.
+"""The time that agent steps and gradient steps of a run take on the cores of this process.
 
-Prints one line of JSON, a `sweeps.estimate.cost.Speed`. The steps are the trainer's own, taken one kind at a time, so
-the sum is an upper bound: in a run the environment computes beside the learner. A method's hook, which is seldom due,
-is left out.
+The steps are the trainer's own, taken one kind at a time, so the sum is an upper bound: in a run the environment
+computes beside the learner. A method's hook, which seldom runs, is left out.
 """
 
 import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
 import numpy as np
 
-from suite.errors import UserError
 from suite.program import compiled
-from suite.program.command import start
 from suite.trainer import batch_rng
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
@@ -27,7 +23,7 @@ from sweeps.estimate.cost import Speed
 SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 
-def measure(run: Run, seconds: float = SECONDS) -> Speed:
+def time_steps(run: Run, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
     compiled.drop_truncated()
     experience, make_environment, learner = compose(run)
@@ -76,15 +72,8 @@ def _time(step: Callable[[int], None], seconds: float, warm_up: int) -> float:
     return (time.perf_counter() - began) / (number - warm_up)
 
 
-def main() -> int:
-    try:
-        given = dict(argument.removeprefix("--").split("=", 1) for argument in sys.argv[1:])
-        print(json.dumps(measure(resolve(given))._asdict()))
-    except (UserError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def print_speed(arguments: Sequence[str]) -> int:
+    """Print the speed of the run of some arguments, such as --seed=0, as one line of JSON; return the exit code 0."""
+    given = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments)
+    print(json.dumps(time_steps(resolve(given))._asdict()))
     return 0
-
-
-if __name__ == "__main__":
-    start(main)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sweeps.bench.training import Case, alone, dqn, operations, products, report
+from sweeps.bench.throughput import Case, alone, dqn, operations, products, report
 
 
 def test_every_cell_of_the_table_is_a_measurement(tmp_path: Path) -> None:

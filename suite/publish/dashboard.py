@@ -1,0 +1,61 @@
+"""W&B workspaces with this benchmark's charts, one a task: `python -m suite.publish.dashboard runs/atari-laptop`.
+
+Without an account it says what there is instead, and at a terminal shows the newest run there. Exit codes: 0 all is
+well, 1 W&B does not take them, 2 bad input.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.errors import Parser, expanded, first_line
+from suite.program import terminal
+from suite.program.command import load, program, start
+from suite.publish.sync import find
+from suite.publish.upload import PROJECT, has_key
+from suite.record import schema
+
+WANDB = Path(sys.executable).with_name("wandb")
+
+
+def tasks_in(place: Path) -> list[str]:
+    return sorted({schema.read_json(folder / schema.CONFIG)["task"] for folder in find([place])})
+
+
+def offline(place: Path) -> str:
+    """What there is without an account."""
+    return "\n".join(
+        [
+            "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
+            f"  a run in the terminal:    {WANDB} leet {place}/<run>/wandb",
+            f"  all figures on one page:  make report RUNS={place}  ->  {place}/report/report.html",
+        ]
+    )
+
+
+def show_offline(place: Path) -> None:
+    """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
+    files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
+    if files and sys.stdin.isatty() and terminal.capable(sys.stdout):
+        newest = max(files, key=lambda folder: folder.stat().st_mtime)
+        os.execv(WANDB, [str(WANDB), "leet", str(newest)])
+
+
+@program
+def main(argv: Sequence[str]) -> int:
+    """Save the workspaces of a folder of runs, or say what there is without an account."""
+    parser = Parser(prog="python -m suite.publish.dashboard", description=first_line(__doc__))
+    parser.add_argument("runs", type=expanded, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
+    parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", PROJECT), help="on W&B [eaudeqn]")
+    given = parser.parse_args(argv)
+    tasks = tasks_in(given.runs)
+    if not has_key():
+        print(offline(given.runs), flush=True)
+        show_offline(given.runs)
+        return 0
+    return load("suite.publish.workspaces:publish")(given.project, tasks)
+
+
+if __name__ == "__main__":
+    start(main)
