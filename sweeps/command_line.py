@@ -10,11 +10,12 @@ from typing import Any
 from baselines import METHODS
 from suite import device
 from suite.errors import Parser, UserError, expanded, first_line, is_text
+from suite.program.options import describe, suggest
 from suite.record.sweepfile import unnested
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
 from suite.tracking.checkpoint import INTERVAL
-from sweeps.config import describe, groups, method_options, suggest
+from sweeps.config import groups, method_options
 
 
 def place(flag: str, text: str) -> Path:

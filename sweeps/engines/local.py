@@ -3,37 +3,25 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 from rich.console import Console
 
 from suite.errors import writing
 from suite.program import signals, terminal
+from suite.program.terminal import duration
 from suite.record import schema
-from suite.tracking.tracker import duration
 from sweeps.engines import workers
-from sweeps.engines.cells import (
-    ELSEWHERE,
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
-    OK,
-    RUNNING,
-    SOME_FAILED,
-    WAITING,
-    Cell,
-    Plan,
-    Work,
-    count,
-    look_up,
-)
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, EngineOptions, Plan, Session, Work
+from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, RUNNING, WAITING, CellState, count, read_states
 from sweeps.engines.endings import ending
 from sweeps.engines.watch import Display, watch
 
+HERE = True
 COMMAND = (sys.executable, "-m", "sweeps.run")
 LOG = "log.txt"
 TICK, LOOK = 0.2, 2.0  # seconds between two looks at the workers, and at what runs elsewhere
@@ -45,23 +33,38 @@ LAST_LINES = 3  # of a failed worker's log that are shown
 
 
 class Worker(NamedTuple):
-    cell: Cell
+    cell: CellState
     process: workers.Process
     log_start: int  # where this attempt's part of the log begins, bytes
 
 
-def engine(
-    plan: Plan,
-    *,
-    tries: Annotated[
-        int, Field(ge=1, le=1_000, description="of a run whose process dies (killed, out of memory, crashed)")
-    ] = TRIES,
-) -> int:
-    """Run a plan to its end."""
-    code = run(plan.works, plan.folder, plan.jobs, tries=tries)
-    if code == SOME_FAILED:
-        print(f"some runs failed, see above and {plan.folder}/<run>/{LOG}")
-    return code
+class Options(EngineOptions):
+    """Options of the local engine."""
+
+    tries: int = Field(
+        TRIES, ge=1, le=1_000, description="of a run whose process dies (killed, out of memory, crashed)"
+    )
+
+
+def check(options: Options) -> None:
+    """Accept all options: this machine is enough."""
+
+
+def start(plan: Plan, options: Options) -> Session:
+    """Prepare to run a plan; its workers start while it is waited for."""
+
+    def wait() -> int:
+        code = run(plan.works, plan.folder, plan.jobs, tries=options.tries)
+        if code == SOME_FAILED:
+            print(f"some runs failed, see above and {plan.folder}/<run>/{LOG}")
+        return code
+
+    return Session("Ctrl-C stops; rerun the command to resume, finished runs are kept", wait)
+
+
+def states(folder: Path) -> Mapping[str, str]:
+    """Return nothing: records and locks say all of what runs here."""
+    return {}
 
 
 def run(
@@ -81,7 +84,7 @@ def run(
     or a folder cannot be written.
     """
     root = root.resolve()  # workers start in the project's folder
-    cells = look_up(works, root)
+    cells = read_states(works, root)
     running: dict[int, Worker] = {}  # by slot
     looked = time.monotonic()
     with asked_to_end() as asked, watch(cells, console or terminal.console()) as display:
@@ -99,7 +102,7 @@ def run(
                         display.ended(worker.cell)
                 if time.monotonic() - looked > LOOK:
                     for cell in [cell for cell in cells if cell.state == ELSEWHERE]:
-                        look(cell, display)
+                        refresh(cell, display)
                     looked = time.monotonic()
                 display.update()
         finally:
@@ -113,24 +116,24 @@ def run(
     return SOME_FAILED if any(cell.state == FAILED for cell in cells) else OK
 
 
-def _next(cells: Sequence[Cell], display: Display) -> Cell | None:
+def _next(cells: Sequence[CellState], display: Display) -> CellState | None:
     """The first cell that is to be started now."""
     for cell in cells:
-        if cell.state == WAITING and time.monotonic() >= cell.due:
-            look(cell, display)
+        if cell.state == WAITING and time.monotonic() >= cell.start_at:
+            refresh(cell, display)
             if cell.state == WAITING:
                 return cell
     return None
 
 
-def look(cell: Cell, display: Display, held: str = ELSEWHERE) -> None:
-    """See where a cell stands that is not our process; `held` is its state while another one has it."""
-    cell.look(held)
+def refresh(cell: CellState, display: Display, locked: str = ELSEWHERE) -> None:
+    """Refresh the state of a cell that is not our process; `locked` is its state while another process has it."""
+    cell.read(locked)
     if cell.state in (FINISHED, FAILED):
         display.ended(cell)
 
 
-def _start(cell: Cell, command: Sequence[str], root: Path, slot: int, jobs: int) -> Worker:
+def _start(cell: CellState, command: Sequence[str], root: Path, slot: int, jobs: int) -> Worker:
     arguments = [*cell.work.arguments, f"--folder={root}"]
     with writing(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
@@ -163,7 +166,7 @@ def _end(worker: Worker, tries: int) -> None:
         cell.report = f"{reason}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
         return
     pause = PAUSE * 2 ** (cell.deaths - 1)
-    cell.state, cell.due = WAITING, time.monotonic() + pause
+    cell.state, cell.start_at = WAITING, time.monotonic() + pause
     cell.report = f"{reason}; it goes on in {duration(pause)}"
 
 

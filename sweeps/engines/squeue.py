@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from suite.errors import UserError
-from sweeps.engines.cells import QUEUED, RUNNING
+from sweeps.engines.cellstate import QUEUED, RUNNING
 
 SUBMITTED = re.compile(r"Submitted batch job (\d+)(?: on cluster (\S+))?|(\d+)(?:;(\S+))?")
 HEADER = ["JOBID", "STATE"]
@@ -44,7 +44,7 @@ def submitted(text: str) -> tuple[str, str]:
 
 
 def states(jobs: Iterable[str]) -> dict[str, str]:
-    """QUEUED or RUNNING, of the jobs that SLURM still knows. Raises UserError when it does not answer."""
+    """Map the jobs that SLURM still knows to QUEUED or RUNNING. Raises UserError when it does not answer."""
     jobs, found = set(jobs), {}
     for cluster in sorted({job.partition(";")[2] for job in jobs}):
         here = [job for job in jobs if job.partition(";")[2] == cluster]

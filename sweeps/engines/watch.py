@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from suite.tracking.tracker import duration
-from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
+from suite.program.terminal import duration
+from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, CellState, count
 
 PERIOD = 60.0  # seconds between two plain lines
 REDRAW = 0.5  # seconds between two pictures of the table
@@ -22,7 +22,7 @@ STYLES = {WAITING: "dim", QUEUED: "", RUNNING: "bold", ELSEWHERE: "", FINISHED: 
 class Display:
     """What the engine tells, and how it is shown; `live` is None when there is no terminal."""
 
-    def __init__(self, cells: Sequence[Cell], console: Console, live: Live | None) -> None:
+    def __init__(self, cells: Sequence[CellState], console: Console, live: Live | None) -> None:
         self.cells, self.console, self.live = cells, console, live
         self.began = time.monotonic()
         self.cost = sum(cell.cost_left for cell in cells)
@@ -31,7 +31,7 @@ class Display:
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)
 
-    def ended(self, cell: Cell) -> None:
+    def ended(self, cell: CellState) -> None:
         """A cell's process has ended."""
         if cell.state == FAILED:
             self.say(f"FAILED {cell.work.name}: " + "\n    ".join(cell.report.splitlines()))
@@ -74,7 +74,7 @@ class Display:
 
 
 @contextmanager
-def watch(cells: Sequence[Cell], console: Console) -> Iterator[Display]:
+def watch(cells: Sequence[CellState], console: Console) -> Iterator[Display]:
     """A display of these cells until the end of the block."""
     if not console.is_terminal:
         display = Display(cells, console, None)
@@ -89,20 +89,20 @@ def watch(cells: Sequence[Cell], console: Console) -> Iterator[Display]:
         live.update(display.picture(), refresh=True)
 
 
-def totals(cells: Sequence[Cell]) -> str:
+def totals(cells: Sequence[CellState]) -> str:
     """How many cells are in which state, and how far all of them are."""
     numbers = {state: count(cells, state) for state in (FINISHED, RUNNING, ELSEWHERE, QUEUED, WAITING, FAILED)}
     states = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     return f"{states}; {fraction(cells):.0%} done, {sum(cell.rate for cell in cells):.0f} agent steps a second"
 
 
-def fraction(cells: Sequence[Cell]) -> float:
+def fraction(cells: Sequence[CellState]) -> float:
     """The part of the whole grid's work that is done, 0 to 1."""
     total = sum(cell.work.cost for cell in cells)
     return sum(cell.work.cost * cell.fraction for cell in cells) / total if total else 1.0
 
 
-def table(cells: Sequence[Cell]) -> Table:
+def table(cells: Sequence[CellState]) -> Table:
     """A line a cell."""
     picture = Table(box=None, padding=(0, 1), pad_edge=False)
     picture.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -114,7 +114,7 @@ def table(cells: Sequence[Cell]) -> Table:
     return picture
 
 
-def choose(cells: Sequence[Cell], room: int) -> list[Cell]:
+def choose(cells: Sequence[CellState], room: int) -> list[CellState]:
     """At most `room` cells, in the grid's order; running ones first of all, then failed, next, last ended."""
     urgency = [
         *[cell for cell in cells if cell.state in (RUNNING, ELSEWHERE)],
@@ -126,7 +126,7 @@ def choose(cells: Sequence[Cell], room: int) -> list[Cell]:
     return [cell for cell in cells if cell.work.name in chosen]
 
 
-def columns(cell: Cell) -> tuple[str, ...]:
+def columns(cell: CellState) -> tuple[str, ...]:
     """The texts of a cell's row."""
     left = cell.seconds_left
     return (
@@ -140,6 +140,6 @@ def columns(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def number(cell: Cell, key: str) -> str:
+def number(cell: CellState, key: str) -> str:
     value = cell.progress.get(key)
     return f"{value:.4g}" if isinstance(value, int | float) else "-"

@@ -7,11 +7,12 @@ import pytest
 
 from baselines import METHODS
 from suite.deploy import compact
+from suite.program.options import describe
 from suite.record import schema
 from suite.tasks import task
 from sweeps import grid
-from sweeps.config import describe, groups
-from sweeps.launch import resolve_all
+from sweeps.config import groups
+from sweeps.plan import resolve_all
 from tests.docs import commands
 from tests.docs.pages import BLOCKS, PAGES, ROOT, Block, table, written_in
 from tests.support import policies

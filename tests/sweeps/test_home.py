@@ -10,9 +10,8 @@ from suite.errors import UserError, expanded
 from suite.publish import sync
 from sweeps import compose, launch, run, status
 from sweeps.config import resolve
-from sweeps.engines import local
-from sweeps.engines.cells import Plan
-from sweeps.launch import Engine
+from sweeps.engines.registry import ENGINES
+from tests.support.engines import TinyEngine
 
 PARAMETERS = {"task": {"value": "mujoco/Hopper"}, "method": {"value": "dense"}, "seed": {"value": 0}}
 DOCUMENT = {"program": "sweeps/run.py", "command": ["${env}", "python", "-m", "sweeps.run", "${args}"]}
@@ -47,15 +46,10 @@ def test_a_sweep_and_its_folder(home: Path, monkeypatch: pytest.MonkeyPatch, cap
     (home / "tiny.yaml").write_text(
         yaml.safe_dump(DOCUMENT | {"name": "tiny", "method": "grid", "parameters": PARAMETERS})
     )
-    plans: list[Plan] = []
-
-    def engine(plan: Plan) -> int:
-        plans.append(plan)
-        return local.OK
-
-    monkeypatch.setitem(launch.ENGINES, "local", Engine(engine, here=False))
+    engine = TinyEngine()
+    monkeypatch.setitem(ENGINES, "local", engine)
     assert launch.main(["~/tiny.yaml", "--folder=~/runs", "--confirm=yes"]) == 0
-    assert plans[0].folder == home / "runs"
+    assert engine.plans[0].folder == home / "runs"
     assert status.main(["~/tiny.yaml", "--folder=~/runs"]) == 0
     assert not (home.parent / "~").exists()
 

@@ -23,7 +23,7 @@ GRID = """
 import sys
 from pathlib import Path
 from sweeps.engines import local
-from sweeps.engines.cells import Work
+from sweeps.engines.base import Work
 root, seconds = sys.argv[1:]
 code = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(float(sys.argv[2]))"
 def main():

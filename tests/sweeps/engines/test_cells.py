@@ -7,7 +7,8 @@ import pytest
 
 from suite.record import lock, schema
 from sweeps.engines import local
-from sweeps.engines.cells import FAILED, RUNNING, WAITING, Cell, Work, look_up
+from sweeps.engines.base import Work
+from sweeps.engines.cellstate import FAILED, RUNNING, WAITING, CellState, read_states
 from sweeps.engines.watch import Display
 
 
@@ -19,8 +20,8 @@ def fail(folder: Path, error: str | None = "no finite loss") -> None:
 
 @pytest.fixture
 def cell(tmp_path: Path):
-    def make() -> Cell:
-        (made,) = look_up([Work("run", [], 100, 1.0)], tmp_path)
+    def make() -> CellState:
+        (made,) = read_states([Work("run", [], 100, 1.0)], tmp_path)
         return made
 
     return make

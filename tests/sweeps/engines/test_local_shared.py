@@ -3,7 +3,7 @@
 import pytest
 
 from sweeps.engines import local
-from sweeps.engines.cells import ELSEWHERE
+from sweeps.engines.cellstate import ELSEWHERE
 from tests.support.chaos_grid import holder
 from tests.support.local import LONG, start_launcher, starts, until
 
