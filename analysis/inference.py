@@ -14,7 +14,8 @@ def main(argv: Sequence[str]) -> int:
     """Find where sparse layers break even."""
     parser = Parser(prog="python -m analysis.inference", description=first_line(__doc__))
     parser.add_argument("folder", type=expanded, metavar="FOLDER", help="what sweeps.bench.inference wrote")
-    return load("analysis.break_even:write")(parser.parse_args(argv).folder)
+    folder = parser.parse_args(argv).folder
+    return load("analysis.break_even:write")(folder)
 
 
 if __name__ == "__main__":

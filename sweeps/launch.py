@@ -26,7 +26,8 @@ from sweeps.engines.registry import ENGINES
 def main(argv: Sequence[str]) -> int:
     """Run every cell of a sweep file."""
     options = parser().parse_args(argv)
-    return load("sweeps.sweep:run_sweep")(options, ENGINES[options.engine], engine_options(options), argv)
+    settings = engine_options(options)
+    return load("sweeps.sweep:run_sweep")(options, ENGINES[options.engine], settings, argv)
 
 
 def parser() -> argparse.ArgumentParser:

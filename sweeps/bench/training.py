@@ -13,7 +13,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--repetitions", type=whole_number(1, 10**6), default=7, metavar="N", help="rounds per case [7]"
     )
-    return load("sweeps.bench.throughput:show")(parser.parse_args(argv).repetitions)
+    repetitions = parser.parse_args(argv).repetitions
+    return load("sweeps.bench.throughput:show")(repetitions)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from functools import partial
 import jax
 import numpy as np
 
+from suite.errors import UserError
 from suite.program import compiled
 from suite.trainer import batch_rng
 from sweeps.compose import compose
@@ -73,7 +74,13 @@ def _time(step: Callable[[int], None], seconds: float, warm_up: int) -> float:
 
 
 def print_speed(arguments: Sequence[str]) -> int:
-    """Print the speed of the run of some arguments, such as --seed=0, as one line of JSON; return the exit code 0."""
-    given = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments)
+    """Print the speed of the run of some arguments, such as --seed=0, as one line of JSON; return the exit code 0.
+
+    Raises UserError for arguments that describe no run.
+    """
+    for argument in arguments:
+        if not (argument.startswith("--") and "=" in argument):
+            raise UserError(f"{argument}: should be --OPTION=VALUE")
+    given = dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
     print(json.dumps(time_steps(resolve(given))._asdict()))
     return 0

@@ -29,17 +29,17 @@ def cell(tmp_path: Path):
 
 def test_a_run_that_fails_before_it_is_seen_has_failed(cell, tmp_path: Path) -> None:
     one = cell()
-    one.look(RUNNING)
+    one.read(RUNNING)
     assert one.state == WAITING
     fail(tmp_path / "run")
-    one.look(RUNNING)
+    one.read(RUNNING)
     assert (one.state, one.report) == (FAILED, "no finite loss")
 
 
 def test_what_an_earlier_attempt_left_is_run_again(cell, tmp_path: Path) -> None:
     fail(tmp_path / "run")
     one = cell()
-    one.look(RUNNING)
+    one.read(RUNNING)
     assert one.state == WAITING
 
 
@@ -52,5 +52,5 @@ def test_one_that_failed_before_and_fails_again_has_failed(cell, tmp_path: Path,
     from rich.console import Console
 
     display = Display([one], Console(quiet=True), None)
-    local.look(one, display, RUNNING)
+    local.refresh(one, display, RUNNING)
     assert (one.state, one.report) == (FAILED, "the second time")
