@@ -11,10 +11,10 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from analysis.data.sweepfile import read_sweep, same
 from suite.errors import UserError
 from suite.record import sweepfile
-from sweeps import command_line, grid, launch
+from sweeps import command_line, grid
 from sweeps.engines import wandb
 from sweeps.engines.base import Plan
-from sweeps.plan import resolve_all, works_of
+from sweeps.plan import labels, resolve_all, works_of
 
 HEAD = """
 program: sweeps/run.py
@@ -192,4 +192,4 @@ def test_options_of_one_name_are_told_apart(tmp_path: Path) -> None:
         one._replace(options=one.options | {group: one.options[group] | {"x": i} for group in ("agent", "learner")})
         for i in (1, 2)
     ]
-    assert launch.labels(runs)[0].endswith(" agent.x=1 learner.x=1")
+    assert labels(runs)[0].endswith(" agent.x=1 learner.x=1")
