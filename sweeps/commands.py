@@ -11,7 +11,7 @@ from suite.program.command import program, start
 COMMANDS = {
     "run": ("sweeps.run", "one run"),
     "launch": ("sweeps.launch", "the grid of a sweep file"),
-    "status": ("sweeps.status", "where the runs of a grid stand"),
+    "status": ("sweeps.status", "the state of each run of a grid"),
     "table": ("analysis.table", "the comparison table of runs"),
     "report": ("analysis.report", "table and figures on one page"),
     "sync": ("suite.publish.sync", "send runs to W&B"),

@@ -14,7 +14,7 @@ from suite.program.command import load, program, start
 def main(argv: Sequence[str]) -> int:
     """Show the state of each run of a sweep file."""
     parser = Parser(
-        prog="python -m sweeps.status", description="Where each run of a sweep file stands.", allow_abbrev=False
+        prog="python -m sweeps.status", description="The state of each run of a sweep file.", allow_abbrev=False
     )
     parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--folder", type=expanduser, help="where the runs' folders are [runs/<name of the sweep>]")

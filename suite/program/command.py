@@ -61,8 +61,8 @@ def start(main: Callable[[], int]) -> NoReturn:
 
 
 class _Lasting(io.FileIO):
-    """A file descriptor whose reader may go: a closed pipe, as behind `| head`, or when Ctrl-C ends `| tee`, or a
-    terminal that hung up. What is printed from then on, also by processes that are started later, goes nowhere."""
+    """A file descriptor whose reader may end first: a closed pipe, as behind `| head`, or when Ctrl-C ends `| tee`, or
+    a terminal that hung up. From then on all output is discarded, also that of processes that are started later."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -81,7 +81,7 @@ class _Lasting(io.FileIO):
 
 
 def _lasting(stream: TextIO | None) -> TextIO:
-    """The same stream on such a descriptor; one that goes nowhere if there is none."""
+    """Return the same stream, which outlives its reader; one that discards all output if the stream is closed."""
     if stream is None:  # its descriptor was closed before the program started
         return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()

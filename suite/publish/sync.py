@@ -127,11 +127,11 @@ def main(argv: Sequence[str]) -> int:
         if silence:
             break
         try:
-            told = sync(folder)
+            outcome = sync(folder)
             sent += 1
         except Exception as error:
-            told, silence = f"not sent ({one_line(error)})", unreachable()
-        print(f"{folder.name}: {told}", flush=True)
+            outcome, silence = f"not sent ({one_line(error)})", unreachable()
+        print(f"{folder.name}: {outcome}", flush=True)
     if sent == len(folders):
         return 0
     reason = f"W&B does not answer, or refuses ({silence}): " if silence else ""

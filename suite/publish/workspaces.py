@@ -113,7 +113,7 @@ def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
 
 
 def _there(entity: str, project: str, name: str) -> str:
-    """W&B's id of the workspace of this name; "" if there is none."""
+    """Return W&B's id of the workspace of this name; "" if W&B has none."""
     try:
         return str(internal.get_view_dict(entity, project, internal._internal_name_to_url_query_str(name))["id"])
     except ValueError:

@@ -31,7 +31,7 @@ from sweeps.config import resolve
 PEAK_SIZE = 2_048  # of the square matrices of the peak
 FILLED = 2_000  # agent steps in the replay before anything is timed
 WINDOW = 0.25  # seconds of gradient steps that one figure rests on, at least four of them
-METHODS = ("dense", "gmp:period=1000000", "eaudeqn")  # no pruning is due while steps are timed
+METHODS = ("dense", "gmp:period=1000000", "eaudeqn")  # nothing is pruned while steps are timed
 
 
 class Case(NamedTuple):
@@ -64,7 +64,7 @@ class Bench(NamedTuple):
 
 
 def prepare(method: str, case: Case, folder: Path) -> Bench:
-    """A run whose replay is filled and whose functions are compiled; no target update is due."""
+    """A run whose replay is filled and whose functions are compiled; the next target update is far away."""
     clock = {
         "replay.capacity": 20_000,
         "trainer.initial_samples": FILLED,
@@ -87,7 +87,7 @@ PRODUCTS = ("dot_general", "conv_general_dilated")
 
 
 def products(jaxpr: Any) -> list[Any]:
-    """The equations of a traced function that are matrix products or convolutions; those of a loop once."""
+    """List the equations of a traced function that are matrix products or convolutions; those of a loop once."""
     found = []
     for equation in jaxpr.eqns:
         if equation.primitive.name in PRODUCTS:
@@ -100,8 +100,8 @@ def products(jaxpr: Any) -> list[Any]:
 
 
 def operations(equation: Any) -> float:
-    """Two for each multiply-add of a product. The zeros that the gradient of a strided convolution puts between its
-    inputs are not counted."""
+    """Count two operations for each multiply-add of a product. The zeros that the gradient of a strided
+    convolution puts between its inputs are not counted."""
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         shape = equation.invars[0].aval.shape
@@ -112,8 +112,8 @@ def operations(equation: Any) -> float:
 
 
 def alone(equations: Sequence[Any]) -> Callable[[], Any]:
-    """A program of these products and nothing else, each on operands of its own and waiting for no other: what no
-    gradient step of this compiler that has them can be faster than."""
+    """Return a function that computes these products alone, each on its own operands: a lower bound on the time of a
+    gradient step with them."""
     keys = iter(jax.random.split(jax.random.key(0), 2 * len(equations)))
     operands = [[jax.random.normal(next(keys), v.aval.shape, v.aval.dtype) for v in e.invars] for e in equations]
 
@@ -125,14 +125,14 @@ def alone(equations: Sequence[Any]) -> Callable[[], Any]:
 
 
 def seconds_of(function: Callable[[], Any]) -> float:
-    """Wall seconds of one call, its results ready."""
+    """Return the wall seconds of one call, until its results are ready."""
     began = time.perf_counter()
     jax.block_until_ready(function())
     return time.perf_counter() - began
 
 
 def peak_rate() -> Callable[[], float]:
-    """A function that gives the GFLOP/s of one large float32 matrix multiplication."""
+    """Return a function that measures the GFLOP/s of one large float32 matrix multiplication."""
     matrix = jax.random.normal(jax.random.key(0), (PEAK_SIZE, PEAK_SIZE))
     multiply = jax.jit(jnp.matmul)
     jax.block_until_ready(multiply(matrix, matrix))
@@ -148,7 +148,7 @@ def gradient_step(bench: Bench) -> float:
 
 
 def mask_update(bench: Bench, repetitions: int) -> float:
-    """Median seconds of pruning: one network to a half, or with K > 1 a target update (election, K - 1 copies)."""
+    """Return median seconds of pruning: one network to a half, or with K > 1 a target update (election, copies)."""
     trainer = bench.trainer
     dense = jax.tree.map(jnp.copy, trainer.state.online[0])
     prune, key = make_pruner().prune, jax.random.key(0)
@@ -165,7 +165,7 @@ def mask_update(bench: Bench, repetitions: int) -> float:
 
 
 def end_to_end(bench: Bench, steps: int) -> float:
-    """Seconds from one gradient step to the next in the trainer's own loop: acting, emulating and storing too."""
+    """Return seconds a gradient step in the trainer's own loop: acting, emulating and storing too."""
     trainer = bench.trainer
     began, first = time.perf_counter(), trainer.gradient_step
     while trainer.gradient_step < first + steps:
@@ -175,7 +175,7 @@ def end_to_end(bench: Bench, steps: int) -> float:
 
 
 def measure_case(bench: Bench, peak: Callable[[], float], repetitions: int) -> dict[str, float]:
-    """Medians over `repetitions` rounds; each round takes every quantity once, so that drift hits all alike."""
+    """Return medians over `repetitions` rounds; each measures every quantity once, so that drift affects all alike."""
     seconds_of(bench.products)  # compiles
     steps = max(round(WINDOW / min(gradient_step(bench) for _ in range(3))), 4)
     rounds = []
@@ -192,7 +192,7 @@ def measure_case(bench: Bench, peak: Callable[[], float], repetitions: int) -> d
 
 
 def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Table:
-    """One row a case and method: K = 1 and 5, with what the mask updates cost in gradient steps."""
+    """Return a table, a row a case and method: K = 1 and 5, with the cost of mask updates in gradient steps."""
     table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}; DQN: batch 32, SAC: batch 256")
     for heading in ("case", "method", "K", "gradient step", "GFLOP", "of peak", "products alone", "x K=1", "ops x K=1",
                     "end to end", "not learning", "agent steps/s", "sampling", "mask update"):  # fmt: skip

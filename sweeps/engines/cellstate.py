@@ -34,15 +34,15 @@ class CellState:
         try:
             progress = schema.read_json(self.folder / schema.PROGRESS)
         except UserError:
-            return  # only a display: the run goes on
+            return  # this is only a display
         if self.state == FINISHED or _number(progress.get("time")) >= self.started:
             self.progress = progress
 
     def __post_init__(self) -> None:
-        self.before = self._ended()
+        self.before = self._status_time()
 
-    def _ended(self) -> int | None:
-        """When the status in its record was written, in nanoseconds; None if there is none."""
+    def _status_time(self) -> int | None:
+        """Return when the status in its record was written, in nanoseconds; None without a status."""
         try:
             return (self.folder / schema.STATUS).stat().st_mtime_ns
         except OSError:
@@ -55,7 +55,7 @@ class CellState:
             self.state, self.started = locked, 0.0
         elif self.says(FINISHED):
             self.state = FINISHED
-        elif (self.state == locked or self._ended() not in (None, self.before)) and self.says(FAILED):
+        elif (self.state == locked or self._status_time() not in (None, self.before)) and self.says(FAILED):
             self.state = FAILED
             self.report = str(schema.read_json(self.folder / schema.STATUS).get("error") or "failed elsewhere")
         else:

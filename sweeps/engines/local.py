@@ -24,10 +24,10 @@ from sweeps.engines.watch import Display, watch
 HERE = True
 COMMAND = (sys.executable, "-m", "sweeps.run")
 LOG = "log.txt"
-TICK, LOOK = 0.2, 2.0  # seconds between two looks at the workers, and at what runs elsewhere
+TICK, LOOK = 0.2, 2.0  # seconds between two checks of the workers, and of what runs elsewhere
 TRIES = 3
-PAUSE = 1.0  # seconds before a run that has died is tried again; twice as many after each further death
-#: Exit codes of a worker that somebody else asked to end, perhaps before it could listen.
+PAUSE = 1.0  # seconds before a run that died is retried; twice as many after each further death
+#: Exit codes of a worker that another process asked to end, perhaps before its handlers were installed.
 ASKED_TO_END = (schema.RESUMABLE, -signal.SIGINT, -signal.SIGTERM, -signal.SIGUSR2)
 LAST_LINES = 3  # of a failed worker's log that are shown
 
@@ -79,8 +79,8 @@ def run(
     """Run what is not finished yet, `jobs` cells at a time, in the given order.
 
     Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to <root>/<name>, and
-    what it prints goes to log.txt there. One whose process dies is tried again, `tries` times in all; one that another
-    process works on is waited for. Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged
+    what it prints goes to log.txt there. A run whose process dies is retried, `tries` times in all; a run that another
+    process has is waited for. Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged
     or a folder cannot be written.
     """
     root = root.resolve()  # workers start in the project's folder
@@ -117,7 +117,7 @@ def run(
 
 
 def _next(cells: Sequence[CellState], display: Display) -> CellState | None:
-    """The first cell that is to be started now."""
+    """Return the first cell to start now."""
     for cell in cells:
         if cell.state == WAITING and time.monotonic() >= cell.start_at:
             refresh(cell, display)
@@ -137,7 +137,7 @@ def _start(cell: CellState, command: Sequence[str], root: Path, slot: int, jobs:
     arguments = [*cell.work.arguments, f"--folder={root}"]
     with writing(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
-        with (cell.folder / LOG).open("ab") as log:  # an earlier attempt's words stay
+        with (cell.folder / LOG).open("ab") as log:  # after an earlier attempt's lines
             log_start = log.tell()
             share, gpu = workers.share(slot, jobs), workers.accelerator(slot, jobs)
             process = workers.start([*command, *arguments], share, log, gpu)
@@ -146,12 +146,15 @@ def _start(cell: CellState, command: Sequence[str], root: Path, slot: int, jobs:
 
 
 def _end(worker: Worker, tries: int) -> None:
-    """Judge a worker that has ended. Finished is what left with 0 and a record that says so, and is complete; what bad
-    input or training itself has ended would end so again; what died goes on from its checkpoint, after a pause."""
+    """Set the state of a cell whose worker has ended.
+
+    It is finished if the exit code is 0 and the record is complete. A run that diverged or had bad input is not
+    retried; a run that died is retried from its checkpoint, after a pause.
+    """
     cell, code = worker.cell, worker.process.returncode
     cell.refresh()
     cell.report = ""
-    if code in ASKED_TO_END:  # somebody else asked it to end, or was there first
+    if code in ASKED_TO_END:  # another process asked it to end, or has the run
         cell.state = WAITING
         return
     if code == 0 and cell.says(FINISHED):
@@ -167,11 +170,11 @@ def _end(worker: Worker, tries: int) -> None:
         return
     pause = PAUSE * 2 ** (cell.deaths - 1)
     cell.state, cell.start_at = WAITING, time.monotonic() + pause
-    cell.report = f"{reason}; it goes on in {duration(pause)}"
+    cell.report = f"{reason}; it is retried in {duration(pause)}"
 
 
 def _last_lines(log: Path, start: int) -> str:
-    """The last lines of this attempt's log that are not empty."""
+    """Return the last lines of this attempt's log that are not empty."""
     try:
         with log.open("rb") as file:
             file.seek(max(start, log.stat().st_size - 4096))
@@ -183,7 +186,7 @@ def _last_lines(log: Path, start: int) -> str:
 
 @contextmanager
 def asked_to_end() -> Iterator[list[int]]:
-    """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
+    """Collect the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     received: list[int] = []
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
     with signals.handled(asked, lambda number, _: received.append(number)):

@@ -1,8 +1,8 @@
-"""Submits the cells of a grid to SLURM, as an array of jobs, and leaves them to it.
+"""Submits the cells of a grid to SLURM, as an array of jobs.
 
-A job is the local engine at work on its few cells. When SLURM asks it to end (time limit, preemption), the runs leave a
-checkpoint and the job goes back into the queue, from where it goes on. Which job has which cells stands in
-<folder>/.slurm/jobs.json, so that no cell is submitted while it waits or runs; beside it lie the jobs' logs.
+A job runs the local engine on its few cells. When SLURM asks it to end (time limit, preemption), the runs leave a
+checkpoint and the job returns to the queue, to resume them later. <folder>/.slurm/jobs.json records which job has which
+cells, so that no cell is submitted while it waits or runs; the jobs' logs are beside it.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class Options(EngineOptions):
 
     partition: str | None = Field(None, description="where the jobs go; none: SLURM's default")
     time: str = Field(
-        "24:00", description="hours:minutes or days-hours of a job, which goes on in another if it needs more"
+        "24:00", description="hours:minutes or days-hours of a job; runs that need more time resume in another job"
     )
     memory: float | None = Field(None, gt=0, description="GB for a run; none: the partition's default")
     cpus: int = Field(2, ge=1, description="for a run")
@@ -120,11 +120,11 @@ def states(folder: Path) -> Mapping[str, str]:
 
 
 def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], root: Path) -> dict[str, list[str]]:
-    """-> job -> its cells. Raises UserError when SLURM refuses."""
+    """Submit a job a group; -> job -> names of its cells. Raises UserError when SLURM refuses."""
     clusters = []
 
-    def job_of(said: str) -> str:
-        job, cluster = squeue.submitted(said)
+    def job_of(output: str) -> str:
+        job, cluster = squeue.submitted(output)
         clusters.append(f";{cluster}" if cluster else "")
         return job
 
@@ -147,7 +147,7 @@ def _note(root: Path, jobs: dict[str, list[str]]) -> None:
     """Record which job has which cells, and forget the jobs that SLURM no longer knows."""
     path = root / FOLDER / JOBS
     known = schema.read_json(path) if path.exists() else {}
-    with contextlib.suppress(UserError):  # the new jobs are there, whether squeue tells of the old ones or not
+    with contextlib.suppress(UserError):  # the new jobs count, even if squeue does not answer about the old ones
         known = {job: known[job] for job in squeue.states(known)}
     schema.write_json(path, known | jobs)
 

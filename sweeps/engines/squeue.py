@@ -1,4 +1,4 @@
-"""What SLURM's commands say of jobs, as its versions and its sites print it.
+"""Reads what SLURM's commands print about jobs, which differs by version and by site.
 
 A job is named "123", or "123_4" in an array, with ";cluster" behind it where sbatch named a cluster.
 """
@@ -51,9 +51,9 @@ def states(jobs: Iterable[str]) -> dict[str, str]:
         rows = _rows(sorted({re.split("[_;]", job)[0] for job in here}), cluster)
         for job in here:
             number, _, task = job.partition(";")[0].partition("_")
-            told = [row.state for row in rows if row.job == number and row.has(task)]
-            if told:
-                found[job] = RUNNING if "RUNNING" in told else QUEUED
+            in_queue = [row.state for row in rows if row.job == number and row.has(task)]
+            if in_queue:
+                found[job] = RUNNING if "RUNNING" in in_queue else QUEUED
     return found
 
 

@@ -114,13 +114,13 @@ def _is_active(path: str) -> bool:
 
     try:
         return wandb.Api().sweep(path).state in ACTIVE
-    except Exception:  # it was deleted, or W&B does not answer: whoever registers another one will see
+    except Exception:  # it was deleted, or W&B does not answer, which registering another one will show
         return False
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    """The sweep file, whose runs go to the plan's folder. Nested parameters get their dotted names: W&B's agents would
-    hand them over as one option."""
+    """Return the sweep file for W&B, with the plan's folder. Nested parameters get their dotted names: W&B's agents
+    would pass them as one option."""
     folder = plan.folder.resolve()
     if folder.is_relative_to(workers.ROOT):
         folder = folder.relative_to(workers.ROOT)  # which is the same on other machines
@@ -131,7 +131,7 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 
 def register(file: str, document: dict[str, Any]) -> str:
-    """A new sweep; -> entity/project/id."""
+    """Register a new sweep; -> entity/project/id."""
     import wandb
 
     try:
@@ -143,7 +143,7 @@ def register(file: str, document: dict[str, Any]) -> str:
 
 
 def _agent(path: str, root: Path, slot: int, jobs: int) -> workers.Process:
-    """W&B's own agent, which finds this Python, and passes on what it is asked."""
+    """Start W&B's own agent, which finds this Python and forwards signals."""
     place = root / FOLDER
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = ["/usr/bin/env", f"PATH={search}", f"WANDB_DIR={place}"]

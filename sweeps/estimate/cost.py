@@ -1,4 +1,4 @@
-"""What a grid will cost on this machine, before it is begun."""
+"""Estimates what a grid will cost on this machine."""
 
 import contextlib
 import json
@@ -45,7 +45,7 @@ class Cost(NamedTuple):
 
 
 def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Cost:
-    """What `runs` cost when `jobs` of them run at a time, each at its measured speed."""
+    """Estimate the cost of `runs` when `jobs` of them run at a time, each at its measured speed."""
     seconds = [speed(run).seconds(run) for run in runs]
     return Cost(
         runs=len(runs),
@@ -57,7 +57,7 @@ def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> C
 
 
 def record_bytes(run: Run, speed: Speed) -> int:
-    """The size of a run's folder, about: rows of text (once ours, once W&B's), W&B's log, the policy."""
+    """Estimate the size of a run's folder: rows of text (once ours, once W&B's), W&B's log, the policy."""
     epochs = run.options["trainer"]["epochs"]
     updates = run.gradient_steps // run.options["learner"]["target_update_period"]
     rows = 700 * epochs + (150 + 70 * speed.networks) * updates + 20 * run.total_agent_steps // EPISODE
@@ -66,7 +66,7 @@ def record_bytes(run: Run, speed: Speed) -> int:
 
 
 def memory_bytes(run: Run, speed: Speed) -> int:
-    """A worker's memory at the end of a run; the replay takes memory as it fills."""
+    """Estimate a worker's memory at the end of a run; the replay takes memory as it fills."""
     slots = min(run.options["replay"]["capacity"], run.total_agent_steps)
     return speed.memory_bytes + slots * speed.slot_bytes
 
@@ -85,7 +85,7 @@ def measure_speeds(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
 
 
 def kind(run: Run) -> str:
-    """Runs of one kind take the same time per step: all that differs is the game, the seed and the length."""
+    """Return the kind of a run: runs that differ in game, seed and length alone take the same time a step."""
     options = {key: value for key, value in run.options.items() if key != "trainer"}
     return json.dumps([run.task.agent, run.task.family, run.method, options], sort_keys=True)
 
