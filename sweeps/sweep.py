@@ -16,7 +16,7 @@ from suite.record import schema
 from sweeps import grid
 from sweeps.config import Run
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, EngineOptions, Plan
-from sweeps.estimate.cost import Cost, Speed, estimate, measure_speeds, memory_bytes
+from sweeps.estimate.forecast import Forecast, Speed, estimate, measure_speeds, memory_bytes
 from sweeps.plan import resolve_all, works_of
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
@@ -85,18 +85,16 @@ def _workers(size_of_one: int) -> int:
     return max(min(len(limits.cores()), limits.memory() // size_of_one), 1)
 
 
-def ahead(cost: Cost, jobs: int) -> str:
+def ahead(forecast: Forecast, jobs: int) -> str:
     """Describe the cost in two lines, and in a third if the memory may not suffice."""
-    memory = cost.memory_bytes * min(jobs, cost.runs)
+    worker, together = forecast.memory_bytes, forecast.memory_bytes * min(jobs, forecast.runs)
     lines = [
-        f"ahead: {cost.runs} runs, {cost.agent_steps:,} agent steps; about {duration(cost.seconds)} here"
+        f"ahead: {forecast.runs} runs, {forecast.agent_steps:,} agent steps; about {duration(forecast.seconds)} here"
         f" with {jobs} worker{'s' * (jobs > 1)}",
-        f"disk: {size(cost.disk_bytes)}; memory: up to {size(cost.memory_bytes)} a worker, {size(memory)} together",
+        f"disk: {size(forecast.disk_bytes)}; memory: up to {size(worker)} a worker, {size(together)} together",
     ]
-    if memory > limits.memory():
-        lines.append(
-            f"that is more than the {size(limits.memory())} of memory that there are: take fewer JOBS (--jobs)"
-        )
+    if together > limits.memory():
+        lines.append(f"that is more than the {size(limits.memory())} of memory here: use fewer JOBS (--jobs)")
     return "\n".join(lines)
 
 

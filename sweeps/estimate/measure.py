@@ -1,6 +1,6 @@
 """How fast a run is on the cores of this process: `python -m sweeps.estimate.measure --task=... --method=... --seed=0`.
 
-Prints one line of JSON, a `sweeps.estimate.cost.Speed`.
+Prints one line of JSON, a `sweeps.estimate.forecast.Speed`.
 """
 
 from collections.abc import Sequence

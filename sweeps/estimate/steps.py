@@ -19,7 +19,7 @@ from suite.program import compiled
 from suite.trainer import batch_rng
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
-from sweeps.estimate.cost import Speed
+from sweeps.estimate.forecast import Speed
 
 SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 

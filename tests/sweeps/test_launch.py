@@ -12,8 +12,8 @@ from sweeps.config import resolve
 from sweeps.engines import local
 from sweeps.engines.base import Work
 from sweeps.engines.registry import ENGINES
-from sweeps.estimate import cost
-from sweeps.estimate.cost import Speed, estimate
+from sweeps.estimate import forecast
+from sweeps.estimate.forecast import Speed, estimate
 from sweeps.plan import order, resolve_all
 from tests.support.compiling import QUICKLY
 from tests.support.engines import TinyEngine, TinyOptions
@@ -64,7 +64,7 @@ def test_every_cell_of_a_shipped_file_is_a_run(path):
 def test_estimate_by_hand():
     one, two = short(1), short(2)  # 10,000 and 20,000 agent steps; 1,500 and 4,000 gradient steps
     # and per epoch the second half of an episode, 500 agent steps and 125 gradient steps
-    seconds = [cost.START + 10.5 + 162.5, cost.START + 21 + 425]
+    seconds = [forecast.START + 10.5 + 162.5, forecast.START + 21 + 425]
     both = estimate([one, two], 1, lambda run: SPEED)
     assert (both.runs, both.agent_steps) == (2, 30_000)
     assert both.seconds == pytest.approx(sum(seconds))
@@ -74,21 +74,21 @@ def test_estimate_by_hand():
 
 
 def test_the_record_is_mostly_the_policy_in_short_runs_and_grows_with_the_elections():
-    assert 4_000_000 < cost.record_bytes(short(1), SPEED) < 4_200_000
-    often = cost.record_bytes(short(50), SPEED) - cost.record_bytes(short(1), SPEED)
+    assert 4_000_000 < forecast.record_bytes(short(1), SPEED) < 4_200_000
+    often = forecast.record_bytes(short(50), SPEED) - forecast.record_bytes(short(1), SPEED)
     assert often > 2 * 5 * 50 * 24  # twice, five numbers a network, the further target updates
 
 
 def test_kinds_differ_by_what_makes_a_step_slower():
-    assert cost.kind(run_of()) == cost.kind(resolve({"task": "atari/Qbert", "method": "eaudeqn", "seed": 3}))
-    assert cost.kind(run_of()) != cost.kind(run_of(method="dense"))
-    assert cost.kind(run_of()) != cost.kind(run_of(**{"agent.width": 32}))
+    assert forecast.kind(run_of()) == forecast.kind(resolve({"task": "atari/Qbert", "method": "eaudeqn", "seed": 3}))
+    assert forecast.kind(run_of()) != forecast.kind(run_of(method="dense"))
+    assert forecast.kind(run_of()) != forecast.kind(run_of(**{"agent.width": 32}))
 
 
 def test_measured_in_a_process_of_its_own(monkeypatch):
     for name in QUICKLY:  # as a run compiles
         monkeypatch.delenv(name, raising=False)
-    speed = cost.measure_speeds([run_of(method="dense", **{"agent.network": "small"})], jobs=1)(
+    speed = forecast.measure_speeds([run_of(method="dense", **{"agent.network": "small"})], jobs=1)(
         run_of(method="dense", **{"agent.network": "small"})
     )
     assert 0 < speed.agent_step < 1

@@ -14,8 +14,8 @@ from sweeps import sweep as sweep_module
 from sweeps.config import resolve
 from sweeps.engines import workers
 from sweeps.engines.registry import ENGINES
-from sweeps.estimate import cost
-from sweeps.estimate.cost import Speed
+from sweeps.estimate import forecast
+from sweeps.estimate.forecast import Speed
 from sweeps.export import latency
 from tests.support.engines import TinyEngine
 
@@ -109,7 +109,7 @@ def test_a_speed_that_cannot_be_measured_has_its_real_reason(failing, do: str, w
     failing(do)
     run = resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
     with pytest.raises(UserError, match=f"cannot be measured: {why}"):
-        cost.measure_speeds([run], jobs=1)
+        forecast.measure_speeds([run], jobs=1)
 
 
 @pytest.mark.parametrize(("do", "why"), FAILURES[:3])
@@ -122,4 +122,4 @@ def test_a_latency_that_cannot_be_measured_has_its_real_reason(failing, tmp_path
 def test_a_measurement_counts_whatever_is_printed_after_it(failing) -> None:
     failing(f"print({json.dumps(SPEED._asdict())!r})")
     run = resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
-    assert cost.measure_speeds([run], jobs=1)(run) == SPEED
+    assert forecast.measure_speeds([run], jobs=1)(run) == SPEED

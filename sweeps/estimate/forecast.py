@@ -1,4 +1,4 @@
-"""Estimates what a grid will cost on this machine."""
+"""Forecasts what a grid will cost on this machine: time, memory, disk space."""
 
 import contextlib
 import json
@@ -36,7 +36,9 @@ class Speed(NamedTuple):
         return START + agent_steps * self.agent_step + gradient_steps * self.gradient_step
 
 
-class Cost(NamedTuple):
+class Forecast(NamedTuple):
+    """The expected cost of a grid on this machine."""
+
     runs: int
     agent_steps: int
     disk_bytes: int
@@ -44,10 +46,10 @@ class Cost(NamedTuple):
     memory_bytes: int  # of the largest worker, its replay filled
 
 
-def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Cost:
+def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Forecast:
     """Estimate the cost of `runs` when `jobs` of them run at a time, each at its measured speed."""
     seconds = [speed(run).seconds(run) for run in runs]
-    return Cost(
+    return Forecast(
         runs=len(runs),
         agent_steps=sum(run.total_agent_steps for run in runs),
         disk_bytes=sum(record_bytes(run, speed(run)) for run in runs),
