@@ -5,14 +5,13 @@ and with an optimizer that knows nothing of them. SET grows anywhere, RigL where
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from pydantic import Field
 
+from baselines.registry import SET, Rewiring, RigL
 from baselines.schedules import every
-from baselines.static import Constant
 from suite.errors import UserError
 from suite.sparsity.masks import keep_largest, kernels
 from suite.sparsity.pruner import random
@@ -21,41 +20,22 @@ from suite.types import Masks, Network, Sparsifier, Training, single_network
 #: key, network, dense gradients by path -> scores of the weights that there might be; the highest are grown
 Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.Array]]
 
-DropFraction = Annotated[float, Field(ge=0, lt=1, description="share of a layer's weights to rewire at once, at first")]
-Decay = Annotated[Literal["cosine", "constant"], Field(description="of that share, until end")]
-Period = Annotated[
-    int | None, Field(ge=1, description="gradient steps between rewirings; default max_period or a 100th of training")
-]
-MaxPeriod = Annotated[int, Field(ge=1, description="what the default of period is at most")]
-Delay = Annotated[float, Field(ge=0, le=1, description="share of training before the first rewiring (ours)")]
-End = Annotated[float, Field(ge=0, le=1, description="share of training from which on nothing is rewired")]
 
-
-def rewired_from_time_to_time(
-    training: Training,
-    grow: Growth,
-    sparsity: float,
-    drop_fraction: float,
-    decay: str,
-    delay: float,
-    end: float,
-    period: int | None,
-    max_period: int,
-) -> Sparsifier:
-    """The method that grows by `grow`. Raises UserError for a delay beyond the end, and for structures."""
+def rewired_from_time_to_time(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
+    """Grow by `grow`. Raises UserError for a delay beyond the end, and for structures."""
     if training.pruner.structure != "unstructured":
         raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
-    if delay > end:
-        raise UserError(f"delay={delay} is after end={end}: rewiring should start before it ends")
-    first, last = round(delay * training.gradient_steps), round(end * training.gradient_steps)
-    regular = every(training, period, most=max_period)
+    if options.delay > options.end:
+        raise UserError(f"delay={options.delay} is after end={options.end}: rewiring should start before it ends")
+    first, last = round(options.delay * training.gradient_steps), round(options.end * training.gradient_steps)
+    regular = every(training, options.period, most=options.max_period)
 
     def due(step):
         return regular(step) & (step >= first) & (step < last)
 
     def after_gradient(key, step, network, gradients):
         progress = jnp.clip(step / max(last, 1), 0, 1)
-        fraction = drop_fraction * ((1 + jnp.cos(jnp.pi * progress)) / 2 if decay == "cosine" else 1)
+        fraction = options.drop_fraction * ((1 + jnp.cos(jnp.pi * progress)) / 2 if options.decay == "cosine" else 1)
         drop_key, grow_key = jax.random.split(key)
         slopes = kernels(gradients)
         kept = training.pruner.score(drop_key, kernels(network.params), network.masks, slopes)
@@ -63,7 +43,9 @@ def rewired_from_time_to_time(
         grown = {path: mask & ~network.masks[path] for path, mask in masks.items()}
         return network._replace(masks=masks, opt_state=forget(network.opt_state, grown))
 
-    return single_network(lambda key, params: training.pruner.scatter(key, params, sparsity), after_gradient, due=due)
+    return single_network(
+        lambda key, params: training.pruner.scatter(key, params, options.sparsity), after_gradient, due=due
+    )
 
 
 def rewire(
@@ -103,37 +85,13 @@ def by_gradient(key: jax.Array, network: Network, gradients: Mapping[str, jax.Ar
     return {path: jnp.abs(gradient) for path, gradient in gradients.items()}
 
 
-def sparse_evolution(
-    training: Training,
-    *,
-    sparsity: Constant = 0.95,
-    drop_fraction: DropFraction = 0.3,
-    decay: Decay = "cosine",
-    delay: Delay = 0.0,
-    end: End = 0.8,
-    period: Period = None,
-    max_period: MaxPeriod = 5_000,
-) -> Sparsifier:
+def sparse_evolution(training: Training, options: SET) -> Sparsifier:
     """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow anywhere. The defaults are those of Graesser
     et al. 2022; with decay=constant and end=1 it is Mocanu et al.'s."""
-    return rewired_from_time_to_time(
-        training, by_chance, sparsity, drop_fraction, decay, delay, end, period, max_period
-    )
+    return rewired_from_time_to_time(training, by_chance, options)
 
 
-def rigl(
-    training: Training,
-    *,
-    sparsity: Constant = 0.95,
-    drop_fraction: DropFraction = 0.3,
-    decay: Decay = "cosine",
-    delay: Delay = 0.0,
-    end: End = 0.8,
-    period: Period = None,
-    max_period: MaxPeriod = 5_000,
-) -> Sparsifier:
+def rigl(training: Training, options: RigL) -> Sparsifier:
     """RigL (Evci et al. 2020): weights grow where the dense gradient is largest, fewer and fewer. The defaults are
     those of Graesser et al. 2022; Evci et al. end at 0.75 of training."""
-    return rewired_from_time_to_time(
-        training, by_gradient, sparsity, drop_fraction, decay, delay, end, period, max_period
-    )
+    return rewired_from_time_to_time(training, by_gradient, options)

@@ -4,27 +4,16 @@ A schedule is an optax.Schedule: gradient steps done -> sparsity.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import optax
-from pydantic import Field
 
+from baselines.registry import GMP, STE, Constant, Distill, Gradual, Iterative, OneShot
 from suite.errors import UserError
 from suite.sparsity.masks import dense_masks
 from suite.sparsity.pruner import random, refuse_beyond_limit, refuse_saliency
 from suite.types import Due, Sparsifier, Training, single_network
-
-Sparsity = Annotated[float, Field(ge=0, lt=1, description="sparsity at the end of the schedule")]
-Start = Annotated[float, Field(ge=0, le=1, description="share of training after which pruning starts")]
-End = Annotated[float, Field(ge=0, le=1, description="share of training after which it ends")]
-Power = Annotated[float, Field(gt=0, le=100, description="exponent of the schedule")]
-Period = Annotated[
-    int | None,
-    Field(ge=1, description="gradient steps between mask updates; default 1,000 or a 100th of training (ours)"),
-]
-Prunings = Annotated[int, Field(ge=1, le=10_000, description="number of equal prunings, the first at start")]
-
 
 # Schedules: final sparsity, and the gradient steps after which pruning starts and ends -------------------------------
 
@@ -63,7 +52,6 @@ def constant(final_sparsity: float) -> optax.Schedule:
     return optax.constant_schedule(final_sparsity)
 
 
-Named = Literal["polynomial", "linear", "cosine", "exponential", "iterative"]
 SCHEDULES: dict[str, Callable[[float, int, int], optax.Schedule]] = {
     "polynomial": polynomial,
     "linear": linear,
@@ -129,57 +117,28 @@ def span(training: Training, final_sparsity: float, start: float, end: float) ->
 # The methods ---------------------------------------------------------------------------------------------------------
 
 
-def gmp(
-    training: Training,
-    *,
-    final_sparsity: Sparsity = 0.95,
-    start: Start = 0.2,
-    end: End = 0.8,
-    period: Period = None,
-    power: Power = 3.0,
-    regrow: Annotated[
-        bool, Field(description="pruned weights are kept as they were, and come back when they are among the largest")
-    ] = False,
-) -> Sparsifier:
+def gmp(training: Training, options: GMP) -> Sparsifier:
     """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper)."""
-    final, first, last = span(training, final_sparsity, start, end)
-    due = every(training, period, last)
-    schedule = polynomial(final, first, last, power)
-    return scheduled(training, final, schedule, due, "kept" if regrow else "zero")
+    final, first, last = span(training, options.final_sparsity, options.start, options.end)
+    due = every(training, options.period, last)
+    schedule = polynomial(final, first, last, options.power)
+    return scheduled(training, final, schedule, due, "kept" if options.regrow else "zero")
 
 
-def ste(
-    training: Training,
-    *,
-    final_sparsity: Sparsity = 0.95,
-    start: Start = 0.2,
-    end: End = 0.8,
-    period: Annotated[
-        int | None,
-        Field(ge=1, description="gradient steps between mask updates; default 16 (Lin et al.) or a 100th of training"),
-    ] = None,
-    power: Power = 3.0,
-) -> Sparsifier:
+def ste(training: Training, options: STE) -> Sparsifier:
     """Soft gradual pruning: masks in the forward pass, gradients for all weights by the straight-through estimator
     (Bengio et al. 2013; Lin et al. 2020), so that pruned weights go on learning and may come back."""
-    final, first, last = span(training, final_sparsity, start, end)
-    due = every(training, period, last, most=16)
-    return scheduled(training, final, polynomial(final, first, last, power), due, "learning")
+    final, first, last = span(training, options.final_sparsity, options.start, options.end)
+    due = every(training, options.period, last, most=16)
+    return scheduled(training, final, polynomial(final, first, last, options.power), due, "learning")
 
 
 def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[..., Sparsifier]:
     """The method of a schedule that needs nothing but start, end and final sparsity."""
 
-    def method(
-        training: Training,
-        *,
-        final_sparsity: Sparsity = 0.95,
-        start: Start = 0.2,
-        end: End = 0.8,
-        period: Period = None,
-    ) -> Sparsifier:
-        final, first, last = span(training, final_sparsity, start, end)
-        return scheduled(training, final, schedule(final, first, last), every(training, period, last))
+    def method(training: Training, options: Gradual) -> Sparsifier:
+        final, first, last = span(training, options.final_sparsity, options.start, options.end)
+        return scheduled(training, final, schedule(final, first, last), every(training, options.period, last))
 
     method.__name__ = schedule.__name__
     method.__doc__ = f"Gradual pruning, {schedule.__doc__}"
@@ -189,53 +148,32 @@ def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[
 linear_pruning, cosine_pruning, exponential_pruning = _gradual(linear), _gradual(cosine), _gradual(exponential)
 
 
-def iterative_pruning(
-    training: Training,
-    *,
-    final_sparsity: Sparsity = 0.95,
-    start: Start = 0.2,
-    end: End = 0.8,
-    prunings: Prunings = 10,
-) -> Sparsifier:
+def iterative_pruning(training: Training, options: Iterative) -> Sparsifier:
     """Iterative pruning (Han et al. 2015): n equal prunings with rest between them."""
-    schedule = iterative(*span(training, final_sparsity, start, end), prunings)
-    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
+    schedule = iterative(*span(training, options.final_sparsity, options.start, options.end), options.prunings)
+    return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
-def oneshot(
-    training: Training,
-    *,
-    final_sparsity: Sparsity = 0.95,
-    at: Annotated[float, Field(ge=0, le=1, description="share of training after which the network is pruned")] = 0.5,
-) -> Sparsifier:
+def oneshot(training: Training, options: OneShot) -> Sparsifier:
     """One pruning, to the final sparsity at once."""
-    schedule = iterative(*span(training, final_sparsity, at, at), prunings=1)
-    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
+    schedule = iterative(*span(training, options.final_sparsity, options.at, options.at), prunings=1)
+    return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
-def constant_sparsity(training: Training, *, final_sparsity: Sparsity = 0.95) -> Sparsifier:
+def constant_sparsity(training: Training, options: Constant) -> Sparsifier:
     """One pruning, of the initial weights: the largest stay."""
-    refuse_beyond_limit(training, "final_sparsity", final_sparsity)
-    schedule = constant(final_sparsity)
-    return scheduled(training, final_sparsity, schedule, at_rises(schedule))
+    refuse_beyond_limit(training, "final_sparsity", options.final_sparsity)
+    schedule = constant(options.final_sparsity)
+    return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
-def distill(
-    training: Training,
-    *,
-    final_sparsity: Sparsity = 0.95,
-    start: Start = 0.2,
-    end: End = 0.8,
-    schedule: Annotated[
-        Named, Field(description="the paper's is not known to us; gmp's by default (ours)")
-    ] = "polynomial",
-) -> Sparsifier:
+def distill(training: Training, options: Distill) -> Sparsifier:
     """Distill Q-Network (Vincent et al. 2025): one online network, made a sparser copy of the target at each target
     update."""
     refuse_saliency(training, "distill prunes at target updates")
-    final, first, last = span(training, final_sparsity, start, end)
+    final, first, last = span(training, options.final_sparsity, options.start, options.end)
     last_update = training.gradient_steps - training.gradient_steps % training.target_update_period
-    sparsity_at = SCHEDULES[schedule](final, min(first, last_update), min(last, last_update))
+    sparsity_at = SCHEDULES[options.schedule](final, min(first, last_update), min(last, last_update))
 
     def at_target_update(key, step, network):
         masks = training.pruner.prune(key, network.params, network.masks, sparsity_at(step), None, final)

@@ -15,11 +15,10 @@ from pydantic.fields import FieldInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from baselines import METHODS  # noqa: E402
-from suite.program.options import describe  # noqa: E402
+from baselines.registry import METHODS  # noqa: E402
 from suite.tasks import task  # noqa: E402
 from sweeps import sources  # noqa: E402
-from sweeps.config import groups, method_options  # noqa: E402
+from sweeps.config import describe, groups, method_options  # noqa: E402
 from sweeps.engines.registry import ENGINES  # noqa: E402
 
 COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
@@ -78,9 +77,9 @@ def source_table() -> str:
 def method_tables() -> str:
     """Likewise for each method; those without options have none."""
     text = []
-    for name, function in METHODS.items():
+    for name, method in METHODS.items():
         fields = {family: method_options(example, name).model_fields for family, example in COLUMNS.items()}
-        about = " ".join((function.__doc__ or "").split())
+        about = " ".join((method.options.__doc__ or "").split())
         text.append(f"### {name}\n\n{escaped(about)}\n\n" + (table("", fields) if any(fields.values()) else ""))
     return "\n\n".join(text)
 
@@ -89,7 +88,7 @@ def engine_table() -> str:
     fields = {
         f"{name}.{option}": field
         for name, engine in ENGINES.items()
-        for option, field in engine.Options.model_fields.items()
+        for option, field in engine.OPTIONS.model_fields.items()
     }
     return table("--", {"default": fields})
 

@@ -7,8 +7,6 @@ import jax
 from suite.errors import UserError
 from suite.program import numerics
 
-DEVICES = ("auto", "cpu", "gpu")
-
 
 def choose(name: str) -> None:
     """Compute on a device of this kind from here on, before anything is computed; auto: on what JAX prefers of what it

@@ -1,21 +1,26 @@
 """Eau De Q-Network (Vincent et al. 2025, arXiv 2503.01437): K online networks, an election, and a pruning law.
 
-K online networks of different sparsity learn from one shared target. At each target update the one with the lowest
-cumulated loss is elected: it becomes the target and goes on unchanged, and the others become sparser copies of it.
-That one copy keeps its sparsity is the brake: where sparser copies fit worse, they are not elected.
+K online networks of different sparsity learn from one shared target. At each target update
+
+1. the network with the lowest cumulated loss is elected and becomes the target: psi = argmin_k L_k;
+2. one copy of it goes on at its sparsity s, and K - 1 copies are pruned further, to s_k = s + d_k;
+3. all losses start again at zero.
+
+The copy that keeps its sparsity slows pruning down: where sparser copies fit worse, it is elected and the sparsity
+stays. The paper leaves the law of d_k open. Ours, with U_k ~ Uniform(0, max_noise), target period T and t of H gradient
+steps done, is d_k = (1 - s) (1 - (1 - T / (H - t))^U_k), see `power_law`.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
-from pydantic import Field
 
 from suite.errors import UserError
+from suite.options import EauDeQNOptions
 from suite.sparsity.masks import dense_masks, sparsity
 from suite.sparsity.pruner import refuse_saliency
-from suite.types import Election, Network, Sparsifier, Training, select
+from suite.types import Election, Masks, Network, Params, Sparsifier, Training, select
 
 #: sparsity s of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one period is -> a
 #: copy's step of sparsity, at most 1 - s
@@ -75,109 +80,104 @@ def any_network(key: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
     return lowest_loss(tuple(n._replace(loss=n.loss * 0 + draw) for n, draw in zip(networks, draws, strict=True)))
 
 
-def eaudeqn(
-    training: Training,
-    *,
-    num_networks: Annotated[int, Field(ge=1, le=100, description="online networks K")] = 5,
-    max_noise: Annotated[float, Field(ge=0, description="upper end of the uniform draw U")] = 3.0,
-    max_speed: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            le=1,
-            description="largest step of sparsity; default 12.5 / target updates but at least 0.01 (ours), in the"
-            " paper's runs 0.01",
-        ),
-    ] = None,
-    cap: Annotated[
-        Literal["scale", "clip"],
-        Field(
-            description="what max_speed does to longer steps (ours): scale shortens all steps alike, so that copies"
-            " differ; clip makes them equal"
-        ),
-    ] = "scale",
-    law: Annotated[
-        Literal["power", "linear", "success"],
-        Field(description="pruning law (ours); success: by the outcome of elections, with no horizon"),
-    ] = "power",
-    first_step: Annotated[
-        float,
-        Field(
-            gt=0, le=LARGEST_STEP, description="law success: largest share of what is left to prune, at first (ours)"
-        ),
-    ] = 0.01,
-    growth: Annotated[
-        float, Field(gt=1, le=10, description="law success: factor of that share when a pruned copy wins (ours)")
-    ] = 1.2,
-    success_rate: Annotated[
-        float,
-        Field(gt=0, lt=1, description="law success: share of elections won by pruned copies that holds it (ours)"),
-    ] = 0.2,
-    elect: Annotated[
-        Literal["loss", "random", "smoothed"],
-        Field(description="who is elected: the lowest loss, anyone, the lowest exponential moving average of losses"),
-    ] = "loss",
-    smoothing: Annotated[
-        float, Field(gt=0, lt=1, description="rate of that average, a gradient step (slimSAC's 0.005)")
-    ] = 0.005,
-    keep_copy: Annotated[
-        bool, Field(description="the elected network itself goes on, beside its pruned copies")
-    ] = True,
-    shared_draws: Annotated[bool, Field(description="one draw for all copies, which then are equally sparse")] = False,
-    reset_optimizer: Annotated[bool, Field(description="replaced networks start with a fresh optimizer")] = True,
-    actor: Annotated[
-        Literal["follow", "dense"],
-        Field(description="an actor is pruned to the elected critics' sparsity at each election, or never (ours)"),
-    ] = "follow",
-) -> Sparsifier:
-    """EauDeQN with one copy kept at the target's sparsity.
+def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
+    """EauDeQN: elect, keep one copy, prune the others.
 
     Raises UserError for options that do not fit each other or the pruner's.
     """
-    refuse_saliency(training, "eaudeqn prunes at target updates")
-    if law == "success" and (max_speed is not None or not keep_copy):
-        raise UserError("law=success finds its step by the kept copy's elections: leave out max_speed and keep_copy")
-    updates = max(training.gradient_steps // training.target_update_period, 1)
-    speed = max_speed if max_speed is not None else min(max(12.5 / updates, 0.01), 1.0)
-    copies = num_networks - keep_copy
+    _check(training, options)
+    levels_of_copies = _by_success(options) if options.law == "success" else _by_schedule(training, options)
 
-    def at_target_update(key, step, networks, pruning_step):
-        chance = jax.random.fold_in(key, 0)
-        elected = any_network(chance, networks) if elect == "random" else lowest_loss(networks)
+    def at_target_update(
+        key: jax.Array, step: jax.Array, networks: tuple[Network, ...], pruning_step: jax.Array | None
+    ) -> tuple[tuple[Network, ...], jax.Array | None, Election]:
+        elected = _elect(jax.random.fold_in(key, 0), networks, options.elect)
         parent = select(elected, networks)
-        draws = jax.random.uniform(key, (1 if shared_draws else copies,))
-        if law == "success":
-            pruning_step = next_step(pruning_step, pruned_copy_won(elected, networks), growth, success_rate)
-            levels = success_law(sparsity(parent.masks), draws, pruning_step)
-        else:
-            share = jnp.clip(training.target_update_period / jnp.maximum(training.gradient_steps - step, 1), 0, 1)
-            level = sparsity(parent.masks)
-            steps = LAWS[law](level, max_noise * draws, share)
-            levels = level + CAPS[cap](steps, LAWS[law](level, jnp.float32(max_noise), share), speed)
-        levels = jnp.broadcast_to(levels, (copies,))
-        pruned = tuple(sparser_copy(jax.random.fold_in(key, 1 + k), parent, levels[k]) for k in range(copies))
-        reset = jnp.array([False] * keep_copy + [reset_optimizer] * copies)
-        return (parent,) * keep_copy + pruned, pruning_step, Election(elected, reset)
+        won = pruned_copy_won(elected, networks)
+        levels, pruning_step = levels_of_copies(key, step, sparsity(parent.masks), won, pruning_step)
+        copies = [sparser_copy(jax.random.fold_in(key, 1 + k), parent, level) for k, level in enumerate(levels)]
+        reset = [options.reset_optimizer] * len(copies)
+        if options.keep_copy:
+            copies, reset = [parent, *copies], [False, *reset]
+        return tuple(copies), pruning_step, Election(elected, jnp.array(reset))
 
-    def sparser_copy(key, network, level):
-        opt_state = training.optimizer.init(network.params) if reset_optimizer else network.opt_state
+    def sparser_copy(key: jax.Array, network: Network, level: jax.Array) -> Network:
         masks = training.pruner.prune(key, network.params, network.masks, level, None)
-        return network._replace(opt_state=opt_state, masks=masks)
+        if options.reset_optimizer:
+            network = network._replace(opt_state=training.optimizer.init(network.params))
+        return network._replace(masks=masks)
 
-    def follow(key, step, acting, elected):
-        if actor == "dense":
-            return acting
+    def follow(key: jax.Array, step: jax.Array, actor: Network, elected: Network) -> Network:
+        if options.actor == "dense":
+            return actor
         level = sparsity(elected.masks)
-        return acting._replace(masks=training.pruner.prune(key, acting.params, acting.masks, level, None))
+        return actor._replace(masks=training.pruner.prune(key, actor.params, actor.masks, level, None))
+
+    def init(key: jax.Array, params: Params) -> Masks:
+        return dense_masks(params)
 
     return Sparsifier(
-        num_networks=num_networks,
-        init=lambda key, params: dense_masks(params),
+        num_networks=options.num_networks,
+        init=init,
         at_target_update=at_target_update,
         follow=follow,
-        memory=jnp.float32(first_step) if law == "success" else None,
-        forgetting=smoothing if elect == "smoothed" else 0.0,
+        memory=jnp.float32(options.first_step) if options.law == "success" else None,
+        forgetting=options.smoothing if options.elect == "smoothed" else 0.0,
     )
+
+
+def _check(training: Training, options: EauDeQNOptions) -> None:
+    """Raises UserError for options that do not fit each other or the pruner's."""
+    refuse_saliency(training, "eaudeqn prunes at target updates")
+    if options.law == "success" and (options.max_speed is not None or not options.keep_copy):
+        raise UserError("law=success finds its step by the kept copy's elections: leave out max_speed and keep_copy")
+
+
+def _elect(key: jax.Array, networks: tuple[Network, ...], rule: str) -> jax.Array:
+    return any_network(key, networks) if rule == "random" else lowest_loss(networks)
+
+
+#: key, gradient steps done, sparsity of the elected network, whether a pruned copy won, the pruning step of the law
+#: "success" -> sparsities of the pruned copies, the next pruning step
+Levels = Callable[..., tuple[list[jax.Array], jax.Array | None]]
+
+
+def _by_schedule(training: Training, options: EauDeQNOptions) -> Levels:
+    """The laws "power" and "linear": by the share of the remaining training that one period is."""
+    law = LAWS[options.law]
+    updates = max(training.gradient_steps // training.target_update_period, 1)
+    max_speed = options.max_speed
+    if max_speed is None:
+        max_speed = min(max(12.5 / updates, 0.01), 1.0)
+
+    def levels(
+        key: jax.Array, step: jax.Array, level: jax.Array, won: jax.Array, pruning_step: None
+    ) -> tuple[list[jax.Array], None]:
+        share = jnp.clip(training.target_update_period / jnp.maximum(training.gradient_steps - step, 1), 0, 1)
+        longest = law(level, jnp.float32(options.max_noise), share)
+        steps = law(level, options.max_noise * _draws(key, options), share)
+        return list(level + CAPS[options.cap](steps, longest, max_speed)), None
+
+    return levels
+
+
+def _by_success(options: EauDeQNOptions) -> Levels:
+    """The law "success": by the outcome of elections, with no horizon."""
+
+    def levels(
+        key: jax.Array, step: jax.Array, level: jax.Array, won: jax.Array, pruning_step: jax.Array
+    ) -> tuple[list[jax.Array], jax.Array]:
+        pruning_step = next_step(pruning_step, won, options.growth, options.success_rate)
+        return list(success_law(level, _draws(key, options), pruning_step)), pruning_step
+
+    return levels
+
+
+def _draws(key: jax.Array, options: EauDeQNOptions) -> jax.Array:
+    """A draw from [0, 1) for each pruned copy, or one for all: float32 [copies]."""
+    copies = options.num_networks - 1 if options.keep_copy else options.num_networks
+    draws = jax.random.uniform(key, (1 if options.shared_draws else copies,))
+    return jnp.broadcast_to(draws, (copies,))
 
 
 def pruned_copy_won(elected: jax.Array, networks: tuple[Network, ...]) -> jax.Array:

@@ -6,14 +6,14 @@ method that keeps pruned weights, wherever a network is read.
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from pydantic import Field
 
+from suite.options import LearnerOptions
 from suite.population import behaviour_probabilities, loss_weights, over_networks
 from suite.sparsity.histograms import histograms
 from suite.sparsity.masks import apply_masks, layer_sparsity, sparsity
@@ -54,37 +54,11 @@ class Learner(NamedTuple):
     election_steps: int  # of them, those whose losses count in the election
 
 
-def make_learner(
-    agent: Agent,
-    sparsifier: Sparsifier,
-    *,
-    target_update_period: Annotated[
-        int, Field(ge=1, description="gradient steps between target updates, which are the elections")
-    ] = 2_000,
-    polyak: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            le=1,
-            description="share by which the target follows the elected network at every gradient step; none: it becomes"
-            " the elected network at a target update",
-        ),
-    ] = None,
-    election_window: Annotated[
-        float, Field(gt=0, le=1, description="last share of a period whose losses count in the election (ours)")
-    ] = 1.0,
-    behaviour: Annotated[
-        Literal["inverse_loss", "uniform", "elected"],
-        Field(description="which of the K networks acts, drawn at every agent step, if there is no actor"),
-    ] = "inverse_loss",
-    vectorize: Annotated[
-        bool | None, Field(description="map the networks by vmap; default: unless the device is a CPU")
-    ] = None,
-) -> Learner:
+def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) -> Learner:
     """Compile an agent and a method into the functions of a Learner."""
 
-    counted = max(round(election_window * target_update_period), 1)
-    loss_weight = loss_weights(sparsifier.forgetting, target_update_period, counted)
+    counted = max(round(options.election_window * options.target_update_period), 1)
+    loss_weight = loss_weights(sparsifier.forgetting, options.target_update_period, counted)
 
     def init(seed: int) -> LearnerState:
         key = jax.random.key(seed)
@@ -93,19 +67,21 @@ def make_learner(
         online = (network,) * sparsifier.num_networks
         return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
 
-    update = _update(agent, sparsifier, loss_weight, polyak, vectorize)
+    update = _update(agent, sparsifier, loss_weight, options.polyak, options.vectorize)
     gradient_step = jax.jit(partial(update, False), donate_argnums=0)
     return Learner(
         init=jax.jit(init),
         update=_when_due(sparsifier, gradient_step, jax.jit(partial(update, True), donate_argnums=0)),
         gradient_step=gradient_step,
-        update_target=jax.jit(partial(_update_target, sparsifier, follows=polyak is not None), donate_argnums=0),
-        act=_act(agent, sparsifier, behaviour),
+        update_target=jax.jit(
+            partial(_update_target, sparsifier, follows=options.polyak is not None), donate_argnums=0
+        ),
+        act=_act(agent, sparsifier, options.behaviour),
         act_greedily=_act_greedily(agent, sparsifier),
         measure=jax.jit(_measure),
         weights=histograms,
         policy=lambda state: _masked(state.actor or state.online[0]),
-        target_update_period=target_update_period,
+        target_update_period=options.target_update_period,
         election_steps=counted,
     )
 

@@ -21,10 +21,10 @@ from suite.errors import UserError
 
 
 class Task(NamedTuple):
-    """What is learned, the agent that learns it, and the returns that count as score 0 and 1."""
+    """What is learned, the agents that can learn it, and the returns that count as score 0 and 1."""
 
     name: str  # "atari/Pong": the family, then the environment's own name (gymnasium's ALE/Pong-v5)
-    agent: str  # "dqn", "sac" or "cql"
+    agents: tuple[str, ...]  # "dqn", "sac" or "cql"; the first is the default
     frame_skip: int  # frames (Atari) or physics steps (MuJoCo) per agent step; 0 where learning sees no environment
     random: float  # mean return of a random policy: score 0
     reference: float | None  # mean return that is score 1, the family's reference; None: the task has no score
@@ -127,18 +127,18 @@ _MUJOCO_RETURNS: dict[str, tuple[int, float, float | None]] = {
 
 TASKS: dict[str, Task] = {
     **{
-        f"atari/{game}": Task(f"atari/{game}", agent="dqn", frame_skip=4, random=random, reference=human)
+        f"atari/{game}": Task(f"atari/{game}", agents=("dqn",), frame_skip=4, random=random, reference=human)
         for game, (random, human) in _ATARI_RETURNS.items()
     },
     **{
-        f"mujoco/{name}": Task(f"mujoco/{name}", agent="sac", frame_skip=frame_skip, random=random, reference=dense)
+        f"mujoco/{name}": Task(f"mujoco/{name}", agents=("sac",), frame_skip=frame_skip, random=random, reference=dense)
         for name, (frame_skip, random, dense) in _MUJOCO_RETURNS.items()
     },
 }
 
 # An offline task is a game that is learned from a data set; its evaluation is scored as the game is.
 TASKS |= {
-    f"offline/{game}": TASKS[f"atari/{game}"]._replace(name=f"offline/{game}", agent="cql", frame_skip=0)
+    f"offline/{game}": TASKS[f"atari/{game}"]._replace(name=f"offline/{game}", agents=("cql", "dqn"), frame_skip=0)
     for game in _ATARI_RETURNS
 }
 
@@ -195,8 +195,8 @@ def task(name: str) -> Task:
     raise UserError(f"unknown task {name!r}: {hint}")
 
 
-# Defaults of a family where they differ from those in the signatures, which are the paper's online Atari runs. SAC's
-# are those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
+# Defaults of a family where they differ from those of the models in suite.options, which are the paper's online Atari
+# runs. SAC's are those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "atari": {},
     "mujoco": {
@@ -210,22 +210,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "trainer.epochs": 100,
         "trainer.epoch_agent_steps": 10_000,
         "trainer.evaluation_episodes": 10,
-        "gmp.final_sparsity": 0.9,
-        "linear.final_sparsity": 0.9,
-        "cosine.final_sparsity": 0.9,
-        "exponential.final_sparsity": 0.9,
-        "iterative.final_sparsity": 0.9,
-        "oneshot.final_sparsity": 0.9,
-        "constant.final_sparsity": 0.9,
-        "ste.final_sparsity": 0.9,
-        "static.sparsity": 0.9,
-        "set.sparsity": 0.9,
-        "set.drop_fraction": 0.5,  # sources: sweeps/sources.py
-        "set.max_period": 1_000,
-        "rigl.sparsity": 0.9,
-        "rigl.drop_fraction": 0.5,
-        "rigl.max_period": 1_000,
-        "distill.final_sparsity": 0.9,
     },
     # The paper's offline configuration; evaluation is ours.
     "offline": {

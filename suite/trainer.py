@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
-from pydantic import Field
 
 from suite import divergence
 from suite.errors import Divergence, UserError
 from suite.experience import Experience
 from suite.learner import Learner
+from suite.options import TrainerOptions
 from suite.tracking.checkpoint import START_OVER, Checkpoints, State, fill, leaves
 from suite.tracking.film import Camera
 from suite.tracking.tracker import Tracker
@@ -23,42 +23,30 @@ logger = logging.getLogger(__name__)
 BEGIN, TRAIN, EVALUATE = "begin", "train", "evaluate"  # the stages of an epoch
 
 
+class Parts(NamedTuple):
+    """What a run is composed of."""
+
+    experience: Experience
+    make_environment: Callable[[], gymnasium.Env]  # for evaluation and videos
+    learner: Learner
+
+
 class Trainer:
     """Trains one learner on one experience and tells a tracker what happened; the environments that it makes itself are
     for evaluation."""
 
     def __init__(
         self,
-        experience: Experience,
-        make_environment: Callable[[], gymnasium.Env],
-        learner: Learner,
+        parts: Parts,
         tracker: Tracker,
+        options: TrainerOptions,
         seed: int,
         checkpoints: Checkpoints | None = None,
         camera: Camera | None = None,
-        *,
-        epochs: Annotated[
-            int, Field(ge=1, le=10**6, description="epochs; each is one point of the learning curve")
-        ] = 40,
-        epoch_agent_steps: Annotated[
-            int,
-            Field(
-                ge=1, le=10**9, description="epoch n ends at the first episode end after n times so many agent steps"
-            ),
-        ] = 250_000,
-        initial_samples: Annotated[int, Field(ge=0, description="agent steps before learning starts")] = 20_000,
-        replay_ratio: Annotated[float, Field(gt=0, le=1_000, description="gradient steps per agent step")] = 0.25,
-        evaluation_episodes: Annotated[
-            int,
-            Field(ge=0, description="episodes of the elected network after each epoch, in an environment of their own"),
-        ] = 0,
     ) -> None:
-        self.experience, self.make_environment = experience, make_environment
-        self.learner, self.tracker, self.seed, self.checkpoints = learner, tracker, seed, checkpoints
-        self.camera = camera
-        self.epochs, self.epoch_agent_steps = epochs, epoch_agent_steps
-        self.initial_samples, self.replay_ratio = initial_samples, replay_ratio
-        self.evaluation_episodes = evaluation_episodes
+        self.experience, self.make_environment, self.learner = parts
+        self.tracker, self.options, self.seed = tracker, options, seed
+        self.checkpoints, self.camera = checkpoints, camera
         self.epoch = 1  # the running one
         self.stage = BEGIN  # of it
         self.gradient_step = 0
@@ -74,14 +62,14 @@ class Trainer:
         self.start()
         if saved:
             self.restore(saved)
-        while self.epoch <= self.epochs:
+        while self.epoch <= self.options.epochs:
             if self.stage == BEGIN:
                 self.experience.begin_epoch(self.epoch)
                 self.stage = TRAIN
             if self.stage == TRAIN:
                 self._train_epoch()
                 self.stage = EVALUATE
-            if self.evaluation_episodes:
+            if self.options.evaluation_episodes:
                 self._evaluate()
             self.epoch, self.stage = self.epoch + 1, BEGIN
             self._pause(epoch_ended=True)
@@ -126,11 +114,11 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         ended = False
-        while not ended or self.experience.agent_step < self.epoch * self.epoch_agent_steps:
+        while not ended or self.experience.agent_step < self.epoch * self.options.epoch_agent_steps:
             self._pause()  # before a turn: an epoch that goes on is not at its end
             ended = self.step()
             self.tracker.progress(self.experience.agent_step)
-        if self.epoch == self.epochs:
+        if self.epoch == self.options.epochs:
             self._learn()  # at the end of others, the next turn does
         if self.camera:
             self.camera.shoot(self.epoch, partial(self.learner.act_greedily, divergence.sound_first(self.state)))
@@ -163,7 +151,7 @@ class Trainer:
 
     def _learn(self) -> None:
         """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
-        due = int((self.experience.agent_step - self.initial_samples) * self.replay_ratio)
+        due = int((self.experience.agent_step - self.options.initial_samples) * self.options.replay_ratio)
         while self.gradient_step < due:
             batch = self.experience.sample(batch_rng(self.seed, self.gradient_step))
             self.state = self.learner.update(self.state, batch, self.gradient_step)
@@ -192,7 +180,7 @@ class Trainer:
         """At the end of an epoch. A lost network is replaced at the next target update, if there is one and another
         network is sound. Raises Divergence."""
         found = divergence.lost(self.state)
-        last = self.epoch == self.epochs and "online network 0" in found  # what the run hands out
+        last = self.epoch == self.options.epochs and "online network 0" in found  # what the run hands out
         if divergence.is_fatal(found, len(self.state.online)) or last:
             raise self._diverged(DIVERGED)
         if not found:
@@ -215,7 +203,7 @@ class Trainer:
         environment, acting = self.make_environment(), divergence.sound_first(self.state)
         first_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0] >> 1)
         returns, clock = [], self.experience.agent_step
-        for episode in range(self.evaluation_episodes):
+        for episode in range(self.options.evaluation_episodes):
             observation, _ = environment.reset(seed=None if episode else first_seed)
             episode_return, ended = 0.0, False
             while not ended:

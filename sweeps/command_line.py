@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines import METHODS
-from suite import device
+from baselines.registry import METHODS
 from suite.errors import Parser, UserError, expanded, first_line, is_text
-from suite.program.options import describe, suggest
+from suite.options import CHECKPOINT_INTERVAL, DEVICES
+from suite.program import extensions
 from suite.record.sweepfile import unnested
 from suite.tasks import PAPER_GAMES, Task
 from suite.tasks import task as find_task
-from suite.tracking.checkpoint import INTERVAL
-from sweeps.config import groups, method_options
+from sweeps.config import describe, find_agent, groups, method_options, suggest
 
 
 def place(flag: str, text: str) -> Path:
@@ -50,22 +49,29 @@ def epochs(text: str, most: int) -> list[int]:
 def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
     """The given options by name; their values are still strings."""
     arguments = unnested(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser(_task(arguments))
+    parser = _parser(*_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         raise UserError(f"unknown option {unknown[0]}{suggest(unknown[0].partition('=')[0], flags)} (see --help)")
-    return vars(known)
+    given = vars(known)
+    given.pop("import", None)  # it has been
+    return given
 
 
-def _task(arguments: Sequence[str] | None) -> Task:
-    """The task that is asked for, which decides what options there are."""
+def _task(arguments: Sequence[str] | None) -> tuple[Task, str]:
+    """The task and the agent that are asked for, which decide what options there are. Imports what --import names."""
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--task", default=PAPER_GAMES[0])
-    return find_task(parser.parse_known_args(arguments)[0].task)
+    parser.add_argument("--agent")
+    parser.add_argument("--import", dest="modules", default="")
+    known, _ = parser.parse_known_args(arguments)
+    extensions.load(known.modules)
+    task = find_task(known.task)
+    return task, find_agent(task, known.agent)
 
 
-def _parser(task: Task) -> argparse.ArgumentParser:
+def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m sweeps.run",
         usage="python -m sweeps.run --task TASK --method METHOD --seed SEED [--GROUP.OPTION X ...]",
@@ -81,6 +87,12 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     )
     required.add_argument("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
     required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
+    required.add_argument(
+        "--agent", metavar="AGENT", help=f"{' or '.join(task.agents)} on this task [{task.agents[0]}]"
+    )
+    required.add_argument(
+        "--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own"
+    )
     place = parser.add_argument_group("where it goes")
     place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
     place.add_argument(
@@ -88,7 +100,7 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     )
     place.add_argument(
         "--device",
-        choices=device.DEVICES,
+        choices=DEVICES,
         default="auto",
         help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]",
     )
@@ -98,7 +110,7 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     place.add_argument(
         "--checkpoint-interval",
         dest="checkpoint-interval",
-        default=str(INTERVAL),
+        default=str(CHECKPOINT_INTERVAL),
         metavar="SECONDS",
         help="between checkpoints, which are also made at the end of epochs [600]",
     )
@@ -112,7 +124,7 @@ def _parser(task: Task) -> argparse.ArgumentParser:
     place.add_argument(
         "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"
     )
-    for group, model in groups(task).items():
+    for group, model in groups(task, agent).items():
         section = parser.add_argument_group(f"{group} options for {task.name}")
         for name, field in model.model_fields.items():
             help_text = describe(field).replace("%", "%%")
@@ -122,8 +134,8 @@ def _parser(task: Task) -> argparse.ArgumentParser:
 
 def _methods_help(task: Task) -> str:
     lines = ["methods, and their options as in METHOD:option=value,option=value:"]
-    for name, function in METHODS.items():
-        lines.append(f"  {name}: {first_line(function.__doc__)}")
+    for name, method in METHODS.items():
+        lines.append(f"  {name}: {first_line(method.options.__doc__)}")
         fields = method_options(task, name).model_fields
         lines += [f"    {option}: {describe(field)}" for option, field in fields.items()]
     return "\n".join(lines)

@@ -1,30 +1,25 @@
 """From a run's options to the parts that train it."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import gymnasium
+import optax
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.agents import AGENTS
 from suite.environments import make_environment
 from suite.errors import UserError, expanded
 from suite.experience import Experience
+from suite.experience.dataset import Dataset
 from suite.experience.minari import Recorder
 from suite.experience.online import Online
 from suite.experience.replay import Replay
-from suite.learner import Learner, make_learner
+from suite.learner import make_learner
 from suite.sparsity.pruner import make_pruner
-from suite.types import Training
-from sweeps.config import DATASETS, Run
-
-
-class Parts(NamedTuple):
-    experience: Experience
-    make_environment: Callable[[], gymnasium.Env]
-    learner: Learner
+from suite.trainer import Parts
+from suite.types import Sparsifier, Training
+from sweeps.config import Run
 
 
 def compose(run: Run, record: Path | None = None) -> Parts:
@@ -32,29 +27,36 @@ def compose(run: Run, record: Path | None = None) -> Parts:
 
     Raises UserError when they do not fit each other.
     """
-    options, task = run.options, run.task
-
-    make = partial(make_environment, task, options["environment"])
+    options = run.options
+    make = partial(make_environment, run.task, options.environment)
     environment = make()
-    spaces = environment.observation_space, environment.action_space
-    agent = AGENTS[task.agent](*spaces, **options["agent"])
-    pruner = make_pruner(**options["pruning"])
-    training = Training(run.gradient_steps, options["learner"]["target_update_period"], agent.optimizer, pruner)
-    method = METHODS[run.method.partition(":")[0]](training, **options["method"])
-    learner = make_learner(agent, method, **options["learner"])
+    agent = AGENTS[run.agent].load()(environment.observation_space, environment.action_space, options.agent)
+    learner = make_learner(agent, _method(run, agent.optimizer), options.learner)
     return Parts(_experience(run, environment, record), make, learner)
 
 
+def check_method(run: Run) -> None:
+    """Raises UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
+    _method(run, optax.identity())
+
+
+def _method(run: Run, optimizer: optax.GradientTransformation) -> Sparsifier:
+    options = run.options
+    pruner = make_pruner(options.pruning)
+    training = Training(run.gradient_steps, options.learner.target_update_period, optimizer, pruner)
+    sparsifier: Sparsifier = METHODS[run.method.partition(":")[0]].load()(training, options.method)
+    return sparsifier
+
+
 def _experience(run: Run, environment: gymnasium.Env, record: Path | None) -> Experience:
-    replay = Replay(environment.observation_space, environment.action_space, **run.options["replay"])
-    if not run.offline:
-        recorded = Recorder(environment, record, f"{run.task.agent}, {run.method}") if record else environment
+    replay = Replay(environment.observation_space, environment.action_space, run.options.replay)
+    dataset = run.options.dataset
+    if dataset is None:
+        recorded = Recorder(environment, record, f"{run.agent}, {run.method}") if record else environment
         return Online(recorded, replay)
     if record:
         raise UserError(f"--record={record}: a run on {run.task.name} learns from a data set, and makes none")
     environment.close()
-    options = dict(run.options["dataset"])
     # Not str.format, which would also look into what it is given.
-    place = options["path"].replace("{game}", run.task.environment).replace("{seed}", str(run.seed))
-    options["path"] = str(expanded(place))
-    return DATASETS[run.task.family](environment.action_space, replay, **options)
+    place = dataset.path.replace("{game}", run.task.environment).replace("{seed}", str(run.seed))
+    return Dataset(environment.action_space, replay, dataset.model_copy(update={"path": str(expanded(place))}))

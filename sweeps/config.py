@@ -1,46 +1,61 @@
 """From what a user typed, on a command line or in a sweep file, to a run whose every option is known and checked.
 
-The options are the keyword-only parameters of the functions that a run is composed of; nothing is declared twice.
+The options are the models in suite.options and in the registries; nothing is declared twice. No JAX is imported here.
 """
 
+import difflib
 import hashlib
-import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, get_type_hints
+from pkgutil import resolve_name
+from typing import Annotated, Any, NamedTuple, get_args
 
-import optax
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.agents import AGENTS
 from suite.environments import ENVIRONMENTS
 from suite.errors import UserError, is_text
-from suite.experience.dataset import Dataset
-from suite.experience.replay import Replay
-from suite.learner import make_learner
-from suite.program.options import LARGEST as MOST_STEPS
-from suite.program.options import check, suggest
-from suite.sparsity.pruner import default_distribution, make_pruner
+from suite.options import DatasetOptions, LearnerOptions, Options, PrunerOptions, ReplayOptions, TrainerOptions
+from suite.program import extensions
 from suite.tasks import DEFAULTS, Task
 from suite.tasks import task as find_task
-from suite.trainer import Trainer
-from suite.types import Training
 
-Options = dict[str, Any]
-DATASETS = {"offline": Dataset}  # by the family of a task, where there is one
+DATASETS: dict[str, type[Options]] = {"offline": DatasetOptions}  # by the family of a task, where there is one
 MOST_READABLE = 240  # characters of a run's name: with a digest, what a file system takes as the name of a folder
+MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """All options of a run by group, complete: also those left at their default."""
+
+    agent: Options
+    learner: LearnerOptions
+    pruning: PrunerOptions
+    replay: ReplayOptions
+    environment: Options
+    trainer: TrainerOptions
+    method: Options
+    dataset: DatasetOptions | None = None
+
+    def dump(self) -> dict[str, dict[str, Any]]:
+        """Group -> option -> value, as a record has them."""
+        return {name: group.model_dump() for name, group in vars(self).items() if group is not None}
 
 
 class Run(NamedTuple):
-    """One run: (task, method, seed, options), and nothing of where it runs or is recorded."""
+    """One run: (task, agent, method, seed, options), and nothing of where it runs or is recorded."""
 
     task: Task
+    agent: str  # a name in AGENTS
     method: str  # a label: the method's name, and those of its options that differ from the default
     seed: int
-    options: dict[str, Options]  # group -> option -> value, complete: also those left at their default
+    options: RunOptions
     recorded_name: str | None = None  # of a run that is resumed from its record, whatever named it
 
     @property
@@ -48,8 +63,7 @@ class Run(NamedTuple):
         """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
         if self.recorded_name is not None:
             return self.recorded_name
-        digest = _digest([self.task.name, self.method, self.seed, self.options])
-        return f"{self.readable}.{digest}"
+        return f"{self.readable}.{_digest([self.task.name, self.method, self.seed, *self._definition()])}"
 
     @property
     def readable(self) -> str:
@@ -60,68 +74,71 @@ class Run(NamedTuple):
     @property
     def group(self) -> str:
         """What runs that differ in their seed alone have in common: W&B averages over a group."""
-        return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, self.options])[:4]}"
+        return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, *self._definition()])[:4]}"
+
+    def _definition(self) -> list[Any]:
+        """Options, and the agent if it is not the task's default, as names had no agent before it could be chosen."""
+        return [self.options.dump()] if self.agent == self.task.agents[0] else [self.options.dump(), self.agent]
 
     @property
     def offline(self) -> bool:
         """Whether it learns from a data set."""
-        return self.task.family in DATASETS
+        return self.options.dataset is not None
 
     @property
     def total_agent_steps(self) -> int:
-        trainer = self.options["trainer"]
-        return trainer["epochs"] * trainer["epoch_agent_steps"]
+        return self.options.trainer.epochs * self.options.trainer.epoch_agent_steps
 
     @property
     def gradient_steps(self) -> int:
         """The horizon H of schedules: gradient steps of the whole run."""
-        trainer = self.options["trainer"]
-        return max(int((self.total_agent_steps - trainer["initial_samples"]) * trainer["replay_ratio"]), 0)
+        trainer = self.options.trainer
+        return max(int((self.total_agent_steps - trainer.initial_samples) * trainer.replay_ratio), 0)
 
     def arguments(self) -> dict[str, Any]:
         """What `resolve` makes this run from."""
-        flat = {f"{group}.{key}": value for group in groups(self.task) for key, value in self.options[group].items()}
-        return {"task": self.task.name, "method": self.method, "seed": self.seed, **flat}
+        dump = self.options.dump()
+        del dump["method"]  # in the label
+        flat = {f"{group}.{key}": value for group, values in dump.items() for key, value in values.items()}
+        agent = {} if self.agent == self.task.agents[0] else {"agent": self.agent}
+        return {"task": self.task.name, **agent, "method": self.method, "seed": self.seed, **flat}
 
 
-def groups(task: Task) -> dict[str, type[BaseModel]]:
-    """The options of a run on this task, by their prefix."""
-    functions: dict[str, Callable[..., Any]] = {
-        "agent": AGENTS[task.agent],
-        "learner": make_learner,
-        "pruning": make_pruner,
-        "replay": Replay,
-        "environment": ENVIRONMENTS[task.family],
-        "trainer": Trainer,
+def groups(task: Task, agent: str | None = None) -> dict[str, type[Options]]:
+    """The options of a run on this task, by their prefix; the agent is by default the task's first."""
+    models: dict[str, type[Options]] = {
+        "agent": AGENTS[agent or task.agents[0]].options,
+        "learner": LearnerOptions,
+        "pruning": PrunerOptions,
+        "replay": ReplayOptions,
+        "environment": ENVIRONMENTS[task.family].options,
+        "trainer": TrainerOptions,
     }
     if task.family in DATASETS:
-        functions["dataset"] = DATASETS[task.family]
-    return {group: options_of(function, **_defaults(task, group)) for group, function in functions.items()}
+        models["dataset"] = DATASETS[task.family]
+    return {name: with_defaults(model, **_defaults(task, name)) for name, model in models.items()}
 
 
-def method_options(task: Task, name: str) -> type[BaseModel]:
+def method_options(task: Task, name: str) -> type[Options]:
     """The options of a method on this task."""
-    return options_of(METHODS[name], **_defaults(task, name))
+    return with_defaults(METHODS[name].options, **METHODS[name].defaults.get(task.family, {}))
 
 
-def _defaults(task: Task, prefix: str) -> Options:
-    """What the task's family sets otherwise than the signatures do."""
+@cache  # so that equal options are of the same type
+def with_defaults(model: type[Options], **defaults: Any) -> type[Options]:
+    """The same options, some of them with other defaults."""
+    fields: dict[str, Any] = {}
+    for name, value in defaults.items():
+        field = model.model_fields[name]
+        limits = (*field.metadata, Field(description=field.description))
+        fields[name] = (Annotated[(field.annotation, *limits)], value)
+    return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model
+
+
+def _defaults(task: Task, prefix: str) -> dict[str, Any]:
+    """What the task's family sets otherwise than the models do."""
     parts = ((key.partition("."), value) for key, value in DEFAULTS[task.family].items())
     return {option: value for (group, _, option), value in parts if group == prefix}
-
-
-@cache
-def options_of(function: Callable[..., Any], **defaults: Any) -> type[BaseModel]:
-    """A model of a function's keyword-only parameters: their types, bounds, descriptions and defaults, of which
-    `defaults` replaces some."""
-    hints = get_type_hints(function.__init__ if inspect.isclass(function) else function, include_extras=True)
-    parameters = inspect.signature(function).parameters.values()
-    fields: dict[str, Any] = {
-        p.name: (hints[p.name], defaults.get(p.name, p.default))
-        for p in parameters
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    return create_model(function.__name__, __config__=ConfigDict(extra="forbid", allow_inf_nan=False), **fields)
 
 
 def resolve(arguments: Mapping[str, Any]) -> Run:
@@ -129,6 +146,7 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
 
     Raises UserError for a missing or unknown key and for a value that does not fit.
     """
+    extensions.load()
     given = dict(arguments)
     for key, value in given.items():
         if isinstance(value, str) and not is_text(key + value):
@@ -137,20 +155,32 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
         if given.get(key) in (None, ""):
             raise UserError(f"{key} is missing: a run needs --task, --method and --seed")
     task = find_task(str(given.pop("task")))
+    agent = find_agent(task, given.pop("agent", None))
     method, options_of_method = parse_method(str(given.pop("method")), task)
     seed = _seed(given.pop("seed"))
-    parts = groups(task)
-    by_group: dict[str, Options] = {group: {} for group in parts}
+    parts = groups(task, agent)
+    by_group: dict[str, dict[str, Any]] = {group: {} for group in parts}
     for key, value in given.items():
         group, _, option = key.partition(".")
         if group not in parts or not option:
-            known = [f"{name}.{o}" for name, part in parts.items() for o in part.model_fields]
+            known = [f"{name}.{o}" for name, model in parts.items() for o in model.model_fields]
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
-    options = {group: check(part, by_group[group], group + ".").model_dump() for group, part in parts.items()}
-    pruning = options["pruning"]  # a record says what was used, also where that was the default
-    pruning["distribution"] = pruning["distribution"] or default_distribution(pruning["structure"])
-    return _possible(Run(task, method, seed, {**options, "method": options_of_method}))
+    options: dict[str, Any] = {group: read(model, by_group[group], group + ".") for group, model in parts.items()}
+    run = Run(task, agent, method, seed, RunOptions(**options, method=options_of_method))
+    _refuse_impossible(run)
+    # A method looks at its own options and at those of the pruner, which takes JAX, which takes a second to import.
+    resolve_name("sweeps.compose:check_method")(run)
+    return run
+
+
+def find_agent(task: Task, name: Any) -> str:
+    """The agent of this name, by default the task's first. Raises UserError for one that the task does not allow."""
+    if name in (None, ""):
+        return task.agents[0]
+    if name not in task.agents:
+        raise UserError(f"agent={name}: {task.name} is learned by {' or '.join(task.agents)}")
+    return str(name)
 
 
 def parse_method(label: str, task: Task) -> tuple[str, Options]:
@@ -161,7 +191,7 @@ def parse_method(label: str, task: Task) -> tuple[str, Options]:
     name, _, rest = label.partition(":")
     if name not in METHODS:
         raise UserError(f"unknown method {name!r}{suggest(name, METHODS)}; there are {', '.join(METHODS)}")
-    given: Options = {}
+    given: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         if not equals:
@@ -170,14 +200,51 @@ def parse_method(label: str, task: Task) -> tuple[str, Options]:
             raise UserError(f"method {label!r}: {key.strip()} is given twice")
         given[key.strip()] = value.strip()
     model = method_options(task, name)
-    options = check(model, given, f"method {name}: ").model_dump()
-    defaults = model().model_dump()
-    changed = [f"{key}={value}" for key, value in options.items() if value != defaults[key]]
+    options = read(model, given, f"method {name}: ")
+    changed = [f"{key}={value}" for key, value in options if value != model.model_fields[key].default]
     return name + (":" + ",".join(changed) if changed else ""), options
+
+
+def read(model: type[Options], given: Mapping[str, Any], prefix: str) -> Options:
+    """All options of a group, from those given and the defaults. Raises UserError in the user's words."""
+    values = {key: None if str(value).lower() in ("none", "null") else value for key, value in given.items()}
+    try:
+        options = model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"{prefix}{key}: no such option{suggest(key, model.model_fields)}") from None
+        raise UserError(f"{prefix}{key}={given.get(key)}: {_lower(first['msg'])}") from None
+    for key, value in options:
+        if type(value) is int and value > MOST_STEPS:
+            raise UserError(f"{prefix}{key}={given[key]}: should be at most {MOST_STEPS:,}")
+    return options
 
 
 def _digest(definition: Any) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean '...'?`, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def describe(field: FieldInfo) -> str:
+    """One line on an option: its values, what it is, its default."""
+    names = [getattr(value, "__name__", str(value)).replace("NoneType", "none") for value in _values(field.annotation)]
+    return f"{'|'.join(names)}: {field.description} [{'none' if field.default is None else field.default}]"
+
+
+def _values(kind: Any) -> list[Any]:
+    """The members of a union and of a Literal, also of one in the other; anything else alone."""
+    return [value for member in get_args(kind) for value in _values(member)] or [kind]
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
 
 
 def _seed(value: Any) -> int:
@@ -190,14 +257,10 @@ def _seed(value: Any) -> int:
     return seed
 
 
-def _possible(run: Run) -> Run:
-    """Refuse options that do not fit each other."""
-    trainer, replay, period = (
-        run.options["trainer"],
-        run.options["replay"],
-        run.options["learner"]["target_update_period"],
-    )
-    if run.offline and (trainer["initial_samples"], trainer["replay_ratio"]) != (0, 1):
+def _refuse_impossible(run: Run) -> None:
+    """Raises UserError for options that do not fit each other."""
+    trainer, replay, period = run.options.trainer, run.options.replay, run.options.learner.target_update_period
+    if run.offline and (trainer.initial_samples, trainer.replay_ratio) != (0, 1):
         raise UserError(
             "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there from"
             " the start and of which each gradient step draws one batch"
@@ -208,19 +271,13 @@ def _possible(run: Run) -> Run:
         )
     if run.gradient_steps < period:
         raise UserError(
-            f"{run.total_agent_steps} agent steps with trainer.initial_samples={trainer['initial_samples']} and"
-            f" trainer.replay_ratio={trainer['replay_ratio']} are {run.gradient_steps} gradient steps, fewer than"
+            f"{run.total_agent_steps} agent steps with trainer.initial_samples={trainer.initial_samples} and"
+            f" trainer.replay_ratio={trainer.replay_ratio} are {run.gradient_steps} gradient steps, fewer than"
             f" learner.target_update_period={period}: train longer, or lower that or trainer.initial_samples"
         )
-    if not run.offline and trainer["initial_samples"] <= replay["n_step"]:
+    if not run.offline and trainer.initial_samples <= replay.n_step:
         raise UserError(
-            f"trainer.initial_samples={trainer['initial_samples']}: should exceed replay.n_step={replay['n_step']}"
+            f"trainer.initial_samples={trainer.initial_samples}: should exceed replay.n_step={replay.n_step}"
         )
-    if replay["capacity"] < replay["batch_size"]:
-        raise UserError(
-            f"replay.capacity={replay['capacity']}: should be at least replay.batch_size={replay['batch_size']}"
-        )
-    # A method looks at its own options and at those of the pruner, and needs no network for that.
-    training = Training(run.gradient_steps, period, optax.identity(), make_pruner(**run.options["pruning"]))
-    METHODS[run.method.partition(":")[0]](training, **run.options["method"])
-    return run
+    if replay.capacity < replay.batch_size:
+        raise UserError(f"replay.capacity={replay.capacity}: should be at least replay.batch_size={replay.batch_size}")

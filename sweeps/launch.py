@@ -16,9 +16,9 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
 from suite.errors import Parser, UserError
+from suite.options import Options
 from suite.program.command import load, program, start
-from suite.program.options import check, describe
-from sweeps.engines.base import EngineOptions
+from sweeps.config import describe, read
 from sweeps.engines.registry import ENGINES
 
 
@@ -43,13 +43,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
     for name, engine in ENGINES.items():
         section = made.add_argument_group(f"options of the engine {name}")
-        for option, field in engine.Options.model_fields.items():
+        for option, field in engine.OPTIONS.model_fields.items():
             help_text = describe(field).replace("%", "%%")
             section.add_argument(f"--{name}.{option}", metavar="X", default=argparse.SUPPRESS, help=help_text)
     return made
 
 
-def engine_options(options: argparse.Namespace) -> EngineOptions:
+def engine_options(options: argparse.Namespace) -> Options:
     """Return the options of the chosen engine. Raises UserError for one that does not fit, and for another engine's."""
     given: dict[str, str] = {}
     for key, value in vars(options).items():
@@ -58,7 +58,7 @@ def engine_options(options: argparse.Namespace) -> EngineOptions:
             raise UserError(f"--{key}: only with --engine {name} (with make: ENGINE={name})")
         if dot:
             given[option] = value
-    return check(ENGINES[options.engine].Options, given, f"{options.engine}.")
+    return read(ENGINES[options.engine].OPTIONS, given, f"{options.engine}.")
 
 
 def _jobs(text: str) -> int:

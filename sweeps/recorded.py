@@ -23,14 +23,15 @@ def read(folder: Path) -> Run:
     if not isinstance(options, dict) or not all(isinstance(group, dict) for group in options.values()):
         raise UserError(f"{folder / schema.CONFIG}: 'options' should hold groups of options; the file is damaged")
     name = str(config.get("method")).partition(":")[0]
-    groups = _translated(name, options)
+    groups = translated(name, options)
     method = ",".join(f"{key}={value}" for key, value in groups.pop("method", {}).items())
     flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
-    arguments = {"task": config.get("task"), "method": f"{name}:{method}", "seed": config.get("seed"), **flat}
+    agent = {"agent": config["agent"]} if "agent" in config else {}
+    arguments = {"task": config.get("task"), **agent, "method": f"{name}:{method}", "seed": config.get("seed"), **flat}
     return resolve(arguments)._replace(recorded_name=str(config.get("name")))
 
 
-def _translated(method: str, options: dict[str, Options]) -> dict[str, Options]:
+def translated(method: str, options: dict[str, Options]) -> dict[str, Options]:
     """Groups of options as this version names them; those of this version are left as they are."""
     groups = {group: dict(values) for group, values in options.items()}
     own, pruning, agent = (groups.setdefault(group, {}) for group in ("method", "pruning", "agent"))

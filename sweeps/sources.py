@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.tasks import Task, task
 from sweeps.config import groups, method_options
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from suite.errors import UserError, is_text
+from suite.options import Options
 from suite.program import limits
 from suite.program.limits import size
 from suite.program.terminal import duration
 from suite.record import schema
 from sweeps import grid
 from sweeps.config import Run
-from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, EngineOptions, Plan
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, Plan
 from sweeps.estimate.forecast import Forecast, Speed, estimate, measure_speeds, memory_bytes
 from sweeps.plan import resolve_all, works_of
 
@@ -25,7 +26,7 @@ RATE = 100  # agent steps a second of one core, by which a sweep is big where no
 SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
 
 
-def run_sweep(options: argparse.Namespace, engine: Engine, settings: EngineOptions, argv: Sequence[str]) -> int:
+def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, argv: Sequence[str]) -> int:
     """Run what is not finished of a sweep file, make the table, and return the exit code.
 
     `options` are those of sweeps.launch, `settings` those of the engine, and `argv` is what the user typed. Raises

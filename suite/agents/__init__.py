@@ -1,10 +1,64 @@
-"""Agents: pure functions of parameters and batches. AGENTS names them."""
+"""Agents by name: pure functions of parameters and batches, and their options. No JAX is imported here."""
 
-from collections.abc import Callable
+from typing import Literal
 
-from suite.agents.cql import cql
-from suite.agents.dqn import dqn
-from suite.agents.sac import sac
-from suite.types import Agent
+from pydantic import Field
 
-AGENTS: dict[str, Callable[..., Agent]] = {"dqn": dqn, "sac": sac, "cql": cql}
+from suite.options import Entry, Options
+
+
+class DQNOptions(Options):
+    """Options `agent.*` of a Deep Q-Network."""
+
+    network: Literal["nature", "small", "mlp"] = Field(
+        "nature", description="Nature CNN, a laptop's CNN, no convolutions"
+    )
+    width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
+    learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")
+    adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
+    loss: Literal["mse", "half_mse", "huber"] = Field(
+        "mse", description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"
+    )
+    epsilon_start: float = Field(1.0, ge=0, le=1, description="share of random actions at first")
+    epsilon_end: float = Field(0.01, ge=0, le=1, description="share of random actions after the decay")
+    epsilon_decay: int = Field(250_000, ge=1, description="agent steps of the linear decay")
+    epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="share of random actions in evaluation (ours)")
+
+
+class CQLOptions(Options):
+    """Options `agent.*` of Conservative Q-Learning."""
+
+    network: Literal["nature", "small", "mlp"] = Field(
+        "nature", description="Nature CNN, a laptop's CNN, no convolutions"
+    )
+    width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer")
+    learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
+    adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
+    loss: Literal["mse", "half_mse", "huber"] = Field(
+        "mse", description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"
+    )
+    cql_weight: float = Field(
+        0.1, ge=0, description="weight of the CQL term beside the squared TD error, halved where that is; 0 is DQN"
+    )
+    epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="share of random actions in evaluation (ours)")
+
+
+class SACOptions(Options):
+    """Options `agent.*` of Soft Actor-Critic."""
+
+    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' two hidden layers")
+    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's two hidden layers")
+    critic_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the critics")
+    actor_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the actor and the temperature")
+    target_entropy: Literal["-dim", "-dim/2"] = Field(
+        "-dim", description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"
+    )
+    initial_temperature: float = Field(1.0, gt=0, description="entropy coefficient at the start")
+    random_steps: int = Field(5_000, ge=0, description="first agent steps with uniformly random actions")
+
+
+AGENTS = {
+    "dqn": Entry("suite.agents.dqn:dqn", DQNOptions),
+    "sac": Entry("suite.agents.sac:sac", SACOptions),
+    "cql": Entry("suite.agents.cql:cql", CQLOptions),
+}

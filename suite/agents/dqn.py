@@ -1,15 +1,14 @@
 """Deep Q-Network (Mnih et al. 2015), in the variant of the paper's configuration: Adam and a squared error."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
 
 import gymnasium
 import jax
 import jax.numpy as jnp
 import optax
 from gymnasium import spaces
-from pydantic import Field
 
+from suite.agents import DQNOptions
 from suite.agents.networks import CONVOLUTIONS, QNetwork
 from suite.errors import UserError
 from suite.types import Agent, Array, Batch, Params
@@ -20,32 +19,9 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "half_mse": optax.l2_loss,
     "huber": optax.huber_loss,
 }
-Loss = Annotated[
-    Literal["mse", "half_mse", "huber"],
-    Field(description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"),
-]
 
 
-def dqn(
-    observation_space: gymnasium.Space,
-    action_space: gymnasium.Space,
-    *,
-    network: Annotated[
-        Literal["nature", "small", "mlp"], Field(description="Nature CNN, a laptop's CNN, no convolutions")
-    ] = "nature",
-    width: Annotated[
-        int, Field(ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2048)")
-    ] = 512,
-    learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 6.25e-5,
-    adam_epsilon: Annotated[float, Field(gt=0, description="Adam's epsilon")] = 1.5e-4,
-    loss: Loss = "mse",
-    epsilon_start: Annotated[float, Field(ge=0, le=1, description="share of random actions at first")] = 1.0,
-    epsilon_end: Annotated[float, Field(ge=0, le=1, description="share of random actions after the decay")] = 0.01,
-    epsilon_decay: Annotated[int, Field(ge=1, description="agent steps of the linear decay")] = 250_000,
-    epsilon_evaluation: Annotated[
-        float, Field(ge=0, le=1, description="share of random actions in evaluation (ours)")
-    ] = 0.001,
-) -> Agent:
+def dqn(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: DQNOptions) -> Agent:
     """DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
 
     The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a').
@@ -54,12 +30,12 @@ def dqn(
     return q_learning(
         observation_space,
         action_space,
-        lambda q, chosen, y: LOSSES[loss](chosen, y),
-        network=network,
-        width=width,
-        optimizer=optax.adam(learning_rate, eps=adam_epsilon),
-        epsilon=optax.linear_schedule(epsilon_start, epsilon_end, epsilon_decay),
-        epsilon_evaluation=epsilon_evaluation,
+        lambda q, chosen, y: LOSSES[options.loss](chosen, y),
+        network=options.network,
+        width=options.width,
+        optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
+        epsilon=optax.linear_schedule(options.epsilon_start, options.epsilon_end, options.epsilon_decay),
+        epsilon_evaluation=options.epsilon_evaluation,
     )
 
 

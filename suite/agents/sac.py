@@ -1,14 +1,12 @@
 """Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
 
-from typing import Annotated, Literal
-
 import gymnasium
 import jax
 import jax.numpy as jnp
 import optax
 from gymnasium import spaces
-from pydantic import Field
 
+from suite.agents import SACOptions
 from suite.agents.networks import MLP
 from suite.errors import UserError
 from suite.population import over_networks
@@ -23,23 +21,7 @@ def apply(network: MLP, params: Params, x: Array) -> jax.Array:
     return network.apply({"params": params}, x)  # type: ignore[return-value]
 
 
-def sac(
-    observation_space: gymnasium.Space,
-    action_space: gymnasium.Space,
-    *,
-    critic_width: Annotated[int, Field(ge=1, le=2**16, description="units of the critics' two hidden layers")] = 256,
-    actor_width: Annotated[int, Field(ge=1, le=2**16, description="units of the actor's two hidden layers")] = 256,
-    critic_learning_rate: Annotated[float, Field(gt=0, description="Adam's step size for the critics")] = 1e-3,
-    actor_learning_rate: Annotated[
-        float, Field(gt=0, description="Adam's step size for the actor and the temperature")
-    ] = 1e-3,
-    target_entropy: Annotated[
-        Literal["-dim", "-dim/2"],
-        Field(description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"),
-    ] = "-dim",
-    initial_temperature: Annotated[float, Field(gt=0, description="entropy coefficient at the start")] = 1.0,
-    random_steps: Annotated[int, Field(ge=0, description="first agent steps with uniformly random actions")] = 5_000,
-) -> Agent:
+def sac(observation_space: gymnasium.Space, action_space: gymnasium.Space, options: SACOptions) -> Agent:
     """SAC for actions in [-1, 1]^A and vector observations float32 [d].
 
     The critics' loss is sum_i mean((Q_i(s, a) - y)^2) / 2 with y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log
@@ -52,9 +34,9 @@ def sac(
     if len(observation_space.shape or ()) != 1:
         raise UserError(f"agent sac needs vector observations, not {observation_space}")
     dimension = box.shape[0]
-    critic = MLP((critic_width, critic_width), 1)
-    policy = MLP((actor_width, actor_width), 2 * dimension)
-    entropy = -dimension / 2 if target_entropy == "-dim/2" else -dimension
+    critic = MLP((options.critic_width, options.critic_width), 1)
+    policy = MLP((options.actor_width, options.actor_width), 2 * dimension)
+    entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
     no_observation, no_action = jnp.zeros(observation_space.shape), jnp.zeros(dimension)
 
     def init(key: jax.Array) -> Params:
@@ -65,7 +47,7 @@ def sac(
     def init_actor(key: jax.Array) -> Params:
         return {
             "policy": policy.init(key, no_observation)["params"],
-            "log_temperature": jnp.log(jnp.float32(initial_temperature)),
+            "log_temperature": jnp.log(jnp.float32(options.initial_temperature)),
         }
 
     def values(params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
@@ -94,7 +76,7 @@ def sac(
             return jnp.tanh(gaussian(actor, observation)[0])
         random_key, policy_key = jax.random.split(key)
         random = jax.random.uniform(random_key, (dimension,), minval=-1, maxval=1)
-        return jnp.where(agent_step < random_steps, random, sample(policy_key, actor, observation)[0])
+        return jnp.where(agent_step < options.random_steps, random, sample(policy_key, actor, observation)[0])
 
     def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
         action, log_density = sample(key, actor, batch.next_observation)
@@ -119,6 +101,6 @@ def sac(
         act,
         target,
         critic_loss,
-        optax.adam(critic_learning_rate),
-        Actor(init_actor, actor_loss, optax.adam(actor_learning_rate)),
+        optax.adam(options.critic_learning_rate),
+        Actor(init_actor, actor_loss, optax.adam(options.actor_learning_rate)),
     )

@@ -1,20 +1,62 @@
-"""Gymnasium environments with the paper's protocol; every item of a protocol is an option. ENVIRONMENTS names them."""
+"""Gymnasium environments with the paper's protocol, by the family of a task; every item of a protocol is an option."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
+from pydantic import Field
 
-from suite.environments import atari, mujoco
+from suite.options import Entry, Options
 from suite.tasks import Task
-
-ENVIRONMENTS: dict[str, Callable[..., gymnasium.Env]] = {
-    "atari": atari.make,
-    "mujoco": mujoco.make,
-    "offline": atari.make,  # for evaluation
-}  # by the family of a task
+from suite.tasks import task as find_task
 
 
-def make_environment(task: Task, options: Mapping[str, Any]) -> gymnasium.Env:
+class AtariOptions(Options):
+    """Options `environment.*` of Atari games."""
+
+    sticky_actions: float = Field(
+        0.25, ge=0, le=1, description="probability, per frame, that the game repeats the last action"
+    )
+    frame_skip: int = Field(4, ge=1, le=10_000, description="frames that an action is held, which make one agent step")
+    max_pool: bool = Field(True, description="show the pixelwise maximum of the last two frames of an agent step")
+    screen_size: int = Field(
+        84, ge=1, le=1_000, description="pixels a side that frames are resized to, by area interpolation"
+    )
+    stack: int = Field(4, ge=1, le=64, description="frames in one observation")
+    max_episode_agent_steps: int = Field(
+        27_000, ge=1, description="agent steps after which an episode is truncated (not a terminal)"
+    )
+    terminal_on_life_loss: bool = Field(
+        False, description="a lost life ends the episode as a terminal, and the game starts anew"
+    )
+    full_action_space: bool = Field(False, description="all 18 joystick actions instead of the game's minimal set")
+    noop_max: int = Field(
+        0, ge=0, le=10**6, description="up to this many frames of no-op start an episode; 0 for none (ours)"
+    )
+
+
+class MujocoOptions(Options):
+    """Options `environment.*` of MuJoCo tasks."""
+
+    max_episode_agent_steps: int | None = Field(
+        None, ge=1, description="agent steps after which an episode is truncated (not a terminal); none: as registered"
+    )
+
+
+ENVIRONMENTS = {
+    "atari": Entry("suite.environments.atari:make", AtariOptions),
+    "mujoco": Entry("suite.environments.mujoco:make", MujocoOptions),
+    "offline": Entry("suite.environments.atari:make", AtariOptions),  # for evaluation
+}
+
+
+def make_environment(task: Task, options: Options) -> gymnasium.Env:
     """Make a task's environment with the options `environment.*` of a run. Raises UserError if it cannot be made."""
-    return ENVIRONMENTS[task.family](task.environment, **options)
+    environment: gymnasium.Env = ENVIRONMENTS[task.family].load()(task.environment, options)
+    return environment
+
+
+def environment_of(card: Mapping[str, Any]) -> gymnasium.Env:
+    """Make the environment of a policy's card, in which its run was evaluated."""
+    task = find_task(card["task"])
+    return make_environment(task, ENVIRONMENTS[task.family].options.model_validate(card["options"]["environment"]))

@@ -4,28 +4,18 @@ import logging
 import os
 import warnings
 from types import ModuleType
-from typing import Annotated
 
 import gymnasium
 import numpy as np
 from gymnasium.wrappers import DtypeObservation, RescaleAction
-from pydantic import Field
 
+from suite.environments import MujocoOptions
 from suite.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 
-def make(
-    name: str,
-    *,
-    max_episode_agent_steps: Annotated[
-        int | None,
-        Field(
-            ge=1, description="agent steps after which an episode is truncated (not a terminal); none: as registered"
-        ),
-    ] = None,
-) -> gymnasium.Env:
+def make(name: str, options: MujocoOptions) -> gymnasium.Env:
     """A MuJoCo environment, such as HalfCheetah, as a gymnasium environment.
 
     Observations are float32 [d], actions float32 [A] in [-1, 1], scaled to the environment's own bounds. Rewards are
@@ -38,7 +28,7 @@ def make(
     # MuJoCo's warnings go to the log, not to a file in the current folder; what it says of gymnasium's own models while
     # they are loaded (an attribute that is to be removed) concerns nobody here.
     mujoco.set_mju_user_warning(logger.debug)
-    env = gymnasium.make(full_name, disable_env_checker=True, max_episode_steps=max_episode_agent_steps)
+    env = gymnasium.make(full_name, disable_env_checker=True, max_episode_steps=options.max_episode_agent_steps)
     mujoco.set_mju_user_warning(logger.warning)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered")  # float32 is what is wanted

@@ -2,11 +2,10 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pydantic import Field
 
 from suite.errors import UserError
 from suite.experience import Act
@@ -14,6 +13,7 @@ from suite.experience.chunks import Chunks, Episode
 from suite.experience.dqn_replay import DqnReplay
 from suite.experience.minari import MinariChunks, data_folder
 from suite.experience.replay import Replay
+from suite.options import DatasetOptions
 from suite.tracking.checkpoint import START_OVER, State
 from suite.types import Batch
 
@@ -29,29 +29,11 @@ class Dataset:
     loaded: list[int]  # the chunks in the replay
     slot_bytes = 0  # the memory of a run does not grow
 
-    def __init__(
-        self,
-        action_space: spaces.Space,
-        replay: Replay,
-        *,
-        path: Annotated[
-            str,
-            Field(
-                min_length=1,
-                description="folder of a Minari or DQN Replay data set; {game} and {seed} in it are the run's own",
-            ),
-        ] = "datasets/dqn/{game}/{seed}/replay_logs",
-        chunks: Annotated[int, Field(ge=1, le=10**6, description="numbered chunks of a DQN Replay data set")] = 50,
-        chunk_transitions: Annotated[
-            int,
-            Field(ge=2, le=10**9, description="transitions of a chunk: its first ones, or at which Minari's are cut"),
-        ] = 50_000,
-        chunks_per_epoch: Annotated[int, Field(ge=1, description="chunks drawn for an epoch, or all if fewer")] = 5,
-    ) -> None:
+    def __init__(self, action_space: spaces.Space, replay: Replay, options: DatasetOptions) -> None:
         """Raises UserError when there is no data set, or it does not fit the environment or the replay."""
-        self.action_space, self.replay, self.path = action_space, replay, Path(path)
-        self.chunks = open_chunks(self.path, replay, action_space, chunks, chunk_transitions)
-        self.chunks_per_epoch = min(chunks_per_epoch, len(self.chunks.sizes))
+        self.action_space, self.replay, self.path = action_space, replay, Path(options.path)
+        self.chunks = open_chunks(self.path, replay, action_space, options.chunks, options.chunk_transitions)
+        self.chunks_per_epoch = min(options.chunks_per_epoch, len(self.chunks.sizes))
         largest = sorted(self.chunks.sizes)[-self.chunks_per_epoch :]
         if not largest or sum(largest) > replay.capacity:
             raise UserError(

@@ -10,13 +10,13 @@ truncation bootstraps from the observation that was really reached. That slot it
 """
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pydantic import Field
 
 from suite.errors import UserError
+from suite.options import ReplayOptions
 from suite.tracking.checkpoint import START_OVER, Arrays, Segment, State
 from suite.types import Batch
 
@@ -46,47 +46,33 @@ class Replay:
     written: int  # slots ever written, each as often as it was
     episode_steps: int  # of the running episode; 0 if none is running
 
-    def __init__(
-        self,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
-        *,
-        capacity: Annotated[
-            int, Field(ge=1, description="observations kept, of which an Atari frame takes 7 kB")
-        ] = 1_000_000,
-        batch_size: Annotated[int, Field(ge=1, description="transitions in one batch")] = 32,
-        n_step: Annotated[int, Field(ge=1, description="rewards summed before bootstrapping")] = 1,
-        discount: Annotated[float, Field(ge=0, le=1, description="discount factor of one agent step")] = 0.99,
-        reward_clip: Annotated[
-            float | None, Field(gt=0, description="stored rewards are clipped to plus or minus this")
-        ] = 1.0,
-    ) -> None:
+    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, options: ReplayOptions) -> None:
         """Reserve the ring; it takes memory as it fills. Raises UserError if the capacity cannot work."""
         shape = observation_space.shape
         if shape is None or action_space.shape is None or observation_space.dtype is None:
             raise UserError(f"the replay stores arrays, not {observation_space} and {action_space}")
         stack, frame_shape = (shape[0], shape[1:]) if len(shape) >= 3 else (1, shape)
-        if capacity < stack + n_step:
+        if options.capacity < stack + options.n_step:
             raise UserError(
-                f"a replay capacity of {capacity} holds no transition: a stack of {stack} and"
-                f" {n_step}-step returns need at least {stack + n_step}"
+                f"a replay capacity of {options.capacity} holds no transition: a stack of {stack} and"
+                f" {options.n_step}-step returns need at least {stack + options.n_step}"
             )
-        self.capacity, self.batch_size, self.n_step = capacity, batch_size, n_step
-        self.reward_clip = np.inf if reward_clip is None else reward_clip
+        self.capacity, self.batch_size, self.n_step = options.capacity, options.batch_size, options.n_step
+        self.reward_clip = np.inf if options.reward_clip is None else options.reward_clip
         self._stack, self._frame_shape, self.observation_shape = stack, frame_shape, shape
         action_dtype = np.int32 if isinstance(action_space, spaces.Discrete) else action_space.dtype
         try:
             self._back = np.arange(stack)[::-1]
-            self._ahead = np.arange(n_step)
-            self._powers = (float(discount) ** np.arange(n_step + 1)).astype(np.float32)
-            self.frames = np.zeros((capacity, *frame_shape), observation_space.dtype)
-            self.actions = np.zeros((capacity, *action_space.shape), action_dtype)
-            self.rewards = np.zeros(capacity, np.float32)
-            self.endings = np.zeros(capacity, np.uint8)
-            self.depths = np.zeros(capacity, np.uint8)
-            self.sampleable = np.zeros(capacity, np.bool_)
+            self._ahead = np.arange(options.n_step)
+            self._powers = (float(options.discount) ** np.arange(options.n_step + 1)).astype(np.float32)
+            self.frames = np.zeros((options.capacity, *frame_shape), observation_space.dtype)
+            self.actions = np.zeros((options.capacity, *action_space.shape), action_dtype)
+            self.rewards = np.zeros(options.capacity, np.float32)
+            self.endings = np.zeros(options.capacity, np.uint8)
+            self.depths = np.zeros(options.capacity, np.uint8)
+            self.sampleable = np.zeros(options.capacity, np.bool_)
         except (MemoryError, ValueError) as error:  # the second: more bytes than numpy counts
-            raise UserError(f"no memory for a replay of {capacity} observations: {error}") from error
+            raise UserError(f"no memory for a replay of {options.capacity} observations: {error}") from error
         self.clear()
 
     def clear(self) -> None:

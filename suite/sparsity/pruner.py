@@ -9,13 +9,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
-from pydantic import Field
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.masks import dense_masks, keep_count, keep_largest, kernels
 from suite.types import Level, Masks, Params, Pruner, Training
 
@@ -189,43 +188,26 @@ def _best_of_groups(scores: jax.Array, mask: jax.Array, kept: int, group: int) -
 # The pruner ----------------------------------------------------------------------------------------------------------
 
 
-def make_pruner(
-    *,
-    distribution: Annotated[
-        Literal["uniform", "erk", "global"] | None,
-        Field(description="how layers share a network's sparsity; default: erk, with a structure uniform"),
-    ] = None,
-    score: Annotated[
-        Literal["magnitude", "random", "saliency", "normalised"],
-        Field(description="which weights go: the lowest |w|, any, |w gradient|, |w| over the layer's rms (ours)"),
-    ] = "magnitude",
-    dense_layers: Annotated[
-        Literal["first", "last", "both"] | None,
-        Field(description="layers that are never pruned; the others make up for it, to the same sparsity (ours)"),
-    ] = None,
-    structure: Annotated[
-        str,
-        Field(
-            coerce_numbers_to_str=True,
-            description="unstructured; units: whole neurons and channels, but for the outputs; N:M such as 2:4: N of"
-            " every M weights of a unit stay",
-        ),
-    ] = "unstructured",
-) -> Pruner:
+def make_pruner(options: PrunerOptions) -> Pruner:
     """The options `pruning.*` as pure functions. Raises UserError for options that do not fit each other."""
-    structured, limit = _structure(structure)
-    if structured and distribution not in (None, "uniform"):
-        raise UserError(f"pruning.distribution={distribution}: with pruning.structure={structure} layers are uniform")
-    share_out = structured or DISTRIBUTIONS[distribution or default_distribution(structure)]
+    structured, limit = _structure(options.structure)
+    if structured and options.distribution != "uniform":
+        raise UserError(
+            f"pruning.distribution={options.distribution}: with pruning.structure={options.structure} layers are"
+            " uniform"
+        )
+    share_out = structured or DISTRIBUTIONS[str(options.distribution)]
 
     def choose(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
         chosen = dict(masks)
         for layers in networks(masks):
-            prunable = layers[dense_layers in ("first", "both") :]
-            if dense_layers in ("last", "both") or structure == "units":
+            prunable = layers[options.dense_layers in ("first", "both") :]
+            if options.dense_layers in ("last", "both") or options.structure == "units":
                 prunable = [path for path in prunable if path != layers[-1]]
             if not prunable:
-                raise UserError(f"pruning.dense_layers={dense_layers}: none of {', '.join(layers)} is left to prune")
+                raise UserError(
+                    f"pruning.dense_layers={options.dense_layers}: none of {', '.join(layers)} is left to prune"
+                )
             sizes = {path: masks[path].size for path in layers}
             stretch = sum(sizes.values()) / sum(sizes[path] for path in prunable)
             chosen |= share_out(
@@ -244,21 +226,16 @@ def make_pruner(
         gradients: Params | None = None,
         final: float | None = None,
     ) -> Masks:
-        if gradients is None and score == "saliency":
+        if gradients is None and options.score == "saliency":
             raise UserError(f"{NEEDS_GRADIENTS}, and this method prunes without: {OTHER_SCORES}")
         slopes = {} if gradients is None else kernels(gradients)
-        return choose(level, SCORES[score](key, kernels(params), masks, slopes), masks, final)
+        return choose(level, SCORES[options.score](key, kernels(params), masks, slopes), masks, final)
 
     def scatter(key: jax.Array, params: Params, level: Level) -> Masks:
         masks = dense_masks(params)
         return choose(level, random(key, kernels(params), masks, {}), masks)
 
-    return Pruner(prune, scatter, SCORES[score], score == "saliency", structure, limit)
-
-
-def default_distribution(structure: str) -> str:
-    """ERK, as in JaxPruner's and Graesser et al.'s configurations; patterns of zeros are uniform over layers."""
-    return "erk" if structure == "unstructured" else "uniform"
+    return Pruner(prune, scatter, SCORES[options.score], options.score == "saliency", options.structure, limit)
 
 
 def _structure(name: str) -> tuple[Distribution | None, float]:

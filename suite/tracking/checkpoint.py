@@ -26,12 +26,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from suite.errors import UserError
+from suite.options import CHECKPOINT_INTERVAL
 from suite.record import files
 
 VERSION = 1
 KEPT = 2
 FOLDER = "checkpoints"
-INTERVAL = 600.0  # seconds
 EPOCH_SHARE = 0.01  # of the time since the last checkpoint that one at the end of an epoch may take
 MANIFEST_BYTES = 2**28  # at most
 FILE_NAME = re.compile(r"[a-z0-9-]+\.safetensors")
@@ -70,7 +70,7 @@ class Checkpoints:
         run: str,
         versions: Mapping[str, str | None],
         *,
-        interval: float = INTERVAL,
+        interval: float = CHECKPOINT_INTERVAL,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
         """`metrics` is a file that is only ever appended to, `run` the name of the run, `interval` the seconds from one

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
+from suite.options import PrunerOptions
 from suite.program import terminal
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
@@ -74,7 +75,7 @@ def prepare(method: str, case: Case, folder: Path) -> Bench:
     run = resolve({"task": case.task, "method": method, "seed": 0, **case.options, **clock})
     config = {"name": run.name}
     tracker = Tracker(folder / run.name, config, run.task.frame_skip, run.total_agent_steps, "disabled")
-    trainer = Trainer(*compose(run), tracker, run.seed, **run.options["trainer"])
+    trainer = Trainer(compose(run), tracker, run.options.trainer, run.seed)
     trainer.start()
     while trainer.gradient_step < 2:
         trainer.step()
@@ -151,7 +152,7 @@ def mask_update(bench: Bench, repetitions: int) -> float:
     """Return median seconds of pruning: one network to a half, or with K > 1 a target update (election, copies)."""
     trainer = bench.trainer
     dense = jax.tree.map(jnp.copy, trainer.state.online[0])
-    prune, key = make_pruner().prune, jax.random.key(0)
+    prune, key = make_pruner(PrunerOptions()).prune, jax.random.key(0)
     halve = jax.jit(lambda network: prune(key, network.params, network.masks, 0.5, None))
 
     def update() -> Any:
@@ -220,7 +221,7 @@ def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Tab
                 f"{m['gflop'] / one['gflop']:.2f}",
                 f"{m['loop'] * 1e3:.1f} ms",
                 f"{m['not learning']:.1%}",
-                f"{bench.trainer.replay_ratio**-1 / m['loop']:.0f}",
+                f"{bench.trainer.options.replay_ratio**-1 / m['loop']:.0f}",
                 f"{m['sample'] * 1e3:.2f} ms = {m['sample'] / m['step']:.1%}",
                 f"{pruning / m['step']:.2f} steps" if pruning else "-",
             )

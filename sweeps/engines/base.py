@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from suite.options import Options
 
 OK, SOME_FAILED, INTERRUPTED = 0, 1, 130  # exit codes of engines
 
@@ -31,12 +31,6 @@ class Plan(NamedTuple):
     jobs: int  # cells at a time on this machine
 
 
-class EngineOptions(BaseModel):
-    """Options of an engine: --<engine>.<option> on the command line, with a type, a default and a description."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 class Session(NamedTuple):
     """A plan that an engine has started."""
 
@@ -53,8 +47,8 @@ class Engine(Protocol):
         table is made after."""
 
     @property
-    def Options(self) -> type[EngineOptions]:
-        """The engine's options."""
+    def OPTIONS(self) -> type[Options]:
+        """The engine's options, --<engine>.<option> on the command line of sweeps.launch."""
 
     def check(self, options: Any) -> None:
         """Raise UserError if the engine cannot run here or its options do not fit, before anything is measured."""

@@ -12,11 +12,12 @@ from pydantic import Field
 from rich.console import Console
 
 from suite.errors import writing
+from suite.options import Options
 from suite.program import signals, terminal
 from suite.program.terminal import duration
 from suite.record import schema
 from sweeps.engines import workers
-from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, EngineOptions, Plan, Session, Work
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan, Session, Work
 from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, RUNNING, WAITING, CellState, count, read_states
 from sweeps.engines.endings import ending
 from sweeps.engines.watch import Display, watch
@@ -38,7 +39,7 @@ class Worker(NamedTuple):
     log_start: int  # where this attempt's part of the log begins, bytes
 
 
-class Options(EngineOptions):
+class LocalOptions(Options):
     """Options of the local engine."""
 
     tries: int = Field(
@@ -46,11 +47,14 @@ class Options(EngineOptions):
     )
 
 
-def check(options: Options) -> None:
+OPTIONS = LocalOptions
+
+
+def check(options: LocalOptions) -> None:
     """Accept all options: this machine is enough."""
 
 
-def start(plan: Plan, options: Options) -> Session:
+def start(plan: Plan, options: LocalOptions) -> Session:
     """Prepare to run a plan; its workers start while it is waited for."""
 
     def wait() -> int:

@@ -20,9 +20,10 @@ import submitit
 from pydantic import Field
 
 from suite.errors import UserError
+from suite.options import Options
 from suite.record import lock, schema
 from sweeps.engines import local, squeue, workers
-from sweeps.engines.base import INTERRUPTED, OK, EngineOptions, Plan, Session, Work
+from sweeps.engines.base import INTERRUPTED, OK, Plan, Session, Work
 from sweeps.engines.cellstate import RUNNING, WAITING, read_states
 
 HERE = False
@@ -32,7 +33,7 @@ LEAST = 10  # minutes of a job: less than NOTICE and the start of a run leave no
 TIME = re.compile(r"(?:(?P<days>\d{1,4})-)?(?P<hours>\d{1,4})(?::(?P<minutes>\d{1,6})(?::\d+)?)?")
 
 
-class Options(EngineOptions):
+class SlurmOptions(Options):
     """Options of the engine slurm. sbatch reads others in its own variables (SBATCH_ACCOUNT, SBATCH_QOS, ...)."""
 
     partition: str | None = Field(None, description="where the jobs go; none: SLURM's default")
@@ -46,14 +47,17 @@ class Options(EngineOptions):
     parallel: int = Field(256, ge=1, description="jobs at a time, at most")
 
 
-def check(options: Options) -> None:
+OPTIONS = SlurmOptions
+
+
+def check(options: SlurmOptions) -> None:
     """Raise UserError for a time that is none, and when there is no SLURM here."""
     _minutes(options.time)
     if not (shutil.which("sbatch") and shutil.which("srun")):
         raise UserError("ENGINE=slurm (--engine slurm): there is no SLURM here, sbatch and srun are not found")
 
 
-def start(plan: Plan, options: Options) -> Session:
+def start(plan: Plan, options: SlurmOptions) -> Session:
     """Submit what is neither finished nor submitted already; the session's `wait` returns at once.
 
     Raises UserError when SLURM refuses, and Busy during another submission.
@@ -79,7 +83,7 @@ def start(plan: Plan, options: Options) -> Session:
     return Session(stop, lambda: OK)
 
 
-def _executor(root: Path, options: Options) -> submitit.AutoExecutor:
+def _executor(root: Path, options: SlurmOptions) -> submitit.AutoExecutor:
     """Configure submitit for jobs of `runs_per_job` runs."""
     executor = submitit.AutoExecutor(root / FOLDER, cluster="slurm")
     cpus = options.cpus * options.runs_per_job

@@ -16,12 +16,13 @@ from typing import Any
 from pydantic import Field
 
 from suite.errors import UserError, one_line, writing
+from suite.options import Options
 from suite.program import terminal
 from suite.publish.upload import check_key, entity_of
 from suite.record import schema, sweepfile, yamlfile
 from sweeps import grid
 from sweeps.engines import local, workers
-from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, EngineOptions, Plan, Session
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan, Session
 from sweeps.engines.cellstate import FAILED, FINISHED, RUNNING, CellState, read_states
 from sweeps.engines.watch import Display, watch
 
@@ -31,7 +32,7 @@ SWEEP = "sweep.json"  # there: the sweep that was registered, and as what
 ACTIVE = ("PENDING", "RUNNING", "PAUSED")  # states of a sweep that may have cells left
 
 
-class Options(EngineOptions):
+class WandbOptions(Options):
     """Options of the engine wandb."""
 
     sweep: str | None = Field(
@@ -40,7 +41,10 @@ class Options(EngineOptions):
     )
 
 
-def check(options: Options) -> None:
+OPTIONS = WandbOptions
+
+
+def check(options: WandbOptions) -> None:
     """Raise UserError when there is no key for W&B, or the name of a sweep is none."""
     check_key()
     path = options.sweep
@@ -48,7 +52,7 @@ def check(options: Options) -> None:
         raise UserError(f"wandb.sweep={path}: should be entity/project/id, as `wandb sweep` prints it")
 
 
-def start(plan: Plan, options: Options) -> Session:
+def start(plan: Plan, options: WandbOptions) -> Session:
     """Join a sweep or register the file's own; agents start while it is waited for. Raises UserError when W&B refuses
     the sweep."""
     path = options.sweep or own(plan)

@@ -28,10 +28,10 @@ class Speed(NamedTuple):
     memory_bytes: int  # the process at its peak, without the replay
 
     def seconds(self, run: Run) -> float:
-        trainer = run.options["trainer"]
-        late = 0 if run.offline else trainer["epochs"] * EPISODE / 2
-        gradient_steps = run.gradient_steps + late * trainer["replay_ratio"]
-        evaluation = trainer["epochs"] * trainer["evaluation_episodes"] * EPISODE
+        trainer = run.options.trainer
+        late = 0 if run.offline else trainer.epochs * EPISODE / 2
+        gradient_steps = run.gradient_steps + late * trainer.replay_ratio
+        evaluation = trainer.epochs * trainer.evaluation_episodes * EPISODE
         agent_steps = evaluation + (0 if run.offline else run.total_agent_steps + late)
         return START + agent_steps * self.agent_step + gradient_steps * self.gradient_step
 
@@ -60,8 +60,8 @@ def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> F
 
 def record_bytes(run: Run, speed: Speed) -> int:
     """Estimate the size of a run's folder: rows of text (once ours, once W&B's), W&B's log, the policy."""
-    epochs = run.options["trainer"]["epochs"]
-    updates = run.gradient_steps // run.options["learner"]["target_update_period"]
+    epochs = run.options.trainer.epochs
+    updates = run.gradient_steps // run.options.learner.target_update_period
     rows = 700 * epochs + (150 + 70 * speed.networks) * updates + 20 * run.total_agent_steps // EPISODE
     wandb_system = 300_000 * speed.seconds(run) / 3600
     return int(2 * rows + wandb_system + 4 * speed.parameters)
@@ -69,7 +69,7 @@ def record_bytes(run: Run, speed: Speed) -> int:
 
 def memory_bytes(run: Run, speed: Speed) -> int:
     """Estimate a worker's memory at the end of a run; the replay takes memory as it fills."""
-    slots = min(run.options["replay"]["capacity"], run.total_agent_steps)
+    slots = min(run.options.replay.capacity, run.total_agent_steps)
     return speed.memory_bytes + slots * speed.slot_bytes
 
 
@@ -88,8 +88,8 @@ def measure_speeds(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
 
 def kind(run: Run) -> str:
     """Return the kind of a run: runs that differ in game, seed and length alone take the same time a step."""
-    options = {key: value for key, value in run.options.items() if key != "trainer"}
-    return json.dumps([run.task.agent, run.task.family, run.method, options], sort_keys=True)
+    options = {key: value for key, value in run.options.dump().items() if key != "trainer"}
+    return json.dumps([run.agent, run.task.family, run.method, options], sort_keys=True)
 
 
 def _measure(runs: Sequence[Run], jobs: int) -> list[Speed]:

@@ -15,11 +15,12 @@ import numpy as np
 from suite.deploy import compact, costs
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
+from suite.environments import environment_of
 from suite.errors import Parser, UserError, expanded, first_line, whole_number
 from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
-from sweeps.export.formats import EXPORTED, FORMS, Act, believing, card_of, environment_of, exported, policy_of
+from sweeps.export.formats import EXPORTED, FORMS, Act, believing, card_of, exported, policy_of
 
 OBSERVATIONS = 1_000  # on which the forms are compared
 TOLERANCE = 1e-4  # of the largest output: values of two actions closer than this are a tie; means of a vector are equal

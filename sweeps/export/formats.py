@@ -11,10 +11,9 @@ import numpy as np
 from suite.deploy import compact
 from suite.deploy.network import Policy, from_flax
 from suite.deploy.runner import Runner
-from suite.environments import make_environment
+from suite.environments import environment_of
 from suite.errors import UserError
 from suite.record import schema
-from suite.tasks import task as find_task
 from sweeps.export import onnx_graph
 
 #: What code raises that is given values which a file should not hold.
@@ -57,11 +56,6 @@ def believing(path: Path) -> Iterator[None]:
 def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:
     """The policy in a run's record, as it was trained. Raises UserError when it is damaged."""
     return from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
-
-
-def environment_of(card: Mapping[str, Any]) -> gymnasium.Env:
-    """The environment that the run's evaluation took place in."""
-    return make_environment(find_task(card["task"]), card["options"]["environment"])
 
 
 def exported(folder: Path, form: str) -> Path:

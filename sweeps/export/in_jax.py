@@ -11,24 +11,27 @@ from flax import traverse_util
 
 from suite.agents import AGENTS
 from suite.deploy import compact
-from suite.environments import make_environment
+from suite.environments import environment_of
 from suite.record import schema
 from suite.tasks import task as find_task
 from suite.tracking.policy import describe
 from suite.types import Agent
+from sweeps.recorded import translated
 
 
 def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any) -> Agent:
     """The agent of a run, with some of its options replaced if it has them."""
-    own = card["options"]["agent"]
+    own = translated(str(card["method"]).partition(":")[0], card["options"])["agent"]
     replaced = {key: value for key, value in options.items() if key in own}
-    agent = AGENTS[find_task(card["task"]).agent]
-    return agent(environment.observation_space, environment.action_space, **{**own, **replaced})
+    agent = AGENTS[card.get("agent", find_task(card["task"]).agents[0])]
+    chosen = agent.options.model_validate({**own, **replaced})
+    made: Agent = agent.load()(environment.observation_space, environment.action_space, chosen)
+    return made
 
 
 def description(card: Mapping[str, Any]) -> dict[str, Any]:
     """What `suite.tracking.policy.describe` says of a run's networks, from its options alone."""
-    environment = make_environment(find_task(card["task"]), card["options"]["environment"])
+    environment = environment_of(card)
     agent, key = agent_of(card, environment), jax.random.key(0)
     actor = jax.eval_shape(agent.actor.init, key) if agent.actor else None
     return describe(jax.eval_shape(agent.init, key), actor, card["options"]["agent"], environment)
@@ -36,7 +39,7 @@ def description(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def greedy(folder: Path, card: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
     """The agent's own greedy action, without the random actions that an evaluation may have."""
-    environment = make_environment(find_task(card["task"]), card["options"]["environment"])
+    environment = environment_of(card)
     agent, key = agent_of(card, environment, epsilon_evaluation=0.0), jax.random.key(0)
     arrays = compact.read_arrays(folder / schema.POLICY)
     params = jax.device_put(traverse_util.unflatten_dict(arrays, sep="/"))

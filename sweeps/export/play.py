@@ -11,12 +11,13 @@ import numpy as np
 from rich.progress import track
 from scipy import special
 
+from suite.environments import environment_of
 from suite.errors import Parser, expanded, first_line, whole_number
 from suite.program import terminal
 from suite.program.command import program, start
 from suite.record import schema
 from suite.tracking.film import LONGEST, for_film, play, write_video
-from sweeps.export.formats import FORMS, card_of, environment_of
+from sweeps.export.formats import FORMS, card_of
 
 
 def interval(returns: Sequence[float]) -> tuple[float, float, float]:

@@ -7,10 +7,11 @@ import optax
 import pytest
 from gymnasium import spaces
 
-from baselines import METHODS
-from suite.agents import AGENTS
+from baselines.registry import METHODS
+from suite.agents import AGENTS, DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import erk_counts, make_pruner
 from suite.types import Batch, LearnerState, Network, Training
 from tests.support import hooks
@@ -55,15 +56,15 @@ def test_the_table_is_complete() -> None:
 def make(name: str, more: str, training: Training):
     plain = dict(part.split("=") for part in more.split(",") if part)
     typed = {key: value if key == "schedule" else int(value) for key, value in plain.items()}
-    return METHODS[name](training, **OPTIONS.get(name, {}), **typed)
+    return METHODS[name].make(training, **OPTIONS.get(name, {}), **typed)
 
 
 @pytest.mark.parametrize("kind, space, layers", [("mlp", VECTORS, 2), ("small", IMAGES, 4)])
 @pytest.mark.parametrize("name, more", GOLDEN, ids=lambda value: value or "default")
 def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int) -> None:
     """Weights do not move; so the kept are the largest of the initial ones, where magnitude decides."""
-    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner()))
-    params = dqn(space, DISCRETE, network=kind, width=8).init(KEY)
+    method = make(name, more, Training(100, 10, optax.adam(1e-3), make_pruner(PrunerOptions())))
+    params = dqn(space, DISCRETE, DQNOptions(network=kind, width=8)).init(KEY)
     kernels = {f"{layer}/kernel": np.asarray(arrays["kernel"]) for layer, arrays in params.items()}
     assert len(kernels) == layers
     sparse_from_the_start = name in ("static", "set", "rigl")
@@ -127,10 +128,13 @@ def leaked(network: Network) -> int:
 def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network, dict]:
     """100 updates of a small agent: the state, the policy, what is measured."""
     action_space = CONTINUOUS if agent_name == "sac" else DISCRETE
-    agent = AGENTS[agent_name](VECTORS, action_space, **SMALL.get(agent_name, SMALL["dqn"]))
-    training = Training(100, 10, agent.optimizer, make_pruner(**pruning))
-    sparsifier = METHODS[method](training, **EARLY.get(method, {}))
-    learner = make_learner(agent, sparsifier, target_update_period=10, polyak=0.05 if agent.actor else None)
+    agent = AGENTS[agent_name].make(VECTORS, action_space, **SMALL.get(agent_name, SMALL["dqn"]))
+
+    training = Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(**pruning)))
+    sparsifier = METHODS[method].make(training, **EARLY.get(method, {}))
+    learner = make_learner(
+        agent, sparsifier, LearnerOptions(target_update_period=10, polyak=0.05 if agent.actor else None)
+    )
     state = learner.init(0)
     for number, batch in enumerate(batches(100, action_space), start=1):
         state = learner.update(state, batch)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baselines.registry import METHODS, SET, RigL, Static
 from baselines.rewire import forget, rewire, rigl, sparse_evolution
 from baselines.static import static
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Sparsifier, Training
 from tests.support import hooks
@@ -29,7 +31,7 @@ def draw(seed: int) -> dict:
 
 
 def training(gradient_steps: int = 100, **pruning) -> Training:
-    return Training(gradient_steps, 10, ADAM, make_pruner(**pruning))
+    return Training(gradient_steps, 10, ADAM, make_pruner(PrunerOptions(**pruning)))
 
 
 def start(method: Sparsifier, seed: int = 0) -> Network:
@@ -82,10 +84,11 @@ def test_rewiring_is_numpys_and_counts_stay(seed: int, fraction: float, density:
 # The methods ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [sparse_evolution, rigl, static])
+@pytest.mark.parametrize("name", ["set", "rigl", "static"])
 @pytest.mark.parametrize("distribution", [None, "uniform", "global"])
-def test_counts_are_constant_layer_by_layer(make, distribution: str | None) -> None:
-    method = make(training(distribution=distribution), sparsity=0.6, **({} if make is static else {"period": 3}))
+def test_counts_are_constant_layer_by_layer(name: str, distribution: str | None) -> None:
+    more = {} if name == "static" else {"period": 3}
+    method = METHODS[name].make(training(distribution=distribution), sparsity=0.6, **more)
     network, after_gradient = start(method), hooks.after_gradient(method)
     before = {path: int(mask.sum()) for path, mask in network.masks.items()}
     assert sum(before.values()) == (22 + 14 if distribution == "uniform" else 36)
@@ -97,11 +100,11 @@ def test_counts_are_constant_layer_by_layer(make, distribution: str | None) -> N
         assert differs <= (step % 3 == 0)
         changed += bool(differs)
         network = new
-    assert changed == 0 if make is static else changed > 15
+    assert changed == 0 if name == "static" else changed > 15
 
 
 def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
-    method = rigl(training(), sparsity=0.5, drop_fraction=0.4, period=10, end=1.0)
+    method = rigl(training(), RigL(sparsity=0.5, drop_fraction=0.4, period=10, end=1.0))
     network, gradients = start(method), draw(7)
     after = hooks.after_gradient(method)(KEY, jnp.int32(50), network, gradients)
     for name in SHAPES:  # half-way the cosine has halved the share
@@ -111,27 +114,27 @@ def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    "make, options, step, share",
+    "name, options, step, share",
     [
-        (rigl, {"end": 1.0}, 10, 0.5 * (1 + np.cos(np.pi * 0.1)) / 2),
-        (rigl, {"end": 0.5}, 20, 0.5 * (1 + np.cos(np.pi * 0.4)) / 2),
-        (rigl, {"end": 0.5}, 60, 0.0),
-        (rigl, {"end": 1.0, "decay": "constant"}, 90, 0.5),
-        (rigl, {"end": 1.0, "delay": 0.3}, 20, 0.0),
-        (rigl, {"end": 1.0, "delay": 0.3, "decay": "constant"}, 30, 0.5),
-        (sparse_evolution, {"decay": "constant", "end": 1.0}, 90, 0.5),  # Mocanu et al.'s
-        (sparse_evolution, {"decay": "constant", "end": 1.0}, 100, 0.0),  # what is grown now would never learn
-        (sparse_evolution, {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),  # Graesser et al.'s: until 0.8
-        (sparse_evolution, {}, 80, 0.0),
-        (rigl, {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),
-        (rigl, {}, 80, 0.0),
-        (rigl, {"end": 0.5, "decay": "constant"}, 50, 0.0),
-        (sparse_evolution, {"delay": 0.95, "end": 1.0}, 90, 0.0),
-        (sparse_evolution, {}, 15, 0.0),  # not due
+        ("rigl", {"end": 1.0}, 10, 0.5 * (1 + np.cos(np.pi * 0.1)) / 2),
+        ("rigl", {"end": 0.5}, 20, 0.5 * (1 + np.cos(np.pi * 0.4)) / 2),
+        ("rigl", {"end": 0.5}, 60, 0.0),
+        ("rigl", {"end": 1.0, "decay": "constant"}, 90, 0.5),
+        ("rigl", {"end": 1.0, "delay": 0.3}, 20, 0.0),
+        ("rigl", {"end": 1.0, "delay": 0.3, "decay": "constant"}, 30, 0.5),
+        ("set", {"decay": "constant", "end": 1.0}, 90, 0.5),  # Mocanu et al.'s
+        ("set", {"decay": "constant", "end": 1.0}, 100, 0.0),  # what is grown now would never learn
+        ("set", {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),  # Graesser et al.'s: until 0.8
+        ("set", {}, 80, 0.0),
+        ("rigl", {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),
+        ("rigl", {}, 80, 0.0),
+        ("rigl", {"end": 0.5, "decay": "constant"}, 50, 0.0),
+        ("set", {"delay": 0.95, "end": 1.0}, 90, 0.0),
+        ("set", {}, 15, 0.0),  # not due
     ],
 )
-def test_how_many_are_rewired_and_when(make, options: dict, step: int, share: float) -> None:
-    method = make(training(), sparsity=0.5, drop_fraction=0.5, period=10, **options)
+def test_how_many_are_rewired_and_when(name: str, options: dict, step: int, share: float) -> None:
+    method = METHODS[name].make(training(), sparsity=0.5, drop_fraction=0.5, period=10, **options)
     network = start(method)
     after = hooks.after_gradient(method)(KEY, jnp.int32(step), network, draw(1))
     for path, mask in network.masks.items():
@@ -141,7 +144,7 @@ def test_how_many_are_rewired_and_when(make, options: dict, step: int, share: fl
 
 
 def test_set_grows_anywhere() -> None:
-    method = sparse_evolution(training(), sparsity=0.5, period=1)
+    method = sparse_evolution(training(), SET(sparsity=0.5, period=1))
     network, zero = start(method), jax.tree.map(jnp.zeros_like, draw(0))
     grown = [method.after_gradient(jax.random.key(k), jnp.int32(1), network, zero).masks for k in (0, 0, 1)]
     path = "Dense_0/kernel"
@@ -150,7 +153,7 @@ def test_set_grows_anywhere() -> None:
 
 
 def test_what_is_grown_starts_at_zero_with_zero_moments() -> None:
-    method = rigl(training(), sparsity=0.5, period=10)
+    method = rigl(training(), RigL(sparsity=0.5, period=10))
     network = start(method)
     after = hooks.after_gradient(method)(KEY, jnp.int32(10), network, draw(3))
     adam = after.opt_state[0]
@@ -188,15 +191,15 @@ def test_any_optimizer_forgets(optimizer: optax.GradientTransformation, leaves: 
 # What is refused -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [sparse_evolution, rigl])
-def test_refusals(make) -> None:
+@pytest.mark.parametrize("name", ["set", "rigl"])
+def test_refusals(name: str) -> None:
     with pytest.raises(UserError, match=r"pruning\.structure=2:4"):
-        make(training(structure="2:4"))
+        METHODS[name].make(training(structure="2:4"))
     with pytest.raises(UserError, match=r"delay=0\.9 is after end=0\.5"):
-        make(training(), delay=0.9, end=0.5)
+        METHODS[name].make(training(), delay=0.9, end=0.5)
 
 
 def test_static_beyond_the_structure_is_refused() -> None:
-    static(training(structure="1:4"), sparsity=0.75)
+    static(training(structure="1:4"), Static(sparsity=0.75))
     with pytest.raises(UserError, match=r"sparsity=0\.8: pruning\.structure=1:4 goes up to 0\.75"):
-        static(training(structure="1:4"), sparsity=0.8)
+        static(training(structure="1:4"), Static(sparsity=0.8))

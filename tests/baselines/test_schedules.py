@@ -9,8 +9,8 @@ import optax
 import pytest
 from gymnasium import spaces
 
-from baselines import METHODS
 from baselines.dense import dense
+from baselines.registry import GMP, METHODS, Constant, Dense, Distill, Iterative, OneShot
 from baselines.schedules import (
     SCHEDULES,
     constant_sparsity,
@@ -24,8 +24,10 @@ from baselines.schedules import (
     oneshot,
     polynomial,
 )
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.masks import apply_masks, dense_masks, sparsity
 from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
@@ -36,7 +38,7 @@ KEY = jax.random.key(0)
 
 
 def training(gradient_steps: int = 1000, **pruning) -> Training:
-    return Training(gradient_steps, 10, ADAM, make_pruner(**pruning))
+    return Training(gradient_steps, 10, ADAM, make_pruner(PrunerOptions(**pruning)))
 
 
 # The schedule --------------------------------------------------------------------------------------------------------
@@ -112,7 +114,7 @@ IMAGES, VECTORS, ACTIONS = (
 
 def network_of(kind: str) -> Network:
     space = VECTORS if kind == "mlp" else IMAGES
-    params = dqn(space, ACTIONS, network=kind, width=8).init(KEY)
+    params = dqn(space, ACTIONS, DQNOptions(network=kind, width=8)).init(KEY)
     return Network(params, ADAM.init(params), {}, jnp.float32(1))
 
 
@@ -136,7 +138,7 @@ def kernels_of(params: dict) -> dict[str, np.ndarray]:
 def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> None:
     """Weights do not move here, so that a sort of the initial weights says which of them are kept at each step."""
     start = network_of(kind)
-    method = gmp(training(distribution="uniform"), final_sparsity=0.87, start=0.3, end=0.7, period=50)
+    method = gmp(training(distribution="uniform"), GMP(final_sparsity=0.87, start=0.3, end=0.7, period=50))
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = hooks.after_gradient(method)
     kernels, seen = kernels_of(start.params), {}
@@ -155,7 +157,7 @@ def test_gmp_realises_the_schedule_layer_by_layer(kind: str, layers: int) -> Non
 
 def test_gmp_leaves_what_is_not_a_kernel_and_the_optimizer_alone() -> None:
     start = network_of("mlp")
-    method = gmp(training(100), period=1)
+    method = gmp(training(100), GMP(period=1))
     network = start._replace(masks=method.init(KEY, start.params))
     pruned = hooks.after_gradient(method)(KEY, jnp.int32(90), network, start.params)
     assert set(pruned.masks) == {"Dense_0/kernel", "Dense_1/kernel"}
@@ -164,7 +166,7 @@ def test_gmp_leaves_what_is_not_a_kernel_and_the_optimizer_alone() -> None:
 
 @pytest.mark.parametrize("horizon, expected", [(2_495_000, 1000), (50_000, 500), (70, 1)])
 def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: int) -> None:
-    method = gmp(training(horizon))
+    method = gmp(training(horizon), GMP())
     start = network_of("mlp")
     network = start._replace(masks=method.init(KEY, start.params))
     after_gradient = hooks.after_gradient(method)
@@ -180,14 +182,14 @@ def test_gmp_prunes_every_thousand_steps_or_a_hundredth(horizon: int, expected: 
 )
 def test_other_methods_have_other_longest_periods(name: str, horizon: int, expected: int) -> None:
     """STE: Lin et al. 2020; SET and RigL: Graesser et al. 2022, whose SAC has 1,000."""
-    method = METHODS[name](training(horizon))
+    method = METHODS[name].make(training(horizon))
     late = horizon // 2 // expected * expected
     assert [bool(method.due(jnp.int32(late + offset))) for offset in (-1, 0, 1, expected)] == [False, True, False, True]
 
 
 @pytest.mark.parametrize("name", ["gmp", "ste", "linear", "cosine", "exponential"])
 def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
-    method = METHODS[name](training(250), final_sparsity=0.9, start=0.2, end=0.9, period=100)
+    method = METHODS[name].make(training(250), final_sparsity=0.9, start=0.2, end=0.9, period=100)
     assert [step for step in range(1, 251) if method.due(jnp.int32(step))] == [100, 200, 225]
     network = network_of("small")
     network = network._replace(masks=method.init(KEY, network.params))
@@ -196,7 +198,7 @@ def test_the_final_sparsity_is_reached_whatever_the_period(name: str) -> None:
 
 
 def test_distill_reaches_its_final_sparsity_at_the_last_target_update() -> None:
-    method = distill(training(255), final_sparsity=0.9, start=0.2, end=1.0)  # target updates are 10 apart
+    method = distill(training(255), Distill(final_sparsity=0.9, start=0.2, end=1.0))  # target updates are 10 apart
     network = network_of("small")
     network = network._replace(masks=method.init(KEY, network.params))
     (after,), _, _ = method.at_target_update(KEY, jnp.int32(250), (network,), None)
@@ -206,25 +208,25 @@ def test_distill_reaches_its_final_sparsity_at_the_last_target_update() -> None:
 @pytest.mark.parametrize("name", ["gmp", "ste", "linear", "set", "rigl"])
 def test_a_period_that_never_ends_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="period=1001 is longer than the run, which has 1,000 gradient steps"):
-        METHODS[name](training(1000), period=1001)
+        METHODS[name].make(training(1000), period=1001)
 
 
 @pytest.mark.parametrize("name, options", [("gmp", {"regrow": True}), ("ste", {})])
 def test_random_scores_cannot_choose_among_weights_that_come_back(name: str, options: dict) -> None:
     with pytest.raises(UserError, match="others at each pruning"):
-        METHODS[name](training(score="random"), **options)
-    METHODS["gmp"](training(score="random"))
+        METHODS[name].make(training(score="random"), **options)
+    METHODS["gmp"].make(training(score="random"))
 
 
-@pytest.mark.parametrize("method", [gmp, distill, METHODS["cosine"], iterative_pruning])
-def test_a_schedule_that_ends_before_it_starts_is_refused(method) -> None:
+@pytest.mark.parametrize("name", ["gmp", "distill", "cosine", "iterative"])
+def test_a_schedule_that_ends_before_it_starts_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="start"):
-        method(training(), start=0.8, end=0.2)
+        METHODS[name].make(training(), start=0.8, end=0.2)
 
 
 def test_distill_prunes_at_target_updates_only() -> None:
     start = network_of("mlp")
-    method = distill(training(distribution="uniform"), final_sparsity=0.8, start=0.0, end=1.0)
+    method = distill(training(distribution="uniform"), Distill(final_sparsity=0.8, start=0.0, end=1.0))
     network = start._replace(masks=method.init(KEY, start.params))
     after = hooks.after_gradient(method)(KEY, jnp.int32(990), network, start.params)
     assert float(sparsity(after.masks)) == 0
@@ -240,7 +242,7 @@ def test_distill_prunes_at_target_updates_only() -> None:
 
 def test_dense_has_no_masks() -> None:
     start = network_of("mlp")
-    method = dense(training())
+    method = dense(training(), Dense())
     assert method.init(KEY, start.params) == {}
     (after,), _, election = method.at_target_update(KEY, jnp.int32(10), (start,), None)
     assert after.masks == {}
@@ -266,14 +268,15 @@ def levels_at(method, steps: range) -> dict[int, float]:
 def test_a_few_prunings_come_at_their_very_steps() -> None:
     """Not at multiples of a period."""
     found = levels_at(
-        iterative_pruning(training(100), final_sparsity=0.75, start=0.13, end=0.57, prunings=3), range(1, 100)
+        iterative_pruning(training(100), Iterative(final_sparsity=0.75, start=0.13, end=0.57, prunings=3)),
+        range(1, 100),
     )
     assert found == pytest.approx({0: 0, 13: 0.25, 35: 0.5, 57: 0.75}, abs=0.02)
-    assert levels_at(oneshot(training(100), final_sparsity=0.75, at=0.37), range(1, 100)) == pytest.approx(
+    assert levels_at(oneshot(training(100), OneShot(final_sparsity=0.75, at=0.37)), range(1, 100)) == pytest.approx(
         {0: 0, 37: 0.75}, abs=0.02
     )
-    assert levels_at(oneshot(training(100), final_sparsity=0.75, at=0), range(1, 5)) == {0: 0.75}
-    assert levels_at(constant_sparsity(training(100), final_sparsity=0.75), range(1, 5)) == {0: 0.75}
+    assert levels_at(oneshot(training(100), OneShot(final_sparsity=0.75, at=0)), range(1, 5)) == {0: 0.75}
+    assert levels_at(constant_sparsity(training(100), Constant(final_sparsity=0.75)), range(1, 5)) == {0: 0.75}
 
 
 @pytest.mark.parametrize("regrow, back", [(True, True), (False, False)])
@@ -281,7 +284,7 @@ def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
     """A weight that was pruned has become the largest since (here by hand)."""
     network = network_of("mlp")
     uniform = training(100, distribution="uniform")
-    method = gmp(uniform, final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow)
+    method = gmp(uniform, GMP(final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow))
     after_gradient = hooks.after_gradient(method)
     network = after_gradient(KEY, jnp.int32(50), network._replace(masks=dense_masks(network.params)), network.params)
     gone = tuple(np.argwhere(~np.asarray(network.masks["Dense_0/kernel"]))[0])
@@ -296,7 +299,7 @@ def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
 def test_saliency_reads_the_gradients_of_the_step() -> None:
     network = network_of("mlp")
     by_saliency = training(100, score="saliency", distribution="uniform")
-    method = gmp(by_saliency, final_sparsity=0.5, start=0, end=0.1, period=1)
+    method = gmp(by_saliency, GMP(final_sparsity=0.5, start=0, end=0.1, period=1))
     network = network._replace(masks=method.init(KEY, network.params))
     gradients = jax.tree.map(lambda leaf: 1 / leaf, network.params)  # |w g| = 1 ...
     gradients["Dense_0"]["kernel"] = (
@@ -313,20 +316,20 @@ def test_saliency_reads_the_gradients_of_the_step() -> None:
 @pytest.mark.parametrize("method", ["distill", "eaudeqn", "constant"])
 def test_saliency_is_refused_where_there_are_no_gradients(method: str) -> None:
     with pytest.raises(UserError, match=r"pruning\.score=saliency needs gradients.*use magnitude"):
-        METHODS[method](training(score="saliency"))
+        METHODS[method].make(training(score="saliency"))
 
 
 @pytest.mark.parametrize("method", ["gmp", "linear", "iterative", "oneshot", "constant", "ste", "distill"])
 def test_a_sparsity_beyond_the_structure_is_refused(method: str) -> None:
-    METHODS[method](training(structure="2:4"), final_sparsity=0.5)
+    METHODS[method].make(training(structure="2:4"), final_sparsity=0.5)
     with pytest.raises(UserError, match=r"final_sparsity=0\.6: pruning\.structure=2:4 goes up to 0\.5"):
-        METHODS[method](training(structure="2:4"), final_sparsity=0.6)
+        METHODS[method].make(training(structure="2:4"), final_sparsity=0.6)
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "eaudeqn"])
 def test_a_single_network_whose_loss_is_not_finite_is_not_elected(name: str) -> None:
     start = network_of("mlp")
-    method = METHODS[name](training())
+    method = METHODS[name].make(training())
     masks = method.init(KEY, start.params)
     for loss, elected in ((float("nan"), -1), (float("inf"), -1), (1.0, 0)):
         network = start._replace(masks=masks, loss=jnp.float32(loss))

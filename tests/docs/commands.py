@@ -31,7 +31,7 @@ ELSEWHERE = (
     "export",
 )  # not ours to check
 
-READERS = ("baselines/halving.py", "sweeps/atari/mine.yaml")  # files that a reader is told to write
+READERS = ("halving.py", "sweeps/atari/mine.yaml")  # files that a reader is told to write
 
 
 class Understood(BaseException):
@@ -101,10 +101,10 @@ def module(name: str, words: list[str]) -> None:
 def one_run(words: list[str]) -> None:
     """Its options are resolved too: their values are in their bounds, and fit each other. No device has to be there."""
     with (
-        patch("sweeps.run.execute", side_effect=Understood),
-        patch("sweeps.run.recorded.read", side_effect=Understood),  # no such run has to be there
-        patch("sweeps.run.schema.is_finished", return_value=False),
-        patch("sweeps.run.device.choose"),
+        patch("sweeps.execute.execute", side_effect=Understood),
+        patch("sweeps.execute.recorded.read", side_effect=Understood),  # no such run has to be there
+        patch("sweeps.execute.schema.is_finished", return_value=False),
+        patch("sweeps.execute.device.choose"),
     ):
         understood(f"sweeps.run {shlex.join(words)}", lambda: run.main(words))
 

@@ -1,17 +1,19 @@
 """What the pages show is true: commands are understood, Python runs, sweep files are grids, names are of things."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.deploy import compact
-from suite.program.options import describe
+from suite.program import extensions
 from suite.record import schema
 from suite.tasks import task
 from sweeps import grid
-from sweeps.config import groups
+from sweeps.config import describe, groups
 from sweeps.plan import resolve_all
 from tests.docs import commands
 from tests.docs.pages import BLOCKS, PAGES, ROOT, Block, table, written_in
@@ -28,9 +30,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWa
 def the_guides_method(monkeypatch: pytest.MonkeyPatch) -> None:
     """`halving` is there, as it is once a reader has followed the guide."""
     (block,) = [b for b in written_in("python") if "def halving" in b.text]
-    names: dict = {}
-    exec(block.text, names)
-    monkeypatch.setitem(METHODS, "halving", names["halving"])
+    module = ModuleType("halving")
+    monkeypatch.setitem(METHODS, "halving", METHODS["dense"])  # so that it is removed in the end
+    del METHODS["halving"]
+    exec(block.text, vars(module))
+    monkeypatch.setitem(sys.modules, "halving", module)
+    monkeypatch.setenv(extensions.VARIABLE, "")
 
 
 @pytest.fixture

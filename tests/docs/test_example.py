@@ -8,23 +8,26 @@ import jax.numpy as jnp
 import optax
 import pytest
 
+from baselines.registry import METHODS
+from suite.options import PrunerOptions
 from suite.sparsity.masks import sparsity
 from suite.sparsity.pruner import make_pruner
 from suite.types import Network, Training
-from sweeps.config import options_of
 from tests.support import hooks
 
 TEXT = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 
-def test_the_new_method_of_the_readme_works() -> None:
+def test_the_new_method_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    body = code[code.index("def halving") :].strip().splitlines()
+    body = code[code.index("def halving") : code.index("register(")].strip().splitlines()
     assert len([line for line in body if line.strip()]) <= 10
-    names: dict = {}
-    exec(code, names)
-    method = names["halving"](Training(100, 10, optax.identity(), make_pruner()), times=4)
-    assert set(options_of(names["halving"]).model_fields) == {"times"}
+    monkeypatch.setitem(METHODS, "halving", METHODS["dense"])  # so that it is removed in the end
+    del METHODS["halving"]
+    exec(code, {"__name__": "halving"})
+    training = Training(100, 10, optax.identity(), make_pruner(PrunerOptions(distribution="uniform")))
+    method = METHODS["halving"].make(training, times=4)
+    assert set(METHODS["halving"].options.model_fields) == {"times"}
 
     params = {"Dense_0": {"kernel": jnp.arange(1.0, 101.0).reshape(10, 10), "bias": jnp.ones(10)}}
     network = Network(params, (), method.init(jax.random.key(0), params), jnp.float32(0))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.tasks import task
 from sweeps.config import groups
 from tests.docs.pages import ROOT

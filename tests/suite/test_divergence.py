@@ -9,38 +9,38 @@ import gymnasium
 import numpy as np
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite import divergence
-from suite.agents.cql import cql
-from suite.agents.dqn import dqn
-from suite.agents.sac import sac
+from suite.agents import AGENTS
 from suite.errors import Divergence
 from suite.experience import Experience
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
 from suite.record import schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer
+from suite.trainer import Parts, Trainer
 from suite.types import Training
 from tests.support.probes import Aim, Sign
 
 PERIOD = 10
-AGENTS = {
-    "dqn": (Sign, dqn, {"network": "mlp", "width": 4}, "learning_rate"),
-    "cql": (Sign, cql, {"network": "mlp", "width": 4}, "learning_rate"),
-    "sac": (Aim, sac, {"critic_width": 4, "actor_width": 4, "random_steps": 30}, "critic_learning_rate"),
+CASES = {
+    "dqn": (Sign, {"network": "mlp", "width": 4}, "learning_rate"),
+    "cql": (Sign, {"network": "mlp", "width": 4}, "learning_rate"),
+    "sac": (Aim, {"critic_width": 4, "actor_width": 4, "random_steps": 30}, "critic_learning_rate"),
 }
 
 
 def parts(name: str, method: str = "dense", rate: float | None = None, **options: Any) -> tuple[type, Learner]:
-    environment, make, sizes, key = AGENTS[name]
+    environment, sizes, key = CASES[name]
     rates = {} if rate is None else {key: rate}
-    agent = make(environment().observation_space, environment().action_space, **sizes, **rates)
-    sparsifier = METHODS[method](Training(100, PERIOD, agent.optimizer, make_pruner()), **options)
+    agent = AGENTS[name].make(environment().observation_space, environment().action_space, **sizes, **rates)
+    sparsifier = METHODS[method].make(Training(100, PERIOD, agent.optimizer, make_pruner(PrunerOptions())), **options)
+
     polyak = 0.1 if agent.actor else None
-    return environment, make_learner(agent, sparsifier, target_update_period=PERIOD, polyak=polyak)
+    return environment, make_learner(agent, sparsifier, LearnerOptions(target_update_period=PERIOD, polyak=polyak))
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,14 @@ def sound() -> dict[str, tuple[type, Learner]]:
 
 
 def trainer(environment: gymnasium.Env, learner: Learner, tracker: Tracker, **options: Any) -> Trainer:
-    ring = Replay(environment.observation_space, environment.action_space, capacity=200, batch_size=8, reward_clip=None)
+    ring = Replay(
+        environment.observation_space,
+        environment.action_space,
+        ReplayOptions(capacity=200, batch_size=8, reward_clip=None),
+    )
     asked = {"epochs": 2, "epoch_agent_steps": 60, "initial_samples": 20, "replay_ratio": 1, **options}
     experience: Experience = Online(environment, ring)
-    return Trainer(experience, lambda: environment, learner, tracker, 0, **asked)
+    return Trainer(Parts(experience, lambda: environment, learner), tracker, TrainerOptions(**asked), 0)
 
 
 def track(folder: Path) -> Tracker:
@@ -113,7 +117,7 @@ def test_the_environment_is_named_and_the_step(agent, what, when, value, says, s
     assert not schema.read_rows(tmp_path / schema.METRICS) or when > 20
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", CASES)
 def test_a_huge_learning_rate_is_found_within_a_target_update_period(agent: str, tmp_path: Path) -> None:
     environment, learner = parts(agent, rate=1e30)
     line = run(environment(), learner, tmp_path)
@@ -125,10 +129,10 @@ def test_a_huge_learning_rate_is_found_within_a_target_update_period(agent: str,
 
 def test_without_a_target_update_it_is_found_at_the_end_of_the_epoch(tmp_path: Path) -> None:
     period = 1000
-    environment, make, sizes, _ = AGENTS["dqn"]
-    agent = make(environment().observation_space, environment().action_space, **sizes, learning_rate=1e30)
-    dense = METHODS["dense"](Training(100, period, agent.optimizer, make_pruner()))
-    line = run(environment(), make_learner(agent, dense, target_update_period=period), tmp_path)
+    environment, sizes, _ = CASES["dqn"]
+    agent = AGENTS["dqn"].make(environment().observation_space, environment().action_space, **sizes, learning_rate=1e30)
+    dense = METHODS["dense"].make(Training(100, period, agent.optimizer, make_pruner(PrunerOptions())))
+    line = run(environment(), make_learner(agent, dense, LearnerOptions(target_update_period=period)), tmp_path)
     assert "agent step 60" in line and "loss: 1 of 1" in line
     assert [row["epoch"] for row in schema.read_rows(tmp_path / schema.METRICS, ("epoch",))] == [1]
 

@@ -10,6 +10,7 @@ import pytest
 
 from suite.eaudeqn import CAPS, any_network, eaudeqn, lowest_loss
 from suite.errors import UserError
+from suite.options import EauDeQNOptions, PrunerOptions
 from suite.population import behaviour_probabilities
 from suite.sparsity.masks import apply_masks, dense_masks, sparsity
 from suite.sparsity.pruner import make_pruner
@@ -30,7 +31,9 @@ def make_network(index: int, level: float) -> Network:
     """A network whose every array tells its index."""
     kernel = jax.random.normal(jax.random.key(index), SHAPE)
     params = {"Dense_0": {"kernel": kernel, "bias": jnp.full(5, 1.0 + index)}}
-    masks = jax.jit(make_pruner().prune)(jax.random.key(0), params, dense_masks(params), jnp.float32(level), None)
+    masks = jax.jit(make_pruner(PrunerOptions()).prune)(
+        jax.random.key(0), params, dense_masks(params), jnp.float32(level), None
+    )
     params = apply_masks(params, masks)
     moments = jax.tree.map(lambda leaf: leaf + index + 1, ADAM.init(params))
     return Network(params, moments, masks, jnp.float32(0))
@@ -62,8 +65,8 @@ def test_the_lowest_finite_loss_wins(losses: list[float], winner: int) -> None:
 
 @cache
 def compiled(num_networks: int, **options):
-    training = Training(1000, 10, ADAM, make_pruner())
-    return jax.jit(eaudeqn(training, num_networks=num_networks, **options).at_target_update)
+    training = Training(1000, 10, ADAM, make_pruner(PrunerOptions()))
+    return jax.jit(eaudeqn(training, EauDeQNOptions(num_networks=num_networks, **options)).at_target_update)
 
 
 def hold_election(losses: list[float], step: int = 500, key: jax.Array = KEY, **options) -> tuple:
@@ -141,7 +144,9 @@ def test_nobody_elected_is_told() -> None:
 @pytest.mark.parametrize("updates, speed", [(1250, 0.01), (125, 0.1), (5, 1.0)])
 def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, speed: float) -> None:
     """Seen through the law "power" with so much noise that the cap alone decides."""
-    method = eaudeqn(Training(updates * 10, 10, ADAM, make_pruner()), num_networks=2, max_noise=1e6)
+    method = eaudeqn(
+        Training(updates * 10, 10, ADAM, make_pruner(PrunerOptions())), EauDeQNOptions(num_networks=2, max_noise=1e6)
+    )
     params = {"Dense_0": {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}}
     network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
     after, _, _ = jax.jit(method.at_target_update)(jax.random.key(3), jnp.int32(10), (network, network), None)
@@ -151,12 +156,8 @@ def test_the_default_speed_is_the_papers_over_its_1250_updates(updates: int, spe
 def test_levels_of_ten_elections_by_plain_arithmetic() -> None:
     """One network without a kept copy, and so much noise that each election takes the largest step."""
     method = eaudeqn(
-        Training(100, 10, ADAM, make_pruner(distribution="uniform")),
-        num_networks=1,
-        keep_copy=False,
-        max_noise=1e6,
-        max_speed=0.05,
-        cap="clip",
+        Training(100, 10, ADAM, make_pruner(PrunerOptions(distribution="uniform"))),
+        EauDeQNOptions(num_networks=1, keep_copy=False, max_noise=1e6, max_speed=0.05, cap="clip"),
     )
     sizes = {"Dense_0": (20, 30), "Dense_1": (30, 7)}
     params = {
@@ -231,7 +232,7 @@ def test_the_law_success_knows_no_horizon() -> None:
     network = Network(params, ADAM.init(params), dense_masks(params), jnp.float32(1))
     found = []
     for horizon in (100, 1_000_000):
-        method = eaudeqn(Training(horizon, 10, ADAM, make_pruner()), law="success")
+        method = eaudeqn(Training(horizon, 10, ADAM, make_pruner(PrunerOptions())), EauDeQNOptions(law="success"))
         assert float(method.memory) == pytest.approx(0.01)
         better = network._replace(loss=jnp.float32(0.5))
         after, _, _ = jax.jit(method.at_target_update)(
@@ -246,7 +247,7 @@ def test_the_law_success_knows_no_horizon() -> None:
 @pytest.mark.parametrize("options", [{"max_speed": 0.1}, {"keep_copy": False}])
 def test_the_law_success_refuses_what_it_cannot_use(options: dict) -> None:
     with pytest.raises(UserError, match="law=success"):
-        eaudeqn(Training(100, 10, ADAM, make_pruner()), law="success", **options)
+        eaudeqn(Training(100, 10, ADAM, make_pruner(PrunerOptions())), EauDeQNOptions(law="success", **options))
 
 
 # Who acts ------------------------------------------------------------------------------------------------------------

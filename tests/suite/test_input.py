@@ -21,8 +21,9 @@ from suite.errors import UserError
 from suite.experience.chunks import Episode
 from suite.experience.dataset import Dataset
 from suite.experience.online import Online
+from suite.options import TrainerOptions
 from suite.tracking import checkpoint
-from suite.trainer import Trainer
+from suite.trainer import Parts, Trainer
 from tests.support import checkpoints as states
 from tests.support.damage import FUZZ, damaged, mutated, one_line_or_fine, replaced
 from tests.support.datasets import chunk, dataset, loaded, record, replay, write_chunk
@@ -238,7 +239,8 @@ def test_a_state_that_is_none_of_ours_is_one_line(saved: Any) -> None:
         target_update_period = 10
 
     environment = Sign()
-    trainer = Trainer(Online(environment, replay(space=environment.observation_space)), Sign, Nothing(), None, 0)
+    parts = Parts(Online(environment, replay(space=environment.observation_space)), Sign, Nothing())
+    trainer = Trainer(parts, None, TrainerOptions(), 0)
     trainer.state = {}
     assert one_line_or_fine(lambda: trainer.restore(saved)) is None
     assert checkpoint.START_OVER

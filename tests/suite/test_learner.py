@@ -6,10 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite import learner as learners
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.population import over_networks
 from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
@@ -53,7 +55,7 @@ def test_no_ranking_where_no_pruning_is_due(method: str) -> None:
     learner = learner_of(method, **EAGER.get(method, {}))
     jaxpr = jax.make_jaxpr(learner.gradient_step)(learner.init(0), batches(1)[0]).jaxpr
     assert searches(jaxpr) == 0
-    sparsifier = METHODS[method](Training(1_000, PERIOD, optax.sgd(1.0), make_pruner()))
+    sparsifier = METHODS[method].make(Training(1_000, PERIOD, optax.sgd(1.0), make_pruner(PrunerOptions())))
     if sparsifier.after_gradient:
         assert int(jax.vmap(sparsifier.due)(jnp.arange(1, 1_001)).sum()) <= 100
 
@@ -185,9 +187,13 @@ def test_networks_share_no_memory() -> None:
 
 
 def test_epsilon_greedy_follows_the_agent_step() -> None:
-    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=1.0, epsilon_end=0.0, epsilon_decay=100)
+    agent = dqn(
+        OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=1.0, epsilon_end=0.0, epsilon_decay=100)
+    )
     learner = make_learner(
-        agent, METHODS["dense"](Training(10, 5, agent.optimizer, make_pruner())), target_update_period=5
+        agent,
+        METHODS["dense"].make(Training(10, 5, agent.optimizer, make_pruner(PrunerOptions()))),
+        LearnerOptions(target_update_period=5),
     )
     observation = np.ones(4, np.float32)
     state = learner.init(0)
@@ -200,11 +206,12 @@ def test_epsilon_greedy_follows_the_agent_step() -> None:
 
 def test_the_behaviour_network_is_drawn_among_the_population() -> None:
     """Two networks of opposite taste: `elected` always follows the first, `uniform` both."""
-    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0)
-    method = METHODS["eaudeqn"](Training(100, 10, agent.optimizer, make_pruner()), num_networks=2)
+    agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=0, epsilon_end=0))
+    method = METHODS["eaudeqn"].make(Training(100, 10, agent.optimizer, make_pruner(PrunerOptions())), num_networks=2)
+
     drawn = {}
     for behaviour in ("uniform", "elected", "inverse_loss"):
-        learner = make_learner(agent, method, target_update_period=10, behaviour=behaviour)
+        learner = make_learner(agent, method, LearnerOptions(target_update_period=10, behaviour=behaviour))
         state = learner.init(0)
         online = []
         for network, action, loss in zip(state.online, (0, 2), (4.0, 1.0), strict=True):
@@ -223,14 +230,14 @@ def test_the_behaviour_network_is_drawn_among_the_population() -> None:
 @pytest.mark.parametrize("loss, expected", [("mse", 4.0), ("half_mse", 2.0), ("huber", 1.5)])
 def test_losses_by_hand(loss: str, expected: float) -> None:
     """Q = 0 everywhere and y = 2: mean((0 - 2)^2) = 4, half of it, and Huber's 2 - 1/2."""
-    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, loss=loss)
+    agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, loss=loss))
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     batch = batches(1)[0]
     assert float(agent.loss(params, batch, jnp.full(8, 2.0))) == pytest.approx(expected)
 
 
 def test_the_target_bootstraps_from_the_best_action_unless_terminal() -> None:
-    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4)
+    agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4))
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     params["Dense_1"]["bias"] = jnp.array([1.0, 7.0, -3.0])
     batch = batches(1, size=2)[0]._replace(reward=np.float32([0.5, 0.5]), discount=np.float32([0.9, 0.0]))

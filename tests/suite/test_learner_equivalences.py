@@ -6,9 +6,11 @@ import numpy as np
 import optax
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.masks import dense_masks
 from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, Params, Training
@@ -178,9 +180,14 @@ def test_masks_made_anew_of_all_weights(method: str, options: dict, dense_gradie
 @pytest.mark.parametrize("method, options", [("ste", {}), ("gmp", {"regrow": True})])
 def test_acting_reads_masked_weights(method: str, options: dict) -> None:
     """Action 2 is best by a weight that is pruned, else action 1."""
-    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
-    sparsifier = METHODS[method](Training(UPDATES, PERIOD, agent.optimizer, make_pruner()), **options)
-    learner = make_learner(agent, sparsifier, target_update_period=PERIOD)
+    agent = dqn(
+        OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
+    )
+    sparsifier = METHODS[method].make(
+        Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions())), **options
+    )
+
+    learner = make_learner(agent, sparsifier, LearnerOptions(target_update_period=PERIOD))
     state = learner.init(0)
     params: Params = jax.tree.map(jnp.zeros_like, state.online[0].params)
     params["Dense_0"]["bias"] = jnp.ones(4)

@@ -13,23 +13,25 @@ import jax
 import numpy as np
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import AGENTS
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
-from suite.environments import atari, mujoco
+from suite.environments import AtariOptions, MujocoOptions, atari, mujoco
 from suite.errors import UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
 from suite.record import schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.checkpoint import Checkpoints, leaves
 from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer
+from suite.trainer import Parts, Trainer
 from suite.types import Training
 from tests.support.probes import Probe
 
-CLOCK = {"epochs": 3, "epoch_agent_steps": 50, "initial_samples": 20, "replay_ratio": 0.5, "evaluation_episodes": 1}
+CLOCK = TrainerOptions(epochs=3, epoch_agent_steps=50, initial_samples=20, replay_ratio=0.5, evaluation_episodes=1)
 PERIOD = 7
 
 
@@ -41,11 +43,11 @@ class Case(NamedTuple):
     n_step: int = 1
 
 
-def case(make_environment: Callable[[], gymnasium.Env], agent: Callable, method: str, **options: Any) -> Case:
+def case(make_environment: Callable[[], gymnasium.Env], agent: str, method: str, **options: Any) -> Case:
     environment = make_environment()
-    built = agent(environment.observation_space, environment.action_space, **options)
-    sparsifier = METHODS[method](Training(60, PERIOD, built.optimizer, make_pruner()))
-    return Case(make_environment, make_learner(built, sparsifier, target_update_period=PERIOD))
+    built = AGENTS[agent].make(environment.observation_space, environment.action_space, **options)
+    sparsifier = METHODS[method].make(Training(60, PERIOD, built.optimizer, make_pruner(PrunerOptions())))
+    return Case(make_environment, make_learner(built, sparsifier, LearnerOptions(target_update_period=PERIOD)))
 
 
 class Random(Probe):
@@ -65,14 +67,17 @@ def attempt(case: Case, folder: Path, asked: Callable[[], bool], interval: float
     """A process; -> all leaves of the final state, or None if it was asked to end before."""
     environment = case.make_environment()
     ring = Replay(
-        environment.observation_space, environment.action_space, capacity=60, batch_size=4, n_step=case.n_step
+        environment.observation_space,
+        environment.action_space,
+        ReplayOptions(capacity=60, batch_size=4, n_step=case.n_step),
     )
     checkpoints = Checkpoints(folder / "c", folder / schema.METRICS, "run", {}, interval=interval, asked=asked)
     saved = checkpoints.newest()
     try:
         with Tracker(folder, {"name": "run"}, 4, 150, "disabled", saved) as tracker:
             experience = Online(environment, ring)
-            trainer = Trainer(experience, case.make_environment, case.learner, tracker, seed, checkpoints, **CLOCK)
+            parts = Parts(experience, case.make_environment, case.learner)
+            trainer = Trainer(parts, tracker, CLOCK, seed, checkpoints)
             return leaves(trainer.run(saved.state if saved else None))
     except KeyboardInterrupt:
         return None
@@ -118,11 +123,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory):
 
 
 def pendulum() -> gymnasium.Env:
-    return mujoco.make("InvertedPendulum")
+    return mujoco.make("InvertedPendulum", MujocoOptions())
 
 
 def pong() -> gymnasium.Env:
-    return atari.make("Pong", screen_size=20, max_episode_agent_steps=23)
+    return atari.make("Pong", AtariOptions(screen_size=20, max_episode_agent_steps=23))
 
 
 TINY_SAC = {"critic_width": 4, "actor_width": 4, "random_steps": 30}
@@ -131,7 +136,7 @@ TINY_SAC = {"critic_width": 4, "actor_width": 4, "random_steps": 30}
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_goes_on_with_every_bit(method: str, tmp_path: Path, undisturbed) -> None:
     dice = random.Random(method)
-    dqn_case = case(Random, dqn, method, network="mlp", width=8)
+    dqn_case = case(Random, "dqn", method, network="mlp", width=8)
     final, expected = undisturbed(dqn_case)
     resumed, count = stops(dqn_case, tmp_path, iter(lambda: dice.randrange(1, 30), None))
     assert count > 5
@@ -159,7 +164,7 @@ def test_every_suite_goes_on_with_every_bit(make, agent, method, options, tmp_pa
 
 def test_a_stop_between_any_two_turns(tmp_path: Path, undisturbed) -> None:
     """Every place of the first epochs, the evaluation and the ends of epochs among them: each is stopped at once."""
-    built = case(Random, dqn, "dense", network="mlp", width=2)._replace(n_step=3)
+    built = case(Random, "dqn", "dense", network="mlp", width=2)._replace(n_step=3)
     final, expected = undisturbed(built)
     stopped = 0
     for looks in range(2, 130, 3):
@@ -177,7 +182,7 @@ class Killed(BaseException):
 
 def test_what_came_after_the_checkpoint_is_done_again(tmp_path: Path, undisturbed, monkeypatch) -> None:
     """Rows that were written after it are cut, and a second time is as the first."""
-    built = case(Random, dqn, "eaudeqn", network="mlp", width=4)
+    built = case(Random, "dqn", "eaudeqn", network="mlp", width=4)
     final, expected = undisturbed(built)
     for kill_at in (2, 3, 4):  # a checkpoint may follow right on an epoch: none is done again for certain
         logged = 0
@@ -197,7 +202,7 @@ def test_what_came_after_the_checkpoint_is_done_again(tmp_path: Path, undisturbe
 
 
 def test_a_checkpoint_at_every_turn_changes_nothing(tmp_path: Path, undisturbed) -> None:
-    built = case(Random, dqn, "gmp", network="mlp", width=4)
+    built = case(Random, "dqn", "gmp", network="mlp", width=4)
     final, expected = undisturbed(built)
     assert_equal(attempt(built, tmp_path, lambda: False, interval=0), final)
     assert rows(tmp_path) == expected
@@ -205,27 +210,27 @@ def test_a_checkpoint_at_every_turn_changes_nothing(tmp_path: Path, undisturbed)
 
 def test_the_state_has_the_same_types_from_the_first_step_on() -> None:
     """A restored state has no weak types; if an undisturbed one had, it would be learned by another program."""
-    for built in (case(pendulum, sac, "eaudeqn", **TINY_SAC), case(Random, dqn, "gmp", network="mlp", width=2)):
+    for built in (case(pendulum, "sac", "eaudeqn", **TINY_SAC), case(Random, "dqn", "gmp", network="mlp", width=2)):
         state = built.learner.init(0)
         assert not any(getattr(leaf, "weak_type", False) for leaf in jax.tree.leaves(state))
 
 
 def test_an_environment_that_plays_otherwise_is_noticed(tmp_path: Path) -> None:
     """As another version of it would."""
-    built = case(lambda: Probe(1000), dqn, "dense", network="mlp", width=2)
+    built = case(lambda: Probe(1000), "dqn", "dense", network="mlp", width=2)
     assert attempt(built, tmp_path, after(30)) is None
     with pytest.raises(UserError, match="otherwise than before"):
         attempt(built._replace(make_environment=lambda: Probe(999)), tmp_path, lambda: False)
 
 
 def test_another_network_is_noticed(tmp_path: Path) -> None:
-    assert attempt(case(Random, dqn, "dense", network="mlp", width=2), tmp_path, after(30)) is None
+    assert attempt(case(Random, "dqn", "dense", network="mlp", width=2), tmp_path, after(30)) is None
     with pytest.raises(UserError, match=r"holds float32\[.*\] as online/0/.*, where this version has"):
-        attempt(case(Random, dqn, "dense", network="mlp", width=3), tmp_path, lambda: False)
+        attempt(case(Random, "dqn", "dense", network="mlp", width=3), tmp_path, lambda: False)
 
 
 def test_wall_time_goes_on(tmp_path: Path, monkeypatch) -> None:
-    built = case(Random, dqn, "dense", network="mlp", width=2)
+    built = case(Random, "dqn", "dense", network="mlp", width=2)
     assert attempt(built, tmp_path, after(30)) is None
     checkpoints = Checkpoints(tmp_path / "c", tmp_path / schema.METRICS, "run", {})
     saved = checkpoints.newest()
@@ -241,7 +246,7 @@ def rows_seconds(folder: Path) -> float:
 
 
 def test_other_versions_are_named_in_the_record(tmp_path: Path, caplog) -> None:
-    built = case(Random, dqn, "dense", network="mlp", width=2)
+    built = case(Random, "dqn", "dense", network="mlp", width=2)
     assert attempt(built, tmp_path, after(30)) is None  # its checkpoint says that it had no packages at all
     began = schema.read_json(tmp_path / schema.CONFIG)
     attempt(built, tmp_path, lambda: False)

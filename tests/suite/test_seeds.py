@@ -6,7 +6,8 @@ import numpy as np
 
 from suite.experience.online import Online
 from suite.experience.replay import Replay
-from suite.trainer import Trainer, batch_rng
+from suite.options import ReplayOptions, TrainerOptions
+from suite.trainer import Parts, Trainer, batch_rng
 from tests.support.probes import Probe
 from tests.support.trainer import Idle, make_tracker
 
@@ -30,19 +31,11 @@ class Run:
         self.training: list[int | None] = []
         self.evaluation: list[int | None] = []
         learner, environment = Idle(), Reseeded(self.training)
-        ring = Replay(environment.observation_space, environment.action_space, capacity=100)
+        ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(capacity=100))
         with make_tracker(folder) as tracker:
-            Trainer(
-                Online(environment, ring),
-                lambda: Reseeded(self.evaluation),
-                learner,
-                tracker,
-                seed,
-                epochs=2,
-                epoch_agent_steps=40,
-                initial_samples=30,
-                evaluation_episodes=2,
-            ).run()
+            parts = Parts(Online(environment, ring), lambda: Reseeded(self.evaluation), learner)
+            options = TrainerOptions(epochs=2, epoch_agent_steps=40, initial_samples=30, evaluation_episodes=2)
+            Trainer(parts, tracker, options, seed).run()
         self.batches = np.array([batch.observation for batch in learner.batches])
 
 

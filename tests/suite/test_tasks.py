@@ -24,7 +24,7 @@ def test_there_are_57_games_that_gymnasium_knows() -> None:
     assert len(GAMES) == 57
     for name, entry in GAMES.items():
         assert f"ALE/{entry.environment}-v5" in gymnasium.registry
-        assert (entry.name, entry.agent, entry.frame_skip) == (name, "dqn", 4)
+        assert (entry.name, entry.agents, entry.frame_skip) == (name, ("dqn",), 4)
 
 
 def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
@@ -34,7 +34,7 @@ def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
         if spec.version == 5 and str(spec.entry_point).startswith("gymnasium.envs.mujoco")
     }
     assert {entry.environment for entry in MUJOCO.values()} == known and len(known) == 11
-    assert all((entry.name, entry.agent) == (name, "sac") for name, entry in MUJOCO.items())
+    assert all((entry.name, entry.agents) == (name, ("sac",)) for name, entry in MUJOCO.items())
 
 
 @pytest.mark.parametrize("name", MUJOCO)

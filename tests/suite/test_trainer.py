@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.agents.networks import CONVOLUTIONS, QNetwork
 from suite.record import schema
 from suite.types import LearnerState

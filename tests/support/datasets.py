@@ -12,6 +12,7 @@ from gymnasium.wrappers import FrameStackObservation
 from suite.experience.dataset import Dataset
 from suite.experience.minari import Recorder
 from suite.experience.replay import Replay
+from suite.options import DatasetOptions, ReplayOptions
 
 STACK, GAMMA = 4, 0.9
 SPACE, ACTIONS = spaces.Box(0, 255, (STACK, 2, 2), np.uint8), spaces.Discrete(3)
@@ -19,11 +20,15 @@ MANY = 600  # draws enough to meet each of a few dozen transitions
 
 
 def replay(capacity: int = 300, n_step: int = 1, space: spaces.Space = SPACE) -> Replay:
-    return Replay(space, ACTIONS, capacity=capacity, batch_size=MANY, n_step=n_step, discount=GAMMA, reward_clip=None)
+    return Replay(
+        space,
+        ACTIONS,
+        ReplayOptions(capacity=capacity, batch_size=MANY, n_step=n_step, discount=GAMMA, reward_clip=None),
+    )
 
 
 def dataset(path: Path, ring: Replay | None = None, actions: spaces.Space = ACTIONS, **options: Any) -> Dataset:
-    return Dataset(actions, replay() if ring is None else ring, path=str(path), **options)
+    return Dataset(actions, replay() if ring is None else ring, DatasetOptions(path=str(path), **options))
 
 
 def loaded(path: Path, ring: Replay | None = None, epoch: int = 1, **options: Any) -> Dataset:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from sweeps.engines.base import OK, EngineOptions, Plan, Session
+from suite.options import Options
+from sweeps.engines.base import OK, Plan, Session
 
 
-class TinyOptions(EngineOptions):
+class TinyOptions(Options):
     place: str = Field("here", description="where the cells run")
     size: int = Field(1, ge=1, description="of a place")
 
@@ -21,7 +22,7 @@ class TinyEngine:
     HERE: bool = False
     code: int = OK
     known: Mapping[str, str] = field(default_factory=dict)
-    Options: type[EngineOptions] = TinyOptions
+    OPTIONS: type[Options] = TinyOptions
     plans: list[Plan] = field(default_factory=list)
     options: list[TinyOptions] = field(default_factory=list)
     checked: list[TinyOptions] = field(default_factory=list)

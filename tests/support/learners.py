@@ -5,9 +5,11 @@ from functools import cache
 import numpy as np
 from gymnasium import spaces
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, Training
 from tests.support.learning import PERIOD
@@ -33,9 +35,15 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 
 @cache
 def learner_of(method: str, vectorize: bool | None = None, distribution: str = "erk", **options) -> Learner:
-    agent = dqn(OBSERVATIONS, ACTIONS, network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(distribution=distribution))
-    return make_learner(agent, METHODS[method](training, **options), target_update_period=PERIOD, vectorize=vectorize)
+    agent = dqn(
+        OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
+    )
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution=distribution)))
+    return make_learner(
+        agent,
+        METHODS[method].make(training, **options),
+        LearnerOptions(target_update_period=PERIOD, vectorize=vectorize),
+    )
 
 
 EAGER: dict[str, dict] = {

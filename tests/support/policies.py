@@ -10,23 +10,22 @@ import numpy as np
 from flax import traverse_util
 from gymnasium import spaces
 
-from suite.agents.dqn import dqn
-from suite.agents.sac import sac
+from suite.agents import AGENTS
 from suite.deploy.network import Policy, from_flax
 from suite.tracking.policy import describe
 
 #: name -> agent, its options, observations, actions. Sizes that make SAME padding uneven; small: Pong's with a small
 #: screen, sac: Hopper's.
-KINDS: dict[str, tuple[Any, dict[str, Any], spaces.Space, spaces.Space]] = {
+KINDS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
     "nature": (
-        dqn,
+        "dqn",
         {"network": "nature", "width": 24},
         spaces.Box(0, 255, (4, 37, 30), np.uint8),
         spaces.Discrete(6),
     ),
-    "small": (dqn, {"network": "small", "width": 64}, spaces.Box(0, 255, (4, 24, 24), np.uint8), spaces.Discrete(6)),
-    "mlp": (dqn, {"network": "mlp", "width": 32}, spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)),
-    "sac": (sac, {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
+    "small": ("dqn", {"network": "small", "width": 64}, spaces.Box(0, 255, (4, 24, 24), np.uint8), spaces.Discrete(6)),
+    "mlp": ("dqn", {"network": "mlp", "width": 32}, spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)),
+    "sac": ("sac", {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
 }
 
 
@@ -56,10 +55,10 @@ class Made(NamedTuple):
 
 @cache
 def build(kind: str) -> Built:
-    function, options, observation_space, action_space = KINDS[kind]
-    if function is dqn:
+    name, options, observation_space, action_space = KINDS[kind]
+    if name == "dqn":
         options = {**options, "epsilon_evaluation": 0.0}
-    agent, key = function(observation_space, action_space, **options), jax.random.key(0)
+    agent, key = AGENTS[name].make(observation_space, action_space, **options), jax.random.key(0)
     online = jax.eval_shape(agent.init, key)
     actor = jax.eval_shape(agent.actor.init, key) if agent.actor else None
     flat = traverse_util.flatten_dict(actor if actor else online, sep="/")

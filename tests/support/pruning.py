@@ -11,6 +11,7 @@ from flax import traverse_util
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Masks, Params
 
@@ -52,7 +53,7 @@ def everything(kernels: Mapping[str, np.ndarray]) -> Masks:
 
 @cache
 def compiled(**options):
-    return jax.jit(make_pruner(**options).prune)
+    return jax.jit(make_pruner(PrunerOptions(**options)).prune)
 
 
 def prune(kernels: Mapping[str, np.ndarray], level: float, masks: Masks | None = None, **options) -> dict:

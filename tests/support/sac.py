@@ -7,9 +7,11 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import SACOptions
 from suite.agents.sac import sac
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Agent, Batch, LearnerState, Network, Sparsifier, Training
 from tests.support.learning import PERIOD
@@ -39,7 +41,7 @@ def batches(count: int, seed: int = 0) -> list[Batch]:
 
 @cache
 def agent_of(**options: Any) -> Agent:
-    return sac(OBSERVATIONS, ACTIONS, **{**WIDTHS, **LEARNING_RATES, **options})
+    return sac(OBSERVATIONS, ACTIONS, SACOptions(**{**WIDTHS, **LEARNING_RATES, **options}))
 
 
 def actor_part(agent: Agent) -> Any:
@@ -58,15 +60,15 @@ def mlp(params: dict, x: np.ndarray) -> np.ndarray:
 
 
 def build(agent: Agent, sparsifier: Sparsifier, **options: Any) -> Learner:
-    return make_learner(agent, sparsifier, **{"target_update_period": PERIOD, "polyak": TAU, **options})
+    return make_learner(agent, sparsifier, LearnerOptions(**{"target_update_period": PERIOD, "polyak": TAU, **options}))
 
 
 @cache
 def learner_of(method: str, learner: tuple = (), **options: Any) -> Learner:
     """`learner`: pairs of make_learner's options. Layers are equally sparse, so that counts can be told by hand."""
     agent = agent_of()
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(distribution="uniform"))
-    return build(agent, METHODS[method](training, **options), **dict(learner))
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution="uniform")))
+    return build(agent, METHODS[method].make(training, **options), **dict(learner))
 
 
 def actor_of(state: LearnerState) -> Network:

@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import TargetUpdate, make_learner
+from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
 from suite.record import schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer
+from suite.trainer import Parts, Trainer
 from suite.types import LearnerState, Network, Training
 
 CONFIG = {"name": "probe", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
@@ -39,24 +41,22 @@ def train(
 ) -> LearnerState:
     environment = make_environment()
     agent_options = {"learning_rate": 3e-3, "epsilon_end": 0.2, "epsilon_decay": STEPS // 2, **agent_options}
-    agent = dqn(environment.observation_space, environment.action_space, network="mlp", width=WIDTH, **agent_options)
-    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner())
-    learner = make_learner(agent, METHODS[method](training, **LOW[method]), target_update_period=PERIOD)
+    agent = dqn(
+        environment.observation_space, environment.action_space, DQNOptions(network="mlp", width=WIDTH, **agent_options)
+    )
+    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner(PrunerOptions()))
+    learner = make_learner(
+        agent,
+        METHODS[method].make(training, **LOW[method]),
+        LearnerOptions(target_update_period=PERIOD),
+    )
     replay_options = {"capacity": 500, "discount": GAMMA, **(replay or {})}
-    ring = Replay(environment.observation_space, environment.action_space, **replay_options)
+    ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(**replay_options))
     with make_tracker(folder) as tracker:
-        state = Trainer(
-            Online(environment, ring),
-            make_environment,
-            learner,
-            tracker,
-            seed,
-            epochs=3,
-            epoch_agent_steps=STEPS // 3,
-            initial_samples=50,
-            replay_ratio=0.5,
-            evaluation_episodes=2,
-        ).run()
+        options = TrainerOptions(
+            epochs=3, epoch_agent_steps=STEPS // 3, initial_samples=50, replay_ratio=0.5, evaluation_episodes=2
+        )
+        state = Trainer(Parts(Online(environment, ring), make_environment, learner), tracker, options, seed).run()
     return state._replace(online=(learner.policy(state),))
 
 
@@ -104,7 +104,8 @@ class Idle:
 
 def run_idle(folder: Path, make_environment: Callable, learner: Idle, capacity: int = 100, **options) -> list[dict]:
     environment = make_environment()
-    ring = Replay(environment.observation_space, environment.action_space, capacity=capacity)
+    ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(capacity=capacity))
     with make_tracker(folder) as tracker:
-        Trainer(Online(environment, ring), make_environment, learner, tracker, 0, **options).run()
+        parts = Parts(Online(environment, ring), make_environment, learner)
+        Trainer(parts, tracker, TrainerOptions(**options), 0).run()
     return schema.read_rows(folder / schema.METRICS, ("epoch", "target_update", "evaluation"))

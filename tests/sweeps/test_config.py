@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from suite.errors import UserError
 from suite.tasks import DEFAULTS, TASKS
-from sweeps.config import Run, groups, method_options, options_of, parse_method, resolve
+from sweeps.config import Run, groups, method_options, parse_method, resolve
 
 BASE: dict[str, Any] = {"task": "atari/Pong", "method": "eaudeqn", "seed": 0}
 
@@ -68,7 +68,9 @@ def test_a_run_needs_task_method_and_seed(key: str, value: Any) -> None:
         ({"agnet.width": 32}, ["agnet.width", "did you mean 'agent.width'"]),
         ({"width": 32}, ["'width'", "agent.width"]),
         ({"agent.": 32}, ["unknown option 'agent.'"]),
-        ({"agent": 32}, ["unknown option 'agent'"]),
+        ({"agent": 32}, ["agent=32", "dqn"]),
+        ({"agent": "sac"}, ["agent=sac", "dqn"]),
+        ({"agent": "dqn", "task": "mujoco/Hopper"}, ["agent=dqn", "sac"]),
         ({"": 32}, ["unknown option ''"]),
         ({"method.final_sparsity": 0.5}, ["method.final_sparsity"]),
         ({"agent.width": 0}, ["agent.width=0", "greater than or equal to 1"]),
@@ -165,7 +167,7 @@ def test_labels_have_one_spelling(typed: str, label: str) -> None:
     pong = TASKS["atari/Pong"]
     found, options = parse_method(typed, pong)
     assert found == label
-    assert set(options) == set(options_of(METHODS[label.partition(":")[0]]).model_fields)
+    assert set(options.model_dump()) == set(METHODS[label.partition(":")[0]].options.model_fields)
     assert parse_method(found, pong) == (label, options)
 
 
@@ -195,23 +197,23 @@ def test_values_and_texts_are_the_same_run(arguments: dict[str, Any]) -> None:
 def test_every_option_is_there_with_its_type() -> None:
     run = resolve(BASE)
     for group, model in groups(run.task).items():
-        assert set(run.options[group]) == set(model.model_fields)
-    assert (run.options["agent"]["width"], run.options["trainer"]["replay_ratio"]) == (512, 0.25)
-    assert isinstance(resolve({**BASE, "replay.discount": 1}).options["replay"]["discount"], float)
-    assert isinstance(resolve({**BASE, "agent.width": "32"}).options["agent"]["width"], int)
+        assert set(run.options.dump()[group]) == set(model.model_fields)
+    assert (run.options.agent.width, run.options.trainer.replay_ratio) == (512, 0.25)
+    assert isinstance(resolve({**BASE, "replay.discount": 1}).options.replay.discount, float)
+    assert isinstance(resolve({**BASE, "agent.width": "32"}).options.agent.width, int)
 
 
 def test_the_defaults_are_the_papers_configuration() -> None:
     run = resolve(BASE)
     assert (run.total_agent_steps, run.gradient_steps) == (10_000_000, 2_495_000)
-    agent, replay, learner, trainer = (run.options[g] for g in ("agent", "replay", "learner", "trainer"))
+    agent, replay, learner, trainer = (run.options.dump()[g] for g in ("agent", "replay", "learner", "trainer"))
     assert (agent["learning_rate"], agent["adam_epsilon"], agent["loss"]) == (6.25e-5, 1.5e-4, "mse")
     assert (agent["epsilon_start"], agent["epsilon_end"], agent["epsilon_decay"]) == (1, 0.01, 250_000)
     assert (replay["capacity"], replay["batch_size"], replay["n_step"], replay["discount"]) == (1_000_000, 32, 1, 0.99)
     assert learner["target_update_period"] == 2000  # gradient steps: 8,000 agent steps at one in four
     assert (trainer["epochs"], trainer["initial_samples"], trainer["replay_ratio"]) == (40, 20_000, 0.25)
-    assert run.options["environment"]["max_episode_agent_steps"] == 27_000
-    method = run.options["method"]
+    assert run.options.environment.max_episode_agent_steps == 27_000
+    method = run.options.dump()["method"]
     assert (method["num_networks"], method["max_noise"], method["reset_optimizer"]) == (5, 3.0, True)
 
 
@@ -244,12 +246,12 @@ HOPPER = {"task": "mujoco/Hopper", "method": "gmp", "seed": 0}
 
 def test_a_family_has_defaults_of_its_own() -> None:
     run = resolve(HOPPER)
-    assert (run.options["replay"]["batch_size"], run.options["replay"]["reward_clip"]) == (256, None)
-    assert (run.options["learner"]["polyak"], run.options["learner"]["target_update_period"]) == (0.005, 1_000)
-    assert run.options["method"]["final_sparsity"] == 0.9
+    assert (run.options.replay.batch_size, run.options.replay.reward_clip) == (256, None)
+    assert (run.options.learner.polyak, run.options.learner.target_update_period) == (0.005, 1_000)
+    assert run.options.method.final_sparsity == 0.9
     assert run.total_agent_steps == 1_000_000
-    assert resolve({**HOPPER, "replay.batch_size": 32}).options["replay"]["batch_size"] == 32
-    assert resolve(BASE).options["replay"]["batch_size"] == 32
+    assert resolve({**HOPPER, "replay.batch_size": 32}).options.replay.batch_size == 32
+    assert resolve(BASE).options.replay.batch_size == 32
 
 
 def test_a_label_is_spelt_by_the_defaults_of_its_task() -> None:
@@ -275,7 +277,7 @@ def test_options_of_another_agent_are_unknown() -> None:
 # Anything at all -----------------------------------------------------------------------------------------------------
 
 KEYS = [f"{group}.{name}" for group, model in groups(TASKS["atari/Pong"]).items() for name in model.model_fields]
-METHOD_OPTIONS = sorted({name for method in METHODS.values() for name in options_of(method).model_fields})
+METHOD_OPTIONS = sorted({name for method in METHODS.values() for name in method.options.model_fields})
 numbers = st.one_of(st.integers(), st.integers(-10, 10**40), st.floats())
 texts = st.one_of(
     st.text(max_size=12),

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from suite.environments import environment_of
 from suite.errors import UserError
 from suite.record import schema
 from suite.tasks import TASKS
-from sweeps import command_line, grid, launch
+from sweeps import command_line, execute, grid, launch
 from sweeps import run as entry
 from sweeps import sweep as sweep_module
 from sweeps.config import MOST_STEPS, resolve
 from sweeps.export import __main__ as export
 from sweeps.export import play
-from sweeps.export.formats import FORMS, card_of, environment_of
+from sweeps.export.formats import FORMS, card_of
 from sweeps.plan import resolve_all
 from tests.support.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine
 from tests.sweeps.export.test_export import finished
@@ -47,7 +48,7 @@ def began(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*_: Any, **__: Any) -> None:
         raise Began
 
-    monkeypatch.setattr(entry, "Trainer", begin)
+    monkeypatch.setattr(execute, "Trainer", begin)
     monkeypatch.setattr(sweep_module, "measure_speeds", begin)
 
 

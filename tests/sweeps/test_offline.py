@@ -104,15 +104,15 @@ def test_what_does_not_fit_is_one_line(
 
 def test_the_defaults_are_the_papers_offline_configuration() -> None:
     run = resolve({"task": "offline/Pong", "method": "gmp", "seed": 1})
-    assert (run.gradient_steps, run.options["trainer"]["epochs"]) == (3_125_000, 50)
-    assert (run.options["agent"]["learning_rate"], run.options["agent"]["cql_weight"]) == (5e-5, 0.1)
-    assert run.options["learner"]["target_update_period"] == 2_000
-    dataset = run.options["dataset"]
+    assert (run.gradient_steps, run.options.trainer.epochs) == (3_125_000, 50)
+    assert (run.options.agent.learning_rate, run.options.agent.cql_weight) == (5e-5, 0.1)
+    assert run.options.learner.target_update_period == 2_000
+    dataset = run.options.dump()["dataset"]
     assert (dataset["chunks"], dataset["chunk_transitions"], dataset["chunks_per_epoch"]) == (50, 50_000, 5)
-    method = run.options["method"]
+    method = run.options.dump()["method"]
     assert (method["start"] * run.gradient_steps, method["end"] * run.gradient_steps) == (625_000, 2_500_000)
     assert method["final_sparsity"] == 0.95
-    assert "dataset" not in resolve({"task": "atari/Pong", "method": "gmp", "seed": 1}).options
+    assert resolve({"task": "atari/Pong", "method": "gmp", "seed": 1}).options.dataset is None
 
 
 def test_an_offline_task_is_scored_as_its_game() -> None:
@@ -120,7 +120,7 @@ def test_an_offline_task_is_scored_as_its_game() -> None:
     for game in PAPER_GAMES:
         online, offline = TASKS[game], TASKS[game.replace("atari", "offline")]
         assert (offline.random, offline.reference) == (online.random, online.reference)
-        assert (online.agent, offline.agent) == ("dqn", "cql")
+        assert (online.agents, offline.agents) == (("dqn",), ("cql", "dqn"))
 
 
 @pytest.mark.parametrize("scale, runs", [("offline", 6), ("offline-paper", 150)])

@@ -60,19 +60,19 @@ def a_record(folder: Path, **changes) -> Path:
 def test_what_version_0_1_derived_is_stated(tmp_path: Path) -> None:
     """400 gradient steps, 20 to an election: 12.5 / 20 is the largest step, and masks are updated every 4."""
     options = recorded.read(OLD / "eaudeqn").options
-    assert options["method"]["cap"] == "clip"
-    assert options["method"]["max_speed"] == pytest.approx(12.5 / 20)
-    assert recorded.read(OLD / "gmp").options["method"]["period"] == 4
+    assert options.method.cap == "clip"
+    assert options.method.max_speed == pytest.approx(12.5 / 20)
+    assert recorded.read(OLD / "gmp").options.method.period == 4
     groups = schema.read_json(OLD / "gmp/config.json")["options"]
     sparse = recorded.read(a_record(tmp_path / "set", method="set", options={**groups, "method": SET})).options
-    assert sparse["pruning"]["distribution"] == "erk"
-    assert (sparse["method"]["decay"], sparse["method"]["end"], sparse["method"]["period"]) == ("constant", 1.0, 4)
+    assert sparse.pruning.distribution == "erk"
+    assert (sparse.method.decay, sparse.method.end, sparse.method.period) == ("constant", 1.0, 4)
 
 
 def test_half_of_the_squared_error_keeps_its_meaning(tmp_path: Path) -> None:
     options = {"agent": {"loss": "squared"}, "pruning": {"distribution": "erk"}, "method": {}}
     folder = a_record(tmp_path / "dqn", task="atari/Pong", method="dense", options=options)
-    assert recorded.read(folder).options["agent"]["loss"] == "half_mse"
+    assert recorded.read(folder).options.agent.loss == "half_mse"
 
 
 @pytest.mark.parametrize(

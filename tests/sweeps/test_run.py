@@ -16,6 +16,7 @@ import jax
 import pytest
 
 from suite.record import lock, schema
+from sweeps import execute
 from sweeps import run as entry
 from sweeps.config import resolve
 
@@ -37,9 +38,9 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
     def tracker(folder, config, frame_skip, total_agent_steps, wandb_mode, saved):
         raise Stopped(frame_skip)
 
-    monkeypatch.setattr(entry, "Tracker", tracker)
+    monkeypatch.setattr(execute, "Tracker", tracker)
     with pytest.raises(Stopped) as stopped:
-        entry.execute(resolve({**BASE, "environment.frame_skip": frame_skip}), tmp_path)
+        execute.execute(resolve({**BASE, "environment.frame_skip": frame_skip}), tmp_path)
     assert stopped.value.args == (frame_skip,)
 
 
@@ -95,7 +96,7 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     run = resolve(BASE)
     (tmp_path / run.name).mkdir()
     schema.write_json(tmp_path / run.name / schema.STATUS, {"status": "finished"})
-    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("ran"))
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
 
@@ -104,7 +105,7 @@ def test_a_run_that_another_process_works_on_is_left_alone(
 ) -> None:
     """One line, and a code that says later; a finished run is answered without its lock."""
     run = resolve(BASE)
-    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("ran"))
     with lock.hold(tmp_path / run.name):
         assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == schema.RESUMABLE
         said = capsys.readouterr().err
@@ -120,7 +121,7 @@ def on_waiting(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> Non
         do()
         time.sleep(seconds)
 
-    monkeypatch.setattr(entry, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    monkeypatch.setattr(execute, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
 
 
 def test_an_agents_run_waits_for_another_process_to_end(
@@ -128,7 +129,7 @@ def test_an_agents_run_waits_for_another_process_to_end(
 ) -> None:
     """W&B would take it for failed; it is finished as soon as the other one has finished it."""
     folder = tmp_path / resolve(BASE).name
-    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("ran"))
     monkeypatch.setenv("WANDB_SWEEP_ID", "one")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     held, waits = threading.Event(), threading.Event()
@@ -159,7 +160,7 @@ def test_a_run_that_ended_while_we_waited_for_its_lock_is_not_run_again(
 ) -> None:
     answers = iter([False, True])
     monkeypatch.setattr(schema, "is_finished", lambda _: next(answers))
-    monkeypatch.setattr(entry, "execute", lambda *_: pytest.fail("ran"))
+    monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("ran"))
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
 
@@ -174,7 +175,7 @@ def test_help_names_every_option_and_method(capsys) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
 def test_a_scheduler_may_ask_twice(number: int) -> None:
-    with entry._signals() as asked:
+    with execute._signals() as asked:
         assert not asked()
         for _ in range(2):
             os.kill(os.getpid(), number)
@@ -209,8 +210,8 @@ def test_a_run_says_what_it_computes_on(flags: list[str], platforms: str, tmp_pa
     code = f"""
 import sys, suite.tracking.provenance
 from suite import device
-from sweeps import run as entry
-entry.execute = lambda *_: print(suite.tracking.provenance.versions()["device"], device.jax.default_backend())
+from sweeps import execute, run as entry
+execute.execute = lambda *_: print(suite.tracking.provenance.versions()["device"], device.jax.default_backend())
 sys.exit(entry.main({[*FLAGS, f"--folder={tmp_path}", *flags]}))
 """
     environment = {**os.environ, "JAX_PLATFORMS": platforms}

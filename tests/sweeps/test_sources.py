@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
 from sweeps.config import resolve
 from sweeps.sources import EXAMPLES, OURS, SOURCES, Row, rows, source_of
 
@@ -20,7 +20,7 @@ def shown(option: str, family: str) -> Row:
 @pytest.mark.parametrize("method", METHODS)
 def test_the_table_says_what_a_run_uses(family: str, method: str) -> None:
     run = resolve({"task": EXAMPLES[family].name, "method": method, "seed": 0})
-    for group, options in run.options.items():
+    for group, options in run.options.dump().items():
         for key, value in options.items():
             row = shown(f"{method}:{key}" if group == "method" else f"{group}.{key}", family)
             derived = (group, key) == ("pruning", "distribution")  # recorded as what it comes to

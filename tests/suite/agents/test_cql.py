@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import CQLOptions, DQNOptions
 from suite.agents.cql import cql
 from suite.agents.dqn import dqn
 from suite.errors import UserError
 from suite.learner import make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, LearnerState, Training
 
@@ -32,7 +34,7 @@ def test_the_loss_by_hand() -> None:
     Actions 0 and 2, y = (3, -1), so the TD errors are -2 and -1. logsumexp(1, 0, -2) = log(e + 1 + e^-2) = 1.349012, so
     the CQL terms are 0.349012 and 3.349012. (4 + 1) / 2 + 0.1 (0.349012 + 3.349012) / 2 is 2.684901.
     """
-    agent = cql(OBSERVATIONS, ACTIONS, **OPTIONS, cql_weight=0.1)
+    agent = cql(OBSERVATIONS, ACTIONS, CQLOptions(**OPTIONS, cql_weight=0.1))
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     last = max(params)
     params[last]["bias"] = jnp.array([1.0, 0.0, -2.0])
@@ -49,8 +51,8 @@ def test_the_loss_by_hand() -> None:
 @pytest.mark.parametrize("weight", [0.1, 4.0])
 def test_the_authors_loss_or_half_of_it(weight: float, loss: str, share: float) -> None:
     """(Q(s, a) - y)^2 + weight (logsumexp_a' Q(s, a') - Q(s, a)), computed in numpy from the actions' values."""
-    agent = cql(OBSERVATIONS, ACTIONS, **OPTIONS, loss=loss, cql_weight=weight)
-    probe = dqn(OBSERVATIONS, ACTIONS, **OPTIONS)
+    agent = cql(OBSERVATIONS, ACTIONS, CQLOptions(**OPTIONS, loss=loss, cql_weight=weight))
+    probe = dqn(OBSERVATIONS, ACTIONS, DQNOptions(**OPTIONS))
     params, batch, y = agent.init(jax.random.key(1)), a_batch(1), np.linspace(-1, 1, 6, dtype=np.float32)
 
     def value(action: int) -> np.ndarray:
@@ -73,7 +75,9 @@ def test_the_authors_loss_or_half_of_it(weight: float, loss: str, share: float) 
 def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
     def trained(agent) -> LearnerState:
         learner = make_learner(
-            agent, METHODS[method](Training(20, 5, agent.optimizer, make_pruner())), target_update_period=5
+            agent,
+            METHODS[method].make(Training(20, 5, agent.optimizer, make_pruner(PrunerOptions()))),
+            LearnerOptions(target_update_period=5),
         )
         state = learner.init(0)
         for number in range(1, 21):
@@ -82,8 +86,8 @@ def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
                 state, _ = learner.update_target(state)
         return state._replace(key=None)
 
-    left = trained(cql(OBSERVATIONS, ACTIONS, **OPTIONS, loss=loss, cql_weight=0.0))
-    right = trained(dqn(OBSERVATIONS, ACTIONS, **OPTIONS, loss=loss))
+    left = trained(cql(OBSERVATIONS, ACTIONS, CQLOptions(**OPTIONS, loss=loss, cql_weight=0.0)))
+    right = trained(dqn(OBSERVATIONS, ACTIONS, DQNOptions(**OPTIONS, loss=loss)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), left, right)
 
 
@@ -91,9 +95,11 @@ def test_actions_that_the_data_lack_lose_value() -> None:
     """What CQL is for. All data take action 0 and pay 0, so DQN leaves Q(s, 1) where it is, and CQL pushes it down."""
 
     def gap(weight: float) -> float:
-        agent = cql(OBSERVATIONS, ACTIONS, **{**OPTIONS, "learning_rate": 3e-3}, cql_weight=weight)
+        agent = cql(OBSERVATIONS, ACTIONS, CQLOptions(**{**OPTIONS, "learning_rate": 3e-3}, cql_weight=weight))
         learner = make_learner(
-            agent, METHODS["dense"](Training(300, 50, agent.optimizer, make_pruner())), target_update_period=50
+            agent,
+            METHODS["dense"].make(Training(300, 50, agent.optimizer, make_pruner(PrunerOptions()))),
+            LearnerOptions(target_update_period=50),
         )
         state = learner.init(0)
         for number in range(300):
@@ -113,4 +119,4 @@ def test_actions_that_the_data_lack_lose_value() -> None:
 
 def test_continuous_actions_are_refused() -> None:
     with pytest.raises(UserError, match="discrete actions"):
-        cql(OBSERVATIONS, spaces.Box(-1, 1, (2,), np.float32), **OPTIONS)
+        cql(OBSERVATIONS, spaces.Box(-1, 1, (2,), np.float32), CQLOptions(**OPTIONS))

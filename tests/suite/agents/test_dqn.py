@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import make_learner
+from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, Training
 
@@ -70,9 +72,9 @@ def flat(params: dict) -> Arrays:
 def test_six_gradient_steps_with_two_target_updates(loss: str) -> None:
     """By default the steps are numpy's; with half of the loss they are shorter, as epsilon is not halved with it."""
     space = spaces.Box(-1, 1, (4,), np.float32)
-    agent = dqn(space, spaces.Discrete(3), network="mlp", width=16, learning_rate=LEARNING_RATE, loss=loss)
-    method = METHODS["dense"](Training(6, PERIOD, agent.optimizer, make_pruner()))
-    learner = make_learner(agent, method, target_update_period=PERIOD)
+    agent = dqn(space, spaces.Discrete(3), DQNOptions(network="mlp", width=16, learning_rate=LEARNING_RATE, loss=loss))
+    method = METHODS["dense"].make(Training(6, PERIOD, agent.optimizer, make_pruner(PrunerOptions())))
+    learner = make_learner(agent, method, LearnerOptions(target_update_period=PERIOD))
     state = learner.init(0)
     before = flat(jax.tree.map(np.asarray, state.online[0].params))
     for step in range(1, 7):

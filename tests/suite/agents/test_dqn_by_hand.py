@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.types import Agent, Batch
 
@@ -14,7 +15,9 @@ OBSERVATION = np.array([0.5, -0.25, 1.0], np.float32)
 
 
 def make(**options: float) -> Agent:
-    return dqn(spaces.Box(-1, 1, (3,), np.float32), spaces.Discrete(ACTIONS), network="mlp", width=4, **options)
+    return dqn(
+        spaces.Box(-1, 1, (3,), np.float32), spaces.Discrete(ACTIONS), DQNOptions(network="mlp", width=4, **options)
+    )
 
 
 def share_of_best(agent: Agent, agent_step: int, *, greedy: bool) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.sparsity.masks import kernels
 from suite.types import Batch
@@ -35,7 +36,7 @@ def values(params, network: str, images: np.ndarray) -> jax.Array:
 
 @pytest.mark.parametrize("network", LAYERS)
 def test_a_q_network_is_what_the_paper_says(network: str) -> None:
-    agent = dqn(SCREEN, ACTIONS, network=network, width=32)
+    agent = dqn(SCREEN, ACTIONS, DQNOptions(network=network, width=32))
     params = jax.jit(agent.init)(jax.random.key(0))
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + 0.01 * jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), params)
@@ -54,7 +55,7 @@ def test_a_q_network_is_what_the_paper_says(network: str) -> None:
 
 @pytest.mark.parametrize("network", LAYERS)
 def test_kernels_are_xavier_uniform_and_biases_zero(network: str) -> None:
-    params = jax.jit(dqn(SCREEN, ACTIONS, network=network, width=64).init)(jax.random.key(1))
+    params = jax.jit(dqn(SCREEN, ACTIONS, DQNOptions(network=network, width=64)).init)(jax.random.key(1))
     found = kernels(params)
     shapes = [shape for shape, _ in LAYERS[network]] + [(FLAT[network], 64), (64, 6)]
     assert [kernel.shape for kernel in found.values()] == shapes

@@ -11,6 +11,7 @@ from flax import traverse_util
 from gymnasium import spaces
 from scipy import integrate, stats
 
+from suite.agents import SACOptions
 from suite.agents.sac import sac
 from suite.errors import UserError
 from suite.types import Agent, Batch
@@ -130,7 +131,7 @@ def test_the_actors_gradients_by_finite_differences(option: str, entropy: float,
 @pytest.mark.parametrize("mean, log_std", [(0.0, 0.0), (1.0, -1.0), (-0.5, -3.0)])
 def test_the_entropy_of_the_samples_is_the_densitys(mean: float, log_std: float) -> None:
     """-log pi on average, read off the target, against a quadrature over the actions: no draw is shared."""
-    agent = sac(OBSERVATIONS, spaces.Box(-1, 1, (1,), np.float32), **WIDTHS, initial_temperature=1.0)
+    agent = sac(OBSERVATIONS, spaces.Box(-1, 1, (1,), np.float32), SACOptions(**WIDTHS, initial_temperature=1.0))
     critics = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     actor = jax.tree.map(jnp.zeros_like, actor_part(agent).init(jax.random.key(0)))
     actor["policy"]["Dense_2"]["bias"] = jnp.array([mean, log_std])
@@ -218,9 +219,9 @@ def test_the_first_actions_are_uniform_and_the_later_ones_the_policys(case: Case
 )
 def test_other_actions_are_refused(space: spaces.Space) -> None:
     with pytest.raises(UserError, match=r"agent sac needs continuous actions in \[-1, 1\]"):
-        sac(OBSERVATIONS, space)
+        sac(OBSERVATIONS, space, SACOptions())
 
 
 def test_images_are_refused() -> None:
     with pytest.raises(UserError, match="vector observations"):
-        sac(spaces.Box(0, 255, (4, 84, 84), np.uint8), ACTIONS)
+        sac(spaces.Box(0, 255, (4, 84, 84), np.uint8), ACTIONS, SACOptions())

@@ -8,13 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from baselines import METHODS
+from baselines.registry import METHODS
+from suite.agents import DQNOptions, SACOptions
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
 from suite.errors import Divergence
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
+from suite.options import LearnerOptions, PrunerOptions, ReplayOptions
 from suite.record import schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
@@ -65,7 +67,7 @@ def run(
 ) -> LearnerState:
     environment = make_environment()
     replay = {"capacity": capacity, "discount": discount, "batch_size": batch_size, "reward_clip": None}
-    ring = Replay(environment.observation_space, environment.action_space, **replay)
+    ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(**replay))
     config = {"name": "probe", "task": "probe/Aim", "method": "any", "seed": 0, "options": {}}
     with Tracker(folder, config, frame_skip=1, total_agent_steps=steps, wandb_mode="disabled") as tracker:
         return kind(
@@ -91,10 +93,15 @@ def probe_learner(method: str, options: dict | None = None, agent_options: dict 
     agent = sac(
         environment.observation_space,
         environment.action_space,
-        **{**widths, "random_steps": SAMPLES, "initial_temperature": 0.1, **(agent_options or {})},
+        SACOptions(**{**widths, "random_steps": SAMPLES, "initial_temperature": 0.1, **(agent_options or {})}),
     )
     method_options = LOW.get(method, {}) if options is None else options
-    sparsifier = METHODS[method](Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner()), **method_options)
+    sparsifier = (
+        METHODS[method].make(
+            Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions())), **method_options
+        ),
+    )
+
     return build(agent, sparsifier, **{"target_update_period": 20, **learner})
 
 
@@ -167,9 +174,15 @@ def test_a_run_that_diverges_before_its_last_window_is_no_success(tmp_path: Path
 
 def dqn_learner(num_networks: int) -> Learner:
     environment = Sign()
-    agent = dqn(environment.observation_space, environment.action_space, network="mlp", width=256, epsilon_decay=100)
-    training = Training(100, 20, agent.optimizer, make_pruner())
-    return make_learner(agent, METHODS["eaudeqn"](training, num_networks=num_networks), target_update_period=20)
+    agent = dqn(
+        environment.observation_space, environment.action_space, DQNOptions(network="mlp", width=256, epsilon_decay=100)
+    )
+    training = Training(100, 20, agent.optimizer, make_pruner(PrunerOptions()))
+    return make_learner(
+        agent,
+        METHODS["eaudeqn"].make(training, num_networks=num_networks),
+        LearnerOptions(target_update_period=20),
+    )
 
 
 def sac_learner(num_networks: int) -> Learner:

@@ -63,9 +63,9 @@ def test_executed_operations_are_those_of_the_compiled_gradient_step(task: str, 
     expected = sum(map(operations, products(jax.make_jaxpr(learner.gradient_step)(state, batch).jaxpr)))
 
     actor = state.actor.params if state.actor else None
-    card = describe(state.online[0].params, actor, run.options["agent"], make_environment())
+    card = describe(state.online[0].params, actor, run.options.agent.model_dump(), make_environment())
     rows = [epoch(1, 0.0), update(1, [0.0] * len(state.online))]
-    found = costs.of_training(card["multiply_adds"], run.options["replay"]["batch_size"], len(state.online), rows)
+    found = costs.of_training(card["multiply_adds"], run.options.replay.batch_size, len(state.online), rows)
     assert (found["gradient_steps"], found["networks"]) == (1, len(state.online))
     # The gradient of a strided convolution's inputs is counted there without the padding.
     assert found["executed"] == found["ideal"] == pytest.approx(expected, rel=0.05 if "atari" in task else 1e-9)

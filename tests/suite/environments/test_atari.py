@@ -11,7 +11,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 from pydantic import TypeAdapter, ValidationError
 
-from suite.environments import atari
+from suite.environments import AtariOptions, atari
 from suite.errors import UserError
 from suite.tasks import TASKS
 
@@ -61,7 +61,7 @@ def test_equal_to_gymnasiums_wrappers_pixel_for_pixel(
 ) -> None:
     base = gymnasium.make(f"ALE/{game}-v5", **({"frameskip": 1, "repeat_action_probability": 0.25} | emulator))
     composed = FrameStackObservation(AtariPreprocessing(base, **({"noop_max": 0} | wrapper)), stack)
-    assert same(play(atari.make(game, **options), 1, 150), play(composed, 1, 150))
+    assert same(play(atari.make(game, AtariOptions(**options)), 1, 150), play(composed, 1, 150))
 
 
 @pytest.mark.parametrize("max_pool", [True, False])
@@ -72,7 +72,7 @@ def test_equal_to_ale_pys_own_preprocessing_pixel_for_pixel(game: str, rom: str,
     Its stacks start with black frames, so the newest frame is compared. Seed 1 gives the emulator a seed that
     both take: theirs must not be negative.
     """
-    env = atari.make(game, max_pool=max_pool)
+    env = atari.make(game, AtariOptions(max_pool=max_pool))
     observation, info = env.reset(seed=1)
     theirs = AtariVectorEnv(
         rom,
@@ -99,7 +99,7 @@ def test_equal_to_ale_pys_own_preprocessing_pixel_for_pixel(game: str, rom: str,
 
 
 def test_the_papers_protocol_is_the_default() -> None:
-    env = atari.make("Breakout")
+    env = atari.make("Breakout", AtariOptions())
     assert env.observation_space == gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
     assert env.action_space == gymnasium.spaces.Discrete(4)
     assert env.get_wrapper_attr("frame_skip") == 4
@@ -115,7 +115,9 @@ def test_the_papers_protocol_is_the_default() -> None:
 
 
 def test_options_reach_the_emulator() -> None:
-    env = atari.make("Breakout", sticky_actions=0.125, full_action_space=True, frame_skip=2, max_pool=False)
+    env = atari.make(
+        "Breakout", AtariOptions(sticky_actions=0.125, full_action_space=True, frame_skip=2, max_pool=False)
+    )
     assert env.get_wrapper_attr("ale").getFloat("repeat_action_probability") == 0.125
     assert env.action_space == gymnasium.spaces.Discrete(18)
     env.reset(seed=0)
@@ -123,15 +125,17 @@ def test_options_reach_the_emulator() -> None:
 
 
 def test_sticky_actions_and_pooling_change_what_is_seen() -> None:
-    paper = play(atari.make("SpaceInvaders"), 1, 50)
-    assert not same(paper, play(atari.make("SpaceInvaders", sticky_actions=0.0), 1, 50))
-    assert not same(paper, play(atari.make("SpaceInvaders", max_pool=False), 1, 50))
+    paper = play(atari.make("SpaceInvaders", AtariOptions()), 1, 50)
+    assert not same(paper, play(atari.make("SpaceInvaders", AtariOptions(sticky_actions=0.0)), 1, 50))
+    assert not same(paper, play(atari.make("SpaceInvaders", AtariOptions(max_pool=False)), 1, 50))
 
 
 @pytest.mark.parametrize(("frame_skip", "noop_max"), [(4, 0), (1, 0), (3, 20)])
 def test_the_cap_truncates_and_counts_agent_steps(frame_skip: int, noop_max: int) -> None:
-    free = play(atari.make("Pong", frame_skip=frame_skip, noop_max=noop_max), 2, 50)
-    steps = play(atari.make("Pong", frame_skip=frame_skip, noop_max=noop_max, max_episode_agent_steps=50), 2, 110)
+    free = play(atari.make("Pong", AtariOptions(frame_skip=frame_skip, noop_max=noop_max)), 2, 50)
+    steps = play(
+        atari.make("Pong", AtariOptions(frame_skip=frame_skip, noop_max=noop_max, max_episode_agent_steps=50)), 2, 110
+    )
     ends = [index for index, step in enumerate(steps) if step[2] or step[3]]
     assert ends == [50, 101]  # a reset stands between the two episodes
     assert all(steps[index][2:] == (False, True) for index in ends)
@@ -141,16 +145,16 @@ def test_the_cap_truncates_and_counts_agent_steps(frame_skip: int, noop_max: int
 
 
 def test_the_seed_decides_everything() -> None:
-    first = play(atari.make("Boxing", noop_max=5), 3, 100)
-    assert same(first, play(atari.make("Boxing", noop_max=5), 3, 100))
-    env = atari.make("Boxing", noop_max=5)
+    first = play(atari.make("Boxing", AtariOptions(noop_max=5)), 3, 100)
+    assert same(first, play(atari.make("Boxing", AtariOptions(noop_max=5)), 3, 100))
+    env = atari.make("Boxing", AtariOptions(noop_max=5))
     play(env, 7, 20)
     assert same(first, play(env, 3, 100)), "a reset with a seed forgets what was before"
 
 
 def test_the_seed_decides_what_sticks() -> None:
     def screens(seed: int, sticky_actions: float) -> bytes:
-        env = atari.make("Boxing", sticky_actions=sticky_actions)
+        env = atari.make("Boxing", AtariOptions(sticky_actions=sticky_actions))
         env.reset(seed=seed)
         return np.stack([env.step(step // 3 % 18)[0] for step in range(30)]).tobytes()
 
@@ -159,14 +163,14 @@ def test_the_seed_decides_what_sticks() -> None:
 
 
 def test_the_first_frame_fills_the_stack() -> None:
-    observation, _ = atari.make("Qbert").reset(seed=0)
+    observation, _ = atari.make("Qbert", AtariOptions()).reset(seed=0)
     assert observation.shape == (4, 84, 84) and observation.dtype == np.uint8
     assert all(np.array_equal(frame, observation[0]) for frame in observation)
 
 
 @pytest.mark.parametrize("task", [name for name, task in TASKS.items() if task.family == "atari"])
 def test_every_game_can_be_played(task: str) -> None:
-    env = atari.make(task.split("/")[1])
+    env = atari.make(task.split("/")[1], AtariOptions())
     observation, _ = env.reset()
     assert observation in env.observation_space
     assert env.step(num_actions(env) - 1)[0] in env.observation_space
@@ -176,7 +180,7 @@ def test_every_game_can_be_played(task: str) -> None:
 @pytest.mark.parametrize("game", ["Pnog", "pong", "ALE/Pong-v5", "", "../x"])
 def test_an_unknown_game_is_a_clear_error(game: str) -> None:
     with pytest.raises(UserError, match="unknown Atari game"):
-        atari.make(game)
+        atari.make(game, AtariOptions())
 
 
 def test_every_option_has_a_type_a_default_and_a_text() -> None:

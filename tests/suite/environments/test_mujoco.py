@@ -8,6 +8,7 @@ import pytest
 from gymnasium import spaces
 from safetensors.numpy import load_file
 
+from suite.agents import SACOptions
 from suite.agents.sac import sac
 from suite.environments.mujoco import make
 from suite.errors import UserError
@@ -87,9 +88,9 @@ def test_sac_fits_every_task() -> None:
     """Its own check of the action space accepts what `make` scales."""
     for name in ("Humanoid", "Pusher"):
         environment = make(name)
-        sac(environment.observation_space, environment.action_space)
+        sac(environment.observation_space, environment.action_space, SACOptions())
         with pytest.raises(UserError, match=r"\[-1, 1\]"):
-            sac(environment.observation_space, environment.unwrapped.action_space)
+            sac(environment.observation_space, environment.unwrapped.action_space, SACOptions())
 
 
 # Tiny runs -----------------------------------------------------------------------------------------------------------

@@ -7,33 +7,31 @@ import gymnasium
 import numpy as np
 import pytest
 
-from suite.environments import atari, mujoco, snapshot
+from suite.environments import AtariOptions, MujocoOptions, atari, mujoco, snapshot
 
 
 def lifeless_pong() -> gymnasium.Env:
-    return atari.make("Pong", max_episode_agent_steps=40)
+    return atari.make("Pong", AtariOptions(max_episode_agent_steps=40))
 
 
 def protocol_of_others() -> gymnasium.Env:
     """No-op starts, lives, and so many sticky actions that the one before is held across most steps."""
     return atari.make(
         "Breakout",
-        sticky_actions=0.9,
-        noop_max=30,
-        terminal_on_life_loss=True,
-        max_pool=False,
-        max_episode_agent_steps=60,
+        AtariOptions(
+            sticky_actions=0.9, noop_max=30, terminal_on_life_loss=True, max_pool=False, max_episode_agent_steps=60
+        ),
     )
 
 
 ENVIRONMENTS: list[Callable[[], gymnasium.Env]] = [
     lifeless_pong,
     protocol_of_others,
-    lambda: atari.make("MsPacman", max_episode_agent_steps=50),
-    lambda: mujoco.make("Hopper"),
-    lambda: mujoco.make("HalfCheetah", max_episode_agent_steps=50),
-    lambda: mujoco.make("Pusher", max_episode_agent_steps=30),
-    lambda: mujoco.make("Humanoid"),
+    lambda: atari.make("MsPacman", AtariOptions(max_episode_agent_steps=50)),
+    lambda: mujoco.make("Hopper", MujocoOptions()),
+    lambda: mujoco.make("HalfCheetah", MujocoOptions(max_episode_agent_steps=50)),
+    lambda: mujoco.make("Pusher", MujocoOptions(max_episode_agent_steps=30)),
+    lambda: mujoco.make("Humanoid", MujocoOptions()),
 ]
 
 

@@ -18,6 +18,7 @@ from suite.errors import UserError
 from suite.experience.dataset import Dataset
 from suite.experience.minari import Recorder
 from suite.experience.replay import Replay
+from suite.options import DatasetOptions, ReplayOptions
 
 SIDE, STACK, STEPS = 40, 4, 6
 ACTIONS = spaces.Discrete(3)
@@ -60,8 +61,8 @@ def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def load(folder: Path) -> Replay:
     space = spaces.Box(0, 255, (STACK, SIDE, SIDE), np.uint8)
-    ring = Replay(space, ACTIONS, capacity=100, batch_size=50, n_step=1, discount=0.9, reward_clip=None)
-    data = Dataset(ACTIONS, ring, path=str(folder))
+    ring = Replay(space, ACTIONS, ReplayOptions(capacity=100, batch_size=50, n_step=1, discount=0.9, reward_clip=None))
+    data = Dataset(ACTIONS, ring, DatasetOptions(path=str(folder)))
     data.start(0)
     data.begin_epoch(1)
     return ring

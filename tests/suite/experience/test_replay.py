@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from suite.errors import UserError
 from suite.experience.replay import Replay
+from suite.options import ReplayOptions
 from suite.tracking.checkpoint import Segment
 
 GAMMA = 0.9
@@ -138,11 +139,7 @@ def test_equal_to_the_naive_reference(case: dict[str, Any]) -> None:
     replay = Replay(
         space,
         spaces.Discrete(10_000),
-        capacity=capacity,
-        batch_size=MANY,
-        n_step=n_step,
-        discount=GAMMA,
-        reward_clip=clip,
+        ReplayOptions(capacity=capacity, batch_size=MANY, n_step=n_step, discount=GAMMA, reward_clip=clip),
     )
     transitions = episodes(case["lengths"], case["endings"], stack)
     halfway = len(transitions) // 2
@@ -165,18 +162,18 @@ def test_vectors_are_stored_whole(lengths: list[int], n_step: int, capacity: int
     replay = Replay(
         space,
         spaces.Discrete(10_000),
-        capacity=capacity,
-        batch_size=MANY,
-        n_step=n_step,
-        discount=GAMMA,
-        reward_clip=None,
+        ReplayOptions(capacity=capacity, batch_size=MANY, n_step=n_step, discount=GAMMA, reward_clip=None),
     )
     fill(replay, transitions)
     check(replay, expected(transitions, capacity, n_step, None))
 
 
 def test_continuous_actions_keep_their_shape_and_type() -> None:
-    replay = Replay(spaces.Box(-1, 1, (3,), np.float32), spaces.Box(-1, 1, (2,), np.float32), capacity=8, batch_size=5)
+    replay = Replay(
+        spaces.Box(-1, 1, (3,), np.float32),
+        spaces.Box(-1, 1, (2,), np.float32),
+        ReplayOptions(capacity=8, batch_size=5),
+    )
     zeros = np.zeros(3, np.float32)
     replay.add(zeros, np.array([0.25, -0.5], np.float32), 0.0, zeros, False, False)
     action = replay.sample(np.random.default_rng(0)).action
@@ -184,7 +181,9 @@ def test_continuous_actions_keep_their_shape_and_type() -> None:
 
 
 def test_sampling_is_uniform_and_the_generator_decides() -> None:
-    replay = Replay(spaces.Box(0, 999, (4, 1, 1), np.int64), spaces.Discrete(999), capacity=30, batch_size=100_000)
+    replay = Replay(
+        spaces.Box(0, 999, (4, 1, 1), np.int64), spaces.Discrete(999), ReplayOptions(capacity=30, batch_size=100_000)
+    )
     fill(replay, episodes([3, 1, 9, 1, 1, 14, 7], ["terminated", "truncated"] * 3 + ["open"], stack=4))
     actions = replay.sample(np.random.default_rng(0)).action
     counts = np.unique(actions, return_counts=True)[1]
@@ -197,7 +196,9 @@ def test_sampling_is_uniform_and_the_generator_decides() -> None:
 
 def test_a_truncation_bootstraps_from_the_observation_that_was_reached() -> None:
     for ending, discount in (("truncated", GAMMA), ("terminated", 0.0)):
-        replay = Replay(spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), capacity=9, discount=GAMMA)
+        replay = Replay(
+            spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), ReplayOptions(capacity=9, discount=GAMMA)
+        )
         fill(replay, episodes([1, 1], [ending, "open"], stack=2))
         batch = replay.sample(np.random.default_rng(0))
         first = batch.action == 0
@@ -207,7 +208,9 @@ def test_a_truncation_bootstraps_from_the_observation_that_was_reached() -> None
 
 def test_a_batch_is_the_callers_own() -> None:
     """Reused buffers would change under a computation that has not run yet."""
-    replay = Replay(spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), capacity=4, batch_size=8)
+    replay = Replay(
+        spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), ReplayOptions(capacity=4, batch_size=8)
+    )
     transitions = episodes([20], ["open"], stack=2)
     fill(replay, transitions[:3])
     batch = replay.sample(np.random.default_rng(0))
@@ -219,7 +222,7 @@ def test_a_batch_is_the_callers_own() -> None:
 
 def test_a_million_atari_frames_fit_the_budget() -> None:
     """Nothing is touched here, so the arrays take address space only."""
-    replay = Replay(spaces.Box(0, 255, (4, 84, 84), np.uint8), spaces.Discrete(18))
+    replay = Replay(spaces.Box(0, 255, (4, 84, 84), np.uint8), spaces.Discrete(18), ReplayOptions())
     arrays = [value for value in vars(replay).values() if isinstance(value, np.ndarray)]
     assert replay.frames.shape == (1_000_000, 84, 84)
     assert 7.056e9 < sum(array.nbytes for array in arrays) < 7.3e9
@@ -234,11 +237,11 @@ def test_a_million_atari_frames_fit_the_budget() -> None:
 def test_bad_capacities_are_clear_errors() -> None:
     image, actions = spaces.Box(0, 255, (4, 84, 84), np.uint8), spaces.Discrete(4)
     with pytest.raises(UserError, match="at least 7"):
-        Replay(image, actions, capacity=6, n_step=3)
+        Replay(image, actions, ReplayOptions(capacity=6, n_step=3))
     with pytest.raises(UserError, match="no memory"):
-        Replay(image, actions, capacity=10**13)
+        Replay(image, actions, ReplayOptions(capacity=10**13))
     with pytest.raises(UserError, match="arrays"):
-        Replay(spaces.Dict({"image": image}), actions)
+        Replay(spaces.Dict({"image": image}), actions, ReplayOptions())
 
 
 def test_every_option_has_a_type_a_default_and_a_text() -> None:
@@ -259,7 +262,7 @@ def test_every_option_has_a_type_a_default_and_a_text() -> None:
 
 
 def new_replay(stack: int, **options: Any) -> Replay:
-    return Replay(spaces.Box(0, 10_000, (stack, 1, 1), np.int64), spaces.Discrete(10_000), **options)
+    return Replay(spaces.Box(0, 10_000, (stack, 1, 1), np.int64), spaces.Discrete(10_000), ReplayOptions(**options))
 
 
 def through_a_file(state: dict[str, Any], files: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:

@@ -149,9 +149,6 @@ start(main)
     return done.returncode, done.stderr
 
 
-OWN_ENDINGS = {"sweeps/run.py"}  # a run's exit codes say more
-
-
 @pytest.mark.parametrize("path", PROGRAMS, ids=module_name)
 def test_every_program_is_started_so(path: Path) -> None:
     """By `start(main)`, and with a `main` that leaves errors to the wrapper."""
@@ -159,12 +156,11 @@ def test_every_program_is_started_so(path: Path) -> None:
     (block,) = [node for node in tree.body if isinstance(node, ast.If)][-1:]
     assert ast.unparse(block.test) == "__name__ == '__main__'"
     assert ast.unparse(block.body[-1]) == "start(main)"
-    if path.relative_to(ROOT).as_posix() not in OWN_ENDINGS:
-        (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
-        assert [ast.unparse(decorator) for decorator in main.decorator_list] == ["program"]
-        assert ast.unparse(main.args) == "argv: Sequence[str]" and ast.unparse(main.returns or main) == "int"
-        caught = [ast.unparse(node) for node in ast.walk(main) if isinstance(node, ast.ExceptHandler)]
-        assert not [handler for handler in caught if "UserError" in handler or "KeyboardInterrupt" in handler]
+    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    assert [ast.unparse(decorator) for decorator in main.decorator_list] == ["program"]
+    assert ast.unparse(main.args) == "argv: Sequence[str]" and ast.unparse(main.returns or main) == "int"
+    caught = [ast.unparse(node) for node in ast.walk(main) if isinstance(node, ast.ExceptHandler)]
+    assert not [handler for handler in caught if "UserError" in handler or "KeyboardInterrupt" in handler]
 
 
 #: Packages that take long to import. `--help` and a wrong option need none of them.
@@ -178,16 +174,9 @@ except SystemExit as ended:
     print("imported", *sorted({heavy!r} & set(sys.modules)), flush=True)
     sys.exit(ended.code)
 """
-WITH_JAX = {"sweeps.run": "its options come from functions in modules that import JAX"}
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=WITH_JAX[name])] if name in WITH_JAX else [])
-        for name in map(module_name, PROGRAMS)
-    ],
-)
+@pytest.mark.parametrize("module", map(module_name, PROGRAMS))
 def test_help_imports_nothing_heavy(module: str) -> None:
     code = HELP.format(module=module, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

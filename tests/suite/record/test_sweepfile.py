@@ -1,6 +1,7 @@
 """The parameters of a sweep file, as the engines and the analysis read them."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from analysis.data.sweepfile import read_sweep, same
 from suite.errors import UserError
+from suite.options import Options
 from suite.record import sweepfile
 from sweeps import command_line, grid
 from sweeps.engines import wandb
@@ -185,11 +187,12 @@ def test_runs_are_called_by_the_options_in_which_they_differ(
     assert [called[each.name] for each in runs] == (own or [each.name for each in runs])
 
 
+class Either(Options):
+    x: int
+
+
 def test_options_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path = write(tmp_path / "tiny.yaml", "agent.critic_width: {value: 8}")
     (one,) = resolve_all(grid.read(path), str(path))
-    runs = [
-        one._replace(options=one.options | {group: one.options[group] | {"x": i} for group in ("agent", "learner")})
-        for i in (1, 2)
-    ]
+    runs = [one._replace(options=replace(one.options, agent=Either(x=i), learner=Either(x=i))) for i in (1, 2)]
     assert labels(runs)[0].endswith(" agent.x=1 learner.x=1")

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import erk_counts, make_pruner
 from tests.support.pruning import (
     CNN,
@@ -83,7 +84,8 @@ def test_on_the_way_to_a_final_sparsity_each_layer_has_that_share_of_its_own(fin
 def test_of_two_ways_to_a_level_only_the_scheduled_one_depends_on_the_end() -> None:
     kernels = draw("cnn", 11)
     direct, halfway = (
-        make_pruner().prune(KEY, nested(kernels), everything(kernels), 0.4, None, final) for final in (None, 0.8)
+        make_pruner(PrunerOptions()).prune(KEY, nested(kernels), everything(kernels), 0.4, None, final)
+        for final in (None, 0.8)
     )
     assert {path: int(mask.sum()) for path, mask in halfway.items()} == {
         path: int(number) for path, number in erk_counts(0.4, CNN, 0.8).items()

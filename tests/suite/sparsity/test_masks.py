@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from suite.options import PrunerOptions
 from suite.sparsity.masks import (
     SAMPLED,
     apply_masks,
@@ -53,7 +54,7 @@ def network(values: np.ndarray) -> dict:
 
 def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
     """The largest magnitudes, layer by layer."""
-    return make_pruner(distribution="uniform").prune(jax.random.key(0), params, masks, level, None)
+    return make_pruner(PrunerOptions(distribution="uniform")).prune(jax.random.key(0), params, masks, level, None)
 
 
 @jax.jit

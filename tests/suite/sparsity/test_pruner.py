@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import erk_counts, make_pruner, networks
 from tests.support.pruning import KEY, TWINS, count, draw, largest, levels, nested, prune, seeds, split_twins
 
@@ -116,17 +117,17 @@ def test_scattered_masks_are_random_and_by_default_erk() -> None:
             {path: count(0.8, math.prod(s)) for path, s in shapes.items()},
         ),
     ):
-        masks = make_pruner(**options).scatter(KEY, nested(kernels), 0.8)
+        masks = make_pruner(PrunerOptions(**options)).scatter(KEY, nested(kernels), 0.8)
         assert {path: int(mask.sum()) for path, mask in masks.items()} == numbers
-    other = make_pruner().scatter(jax.random.key(1), nested(kernels), 0.8)
-    same = make_pruner().scatter(KEY, nested(draw("cnn", 9)), 0.8)
-    first = make_pruner().scatter(KEY, nested(kernels), 0.8)
+    other = make_pruner(PrunerOptions()).scatter(jax.random.key(1), nested(kernels), 0.8)
+    same = make_pruner(PrunerOptions()).scatter(KEY, nested(draw("cnn", 9)), 0.8)
+    first = make_pruner(PrunerOptions()).scatter(KEY, nested(kernels), 0.8)
     assert (first["Dense_0/kernel"] != other["Dense_0/kernel"]).any()
     np.testing.assert_array_equal(first["Dense_0/kernel"], same["Dense_0/kernel"])
 
 
 def test_scattered_masks_keep_to_the_structure() -> None:
-    for path, mask in make_pruner(structure="1:4").scatter(KEY, nested(draw("cnn", 8)), 0.75).items():
+    for path, mask in make_pruner(PrunerOptions(structure="1:4")).scatter(KEY, nested(draw("cnn", 8)), 0.75).items():
         assert (groups_of(np.asarray(mask), 4) == 1).all(), path
 
 
@@ -136,11 +137,11 @@ def test_scattered_masks_keep_to_the_structure() -> None:
 @pytest.mark.parametrize("structure", ["2:2", "4:2", "0:4", "2:", "2:4:8", "124", "100:200", "blocks", "", "-1:4"])
 def test_a_structure_that_is_none(structure: str) -> None:
     with pytest.raises(UserError, match=r"pruning\.structure=.*unstructured, units, or N:M"):
-        make_pruner(structure=structure)
+        make_pruner(PrunerOptions(structure=structure))
 
 
 @pytest.mark.parametrize("distribution", ["erk", "global"])
 @pytest.mark.parametrize("structure", ["2:4", "units"])
 def test_structures_are_uniform(structure: str, distribution: str) -> None:
     with pytest.raises(UserError, match=f"pruning.distribution={distribution}"):
-        make_pruner(structure=structure, distribution=distribution)
+        make_pruner(PrunerOptions(structure=structure, distribution=distribution))

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from suite.errors import UserError
+from suite.options import PrunerOptions
 from suite.sparsity.pruner import SCORES, make_pruner
 from tests.support.pruning import KEY, draw, everything, nested, prune
 
@@ -16,7 +17,9 @@ from tests.support.pruning import KEY, draw, everything, nested, prune
 def one_layer(weights: list[float], gradients: list[float] | None, score: str, level: float) -> list[bool]:
     params, slopes = ({"a": {"kernel": jnp.array(x)}} if x else None for x in (weights, gradients))
     return (
-        make_pruner(score=score).prune(KEY, params, {"a/kernel": jnp.ones(4, bool)}, level, slopes)["a/kernel"].tolist()
+        make_pruner(PrunerOptions(score=score))
+        .prune(KEY, params, {"a/kernel": jnp.ones(4, bool)}, level, slopes)["a/kernel"]
+        .tolist()
     )
 
 
@@ -40,7 +43,7 @@ def test_normalised_scores_do_not_see_the_scale_of_a_layer() -> None:
 
 
 def test_normalised_is_magnitude_over_the_root_mean_square_of_the_kept() -> None:
-    scores = make_pruner(score="normalised").score(
+    scores = make_pruner(PrunerOptions(score="normalised")).score(
         KEY, {"a": jnp.array([3.0, -4.0, 100.0])}, {"a": jnp.array([True, True, False])}, {}
     )
     np.testing.assert_allclose(scores["a"][:2], np.array([3, 4]) / math.sqrt(12.5), rtol=1e-6)
@@ -48,7 +51,7 @@ def test_normalised_is_magnitude_over_the_root_mean_square_of_the_kept() -> None
 
 def test_random_scores_follow_the_key_and_not_the_weights() -> None:
     kernels = draw("cnn", 3)
-    prune_randomly = make_pruner(score="random", distribution="uniform").prune
+    prune_randomly = make_pruner(PrunerOptions(score="random", distribution="uniform")).prune
 
     def keep(key, kernels):
         return prune_randomly(key, nested(kernels), everything(kernels), 0.5, None)["Dense_0/kernel"]

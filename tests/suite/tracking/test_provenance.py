@@ -30,16 +30,17 @@ def python(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "TkAgg", "no-such-backend"])
 def test_figures_are_drawn_whatever_a_notebook_sets(backend: str) -> None:
-    code = (
-        "from analysis.figures import style; import matplotlib.pyplot as plt; plt.figure(); print(plt.get_backend().lower())"
-    )
+    code = "from analysis.figures import style; import matplotlib.pyplot as plt; "
+    code += "plt.figure(); print(plt.get_backend().lower())"
     ran = python("-c", code, MPLBACKEND=backend)
     assert (ran.returncode, ran.stdout) == (0, "agg\n"), ran.stderr
 
 
 def test_only_mujocos_tasks_need_mujoco() -> None:
     """A renderer that is not installed keeps `import mujoco` from working."""
-    code = "import sys; import sweeps.run; from suite.environments import ENVIRONMENTS; print('mujoco' in sys.modules)"
+    code = (
+        "import sys; import sweeps.execute; from suite.environments import ENVIRONMENTS; print('mujoco' in sys.modules)"
+    )
     assert python("-c", code).stdout == "False\n"
     assert python("-m", "sweeps.run", "--help", MUJOCO_GL="osmesa").returncode == 0
 

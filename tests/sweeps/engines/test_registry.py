@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from suite.errors import UserError
+from suite.options import Options
 from sweeps import grid, launch, status
-from sweeps.engines.base import OK, SOME_FAILED, EngineOptions, Plan, Session
+from sweeps.engines.base import OK, SOME_FAILED, Plan, Session
 from sweeps.engines.cellstate import QUEUED
 from sweeps.engines.registry import ENGINES
 from sweeps.plan import resolve_all
@@ -24,7 +25,7 @@ parameters:
   method: {value: dense}
   seed: {values: [0, 1]}
 """
-PROTOCOL = {"HERE", "Options", "check", "start", "states"}
+PROTOCOL = {"HERE", "OPTIONS", "check", "start", "states"}
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def test_how_its_session_ends_is_how_the_launch_ends(names, monkeypatch) -> None
 
 def test_an_engine_that_cannot_run_here_is_not_started(names, monkeypatch, capsys) -> None:
     class Absent(TinyEngine):
-        def check(self, options: EngineOptions) -> None:
+        def check(self, options: Options) -> None:
             raise UserError("there is no such cluster here")
 
-        def start(self, plan: Plan, options: EngineOptions) -> Session:
+        def start(self, plan: Plan, options: Options) -> Session:
             raise AssertionError
 
     monkeypatch.setitem(ENGINES, "tiny", Absent())
@@ -70,7 +71,7 @@ def test_an_engine_that_cannot_run_here_is_not_started(names, monkeypatch, capsy
 def test_every_engine_has_the_protocol() -> None:
     for name, engine in ENGINES.items():
         assert all(hasattr(engine, member) for member in PROTOCOL), name
-        assert all(field.description for field in engine.Options.model_fields.values()), name
+        assert all(field.description for field in engine.OPTIONS.model_fields.values()), name
 
 
 def test_no_engine_is_named_but_in_the_registry() -> None:

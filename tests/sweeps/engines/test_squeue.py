@@ -46,7 +46,7 @@ def plan(tmp_path: Path) -> Plan:
 
 def submit(plan: Plan, **options: Any) -> int:
     """Check the options and start the plan, as a launch does; -> exit code."""
-    chosen = slurm.Options(**options)
+    chosen = slurm.SlurmOptions(**options)
     slurm.check(chosen)
     return slurm.start(plan, chosen).wait()
 

@@ -61,7 +61,7 @@ def write(file: Path, folder: Path, more: dict | None = None) -> Plan:
 
 def start(plan: Plan, sweep: str | None = None) -> int:
     """Check the options, start the plan and wait, as a launch does; -> exit code."""
-    options = wandb.Options(sweep=sweep)
+    options = wandb.WandbOptions(sweep=sweep)
     wandb.check(options)
     return wandb.start(plan, options).wait()
 

@@ -15,6 +15,7 @@ from jax import numpy as jnp
 from suite.deploy import compact, costs
 from suite.deploy.cleanup import Cleaned
 from suite.deploy.network import Policy
+from suite.environments import environment_of
 from suite.errors import UserError
 from suite.record import schema
 from suite.sparsity.masks import apply_masks
@@ -24,7 +25,7 @@ from sweeps.compose import compose
 from sweeps.config import resolve
 from sweeps.export import __main__ as export
 from sweeps.export import latency, onnx_graph, play
-from sweeps.export.formats import FORMS, card_of, environment_of, exported
+from sweeps.export.formats import FORMS, card_of, exported
 from tests.support.policies import KINDS, make, observations
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,7 +53,7 @@ def finished(task: str, folder: Path, sparsity: float = 0.8) -> Path:
     acting = acting._replace(params=biased, masks=masks)
     state = state._replace(actor=acting) if state.actor else state._replace(online=(acting,))
     folder.mkdir()
-    config = {"name": run.name, "task": task, "method": run.method, "seed": 0, "options": run.options}
+    config = {"name": run.name, "task": task, "method": run.method, "seed": 0, "options": run.options.dump()}
     schema.write_json(folder / schema.CONFIG, {"schema": schema.SCHEMA, **config})
     (folder / schema.METRICS).write_text("")
     save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)

@@ -1,0 +1,169 @@
+"""The options of a run: one frozen model a group. Validation, help and documentation read these models. No JAX.
+
+A default that the paper and its authors' code leave open is marked "(ours)"; docs/sources.md names the sources.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DEVICES = ("auto", "cpu", "gpu")  # that --device takes
+CHECKPOINT_INTERVAL = 600.0  # seconds between checkpoints
+
+
+class Options(BaseModel):
+    """A group of options: immutable, without unknown names, NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a registry holds of a part of a run. The function is imported when a run is made of it."""
+
+    function: str | Callable[..., Any]  # as "package.module:name", or itself
+    options: type[Options]
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # family of tasks -> option -> its default
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        return self.function if callable(self.function) else resolve_name(self.function)
+
+    def make(self, *parts: Any, **options: Any) -> Any:
+        """Call the function with these options; those left out have their defaults."""
+        return self.load()(*parts, self.options(**options))
+
+
+class LearnerOptions(Options):
+    """Options `learner.*`."""
+
+    target_update_period: int = Field(
+        2_000, ge=1, description="gradient steps between target updates, which are the elections"
+    )
+    polyak: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="share by which the target follows the elected network at every gradient step; none: it"
+        " becomes the elected network at a target update",
+    )
+    election_window: float = Field(
+        1.0, gt=0, le=1, description="last share of a period whose losses count in the election (ours)"
+    )
+    behaviour: Literal["inverse_loss", "uniform", "elected"] = Field(
+        "inverse_loss", description="which of the K networks acts, drawn at every agent step, if there is no actor"
+    )
+    vectorize: bool | None = Field(None, description="map the networks by vmap; default: unless the device is a CPU")
+
+
+class PrunerOptions(Options):
+    """Options `pruning.*`, which every method shares."""
+
+    distribution: Literal["uniform", "erk", "global"] | None = Field(
+        None, description="how layers share a network's sparsity; default: erk, with a structure uniform"
+    )
+    score: Literal["magnitude", "random", "saliency", "normalised"] = Field(
+        "magnitude", description="which weights go: the lowest |w|, any, |w gradient|, |w| over the layer's rms (ours)"
+    )
+    dense_layers: Literal["first", "last", "both"] | None = Field(
+        None, description="layers that are never pruned; the others make up for it, to the same sparsity (ours)"
+    )
+    structure: str = Field(
+        "unstructured",
+        coerce_numbers_to_str=True,
+        description="unstructured; units: whole neurons and channels, but for the outputs; N:M such as 2:4: N"
+        " of every M weights of a unit stay",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_default(cls, values: Any) -> Any:
+        """ERK, as in JaxPruner's and Graesser et al.'s configurations; patterns of zeros are uniform over layers. So a
+        record says what was used, also where that was the default."""
+        if isinstance(values, dict) and values.get("distribution") is None:
+            unstructured = values.get("structure", "unstructured") == "unstructured"
+            return {**values, "distribution": "erk" if unstructured else "uniform"}
+        return values
+
+
+class ReplayOptions(Options):
+    """Options `replay.*`."""
+
+    capacity: int = Field(1_000_000, ge=1, description="observations kept, of which an Atari frame takes 7 kB")
+    batch_size: int = Field(32, ge=1, description="transitions in one batch")
+    n_step: int = Field(1, ge=1, description="rewards summed before bootstrapping")
+    discount: float = Field(0.99, ge=0, le=1, description="discount factor of one agent step")
+    reward_clip: float | None = Field(1.0, gt=0, description="stored rewards are clipped to plus or minus this")
+
+
+class TrainerOptions(Options):
+    """Options `trainer.*`."""
+
+    epochs: int = Field(40, ge=1, le=10**6, description="epochs; each is one point of the learning curve")
+    epoch_agent_steps: int = Field(
+        250_000, ge=1, le=10**9, description="epoch n ends at the first episode end after n times so many agent steps"
+    )
+    initial_samples: int = Field(20_000, ge=0, description="agent steps before learning starts")
+    replay_ratio: float = Field(0.25, gt=0, le=1_000, description="gradient steps per agent step")
+    evaluation_episodes: int = Field(
+        0, ge=0, description="episodes of the elected network after each epoch, in an environment of their own"
+    )
+
+
+class DatasetOptions(Options):
+    """Options `dataset.*` of a run that learns from a data set."""
+
+    path: str = Field(
+        "datasets/dqn/{game}/{seed}/replay_logs",
+        min_length=1,
+        description="folder of a Minari or DQN Replay data set; {game} and {seed} in it are the run's own",
+    )
+    chunks: int = Field(50, ge=1, le=10**6, description="numbered chunks of a DQN Replay data set")
+    chunk_transitions: int = Field(
+        50_000, ge=2, le=10**9, description="transitions of a chunk: its first ones, or at which Minari's are cut"
+    )
+    chunks_per_epoch: int = Field(5, ge=1, description="chunks drawn for an epoch, or all if fewer")
+
+
+class EauDeQNOptions(Options):
+    """EauDeQN, K online networks of which one copy keeps the target's sparsity (Vincent et al. 2025)."""
+
+    num_networks: int = Field(5, ge=1, le=100, description="online networks K")
+    max_noise: float = Field(3.0, ge=0, description="upper end of the uniform draw U")
+    max_speed: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="largest step of sparsity; default 12.5 / target updates but at least 0.01 (ours), in the"
+        " paper's runs 0.01",
+    )
+    cap: Literal["scale", "clip"] = Field(
+        "scale",
+        description="what max_speed does to longer steps (ours): scale shortens all steps alike, so that copies"
+        " differ; clip makes them equal",
+    )
+    law: Literal["power", "linear", "success"] = Field(
+        "power", description="pruning law (ours); success: by the outcome of elections, with no horizon"
+    )
+    first_step: float = Field(
+        0.01, gt=0, le=0.5, description="law success: largest share of what is left to prune, at first (ours)"
+    )
+    growth: float = Field(
+        1.2, gt=1, le=10, description="law success: factor of that share when a pruned copy wins (ours)"
+    )
+    success_rate: float = Field(
+        0.2, gt=0, lt=1, description="law success: share of elections won by pruned copies that holds it (ours)"
+    )
+    elect: Literal["loss", "random", "smoothed"] = Field(
+        "loss", description="who is elected: the lowest loss, anyone, the lowest exponential moving average of losses"
+    )
+    smoothing: float = Field(0.005, gt=0, lt=1, description="rate of that average, a gradient step (slimSAC's 0.005)")
+    keep_copy: bool = Field(True, description="the elected network itself goes on, beside its pruned copies")
+    shared_draws: bool = Field(False, description="one draw for all copies, which then are equally sparse")
+    reset_optimizer: bool = Field(True, description="replaced networks start with a fresh optimizer")
+    actor: Literal["follow", "dense"] = Field(
+        "follow", description="an actor is pruned to the elected critics' sparsity at each election, or never (ours)"
+    )

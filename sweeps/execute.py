@@ -1,0 +1,182 @@
+"""Trains one run, for sweeps.run, and leaves its record. Exit codes: see sweeps.run."""
+
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from suite import device
+from suite.deploy import costs
+from suite.errors import (
+    Busy,
+    Divergence,
+    UserError,
+    one_line,
+    out_of_memory,
+    writing,
+)
+from suite.options import CHECKPOINT_INTERVAL
+from suite.program import compiled, signals
+from suite.publish.upload import patience
+from suite.record import lock, schema
+from suite.tracking.checkpoint import FOLDER, Checkpoints
+from suite.tracking.film import Camera
+from suite.tracking.policy import save_policy
+from suite.tracking.provenance import versions
+from suite.tracking.tracker import LINE, Follower, Tracker, wandb_mode_of
+from suite.trainer import Trainer
+from sweeps import command_line, recorded
+from sweeps.compose import compose
+from sweeps.config import Run, resolve
+
+
+def execute(
+    run: Run,
+    folder: Path,
+    wandb_mode: str = "auto",
+    record: Path | None = None,
+    interval: float = CHECKPOINT_INTERVAL,
+    asked: Callable[[], bool] = lambda: False,
+    video_epochs: Collection[int] = (),
+) -> None:
+    """Compose task, agent and method, train, and leave a record in `folder` and a data set in `record`.
+
+    It goes on from the last checkpoint in `folder`, but starts over when there is a data set to make.
+
+    `interval` is the seconds between checkpoints, `asked` whether the run is to end early, `video_epochs` are those at
+    whose end the policy is filmed. Raises UserError when the parts do not fit each other, Divergence when training
+    breaks down, and KeyboardInterrupt when it was asked to end.
+    """
+    parts = compose(run, record)
+    config = {
+        "name": run.name,
+        "group": run.group,
+        "task": run.task.name,
+        "agent": run.agent,
+        "method": run.method,
+        "seed": run.seed,
+        "options": run.options.dump(),
+    }
+    frame_skip = run.task.frame_skip and getattr(run.options.environment, "frame_skip", run.task.frame_skip)
+    checkpoints = _checkpoints(run, folder, interval, asked)
+    camera = Camera(folder, video_epochs, parts.make_environment, run.seed)
+    saved = None if record else checkpoints.newest()
+    if saved:
+        print(f"going on from agent step {saved.state['agent_step']:,}", flush=True)
+    try:
+        with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
+            trainer = Trainer(parts, tracker, run.options.trainer, run.seed, checkpoints, camera)
+            state = trainer.run(saved.state if saved else None)
+            with writing(folder):
+                save_policy(folder, parts.learner.policy(state), state, parts.make_environment(), config)
+                schema.write_json(folder / schema.COSTS, costs.of_run(folder))
+    except Divergence:
+        checkpoints.clear()  # to go on from there would end as it did
+        raise
+    checkpoints.clear()
+
+
+def _checkpoints(
+    run: Run, folder: Path, interval: float = CHECKPOINT_INTERVAL, asked: Callable[[], bool] = lambda: False
+) -> Checkpoints:
+    return Checkpoints(folder / FOLDER, folder / schema.METRICS, run.name, versions(), interval=interval, asked=asked)
+
+
+def from_command_line(given: dict[str, Any]) -> int:
+    """Train, or resume, the run that the options of a command line describe; -> the exit code."""
+    try:
+        root, record = command_line.place("folder", given.pop("folder")), given.pop("record")
+        record = None if record is None else command_line.place("record", record)
+        wandb_mode = wandb_mode_of(given.pop("wandb"))
+        interval, computes_on = command_line.seconds(given.pop("checkpoint-interval")), given.pop("device")
+        films = given.pop("video-epochs")
+        patience()  # what is wrong with it is said now, and not at the run's end
+        resumed = given.pop("resume", None)
+        run = resolve(given) if resumed is None else _recorded(command_line.place("resume", resumed), given)
+        video_epochs = command_line.epochs(films, run.options.trainer.epochs)
+        compiled.drop_truncated()
+        device.choose(computes_on)
+        folder = root / run.name if resumed is None else command_line.place("resume", resumed)
+        if _is_done(run, folder, record, wandb_mode):
+            return 0
+        with _signals() as asked, _held(folder, asked):
+            if not _is_done(run, folder, record, wandb_mode):  # by whoever held it just now
+                execute(run, folder, wandb_mode, record, interval, asked, video_epochs)
+                print(f"{run.name} is finished: {folder}", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (Divergence, OSError) as error:
+        print(f"failed: {one_line(error)}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        print(f"out of memory, the same command goes on: {one_line(error)}", file=sys.stderr)
+        return 1
+    except Busy as error:
+        print(f"busy: {error}", file=sys.stderr)
+        return schema.RESUMABLE
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return schema.RESUMABLE
+    return 0
+
+
+def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
+    """Whether nothing is left to do, which is then said."""
+    if not schema.is_finished(folder) or (record and not record.exists()):
+        return False
+    _checkpoints(run, folder).clear()  # if it was killed before it could do so
+    print(f"{run.name} is finished already: {folder}")
+    if "WANDB_SWEEP_ID" in os.environ:  # the agent's sweep is to have its rows
+        Follower(folder, wandb_mode).end(0)
+    return True
+
+
+@contextmanager
+def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
+    """The run's lock. Raises Busy when another process has it; but a W&B agent's run waits for that one to end, since
+    W&B takes it for failed when it ends before, and does not give it out again."""
+    with ExitStack() as stack:
+        said = -math.inf
+        while True:
+            try:
+                stack.enter_context(lock.hold(folder))
+                break
+            except Busy as busy:
+                if "WANDB_SWEEP_ID" not in os.environ or asked():
+                    raise
+                if time.monotonic() - said >= LINE:
+                    print(f"waiting: {busy}", flush=True)
+                    said = time.monotonic()
+            time.sleep(1.0)
+        yield
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Whether a signal has asked us to end, instead of ending. A second Ctrl-C ends the process at once, but other
+    signals may come twice: SLURM sends its own to everybody, and so do those whom it reaches."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signals.install(signal.SIGINT, signal.SIG_DFL)
+
+    with signals.handled((signal.SIGINT, signal.SIGTERM, signal.SIGUSR2), note):
+        yield lambda: bool(received)
+
+
+def _recorded(folder: Path, given: dict[str, Any]) -> Run:
+    """The run in a folder. Raises UserError where options are given too, or there is no such record."""
+    if given:
+        raise UserError(
+            f"--resume={folder}: takes the options of the run from its record; leave out --{next(iter(given))}"
+        )
+    return recorded.read(folder)
