@@ -17,9 +17,10 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
 
 from suite.errors import Parser, UserError
 from suite.options import Options
-from suite.program.command import load, program, start
+from suite.program.command import program, start
 from sweeps.config import describe, read
 from sweeps.engines.registry import ENGINES
+from sweeps.sweep import run_sweep
 
 
 @program
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """Run every cell of a sweep file."""
     options = parser().parse_args(argv)
     settings = engine_options(options)
-    return load("sweeps.sweep:run_sweep")(options, ENGINES[options.engine], settings, argv)
+    return run_sweep(options, ENGINES[options.engine], settings, argv)
 
 
 def parser() -> argparse.ArgumentParser:

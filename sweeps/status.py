@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from os.path import expanduser
 
 from suite.errors import Parser
-from suite.program.command import load, program, start
+from suite.program.command import program, start
+from sweeps.overview import show_sweep
 
 
 @program
@@ -19,7 +20,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--folder", type=expanduser, help="where the runs' folders are [runs/<name of the sweep>]")
     options = parser.parse_args(argv)
-    return load("sweeps.overview:show_sweep")(options.file, options.folder)
+    return show_sweep(options.file, options.folder)
 
 
 if __name__ == "__main__":

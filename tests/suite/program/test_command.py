@@ -202,11 +202,11 @@ def test_a_hang_up_that_is_not_ignored_stops_the_runs(tmp_path: Path) -> None:
 
 
 def test_a_runs_handlers_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sweeps import run
+    from sweeps import execute
 
     before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     try:
-        with run._signals() as asked:
+        with execute._signals() as asked:
             os.kill(os.getpid(), signal.SIGUSR2)
             assert not asked()
         assert signal.getsignal(signal.SIGUSR2) == signal.SIG_IGN
