@@ -34,7 +34,7 @@ class Cell(NamedTuple):
 @dataclass(frozen=True)
 class Grid:
     """`runs` holds every expected cell, in the order of the table; None where there is no run. `which` returns are
-    compared is a key of runs.RETURNS; `required` are the cells that must have a result."""
+    compared is a key of RETURNS; `required` are the cells that must have a result."""
 
     runs: dict[Cell, Run | None]
     methods: dict[str, str]  # row -> its method
