@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 from baselines.registry import METHODS  # noqa: E402
 from suite.tasks import task  # noqa: E402
 from sweeps import sources  # noqa: E402
-from sweeps.config import describe, groups, method_options, options_of  # noqa: E402
-from sweeps.launch import ENGINES  # noqa: E402
+from sweeps.config import describe, groups, method_options  # noqa: E402
+from sweeps.engines.registry import ENGINES  # noqa: E402
 
 COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
 
@@ -88,7 +88,7 @@ def engine_table() -> str:
     fields = {
         f"{name}.{option}": field
         for name, engine in ENGINES.items()
-        for option, field in options_of(engine.run).model_fields.items()
+        for option, field in engine.OPTIONS.model_fields.items()
     }
     return table("--", {"default": fields})
 

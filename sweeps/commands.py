@@ -3,13 +3,15 @@
 import difflib
 import runpy
 import sys
+from collections.abc import Sequence
 
-from suite.program.command import start
+from suite.errors import UserError
+from suite.program.command import program, start
 
 COMMANDS = {
     "run": ("sweeps.run", "one run"),
     "launch": ("sweeps.launch", "the grid of a sweep file"),
-    "status": ("sweeps.status", "where the runs of a grid stand"),
+    "status": ("sweeps.status", "the state of each run of a grid"),
     "table": ("analysis.table", "the comparison table of runs"),
     "report": ("analysis.report", "table and figures on one page"),
     "sync": ("suite.publish.sync", "send runs to W&B"),
@@ -19,9 +21,11 @@ COMMANDS = {
 }
 
 
-def main() -> int:
-    """Run a command as `python -m` runs its module. Exits as it does, with 2 for a command that there is not."""
-    name, *arguments = sys.argv[1:] or ["--help"]
+@program
+def main(argv: Sequence[str]) -> int:
+    """Run a command as `python -m` runs its module, which also sets the exit code. Raises UserError for an unknown
+    command."""
+    name, *arguments = argv or ["--help"]
     if name in ("-h", "--help"):
         print("usage: eaudeqn COMMAND ...   (eaudeqn COMMAND --help: its options)")
         print("\n".join(f"  {command:<10} {about}" for command, (_, about) in COMMANDS.items()))
@@ -29,8 +33,7 @@ def main() -> int:
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
-        print(f"error: no command {name!r}; {hint}", file=sys.stderr)
-        return 2
+        raise UserError(f"no command {name!r}; {hint}")
     sys.argv = [sys.argv[0], *arguments]
     runpy.run_module(COMMANDS[name][0], run_name="__main__", alter_sys=True)
     return 0

@@ -5,14 +5,13 @@ The options are the models in suite.options and in the registries; nothing is de
 
 import difflib
 import hashlib
-import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pkgutil import resolve_name
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -138,16 +137,6 @@ def with_defaults(model: type[Options], **defaults: Any) -> type[Options]:
         limits = (*field.metadata, Field(description=field.description))
         fields[name] = (Annotated[(field.annotation, *limits)], value)
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model
-
-
-def options_of(function: Callable[..., Any]) -> type[Options]:
-    """A model of a function's keyword-only parameters."""
-    hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters.values()
-    fields: dict[str, Any] = {
-        p.name: (hints[p.name], p.default) for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    return create_model(function.__name__, __base__=Options, **fields)
 
 
 def _defaults(task: Task, prefix: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Environments as gymnasium registers them: default options, 1000 agent steps at m
 """
 
 import csv
-import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +13,7 @@ import gymnasium
 import numpy as np
 
 from suite.errors import Parser
-from suite.program.command import start
+from suite.program.command import program, start
 from suite.tasks import TASKS, Task
 
 EPISODES = 100
@@ -41,7 +40,9 @@ def random_returns(task: Task, episodes: int = EPISODES) -> np.ndarray:
     return returns
 
 
+@program
 def main(argv: Sequence[str]) -> int:
+    """Write the table of random returns."""
     about = f"Measure random policies on the MuJoCo tasks; write {OUT.name}."
     Parser(prog="python -m sweeps.references", description=about).parse_args(argv)
     versions = [metadata.version(name) for name in COLUMNS[4:]]
@@ -59,4 +60,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    start(lambda: main(sys.argv[1:]))
+    start(main)

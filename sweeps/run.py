@@ -7,29 +7,22 @@ then it resumes from the checkpoint before.
 """
 
 import signal
-import sys
 from collections.abc import Sequence
-from pkgutil import resolve_name
 
 from suite.program import signals
 
 if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
-from suite.errors import UserError
-from suite.program.command import start
+from suite.program.command import load, program, start
 from sweeps import command_line
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@program
+def main(argv: Sequence[str]) -> int:
     """Parse the command line, and only then import what trains: JAX takes a second."""
-    try:
-        given = command_line.parse(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    code: int = resolve_name("sweeps.execute:from_command_line")(given)
-    return code
+    given = command_line.parse(argv)
+    return load("sweeps.execute:from_command_line")(given)
 
 
 if __name__ == "__main__":

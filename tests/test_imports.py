@@ -18,6 +18,12 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def loaded(call: ast.Call) -> str:
+    """The module in load("package.module:function")."""
+    (name,) = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    return str(name).partition(":")[0]
+
+
 MODULES = {module_name(path) for path in SOURCES}
 
 
@@ -31,6 +37,8 @@ def imports_of(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute"
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in MODULES else str(node.module) for name in inner}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "load":
+            found.add(loaded(node))
     return {name for name in found if name.partition(".")[0] in PACKAGES}
 
 
@@ -43,6 +51,20 @@ def assert_never(importers: str, *forbidden: str) -> None:
         if module == importers or module.startswith(importers + "."):
             wrong = {n for n in imported for f in forbidden if n == f or n.startswith(f + ".")}
             assert not wrong, f"{module} imports {', '.join(sorted(wrong))}"
+
+
+def test_what_programs_load_is_there() -> None:
+    calls = [
+        node
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "load"
+    ]
+    assert len(calls) > 5
+    for call in calls:
+        module, _, function = ast.literal_eval(call.args[0]).partition(":")
+        path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        assert function in {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
 
 
 def test_the_sources_are_found() -> None:
@@ -207,7 +229,7 @@ def test_analysis_imports_tasks_records_errors_and_the_registry_only() -> None:
 
 
 def test_the_table_runs_without_jax() -> None:
-    check = "import sys, analysis.table; print([m for m in ('jax', 'flax', 'optax', 'wandb') if m in sys.modules])"
+    check = "import sys, analysis.results; print([m for m in ('jax', 'flax', 'optax', 'wandb') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 

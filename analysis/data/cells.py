@@ -46,8 +46,8 @@ class Cell(NamedTuple):
 @dataclass(frozen=True)
 class Grid:
     """`runs` holds every expected cell, in the order of the table; None where there is no run. `which` returns are
-    compared is a key of runs.RETURNS, and the final one of a run is the mean of its `last` epochs; `required` are the
-    cells that must have a result; `details` are what the notes count."""
+    compared is a key of returns.RETURNS, and the final one of a run is the mean of its `last` epochs; `required` are
+    the cells that must have a result; `details` are what the notes count."""
 
     runs: dict[Cell, Run | None]
     methods: dict[str, str]  # row -> its method

@@ -11,7 +11,8 @@ within a row are an error. With `mix` the user allows both, and the table says s
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from analysis.data.runs import FINISHED, RETURNS, UNFINISHED, Run
+from analysis.data.returns import RETURNS
+from analysis.data.runs import FINISHED, UNFINISHED, Run
 from suite.errors import UserError
 
 ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with an episode

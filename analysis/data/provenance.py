@@ -6,7 +6,8 @@ from typing import Any
 
 from analysis.data import protocol, scores
 from analysis.data.cells import Grid
-from analysis.data.runs import RETURNS, Run
+from analysis.data.returns import RETURNS
+from analysis.data.runs import Run
 from analysis.settings import Settings
 from analysis.stats.metrics import COVERAGE, FEW_SEEDS, some
 from analysis.stats.planning import PLANNED, POWER

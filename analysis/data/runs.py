@@ -11,19 +11,6 @@ import pandas as pd
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
-#: The returns there are: the column that holds them, and what they are.
-RETURNS = {
-    "training": (
-        "return",
-        "mean undiscounted training return over the episodes of the last epoch (no separate evaluation)",
-    ),
-    "evaluation": (
-        "evaluation_return",
-        "mean undiscounted return over the episodes of the last evaluation (greedy actions, in an environment of its"
-        " own)",
-    ),
-}
-
 #: Columns of a run's history, which has a row for each epoch: numbers, NaN if a value is unknown.
 HISTORY = {
     "epoch": "1, 2, 3, ...",

@@ -13,12 +13,12 @@ from analysis.figures import costs as cost_figures
 from analysis.page.page import Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.render.markup import NONE, Table, significant
 from analysis.render.tables import interval
+from analysis.results import Results
 from analysis.settings import Settings
 from analysis.stats import costs, pareto
 from analysis.stats.comparison import RETURN, SCORE, final_values
 from analysis.stats.metrics import PERCENTILES, ByTask
 from analysis.stats.pareto import Outcome
-from analysis.table import Results
 
 ON_A_FIGURE = 12  # panels
 

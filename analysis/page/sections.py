@@ -17,12 +17,12 @@ from analysis.page.page import Command, Facts, Listing, Paragraph, Part, Picture
 from analysis.render import tables
 from analysis.render.markup import NONE, Table
 from analysis.render.tables import interval
+from analysis.results import BAND_REPETITIONS, Results
 from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
 from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
 from analysis.stats.pairwise import Pairwise
 from analysis.stats.profiles import Curve
-from analysis.table import BAND_REPETITIONS, Results
 
 ON_A_COLUMN = 6  # tasks whose curves still fit in a column
 ON_A_PAGE = 20  # tasks of one figure

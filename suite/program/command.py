@@ -1,38 +1,68 @@
-"""The start and the end of every program. No JAX."""
+"""How every program starts and ends: arguments, errors, exit codes and output that nobody reads. No JAX."""
 
 import errno
+import functools
 import io
 import os
+import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, Protocol, TextIO
 
-from suite.errors import UserError
+from suite.errors import Busy, UserError, one_line
 
-BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+BAD_INPUT, BUSY, INTERRUPTED = 2, os.EX_TEMPFAIL, 130  # exit codes
 
 
-def start(main: Callable[[], int | None]) -> NoReturn:
-    """Run a program, and exit with its code, also when nobody reads what it prints any more.
+class Program(Protocol):
+    """A `main` that reports errors by itself; without arguments it takes those of the command line."""
 
-    Bad input that the program did not see to itself, and Ctrl-C, are one line.
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
+
+
+def program(main: Callable[[Sequence[str]], int]) -> Program:
+    """Make a program's `main` report errors as one line each, and return an exit code for them.
+
+    `main` takes the words behind the program's name. UserError and OSError become BAD_INPUT, Busy becomes BUSY, and
+    Ctrl-C INTERRUPTED. Any other error is a bug and keeps its traceback.
     """
+
+    @functools.wraps(main)
+    def guarded(argv: Sequence[str] | None = None) -> int:
+        try:
+            return main(sys.argv[1:] if argv is None else argv)
+        except (UserError, OSError) as error:
+            print(f"error: {one_line(error)}", file=sys.stderr)
+            return BAD_INPUT
+        except Busy as error:
+            print(f"busy: {one_line(error)}", file=sys.stderr)
+            return BUSY
+        except KeyboardInterrupt:
+            print("interrupted: nothing is lost; rerun the command", file=sys.stderr)
+            return INTERRUPTED
+
+    return guarded
+
+
+def load(name: str) -> Callable[..., int]:
+    """Import "package.module:function" and return the function.
+
+    A program parses its arguments first and then loads the function that does the work, so that `--help` and a wrong
+    option do not wait for JAX or pandas.
+    """
+    return pkgutil.resolve_name(name)
+
+
+def start(main: Callable[[], int]) -> NoReturn:
+    """Run a program, and exit with its code, also when nobody reads what it prints any more."""
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
-    try:
-        code = main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        code = INTERRUPTED
-    sys.exit(code)
+    sys.exit(main())
 
 
 class _Lasting(io.FileIO):
-    """A file descriptor whose reader may go: a closed pipe, as behind `| head`, or when Ctrl-C ends `| tee`, or a
-    terminal that hung up. What is printed from then on, also by processes that are started later, goes nowhere."""
+    """A file descriptor whose reader may end first: a closed pipe, as behind `| head`, or when Ctrl-C ends `| tee`, or
+    a terminal that hung up. From then on all output is discarded, also that of processes that are started later."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -51,7 +81,7 @@ class _Lasting(io.FileIO):
 
 
 def _lasting(stream: TextIO | None) -> TextIO:
-    """The same stream on such a descriptor; one that goes nowhere if there is none."""
+    """Return the same stream, which outlives its reader; one that discards all output if the stream is closed."""
     if stream is None:  # its descriptor was closed before the program started
         return Path(os.devnull).open("w", encoding="utf-8")
     stream.flush()

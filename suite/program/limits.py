@@ -12,32 +12,32 @@ PROC = Path("/proc/self")  # its files `cgroup` and `mounts` say where this proc
 
 
 def cores() -> list[int]:
-    """The cores that this process may use, as many as a container's quota of time is worth, rounded down."""
+    """Return the cores that this process may use: as many as a container's quota of time is worth, rounded down."""
     allowed = allowed_cores()
     quota = core_quota()
     return allowed if quota is None else allowed[: max(int(quota), 1)]
 
 
 def allowed_cores() -> list[int]:
-    """Those that it may run on, whatever its quota of time."""
+    """Return the cores that this process may run on, whatever its quota of time."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def memory() -> int:
-    """Bytes of memory that this process and those of its container may use together."""
+    """Return the bytes of memory that this process and its container may use together."""
     return min(physical_memory(), memory_limit() or physical_memory())
 
 
 def restrictions() -> str:
-    """What a container allows of this machine, in words; nothing if it allows all."""
-    found, quota = [], core_quota()
+    """Describe what a container allows of this machine; empty if it allows all."""
+    limits, quota = [], core_quota()
     if quota is not None and quota < len(allowed_cores()):
-        found.append(f"{quota:g} of {len(allowed_cores())} cores")
+        limits.append(f"{quota:g} of {len(allowed_cores())} cores")
     if memory() < physical_memory():
-        found.append(f"{size(memory())} of {size(physical_memory())} of memory")
-    return " and ".join(found)
+        limits.append(f"{size(memory())} of {size(physical_memory())} of memory")
+    return " and ".join(limits)
 
 
 def size(count: float) -> str:
@@ -53,7 +53,7 @@ def physical_memory() -> int:
 
 
 def core_quota() -> float | None:
-    """A container's share of time, in cores; None if there is no quota."""
+    """Return a container's share of time, in cores, or None if it has no quota."""
     quotas = [_ratio(*text.split()) for text in _settings("", "cpu.max")]
     for folder in _groups("cpu"):
         quotas.append(_ratio(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")))
@@ -61,7 +61,7 @@ def core_quota() -> float | None:
 
 
 def memory_limit() -> int | None:
-    """A container's limit in bytes; None if there is none."""
+    """Return a container's limit in bytes, or None if it has no limit."""
     texts = [*_settings("", "memory.max"), *_settings("memory", "memory.limit_in_bytes")]
     limits = [int(text) for text in texts if text.isdecimal()]  # not "max"
     return min((limit for limit in limits if limit > 0), default=None)
@@ -73,14 +73,14 @@ def _ratio(quota: str = "", period: str = "") -> float | None:
 
 
 def _settings(controller: str, name: str) -> list[str]:
-    """What a file says in this process's group of a controller, and in those above it."""
+    """Read a file of this process's group of a controller, and of the groups above it."""
     return [text for folder in _groups(controller) if (text := _read(folder / name))]
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """The folders of this process's group and of those above it, as far as they can be seen. The groups of version 2
-    have the controller "". A path from outside the container may not exist here; the container's own group is then
-    the top of what is mounted."""
+    """Yield the visible folders of this process's group and of the groups above it. The groups of version 2 have the
+    controller "". A path from outside the container may not exist here; the container's own group is then the top of
+    what is mounted."""
     tops = _mounts(controller)
     for line in _read(PROC / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -91,17 +91,17 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def _mounts(controller: str) -> list[Path]:
-    """Where a controller's groups are mounted."""
-    found = []
+    """List the folders where a controller's groups are mounted."""
+    folders = []
     for line in _read(PROC / "mounts").splitlines():
         _, place, kind, options, *_ = line.split(" ")
         if kind == ("cgroup" if controller else "cgroup2") and controller in ("", *options.split(",")):
-            found.append(Path(place))
-    return found
+            folders.append(Path(place))
+    return folders
 
 
 def _read(path: Path) -> str:
-    """The text of a small file; nothing if it cannot be read."""
+    """Read a small file; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:

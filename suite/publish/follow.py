@@ -1,6 +1,6 @@
 """Follows a run, and sends its rows to W&B as they are written: `python -m suite.publish.follow FOLDER --mode MODE`.
 
-The run's process starts it, tells it the exit code at its end, and knows no more of W&B
+The run's process starts it and sends it the exit code at the end; nothing else in a run uses W&B
 (suite.tracking.tracker.Follower).
 """
 
@@ -9,21 +9,21 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from suite.errors import Parser, one_line
-from suite.program.command import start
+from suite.program.command import program, start
 from suite.publish.upload import Upload, forget_client, has_key, identity_of, opened, patience, remember, sole_sender
 from suite.record import schema
 
-KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
+KILLED = 137  # exit code for W&B when a run's process ended without sending its own
 TICK = 1.0  # seconds between two looks at the record
 INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt, and between two
 
 
 def follow(folder: Path, mode: str) -> None:
-    """Send the run in a folder until its process tells its exit code on the standard input, or is gone.
+    """Send the run in a folder until its process writes its exit code to our standard input, or ends without.
 
     W&B is tried again and again while the run goes on, and once when it has ended; so is W&B's client when it is
     killed, as by the signal that asks the run to end.
@@ -43,7 +43,7 @@ def follow(folder: Path, mode: str) -> None:
                     identity = remember(file, upload.run)
                 while code is None:
                     upload.send()
-                    code = told(TICK)
+                    code = exit_code(TICK)
                 upload.send()
                 return upload.finish(code)
             except Exception as error:
@@ -52,7 +52,7 @@ def follow(folder: Path, mode: str) -> None:
                     raise
                 if killed:
                     forget_client()
-                code = told(INIT) if code is None else code
+                code = exit_code(INIT) if code is None else code
 
 
 def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
@@ -67,20 +67,26 @@ def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
     )
 
 
-def told(seconds: float) -> int | None:
-    """The exit code on our standard input; KILLED when it closed without one, None when nothing came in time."""
+def exit_code(seconds: float) -> int | None:
+    """Read the run's exit code from our standard input: KILLED if it closed without one, None if none came."""
     if not select.select([sys.stdin], [], [], seconds)[0]:
         return None
     line = sys.stdin.readline().strip()
     return int(line) if line else KILLED
 
 
-def main() -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Follow one run to its end."""
     parser = Parser(prog="python -m suite.publish.follow")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
-    given = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run is asked to end, and then tells us
+    given = parser.parse_args(argv)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGUSR2,
+    ):  # the run gets these too, then writes its exit code
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes
     try:

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from suite.errors import Parser, UserError, expanded, first_line, one_line
 from suite.program import terminal
-from suite.program.command import start
+from suite.program.command import program, start
 from suite.publish.upload import check_key, entity_of, identity_of, opened, remember, sole_sender
 from suite.record import schema
 
@@ -115,35 +115,28 @@ def _runs_in(place: Path) -> tuple[list[Path], list[str]]:
     return [folder for folder in folders if (folder / schema.CONFIG).exists()], notes
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Send runs to W&B, and name those that it did not take."""
     parser = Parser(prog="python -m suite.publish.sync", description=first_line(__doc__))
     parser.add_argument("runs", type=expanded, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
-    sent, silence = 0, ""
-    try:
-        given = parser.parse_args(arguments)
-        folders = find(given.runs)
-        check_key()
-        silence, console = unreachable(), terminal.console(stderr=True)
-        for folder in track(folders, "runs", console=console, transient=True, disable=not console.is_terminal):
-            if silence:
-                break
-            try:
-                told = sync(folder)
-                sent += 1
-            except Exception as error:
-                told, silence = f"not sent ({one_line(error)})", unreachable()
-            print(f"{folder.name}: {told}", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: nothing is lost, the same command goes on", file=sys.stderr)
-        return 130
+    folders = find(parser.parse_args(argv).runs)
+    check_key()
+    sent, silence, console = 0, unreachable(), terminal.console(stderr=True)
+    for folder in track(folders, "runs", console=console, transient=True, disable=not console.is_terminal):
+        if silence:
+            break
+        try:
+            outcome = sync(folder)
+            sent += 1
+        except Exception as error:
+            outcome, silence = f"not sent ({one_line(error)})", unreachable()
+        print(f"{folder.name}: {outcome}", flush=True)
     if sent == len(folders):
         return 0
     reason = f"W&B does not answer, or refuses ({silence}): " if silence else ""
     print(
-        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; the same command tries them again",
+        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; rerun the command to send them",
         file=sys.stderr,
     )
     return 1

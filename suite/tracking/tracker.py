@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from suite.errors import Divergence, UserError, one_line, out_of_memory, writing
 from suite.program import terminal
+from suite.program.terminal import duration
 from suite.publish.upload import patience
 from suite.record import files, schema
 from suite.tracking.checkpoint import Checkpoint
@@ -240,12 +241,3 @@ def _reason(error: BaseException) -> str:
     """In one line; of an error that nobody foresaw, its kind too."""
     foreseen = isinstance(error, UserError | Divergence | OSError)
     return one_line(error) if foreseen else f"{type(error).__name__}: {one_line(error)}"
-
-
-def duration(seconds: float) -> str:
-    """42 s, 12 min, 3.5 h, 12 days."""
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (unit == "min" and seconds >= size):
-            amount = seconds / size
-            return f"{amount:.1f} {unit}" if amount < 10 and unit != "min" else f"{amount:.0f} {unit}"
-    return f"{seconds:.0f} s"

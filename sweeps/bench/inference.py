@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +23,7 @@ from suite.deploy import runner
 from suite.deploy.network import Layer, Policy, Shape, positions
 from suite.deploy.timing import by_turns
 from suite.errors import Parser, UserError, expanded, whole_number
-from suite.program.command import start
+from suite.program.command import program, start
 from sweeps.engines import workers
 from sweeps.export import onnx_graph
 
@@ -113,7 +113,7 @@ def _dense_runtimes(policy: Policy) -> dict[str, runner.Step]:
     return found
 
 
-def measure(calls: int, layers: Mapping[str, tuple[Shape, Shape, int]] = LAYERS) -> list[tuple[Any, ...]]:
+def time_layers(calls: int, layers: Mapping[str, tuple[Shape, Shape, int]] = LAYERS) -> list[tuple[Any, ...]]:
     """Lines with the columns COLUMNS."""
     lines: list[tuple[Any, ...]] = []
     for name, (shape, kernel, stride) in layers.items():
@@ -146,12 +146,14 @@ def _cpuinfo() -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def main() -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Time dense and sparse layers, in a process on one core."""
     parser = Parser(prog="python -m sweeps.bench.inference", description=DESCRIPTION)
     parser.add_argument("--out", type=expanded, default=Path("results/inference"), help="folder [results/inference]")
     parser.add_argument("--calls", type=whole_number(1, 10**6), default=300, help="timed calls of each way [300]")
     parser.add_argument("--here", action="store_true", help="measure in this process, as it is, and not on one core")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     if not given.here:  # thread pools are made when numpy is imported, so another process
         command = [sys.executable, "-m", "sweeps.bench.inference", "--here", "--out", str(given.out.resolve())]
         process = workers.start([*command, "--calls", str(given.calls)], workers.cores()[:1], sys.stderr.fileno())
@@ -160,7 +162,7 @@ def main() -> int:
         finally:
             workers.stop([process], hurry=lambda: True)
     before = machine()
-    lines = measure(given.calls)
+    lines = time_layers(given.calls)
     given.out.mkdir(parents=True, exist_ok=True)
     with (given.out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])

@@ -3,11 +3,11 @@
 import signal
 
 TRACEBACK = "Traceback (most recent call last):"
-ERRORS = ("error: ", "failed: ", "out of memory")  # how our programs begin their last word
+ERRORS = ("error: ", "failed: ", "out of memory")  # how our programs begin their last line
 
 
 def ending(code: int) -> str:
-    """What an exit code says."""
+    """Describe an exit code."""
     if code == -signal.SIGKILL:
         return "killed by SIGKILL (out of memory, if nobody did it by hand)"
     if code < 0:
@@ -16,8 +16,8 @@ def ending(code: int) -> str:
 
 
 def reason(code: int, output: str) -> str:
-    """Why a process failed, in one line: the last error that it printed, whatever a library printed after that; and the
-    signal that ended it, or its exit code and last words if it told no error."""
+    """Say why a process failed, in one line: the last error that it printed, whatever a library printed after that; and
+    the signal that ended it, or its exit code and last line if it printed no error."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     error = _error(lines)
     if code < 0:
@@ -28,9 +28,9 @@ def reason(code: int, output: str) -> str:
 
 
 def _error(lines: list[str]) -> str | None:
-    """The line of the last error: our programs' own, or the one below the calls of a traceback."""
-    told = [number for number, line in enumerate(lines) if line == TRACEBACK or line.startswith(ERRORS)]
-    if told and lines[told[-1]] != TRACEBACK:
-        return lines[told[-1]]
-    below = lines[told[-1] + 1 :] if told else []
+    """Return the line of the last error: our programs' own, or the one below the calls of a traceback."""
+    errors = [number for number, line in enumerate(lines) if line == TRACEBACK or line.startswith(ERRORS)]
+    if errors and lines[errors[-1]] != TRACEBACK:
+        return lines[errors[-1]]
+    below = lines[errors[-1] + 1 :] if errors else []
     return next((line for line in below if not line[0].isspace()), None)

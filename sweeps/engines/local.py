@@ -3,65 +3,72 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 from rich.console import Console
 
 from suite.errors import writing
+from suite.options import Options
 from suite.program import signals, terminal
+from suite.program.terminal import duration
 from suite.record import schema
-from suite.tracking.tracker import duration
 from sweeps.engines import workers
-from sweeps.engines.cells import (
-    ELSEWHERE,
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
-    OK,
-    RUNNING,
-    SOME_FAILED,
-    WAITING,
-    Cell,
-    Plan,
-    Work,
-    count,
-    look_up,
-)
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan, Session, Work
+from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, RUNNING, WAITING, CellState, count, read_states
 from sweeps.engines.endings import ending
 from sweeps.engines.watch import Display, watch
 
+HERE = True
 COMMAND = (sys.executable, "-m", "sweeps.run")
 LOG = "log.txt"
-TICK, LOOK = 0.2, 2.0  # seconds between two looks at the workers, and at what runs elsewhere
+TICK, LOOK = 0.2, 2.0  # seconds between two checks of the workers, and of what runs elsewhere
 TRIES = 3
-PAUSE = 1.0  # seconds before a run that has died is tried again; twice as many after each further death
-#: Exit codes of a worker that somebody else asked to end, perhaps before it could listen.
+PAUSE = 1.0  # seconds before a run that died is retried; twice as many after each further death
+#: Exit codes of a worker that another process asked to end, perhaps before its handlers were installed.
 ASKED_TO_END = (schema.RESUMABLE, -signal.SIGINT, -signal.SIGTERM, -signal.SIGUSR2)
 LAST_LINES = 3  # of a failed worker's log that are shown
 
 
 class Worker(NamedTuple):
-    cell: Cell
+    cell: CellState
     process: workers.Process
     log_start: int  # where this attempt's part of the log begins, bytes
 
 
-def engine(
-    plan: Plan,
-    *,
-    tries: Annotated[
-        int, Field(ge=1, le=1_000, description="of a run whose process dies (killed, out of memory, crashed)")
-    ] = TRIES,
-) -> int:
-    """Run a plan to its end."""
-    code = run(plan.works, plan.folder, plan.jobs, tries=tries)
-    if code == SOME_FAILED:
-        print(f"some runs failed, see above and {plan.folder}/<run>/{LOG}")
-    return code
+class LocalOptions(Options):
+    """Options of the local engine."""
+
+    tries: int = Field(
+        TRIES, ge=1, le=1_000, description="of a run whose process dies (killed, out of memory, crashed)"
+    )
+
+
+OPTIONS = LocalOptions
+
+
+def check(options: LocalOptions) -> None:
+    """Accept all options: this machine is enough."""
+
+
+def start(plan: Plan, options: LocalOptions) -> Session:
+    """Prepare to run a plan; its workers start while it is waited for."""
+
+    def wait() -> int:
+        code = run(plan.works, plan.folder, plan.jobs, tries=options.tries)
+        if code == SOME_FAILED:
+            print(f"some runs failed, see above and {plan.folder}/<run>/{LOG}")
+        return code
+
+    return Session("Ctrl-C stops; rerun the command to resume, finished runs are kept", wait)
+
+
+def states(folder: Path) -> Mapping[str, str]:
+    """Return nothing: records and locks say all of what runs here."""
+    return {}
 
 
 def run(
@@ -76,12 +83,12 @@ def run(
     """Run what is not finished yet, `jobs` cells at a time, in the given order.
 
     Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to <root>/<name>, and
-    what it prints goes to log.txt there. One whose process dies is tried again, `tries` times in all; one that another
-    process works on is waited for. Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged
+    what it prints goes to log.txt there. A run whose process dies is retried, `tries` times in all; a run that another
+    process has is waited for. Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged
     or a folder cannot be written.
     """
     root = root.resolve()  # workers start in the project's folder
-    cells = look_up(works, root)
+    cells = read_states(works, root)
     running: dict[int, Worker] = {}  # by slot
     looked = time.monotonic()
     with asked_to_end() as asked, watch(cells, console or terminal.console()) as display:
@@ -99,7 +106,7 @@ def run(
                         display.ended(worker.cell)
                 if time.monotonic() - looked > LOOK:
                     for cell in [cell for cell in cells if cell.state == ELSEWHERE]:
-                        look(cell, display)
+                        refresh(cell, display)
                     looked = time.monotonic()
                 display.update()
         finally:
@@ -113,28 +120,28 @@ def run(
     return SOME_FAILED if any(cell.state == FAILED for cell in cells) else OK
 
 
-def _next(cells: Sequence[Cell], display: Display) -> Cell | None:
-    """The first cell that is to be started now."""
+def _next(cells: Sequence[CellState], display: Display) -> CellState | None:
+    """Return the first cell to start now."""
     for cell in cells:
-        if cell.state == WAITING and time.monotonic() >= cell.due:
-            look(cell, display)
+        if cell.state == WAITING and time.monotonic() >= cell.start_at:
+            refresh(cell, display)
             if cell.state == WAITING:
                 return cell
     return None
 
 
-def look(cell: Cell, display: Display, held: str = ELSEWHERE) -> None:
-    """See where a cell stands that is not our process; `held` is its state while another one has it."""
-    cell.look(held)
+def refresh(cell: CellState, display: Display, locked: str = ELSEWHERE) -> None:
+    """Refresh the state of a cell that is not our process; `locked` is its state while another process has it."""
+    cell.read(locked)
     if cell.state in (FINISHED, FAILED):
         display.ended(cell)
 
 
-def _start(cell: Cell, command: Sequence[str], root: Path, slot: int, jobs: int) -> Worker:
+def _start(cell: CellState, command: Sequence[str], root: Path, slot: int, jobs: int) -> Worker:
     arguments = [*cell.work.arguments, f"--folder={root}"]
     with writing(cell.folder):
         cell.folder.mkdir(parents=True, exist_ok=True)
-        with (cell.folder / LOG).open("ab") as log:  # an earlier attempt's words stay
+        with (cell.folder / LOG).open("ab") as log:  # after an earlier attempt's lines
             log_start = log.tell()
             share, gpu = workers.share(slot, jobs), workers.accelerator(slot, jobs)
             process = workers.start([*command, *arguments], share, log, gpu)
@@ -143,12 +150,15 @@ def _start(cell: Cell, command: Sequence[str], root: Path, slot: int, jobs: int)
 
 
 def _end(worker: Worker, tries: int) -> None:
-    """Judge a worker that has ended. Finished is what left with 0 and a record that says so, and is complete; what bad
-    input or training itself has ended would end so again; what died goes on from its checkpoint, after a pause."""
+    """Set the state of a cell whose worker has ended.
+
+    It is finished if the exit code is 0 and the record is complete. A run that diverged or had bad input is not
+    retried; a run that died is retried from its checkpoint, after a pause.
+    """
     cell, code = worker.cell, worker.process.returncode
     cell.refresh()
     cell.report = ""
-    if code in ASKED_TO_END:  # somebody else asked it to end, or was there first
+    if code in ASKED_TO_END:  # another process asked it to end, or has the run
         cell.state = WAITING
         return
     if code == 0 and cell.says(FINISHED):
@@ -163,12 +173,12 @@ def _end(worker: Worker, tries: int) -> None:
         cell.report = f"{reason}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
         return
     pause = PAUSE * 2 ** (cell.deaths - 1)
-    cell.state, cell.due = WAITING, time.monotonic() + pause
-    cell.report = f"{reason}; it goes on in {duration(pause)}"
+    cell.state, cell.start_at = WAITING, time.monotonic() + pause
+    cell.report = f"{reason}; it is retried in {duration(pause)}"
 
 
 def _last_lines(log: Path, start: int) -> str:
-    """The last lines of this attempt's log that are not empty."""
+    """Return the last lines of this attempt's log that are not empty."""
     try:
         with log.open("rb") as file:
             file.seek(max(start, log.stat().st_size - 4096))
@@ -180,7 +190,7 @@ def _last_lines(log: Path, start: int) -> str:
 
 @contextmanager
 def asked_to_end() -> Iterator[list[int]]:
-    """Collects the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
+    """Collect the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     received: list[int] = []
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
     with signals.handled(asked, lambda number, _: received.append(number)):

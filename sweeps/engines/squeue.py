@@ -1,4 +1,4 @@
-"""What SLURM's commands say of jobs, as its versions and its sites print it.
+"""Reads what SLURM's commands print about jobs, which differs by version and by site.
 
 A job is named "123", or "123_4" in an array, with ";cluster" behind it where sbatch named a cluster.
 """
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from suite.errors import UserError
-from sweeps.engines.cells import QUEUED, RUNNING
+from sweeps.engines.cellstate import QUEUED, RUNNING
 
 SUBMITTED = re.compile(r"Submitted batch job (\d+)(?: on cluster (\S+))?|(\d+)(?:;(\S+))?")
 HEADER = ["JOBID", "STATE"]
@@ -44,16 +44,16 @@ def submitted(text: str) -> tuple[str, str]:
 
 
 def states(jobs: Iterable[str]) -> dict[str, str]:
-    """QUEUED or RUNNING, of the jobs that SLURM still knows. Raises UserError when it does not answer."""
+    """Map the jobs that SLURM still knows to QUEUED or RUNNING. Raises UserError when it does not answer."""
     jobs, found = set(jobs), {}
     for cluster in sorted({job.partition(";")[2] for job in jobs}):
         here = [job for job in jobs if job.partition(";")[2] == cluster]
         rows = _rows(sorted({re.split("[_;]", job)[0] for job in here}), cluster)
         for job in here:
             number, _, task = job.partition(";")[0].partition("_")
-            told = [row.state for row in rows if row.job == number and row.has(task)]
-            if told:
-                found[job] = RUNNING if "RUNNING" in told else QUEUED
+            in_queue = [row.state for row in rows if row.job == number and row.has(task)]
+            if in_queue:
+                found[job] = RUNNING if "RUNNING" in in_queue else QUEUED
     return found
 
 

@@ -1,4 +1,4 @@
-"""Runs the cells of a grid as a W&B sweep: W&B gives them out, and its own agents here take them.
+"""Runs the cells of a grid as a W&B sweep: W&B assigns them to agents, some of which run on this machine.
 
 A run that is finished in the folder ends at once, and W&B gets its rows from the record. An agent on another machine
 joins by `wandb agent`, or by this engine with the sweep's name.
@@ -9,78 +9,102 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
 from suite.errors import UserError, one_line, writing
+from suite.options import Options
 from suite.program import terminal
 from suite.publish.upload import check_key, entity_of
 from suite.record import schema, sweepfile, yamlfile
 from sweeps import grid
 from sweeps.engines import local, workers
-from sweeps.engines.cells import FAILED, FINISHED, INTERRUPTED, OK, RUNNING, SOME_FAILED, Cell, Plan, look_up
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan, Session
+from sweeps.engines.cellstate import FAILED, FINISHED, RUNNING, CellState, read_states
 from sweeps.engines.watch import Display, watch
 
+HERE = True
 FOLDER, LOG = ".wandb", "agent-{}.log"  # the agents' own, in the sweep's folder
 SWEEP = "sweep.json"  # there: the sweep that was registered, and as what
-GIVES_OUT = ("PENDING", "RUNNING", "PAUSED")  # states of a sweep that may have cells left
+ACTIVE = ("PENDING", "RUNNING", "PAUSED")  # states of a sweep that may have cells left
 
 
-def engine(
-    plan: Plan,
-    *,
-    sweep: Annotated[
-        str | None,
-        Field(description="entity/project/id of a sweep to join; none: the file's own, which is registered if need be"),
-    ] = None,
-) -> int:
-    """Start agents for a plan and wait for them. Raises UserError when W&B takes no sweep, or there is no key."""
+class WandbOptions(Options):
+    """Options of the engine wandb."""
+
+    sweep: str | None = Field(
+        None,
+        description="entity/project/id of a sweep to join; none: the file's own, which is registered if need be",
+    )
+
+
+OPTIONS = WandbOptions
+
+
+def check(options: WandbOptions) -> None:
+    """Raise UserError when there is no key for W&B, or the name of a sweep is none."""
     check_key()
-    path = sweep or own(plan)
-    if path.count("/") != 2 or not all(path.split("/")):
+    path = options.sweep
+    if path and (path.count("/") != 2 or not all(path.split("/"))):
         raise UserError(f"wandb.sweep={path}: should be entity/project/id, as `wandb sweep` prints it")
+
+
+def start(plan: Plan, options: WandbOptions) -> Session:
+    """Join a sweep or register the file's own; agents start while it is waited for. Raises UserError when W&B refuses
+    the sweep."""
+    path = options.sweep or own(plan)
     print(f"to join from another machine: {Path(sys.executable).with_name('wandb')} agent {path}", flush=True)
     root = plan.folder.resolve()
     with writing(root):
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
-    cells = look_up(plan.works, root)
+    return Session("Ctrl-C stops; rerun the command to resume, finished runs are kept", lambda: _wait(plan, path, root))
+
+
+def states(folder: Path) -> Mapping[str, str]:
+    """Return nothing: records and locks say all of what agents run in a folder."""
+    return {}
+
+
+def _wait(plan: Plan, path: str, root: Path) -> int:
+    """Run agents until W&B assigns no more cells; -> exit code."""
+    cells = read_states(plan.works, root)
     with local.asked_to_end() as signals, watch(cells, terminal.console()) as display:
         agents = [_agent(path, root, slot, plan.jobs) for slot in range(plan.jobs)]
         try:
             while any(agent.poll() is None for agent in agents) and not signals:
                 time.sleep(local.LOOK)
-                _look(cells, display)
+                _refresh(cells, display)
                 display.update()
         finally:
             workers.stop(agents, hurry=lambda: signals.count(signal.SIGINT) > 1)
-        _look(cells, display)
+        _refresh(cells, display)
     if signals:
         return INTERRUPTED
     if all(cell.state == FINISHED for cell in cells):
         return OK
-    print(
-        f"W&B has given out no more, and not all runs are finished here: {root}/{FOLDER}/{LOG.format('*')}, make status"
-    )
+    logs = f"{root}/{FOLDER}/{LOG.format('*')}"
+    print(f"W&B assigns no more cells, and not all runs are finished here: {logs}, make status")
     return SOME_FAILED
 
 
-def _look(cells: Sequence[Cell], display: Display) -> None:
-    """By their records: agents do not tell."""
+def _refresh(cells: Sequence[CellState], display: Display) -> None:
+    """Refresh the states from the records; agents do not report them."""
     for cell in cells:
         if cell.state not in (FINISHED, FAILED):
-            local.look(cell, display, RUNNING)
+            local.refresh(cell, display, RUNNING)
 
 
 def own(plan: Plan) -> str:
-    """The sweep of this file and folder, registered unless an earlier call's has cells left; -> entity/project/id."""
+    """Return the entity/project/id of this file and folder's sweep: an earlier call's if it has cells left, or a new
+    one's."""
     note, document = plan.folder / FOLDER / SWEEP, _document(plan)
     text = json.dumps(document, default=str)
     known = schema.read_json(note) if note.exists() else {}
-    if known.get("document") == text and _gives_out(known["path"]):
-        print(f"going on with the sweep {known['path']}")
+    if known.get("document") == text and _is_active(known["path"]):
+        print(f"resuming the sweep {known['path']}")
         return str(known["path"])
     path = register(plan.file, document)
     with writing(note):
@@ -89,18 +113,18 @@ def own(plan: Plan) -> str:
     return path
 
 
-def _gives_out(path: str) -> bool:
+def _is_active(path: str) -> bool:
     import wandb
 
     try:
-        return wandb.Api().sweep(path).state in GIVES_OUT
-    except Exception:  # it was deleted, or W&B does not answer: whoever registers another one will see
+        return wandb.Api().sweep(path).state in ACTIVE
+    except Exception:  # it was deleted, or W&B does not answer, which registering another one will show
         return False
 
 
 def _document(plan: Plan) -> dict[str, Any]:
-    """The sweep file, whose runs go to the plan's folder. Nested parameters get their dotted names: W&B's agents would
-    hand them over as one option."""
+    """Return the sweep file for W&B, with the plan's folder. Nested parameters get their dotted names: W&B's agents
+    would pass them as one option."""
     folder = plan.folder.resolve()
     if folder.is_relative_to(workers.ROOT):
         folder = folder.relative_to(workers.ROOT)  # which is the same on other machines
@@ -111,7 +135,7 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 
 def register(file: str, document: dict[str, Any]) -> str:
-    """A new sweep; -> entity/project/id."""
+    """Register a new sweep; -> entity/project/id."""
     import wandb
 
     try:
@@ -123,7 +147,7 @@ def register(file: str, document: dict[str, Any]) -> str:
 
 
 def _agent(path: str, root: Path, slot: int, jobs: int) -> workers.Process:
-    """W&B's own agent, which finds this Python, and passes on what it is asked."""
+    """Start W&B's own agent, which finds this Python and forwards signals."""
     place = root / FOLDER
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = ["/usr/bin/env", f"PATH={search}", f"WANDB_DIR={place}"]

@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from suite.tracking.tracker import duration
-from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
+from suite.program.terminal import duration
+from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, CellState, count
 
 PERIOD = 60.0  # seconds between two plain lines
 REDRAW = 0.5  # seconds between two pictures of the table
@@ -20,9 +20,9 @@ STYLES = {WAITING: "dim", QUEUED: "", RUNNING: "bold", ELSEWHERE: "", FINISHED: 
 
 
 class Display:
-    """What the engine tells, and how it is shown; `live` is None when there is no terminal."""
+    """Shows the cells of an engine; `live` is None when there is no terminal."""
 
-    def __init__(self, cells: Sequence[Cell], console: Console, live: Live | None) -> None:
+    def __init__(self, cells: Sequence[CellState], console: Console, live: Live | None) -> None:
         self.cells, self.console, self.live = cells, console, live
         self.began = time.monotonic()
         self.cost = sum(cell.cost_left for cell in cells)
@@ -31,18 +31,18 @@ class Display:
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, soft_wrap=True)
 
-    def ended(self, cell: Cell) -> None:
-        """A cell's process has ended."""
+    def ended(self, cell: CellState) -> None:
+        """Print how a cell's process has ended."""
         if cell.state == FAILED:
             self.say(f"FAILED {cell.work.name}: " + "\n    ".join(cell.report.splitlines()))
         elif cell.state == WAITING:
-            self.say(f"interrupted {cell.work.name}: {cell.report or 'it goes on later'}")
+            self.say(f"interrupted {cell.work.name}: {cell.report or 'it is resumed later'}")
         elif self.live is None:
             last = f"return {number(cell, 'return')}, sparsity {number(cell, 'sparsity')}"
             self.say(f"finished {cell.work.name}: {last}")
 
     def update(self) -> None:
-        """Show the present state, if it is time to."""
+        """Show the present state, at most once a period."""
         now = time.monotonic()
         if now - self.shown < (PERIOD if self.live is None else REDRAW):
             return
@@ -53,7 +53,7 @@ class Display:
             self.live.update(self.picture(), refresh=True)
 
     def seconds_left(self) -> float | None:
-        """Of the whole grid, from the work done since we began; None until there is enough to tell."""
+        """Estimate the seconds left for the whole grid from the work done since we began; None until enough is done."""
         left = sum(cell.cost_left for cell in self.cells)
         done = self.cost - left
         return (time.monotonic() - self.began) * left / done if done > 0.01 * self.cost else None
@@ -63,8 +63,8 @@ class Display:
         return totals(self.cells) + (f", about {duration(left)} left" if left else "")
 
     def picture(self) -> Group:
-        """The table, as many cells as fit the terminal, and the totals."""
-        shown = choose(self.cells, room=max(3, self.console.size.height - 6))
+        """Draw the table, as many cells as fit the terminal, and the totals."""
+        shown = choose(self.cells, rows=max(3, self.console.size.height - 6))
         picture = table(shown)
         hidden = len(self.cells) - len(shown)
         if hidden:
@@ -74,8 +74,8 @@ class Display:
 
 
 @contextmanager
-def watch(cells: Sequence[Cell], console: Console) -> Iterator[Display]:
-    """A display of these cells until the end of the block."""
+def watch(cells: Sequence[CellState], console: Console) -> Iterator[Display]:
+    """Display these cells until the end of the block."""
     if not console.is_terminal:
         display = Display(cells, console, None)
         display.say(display.totals())
@@ -89,21 +89,21 @@ def watch(cells: Sequence[Cell], console: Console) -> Iterator[Display]:
         live.update(display.picture(), refresh=True)
 
 
-def totals(cells: Sequence[Cell]) -> str:
-    """How many cells are in which state, and how far all of them are."""
+def totals(cells: Sequence[CellState]) -> str:
+    """Describe how many cells are in each state, and the progress of all."""
     numbers = {state: count(cells, state) for state in (FINISHED, RUNNING, ELSEWHERE, QUEUED, WAITING, FAILED)}
     states = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
     return f"{states}; {fraction(cells):.0%} done, {sum(cell.rate for cell in cells):.0f} agent steps a second"
 
 
-def fraction(cells: Sequence[Cell]) -> float:
-    """The part of the whole grid's work that is done, 0 to 1."""
+def fraction(cells: Sequence[CellState]) -> float:
+    """Return the fraction of the whole grid's work that is done, 0 to 1."""
     total = sum(cell.work.cost for cell in cells)
     return sum(cell.work.cost * cell.fraction for cell in cells) / total if total else 1.0
 
 
-def table(cells: Sequence[Cell]) -> Table:
-    """A line a cell."""
+def table(cells: Sequence[CellState]) -> Table:
+    """Draw a row a cell."""
     picture = Table(box=None, padding=(0, 1), pad_edge=False)
     picture.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
     picture.add_column("state", no_wrap=True)
@@ -114,20 +114,20 @@ def table(cells: Sequence[Cell]) -> Table:
     return picture
 
 
-def choose(cells: Sequence[Cell], room: int) -> list[Cell]:
-    """At most `room` cells, in the grid's order; running ones first of all, then failed, next, last ended."""
+def choose(cells: Sequence[CellState], rows: int) -> list[CellState]:
+    """Choose at most `rows` cells, kept in the grid's order: running first, then failed, waiting, last finished."""
     urgency = [
         *[cell for cell in cells if cell.state in (RUNNING, ELSEWHERE)],
         *[cell for cell in cells if cell.state == FAILED],
         *[cell for cell in cells if cell.state in (QUEUED, WAITING)],
         *[cell for cell in reversed(cells) if cell.state == FINISHED],
     ]
-    chosen = {cell.work.name for cell in urgency[:room]}
+    chosen = {cell.work.name for cell in urgency[:rows]}
     return [cell for cell in cells if cell.work.name in chosen]
 
 
-def columns(cell: Cell) -> tuple[str, ...]:
-    """The texts of a cell's row."""
+def columns(cell: CellState) -> tuple[str, ...]:
+    """Return the texts of a cell's row."""
     left = cell.seconds_left
     return (
         escape(cell.work.label or cell.work.name),
@@ -140,6 +140,6 @@ def columns(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def number(cell: Cell, key: str) -> str:
+def number(cell: CellState, key: str) -> str:
     value = cell.progress.get(key)
     return f"{value:.4g}" if isinstance(value, int | float) else "-"

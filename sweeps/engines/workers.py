@@ -25,9 +25,8 @@ GRACE = 60.0  # seconds between asking a worker to end, for which it writes a ch
 
 
 def share(slot: int, jobs: int) -> list[int]:
-    """The cores of worker `slot` of `jobs`: all of them for a single worker, one each when there is a worker
-    a core, and taken in turn when there are more workers than cores.
-    """
+    """Return the cores of worker `slot` of `jobs`: all for a single worker, one each with a worker a core, and in turn
+    with more workers than cores."""
     available = cores()
     if jobs == 1:
         return available
@@ -35,8 +34,9 @@ def share(slot: int, jobs: int) -> list[int]:
 
 
 def accelerator(slot: int, jobs: int) -> dict[str, str]:
-    """What tells JAX the GPU of worker `slot` of `jobs`, and the part of its memory to reserve; without GPUs it means
-    nothing. Workers take turns over the GPUs that CUDA_VISIBLE_DEVICES names, and share one if it names none.
+    """Return the variables that give JAX the GPU of worker `slot` of `jobs`, and the fraction of its memory to reserve;
+    without GPUs they have no effect. Workers take turns over the GPUs that CUDA_VISIBLE_DEVICES names, and share one
+    if it names none.
     """
     if jobs == 1:
         return {}  # JAX's own choice, three quarters of the first
@@ -64,10 +64,10 @@ def start(
 
 
 def stop(processes: Sequence[Process], hurry: Callable[[], bool], grace: float = GRACE) -> None:
-    """Ask all to end (SIGTERM); what still lives after `grace` seconds, or once `hurry()` holds, is killed.
+    """Ask all to end (SIGTERM); kill those that still run after `grace` seconds, or once `hurry()` holds.
 
-    Only the worker itself is asked, so that its own helpers (W&B's service) can serve it to its end; whatever
-    is left of its group is killed.
+    Only the worker itself gets the signal, so that its own helpers (W&B's service) can serve it to its end; the rest
+    of its group is killed then.
     """
     for process in processes:
         process.terminate()  # does nothing if it has ended

@@ -4,7 +4,6 @@ Writes RUN/export/ and RUN/costs.json. Units that pruning has cut off are remove
 form's greedy actions are compared with those of the agent in JAX on observations of the task.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,8 @@ from suite.deploy import compact, costs
 from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
 from suite.environments import environment_of
-from suite.errors import Parser, UserError, expanded, first_line, one_line, whole_number
-from suite.program.command import start
+from suite.errors import Parser, UserError, expanded, first_line, whole_number
+from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
 from sweeps.export.formats import EXPORTED, FORMS, Act, believing, card_of, exported, policy_of
@@ -120,7 +119,9 @@ def _removed(cleaned: Cleaned) -> str:
     return f"units removed, by hidden layer: {went}" + (f"; {stayed} that are constant had to stay" if stayed else "")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Export the policy of a run."""
     parser = Parser(prog="python -m sweeps.export", description=first_line(__doc__))
     add = parser.add_argument
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
@@ -132,13 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=1_000,
         help="timed calls of each way of acting; 0: keep the latencies of an earlier export [1000]",
     )
-    try:
-        given = parser.parse_args(arguments)
-        formats = EXPORTED if given.format == "all" else (given.format,)
-        print("\n".join(export(given.run, formats, given.dtype, given.calls)))
-    except (UserError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
+    given = parser.parse_args(argv)
+    formats = EXPORTED if given.format == "all" else (given.format,)
+    print("\n".join(export(given.run, formats, given.dtype, given.calls)))
     return 0
 
 

@@ -9,7 +9,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -20,8 +20,8 @@ import numpy as np
 from suite.deploy.cleanup import clean
 from suite.deploy.runner import Runner
 from suite.deploy.timing import by_turns
-from suite.errors import UserError
-from suite.program.command import start
+from suite.errors import Parser, UserError, first_line, whole_number
+from suite.program.command import program, start
 from sweeps.engines import workers
 from sweeps.engines.endings import reason
 from sweeps.export import onnx_graph
@@ -46,7 +46,7 @@ def in_process(folder: Path, calls: int) -> dict[str, Any]:
     raise UserError(f"the latency of {folder.name} cannot be measured: {reason(process.returncode, output)}")
 
 
-def measure(folder: Path, calls: int) -> dict[str, Any]:
+def measure_latency(folder: Path, calls: int) -> dict[str, Any]:
     """Median and 95th percentile in microseconds of each way of acting with warm caches, and the runner's choices."""
     card = card_of(folder)
     policy = policy_of(folder, card)
@@ -103,12 +103,14 @@ def lines(measured: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def main() -> int:
-    try:
-        print(json.dumps(measure(Path(sys.argv[1]), int(sys.argv[2]))))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@program
+def main(argv: Sequence[str]) -> int:
+    """Print the latencies of a run's policy as one line of JSON."""
+    parser = Parser(prog="python -m sweeps.export.latency", description=first_line(__doc__))
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("calls", type=whole_number(1, 10**6), metavar="CALLS", help="timed calls of each way of acting")
+    given = parser.parse_args(argv)
+    print(json.dumps(measure_latency(given.run, given.calls)))
     return 0
 
 

@@ -4,18 +4,17 @@
 Actions are greedy. Prints the mean return with a 95 % interval.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
-from scipy import stats
+from scipy import special
 
 from suite.environments import environment_of
-from suite.errors import Parser, UserError, expanded, first_line, one_line, whole_number
+from suite.errors import Parser, expanded, first_line, whole_number
 from suite.program import terminal
-from suite.program.command import start
+from suite.program.command import program, start
 from suite.record import schema
 from suite.tracking.film import LONGEST, for_film, play, write_video
 from sweeps.export.formats import FORMS, card_of
@@ -26,7 +25,7 @@ def interval(returns: Sequence[float]) -> tuple[float, float, float]:
     mean = float(np.mean(returns))
     if len(returns) < 2:
         return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf(0.975, len(returns) - 1) * np.std(returns, ddof=1) / len(returns) ** 0.5)
+    half = float(special.stdtrit(len(returns) - 1, 0.975) * np.std(returns, ddof=1) / len(returns) ** 0.5)
     return mean, mean - half, mean + half
 
 
@@ -58,7 +57,9 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
     return told
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Let a policy act, and print its returns."""
     parser = Parser(prog="python -m sweeps.export.play", description=first_line(__doc__))
     add = parser.add_argument
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
@@ -66,12 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
     add("--video", action="store_true", help=f"film the first episode, at most {LONGEST:,} agent steps of it")
-    try:
-        given = parser.parse_args(arguments)
-        print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
-    except (UserError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
+    given = parser.parse_args(argv)
+    print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
     return 0
 
 

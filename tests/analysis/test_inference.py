@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import inference
+from analysis import break_even, inference
 from suite.errors import UserError
 
 
@@ -15,7 +15,7 @@ def measurements(csr: list[float], dense: float = 10.0) -> pd.DataFrame:
     for sparsity, median in zip((0.5, 0.9, 0.95, 0.99), csr, strict=True):
         lines += [("a", sparsity, "numpy dense", dense), ("a", sparsity, "best dense", dense - 2)]
         lines += [("a", sparsity, "scipy CSR", median)]
-    return pd.DataFrame(lines, columns=list(inference.COLUMNS))
+    return pd.DataFrame(lines, columns=list(break_even.COLUMNS))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def measurements(csr: list[float], dense: float = 10.0) -> pd.DataFrame:
     ],
 )
 def test_the_break_even_is_where_it_pays_from_there_on(csr: list[float], expected: float | None) -> None:
-    found = inference.break_even(measurements(csr), "a", "scipy CSR", ["numpy dense", "best dense"])
+    found = break_even.break_even(measurements(csr), "a", "scipy CSR", ["numpy dense", "best dense"])
     assert found == expected
 
 
@@ -53,19 +53,19 @@ def test_a_table_and_a_figure_that_say_where_they_come_from(tmp_path: Path, caps
 @pytest.mark.parametrize("layers", [1, 2, 3, 6])
 def test_every_panel_is_sparser_to_the_right(layers: int, tmp_path: Path) -> None:
     found = pd.concat([measurements([20, 9, 7, 1]).assign(layer=f"layer {i}") for i in range(layers)])
-    for axis in inference.figure(found, tmp_path / "speed.png").axes:
+    for axis in break_even.figure(found, tmp_path / "speed.png").axes:
         left, right = axis.get_xlim()
         assert left > 0.5 and right < 0.01
 
 
 def test_missing_measurements_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make bench-inference"):
-        inference.read(tmp_path)
+        break_even.read(tmp_path)
     (tmp_path / "measurements.csv").write_text("layer,way\na,b\n")
     with pytest.raises(UserError, match="no column 'sparsity'"):
-        inference.read(tmp_path)
+        break_even.read(tmp_path)
     with pytest.raises(UserError, match="cannot be read"):
-        inference.machine(tmp_path / "machine.json")
+        break_even.machine(tmp_path / "machine.json")
     (tmp_path / "machine.json").write_text('{"versions": {}, "load": 1.0}')
     with pytest.raises(UserError, match="does not describe a machine"):
-        inference.machine(tmp_path / "machine.json")
+        break_even.machine(tmp_path / "machine.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import table
+from analysis import results
 from analysis.data.runs import HISTORY
 from analysis.data.sources import runfolder
 from analysis.settings import Settings
@@ -73,7 +73,7 @@ def test_the_bootstrap_is_run_once_a_row_and_measure(root: Path, monkeypatch: py
         for folder in root.iterdir():
             if folder.is_dir() and kept.get(folder.name.partition(".")[0], 9) <= tasks:
                 (places / folder.name).symlink_to(folder)
-        table.gather(table.Selection([str(places)]), places / "report", "a command", settings)
+        results.gather(results.Selection([str(places)]), places / "report", "a command", settings)
         count.append(len(calls))
         calls.clear()
     assert count[0] == count[1] > 0

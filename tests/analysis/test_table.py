@@ -11,9 +11,9 @@ import matplotlib.image
 import pandas as pd
 import pytest
 
-from analysis import table
+from analysis import results, table
+from analysis.results import Selection
 from analysis.settings import Settings
-from analysis.table import Selection
 
 ROOT = Path(__file__).parents[2]
 FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv"}
@@ -93,7 +93,7 @@ def test_one_seed_and_ragged_tasks_are_said(tmp_path, run, seeds, capsys):
 
 def test_the_same_seed_gives_the_same_files(grid, tmp_path):
     for out in ("a", "b"):
-        table.report(Selection([str(grid)]), tmp_path / out, "the command", Settings(seed=3, repetitions=50))
+        results.report(Selection([str(grid)]), tmp_path / out, "the command", Settings(seed=3, repetitions=50))
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 

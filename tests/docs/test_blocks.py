@@ -15,7 +15,7 @@ from suite.record import schema
 from suite.tasks import task
 from sweeps import grid
 from sweeps.config import describe, groups
-from sweeps.launch import resolve_all
+from sweeps.plan import resolve_all
 from tests.docs import commands
 from tests.docs.pages import BLOCKS, PAGES, ROOT, Block, table, written_in
 from tests.support import policies

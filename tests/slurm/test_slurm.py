@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from suite.record import schema
-from sweeps import grid, launch, status
+from sweeps import grid, status
 from sweeps.engines import local, slurm
-from sweeps.engines.cells import QUEUED, RUNNING
+from sweeps.engines.cellstate import QUEUED, RUNNING
+from sweeps.plan import resolve_all, works_of
 from tests import chaos
 from tests.slurm.node import ask, missing, node
 
@@ -60,7 +61,7 @@ class Sweep:
         self.file, self.folder = place / "tiny.yaml", place / "slurm"
         self.file.write_text(SWEEP.format(seeds=seeds, steps=steps))
         sweep = grid.read(self.file)
-        self.works = launch.works_of(sweep, launch.resolve_all(sweep, "tiny.yaml"), None)
+        self.works = works_of(sweep, resolve_all(sweep, "tiny.yaml"), None)
 
     def submit(self, *options: str) -> str:
         """What the command says."""
@@ -75,7 +76,7 @@ class Sweep:
 
     def learning(self) -> list[str]:
         """Cells that SLURM runs and that have come as far as an election, but not near their end (of 300)."""
-        running = [name for name, state in slurm.queue(self.folder).items() if state == RUNNING]
+        running = [name for name, state in slurm.states(self.folder).items() if state == RUNNING]
         return [name for name in running if 0 < self.elections(name) < 220]
 
     def elections(self, name: str) -> int:
@@ -100,7 +101,7 @@ def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it
     sweep = Sweep(tmp_path, [0, 1])
     assert "submitted 4 runs in 4 jobs" in sweep.submit("--slurm.partition=main")
     until(lambda: len(sweep.learning()) == 2)
-    assert sorted(slurm.queue(sweep.folder).values()) == [QUEUED, QUEUED, RUNNING, RUNNING]
+    assert sorted(slurm.states(sweep.folder).values()) == [QUEUED, QUEUED, RUNNING, RUNNING]
     preempted = sweep.learning()
     assert ask(cluster, "sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2")
 
@@ -115,7 +116,7 @@ def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it
 
     until(signal_one)
     ask(cluster, "scancel", "--signal=USR2", sweep.jobs()[signalled[0]])
-    until(lambda: not slurm.queue(sweep.folder))
+    until(lambda: not slurm.states(sweep.folder))
 
     assert local.run(sweep.works, tmp_path / "local", 2) == local.OK
     for name in (work.name for work in sweep.works):
@@ -132,7 +133,7 @@ def test_a_cancelled_job_and_its_two_runs_do_not_come_back(cluster, tmp_path):
     until(lambda: all(sweep.elections(work.name) for work in sweep.works))
     (job,) = set(sweep.jobs().values())
     ask(cluster, "scancel", job)
-    until(lambda: not slurm.queue(sweep.folder))
+    until(lambda: not slurm.states(sweep.folder))
     assert not any(schema.is_finished(sweep.folder / work.name) for work in sweep.works)
 
 

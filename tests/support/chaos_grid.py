@@ -13,17 +13,18 @@ from pathlib import Path
 
 from suite.record import schema
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 1800.0  # seconds
 #: What `sweeps.launch` does between its estimate and its table, with so many checkpoints that a kill may hit one.
 LAUNCHER = """
 import sys
 from pathlib import Path
-from sweeps import grid, launch
+from sweeps import grid
 from sweeps.engines import local
+from sweeps.plan import resolve_all, works_of
 file, folder = sys.argv[1:]
 sweep = grid.read(Path(file))
-works = launch.works_of(sweep, launch.resolve_all(sweep, file), None)
+works = works_of(sweep, resolve_all(sweep, file), None)
 command = [*local.COMMAND, "--checkpoint-interval=0.3", "--wandb=disabled"]
 sys.exit(local.run(works, Path(folder), 1, tries=1000, command=command))
 """

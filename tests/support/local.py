@@ -85,7 +85,7 @@ LAUNCHER = """
 import sys
 from pathlib import Path
 from sweeps.engines import local
-from sweeps.engines.cells import Work
+from sweeps.engines.base import Work
 script, root, jobs, *does = sys.argv[1:]
 works = [Work(f"run{i}", [f"--name=run{i}", f"--do={do}"], 100, 1.0) for i, do in enumerate(does)]
 sys.exit(local.run(works, Path(root), int(jobs), command=[sys.executable, script]))

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sweeps.engines import local
-from sweeps.engines.cells import Work
+from sweeps.engines.base import Work
 from tests.support.local import SCRIPT
 
 

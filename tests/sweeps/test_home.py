@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis import table
+from analysis import options
 from suite.errors import UserError, expanded
 from suite.publish import sync
 from sweeps import compose, execute, launch, run, status
 from sweeps.config import resolve
-from sweeps.engines import local
-from sweeps.engines.cells import Plan
-from sweeps.launch import Engine
+from sweeps.engines.registry import ENGINES
+from tests.support.engines import TinyEngine
 
 PARAMETERS = {"task": {"value": "mujoco/Hopper"}, "method": {"value": "dense"}, "seed": {"value": 0}}
 DOCUMENT = {"program": "sweeps/run.py", "command": ["${env}", "python", "-m", "sweeps.run", "${args}"]}
@@ -47,25 +46,20 @@ def test_a_sweep_and_its_folder(home: Path, monkeypatch: pytest.MonkeyPatch, cap
     (home / "tiny.yaml").write_text(
         yaml.safe_dump(DOCUMENT | {"name": "tiny", "method": "grid", "parameters": PARAMETERS})
     )
-    plans: list[Plan] = []
-
-    def engine(plan: Plan) -> int:
-        plans.append(plan)
-        return local.OK
-
-    monkeypatch.setitem(launch.ENGINES, "local", Engine(engine, here=False))
+    engine = TinyEngine()
+    monkeypatch.setitem(ENGINES, "local", engine)
     assert launch.main(["~/tiny.yaml", "--folder=~/runs", "--confirm=yes"]) == 0
-    assert plans[0].folder == home / "runs"
+    assert engine.plans[0].folder == home / "runs"
     assert status.main(["~/tiny.yaml", "--folder=~/runs"]) == 0
     assert not (home.parent / "~").exists()
 
 
 def test_what_is_compared_and_where_the_table_goes(home: Path) -> None:
-    options = table.parser("analysis.table", "").parse_args(
+    given = options.parser("analysis.table", "").parse_args(
         ["--runs=~/a", "--runs=wandb:me/mine", "--out=~/b", "--sweep=~/c", "--references=~/d"]
     )
-    assert options.runs == [f"{home}/a", "wandb:me/mine"]
-    assert (options.out, options.sweep, options.references) == (home / "b", home / "c", home / "d")
+    assert given.runs == [f"{home}/a", "wandb:me/mine"]
+    assert (given.out, given.sweep, given.references) == (home / "b", home / "c", home / "d")
 
 
 def test_what_is_sent(home: Path, capsys) -> None:

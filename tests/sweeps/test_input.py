@@ -18,10 +18,12 @@ from suite.record import schema
 from suite.tasks import TASKS
 from sweeps import command_line, execute, grid, launch
 from sweeps import run as entry
+from sweeps import sweep as sweep_module
 from sweeps.config import MOST_STEPS, resolve
 from sweeps.export import __main__ as export
 from sweeps.export import play
 from sweeps.export.formats import FORMS, card_of
+from sweeps.plan import resolve_all
 from tests.support.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine
 from tests.sweeps.export.test_export import finished
 
@@ -47,7 +49,7 @@ def began(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Began
 
     monkeypatch.setattr(execute, "Trainer", begin)
-    monkeypatch.setattr(launch, "measure", begin)
+    monkeypatch.setattr(sweep_module, "measure_speeds", begin)
 
 
 def refused(capsys: pytest.CaptureFixture, code: int) -> str:
@@ -194,7 +196,7 @@ def test_any_sweep_file_is_a_grid_or_one_line(tmp_path_factory, content: bytes) 
     path.write_bytes(content)
     found = one_line_or_fine(lambda: grid.read(path))
     if found:
-        one_line_or_fine(lambda: launch.resolve_all(found, str(path)))
+        one_line_or_fine(lambda: resolve_all(found, str(path)))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_any_sweep_file_is_a_grid_or_one_line(tmp_path_factory, content: bytes) 
 )
 def test_a_wrong_argument_of_a_sweep_is_one_line(arguments: list[str], tmp_path: Path, capsys, monkeypatch) -> None:
     (tmp_path / "tiny.yaml").write_text(SWEEP)
-    monkeypatch.setattr(launch, "measure", lambda *_: (_ for _ in ()).throw(UserError("it would begin")))
+    monkeypatch.setattr(sweep_module, "measure_speeds", lambda *_: (_ for _ in ()).throw(UserError("it would begin")))
     line = refused(capsys, launch.main([argument.replace("{tmp}", str(tmp_path)) for argument in arguments]))
     assert "it would begin" not in line or "tiny.yaml" in arguments[-1]
 

@@ -7,13 +7,16 @@ import pytest
 
 from suite.record import schema
 from sweeps import grid, launch
+from sweeps import sweep as sweep_module
 from sweeps.config import resolve
 from sweeps.engines import local
-from sweeps.engines.cells import Plan, Work
-from sweeps.estimate import cost
-from sweeps.estimate.cost import Speed, estimate
-from sweeps.launch import Engine
+from sweeps.engines.base import Work
+from sweeps.engines.registry import ENGINES
+from sweeps.estimate import forecast
+from sweeps.estimate.forecast import Speed, estimate
+from sweeps.plan import order, resolve_all
 from tests.support.compiling import QUICKLY
+from tests.support.engines import TinyEngine, TinyOptions
 
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
@@ -55,13 +58,13 @@ def short(epochs: int):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_cell_of_a_shipped_file_is_a_run(path):
     sweep = grid.read(path)
-    assert len(launch.resolve_all(sweep, str(path))) == len(sweep.cells)
+    assert len(resolve_all(sweep, str(path))) == len(sweep.cells)
 
 
 def test_estimate_by_hand():
     one, two = short(1), short(2)  # 10,000 and 20,000 agent steps; 1,500 and 4,000 gradient steps
     # and per epoch the second half of an episode, 500 agent steps and 125 gradient steps
-    seconds = [cost.START + 10.5 + 162.5, cost.START + 21 + 425]
+    seconds = [forecast.START + 10.5 + 162.5, forecast.START + 21 + 425]
     both = estimate([one, two], 1, lambda run: SPEED)
     assert (both.runs, both.agent_steps) == (2, 30_000)
     assert both.seconds == pytest.approx(sum(seconds))
@@ -71,21 +74,21 @@ def test_estimate_by_hand():
 
 
 def test_the_record_is_mostly_the_policy_in_short_runs_and_grows_with_the_elections():
-    assert 4_000_000 < cost.record_bytes(short(1), SPEED) < 4_200_000
-    often = cost.record_bytes(short(50), SPEED) - cost.record_bytes(short(1), SPEED)
+    assert 4_000_000 < forecast.record_bytes(short(1), SPEED) < 4_200_000
+    often = forecast.record_bytes(short(50), SPEED) - forecast.record_bytes(short(1), SPEED)
     assert often > 2 * 5 * 50 * 24  # twice, five numbers a network, the further target updates
 
 
 def test_kinds_differ_by_what_makes_a_step_slower():
-    assert cost.kind(run_of()) == cost.kind(resolve({"task": "atari/Qbert", "method": "eaudeqn", "seed": 3}))
-    assert cost.kind(run_of()) != cost.kind(run_of(method="dense"))
-    assert cost.kind(run_of()) != cost.kind(run_of(**{"agent.width": 32}))
+    assert forecast.kind(run_of()) == forecast.kind(resolve({"task": "atari/Qbert", "method": "eaudeqn", "seed": 3}))
+    assert forecast.kind(run_of()) != forecast.kind(run_of(method="dense"))
+    assert forecast.kind(run_of()) != forecast.kind(run_of(**{"agent.width": 32}))
 
 
 def test_measured_in_a_process_of_its_own(monkeypatch):
     for name in QUICKLY:  # as a run compiles
         monkeypatch.delenv(name, raising=False)
-    speed = cost.measure([run_of(method="dense", **{"agent.network": "small"})], jobs=1)(
+    speed = forecast.measure_speeds([run_of(method="dense", **{"agent.network": "small"})], jobs=1)(
         run_of(method="dense", **{"agent.network": "small"})
     )
     assert 0 < speed.agent_step < 1
@@ -99,7 +102,7 @@ def test_the_last_seed_begins_with_its_longest():
     works = [
         Work(name, [], 1, seconds) for name, seconds in [("a", 1.0), ("b", 5.0), ("c", 1.0), ("d", 5.0), ("e", 5.0)]
     ]
-    assert [work.name for work in launch.order(works, [0, 0, 1, 1, 1])] == ["a", "b", "d", "e", "c"]
+    assert [work.name for work in order(works, [0, 0, 1, 1, 1])] == ["a", "b", "d", "e", "c"]
 
 
 # The command, with the measurement, the engine and the table replaced.
@@ -108,8 +111,8 @@ def test_the_last_seed_begins_with_its_longest():
 @pytest.fixture
 def sweep(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "measure", lambda runs, jobs: lambda run: SPEED)
-    monkeypatch.setattr(launch, "_table", lambda folder, file, returns: 0)
+    monkeypatch.setattr(sweep_module, "measure_speeds", lambda runs, jobs: lambda run: SPEED)
+    monkeypatch.setattr(sweep_module, "_table", lambda folder, file, returns: 0)
     path = tmp_path / "tiny.yaml"
     path.write_text(SWEEP)
     return path
@@ -129,6 +132,16 @@ def engine(monkeypatch):
     return asked, engine_code
 
 
+@pytest.fixture
+def elsewhere(monkeypatch) -> TinyEngine:
+    """An engine that runs elsewhere, so that nothing is measured before and no table is made after."""
+    engine = TinyEngine(HERE=False)
+    monkeypatch.setitem(ENGINES, "elsewhere", engine)
+    monkeypatch.setattr(sweep_module, "measure_speeds", None)
+    monkeypatch.setattr(sweep_module, "_table", None)
+    return engine
+
+
 def test_the_engine_gets_the_cells_under_the_names_that_the_runs_will_have(sweep, engine):
     assert launch.main([str(sweep), "--jobs", "2", "--local.tries", "5"]) == 0
     ((works, root, *numbers),) = engine[0]
@@ -141,7 +154,7 @@ def test_the_engine_gets_the_cells_under_the_names_that_the_runs_will_have(sweep
 
 
 def test_it_says_what_is_ahead(sweep, engine, capsys):
-    runs = launch.resolve_all(grid.read(sweep), "tiny.yaml")
+    runs = resolve_all(grid.read(sweep), "tiny.yaml")
     (Path("runs/tiny") / runs[0].name).mkdir(parents=True)
     schema.write_json(Path("runs/tiny") / runs[0].name / schema.STATUS, FINISHED)
     launch.main([str(sweep), "--jobs", "3"])
@@ -151,10 +164,10 @@ def test_it_says_what_is_ahead(sweep, engine, capsys):
 
 
 def test_nothing_is_measured_or_run_when_all_is_finished(sweep, engine, monkeypatch):
-    for run in launch.resolve_all(grid.read(sweep), "tiny.yaml"):
+    for run in resolve_all(grid.read(sweep), "tiny.yaml"):
         (Path("elsewhere") / run.name).mkdir(parents=True)
         schema.write_json(Path("elsewhere") / run.name / schema.STATUS, FINISHED)
-    monkeypatch.setattr(launch, "measure", None)
+    monkeypatch.setattr(sweep_module, "measure_speeds", None)
     assert launch.main([str(sweep), "--folder", "elsewhere"]) == 0
     assert not engine[0]
 
@@ -168,14 +181,16 @@ def test_exit_codes(sweep, engine, monkeypatch, engine_says, table_says, code):
         tables.append(file)
         return table_says
 
-    monkeypatch.setattr(launch, "_table", table)
+    monkeypatch.setattr(sweep_module, "_table", table)
     engine[1][0] = engine_says
     assert launch.main([str(sweep)]) == code
     assert len(tables) == (0 if code == 130 else 1)
 
 
 def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
-    monkeypatch.setattr(launch, "measure", lambda runs, jobs: lambda run: SPEED._replace(gradient_step=2.0))
+    monkeypatch.setattr(
+        sweep_module, "measure_speeds", lambda runs, jobs: lambda run: SPEED._replace(gradient_step=2.0)
+    )
     assert launch.main([str(sweep)]) == 2
     said = capsys.readouterr()
     assert "4 runs, 80,000 agent steps" in said.out  # the cost stands there first
@@ -186,38 +201,22 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
     assert len(engine[0]) == 1
 
 
-def test_a_big_sweep_must_be_confirmed_where_nothing_is_measured(sweep, monkeypatch, capsys):
-    handed: list[int] = []
-
-    def hand_over(plan: Plan) -> int:
-        handed.append(len(plan.works))
-        return 0
-
-    monkeypatch.setitem(launch.ENGINES, "elsewhere", Engine(hand_over, here=False))
-    monkeypatch.setattr(launch, "measure", None)
+def test_a_big_sweep_must_be_confirmed_where_nothing_is_measured(sweep, elsewhere, capsys):
     sweep.write_text(SWEEP.replace("epochs: {value: 2}", "epochs: {value: 40}"))
     assert launch.main([str(sweep), "--engine", "elsewhere"]) == 2
     said = capsys.readouterr().err
     assert "--engine elsewhere --confirm yes" in said and said.count("\n") == 1
-    assert not handed
+    assert elsewhere.checked and not elsewhere.plans
     assert launch.main([str(sweep), "--engine", "elsewhere", "--confirm", "yes"]) == 0
-    assert handed == [4]
+    assert [len(plan.works) for plan in elsewhere.plans] == [4]
 
 
-def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(sweep, monkeypatch):
-    asked = []
-
-    def hand_over(plan: Plan, *, place: str = "here", size: int = 1) -> int:
-        asked.append((plan, place, size))
-        return 0
-
-    monkeypatch.setitem(launch.ENGINES, "elsewhere", Engine(hand_over, here=False))
-    monkeypatch.setattr(launch, "measure", None)
-    monkeypatch.setattr(launch, "_table", None)
+def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(sweep, elsewhere, capsys):
     assert launch.main([str(sweep), "--engine", "elsewhere", "--elsewhere.place=there"]) == 0
-    ((plan, *options),) = asked
-    assert options == ["there", 1]
+    (plan,), (options,) = elsewhere.plans, elsewhere.options
+    assert options == TinyOptions(place="there", size=1)
     assert (plan.file, plan.folder, len(plan.works)) == (str(sweep), Path("runs/tiny"), 4)
+    assert "to stop: leave there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -228,14 +227,11 @@ def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(s
         (["--engine=elsewhere", "--elsewhere.speed=2"], "--elsewhere.speed"),
     ],
 )
-def test_an_option_that_does_not_fit_the_engine(sweep, monkeypatch, capsys, arguments, says):
-    def hand_over(plan: Plan, *, size: int = 1) -> int:
-        raise AssertionError
-
-    monkeypatch.setitem(launch.ENGINES, "elsewhere", Engine(hand_over, here=False))
+def test_an_option_that_does_not_fit_the_engine(sweep, elsewhere, capsys, arguments, says):
     assert launch.main([str(sweep), *arguments]) == 2
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1
+    assert not elsewhere.plans
 
 
 @pytest.mark.parametrize(

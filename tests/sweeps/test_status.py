@@ -6,9 +6,10 @@ import pytest
 
 from suite.errors import UserError
 from suite.record import lock, schema
-from sweeps import grid, launch, status
+from sweeps import grid, status
 from sweeps.engines import slurm
-from sweeps.engines.cells import QUEUED
+from sweeps.engines.cellstate import QUEUED
+from sweeps.plan import resolve_all
 
 SWEEP = """
 program: sweeps/run.py
@@ -27,7 +28,7 @@ def sweep(tmp_path):
     """The sweep file, and the folders of its runs."""
     file = tmp_path / "tiny.yaml"
     file.write_text(SWEEP)
-    runs = launch.resolve_all(grid.read(file), str(file))
+    runs = resolve_all(grid.read(file), str(file))
     return file, [tmp_path / "runs" / run.name for run in runs]
 
 
@@ -43,7 +44,7 @@ def test_every_state(sweep, monkeypatch, capsys):
         progress(folder, steps)
     schema.write_json(finished / schema.STATUS, {"status": "finished", "error": None})
     schema.write_json(failed / schema.STATUS, {"status": "failed", "error": "the disk is full"})
-    monkeypatch.setattr(slurm, "queue", lambda root: {queued.name: QUEUED})
+    monkeypatch.setattr(slurm, "states", lambda root: {queued.name: QUEUED})
     with lock.hold(running):
         assert status.main([str(file), "--folder", str(finished.parent)]) == 0
     said = capsys.readouterr().out
@@ -70,7 +71,7 @@ def test_a_queue_that_does_not_answer_is_said(sweep, monkeypatch, capsys):
     def queue(root):
         raise UserError("squeue does not tell")
 
-    monkeypatch.setattr(slurm, "queue", queue)
+    monkeypatch.setattr(slurm, "states", queue)
     assert status.main([str(sweep[0]), "--folder", "nowhere"]) == 0
     said = capsys.readouterr()
     assert said.err == "note: squeue does not tell\n"

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import report, table
+from analysis import report
 from analysis.figures import costs as cost_figures
 from analysis.figures import style
 from analysis.page import costs as cost_sections
 from analysis.page.page import render
 from analysis.render.markup import significant
+from analysis.results import Selection, gather
 from analysis.settings import Settings
 from analysis.stats import pareto
 from tests.analysis.figures.test_scores import overlaps
@@ -30,7 +31,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def results(root):
     settings = Settings(repetitions=200)
-    return table.gather(table.Selection([str(root)]), root / "report", "a command", settings), settings
+    return gather(Selection([str(root)]), root / "report", "a command", settings), settings
 
 
 def parts_of(results):

@@ -18,21 +18,24 @@ PROGRAMS = sorted(
     path for package in ("suite", "sweeps", "analysis") for path in (ROOT / package).rglob("*.py")
     if "__main__" in path.read_text() and path.name != "supervisor.py"  # which becomes another program
 )  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+
+
 #: The local engine with a worker that sleeps, and ends well when it is asked to.
 GRID = """
 import sys
 from pathlib import Path
 from sweeps.engines import local
-from sweeps.engines.cells import Work
+from sweeps.engines.base import Work
 root, seconds = sys.argv[1:]
 code = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(float(sys.argv[2]))"
 def main():
     command = [sys.executable, "-c", code, root + "/begun", seconds]
     return local.run([Work("run", [], 100, 1.0)], Path(root), 1, tries=1, command=command)
-try:
-    from suite.program.command import start
-except ImportError:
-    start = lambda main: sys.exit(main())
+from suite.program.command import start
 start(main)
 """
 
@@ -110,23 +113,77 @@ def test_an_encoding_and_what_does_not_fit_it_are_kept() -> None:
     ("do", "code", "said"),
     [
         ("raise UserError('a\\nb')", 2, "error: a b\n"),
-        ("raise KeyboardInterrupt", 130, "interrupted\n"),
-        ("return None", 0, ""),
+        ("Path('none').read_text()", 2, "error: none: No such file or directory\n"),
+        ("raise Busy('process 7 works there')", 75, "busy: process 7 works there\n"),
+        ("Parser().parse_args(argv)", 2, "error: unrecognized arguments: --fast (see --help)\n"),
+        ("return 0", 0, ""),
         ("return 75", 75, ""),
     ],
 )
 def test_how_a_program_ends(do: str, code: int, said: str) -> None:
-    imports = "from suite.errors import UserError\nfrom suite.program.command import start\n"
-    program = f"{imports}def main():\n    {do}\nstart(main)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (code, said)
+    assert ended(do) == (code, said)
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_an_interrupted_program_says_so() -> None:
+    code, said = ended("raise KeyboardInterrupt")
+    assert code == 130 and said.startswith("interrupted") and said.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    code, said = ended("[][0]")
+    assert code == 1 and "Traceback" in said and "IndexError" in said
+
+
+def ended(do: str) -> tuple[int, str]:
+    """How a program ends that does this, given --fast: its exit code, and what it prints to standard error."""
+    program = f"""
+from pathlib import Path
+from suite.errors import Busy, Parser, UserError
+from suite.program.command import program, start
+@program
+def main(argv):
+    {do}
+start(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program, "--fast"], cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=module_name)
 def test_every_program_is_started_so(path: Path) -> None:
-    (block,) = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.If)][-1:]
+    """By `start(main)`, and with a `main` that leaves errors to the wrapper."""
+    tree = ast.parse(path.read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)][-1:]
     assert ast.unparse(block.test) == "__name__ == '__main__'"
-    assert ast.unparse(block.body[-1]).startswith("start(")
+    assert ast.unparse(block.body[-1]) == "start(main)"
+    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    assert [ast.unparse(decorator) for decorator in main.decorator_list] == ["program"]
+    assert ast.unparse(main.args) == "argv: Sequence[str]" and ast.unparse(main.returns or main) == "int"
+    caught = [ast.unparse(node) for node in ast.walk(main) if isinstance(node, ast.ExceptHandler)]
+    assert not [handler for handler in caught if "UserError" in handler or "KeyboardInterrupt" in handler]
+
+
+#: Packages that take long to import. `--help` and a wrong option need none of them.
+HEAVY = {"jax", "jaxlib", "flax", "optax", "pandas", "matplotlib", "wandb", "wandb_workspaces", "rliable"}
+HELP = """
+import runpy, sys
+sys.argv[1:] = ["--help"]
+try:
+    runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+except SystemExit as ended:
+    print("imported", *sorted({heavy!r} & set(sys.modules)), flush=True)
+    sys.exit(ended.code)
+"""
+
+
+@pytest.mark.parametrize("module", map(module_name, PROGRAMS))
+def test_help_imports_nothing_heavy(module: str) -> None:
+    code = HELP.format(module=module, heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    *said, imported = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert said[0].startswith("usage: ")
+    assert imported == "imported"
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=["nohup", "a script's &"])
@@ -145,11 +202,11 @@ def test_a_hang_up_that_is_not_ignored_stops_the_runs(tmp_path: Path) -> None:
 
 
 def test_a_runs_handlers_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sweeps import run
+    from sweeps import execute
 
     before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     try:
-        with run._signals() as asked:
+        with execute._signals() as asked:
             os.kill(os.getpid(), signal.SIGUSR2)
             assert not asked()
         assert signal.getsignal(signal.SIGUSR2) == signal.SIG_IGN

@@ -13,9 +13,10 @@ from analysis.data.sweepfile import read_sweep, same
 from suite.errors import UserError
 from suite.options import Options
 from suite.record import sweepfile
-from sweeps import command_line, grid, launch
+from sweeps import command_line, grid
 from sweeps.engines import wandb
-from sweeps.engines.cells import Plan
+from sweeps.engines.base import Plan
+from sweeps.plan import labels, resolve_all, works_of
 
 HEAD = """
 program: sweeps/run.py
@@ -62,8 +63,8 @@ def test_nested_parameters_are_the_dotted_ones(tmp_path: Path, nested: str, dott
     one, other = write(tmp_path / "nested.yaml", nested), write(tmp_path / "dotted.yaml", dotted)
     assert grid.read(one) == grid.read(other)
     assert read_sweep(one) == read_sweep(other)
-    runs = launch.resolve_all(grid.read(one), str(one))
-    assert runs == launch.resolve_all(grid.read(other), str(other))
+    runs = resolve_all(grid.read(one), str(one))
+    assert runs == resolve_all(grid.read(other), str(other))
     parameters = yaml.safe_load(other.read_text())["parameters"]
     registered = wandb._document(Plan(str(one), tmp_path / "runs", [], 1))  # W&B's agents know no nested options
     assert sweepfile.choices(registered["parameters"]) == sweepfile.choices(parameters)
@@ -180,8 +181,8 @@ def test_runs_are_called_by_the_options_in_which_they_differ(
 ) -> None:
     path = write(tmp_path / "tiny.yaml", parameters)
     sweep = grid.read(path)
-    runs = launch.resolve_all(sweep, str(path))
-    called = {work.name: work.label for work in launch.works_of(sweep, runs, None)}
+    runs = resolve_all(sweep, str(path))
+    called = {work.name: work.label for work in works_of(sweep, runs, None)}
     own = [f"mujoco-Hopper.dense.seed0{label}" for label in labels or []]
     assert [called[each.name] for each in runs] == (own or [each.name for each in runs])
 
@@ -192,6 +193,6 @@ class Either(Options):
 
 def test_options_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path = write(tmp_path / "tiny.yaml", "agent.critic_width: {value: 8}")
-    (one,) = launch.resolve_all(grid.read(path), str(path))
+    (one,) = resolve_all(grid.read(path), str(path))
     runs = [one._replace(options=replace(one.options, agent=Either(x=i), learner=Either(x=i))) for i in (1, 2)]
-    assert launch.labels(runs)[0].endswith(" agent.x=1 learner.x=1")
+    assert labels(runs)[0].endswith(" agent.x=1 learner.x=1")

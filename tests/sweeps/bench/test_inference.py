@@ -21,7 +21,7 @@ def test_every_way_computes_the_layer(shape: tuple, kernel: tuple, stride: int) 
 
 
 def test_a_line_a_layer_sparsity_and_way() -> None:
-    lines = bench.measure(1, {"a layer": ((16,), (8, 16), 1)})
+    lines = bench.time_layers(1, {"a layer": ((16,), (8, 16), 1)})
     ways = {line[4] for line in lines}
     assert {"numpy dense", "scipy CSR", "fewer units", "1:M by index"} <= ways
     assert len(lines) == len(ways) * len(bench.SPARSITIES)

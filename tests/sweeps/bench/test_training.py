@@ -8,13 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from suite.agents import DQNOptions
-from sweeps.bench.training import Case, alone, dqn, operations, products, report
+from sweeps.bench.throughput import Case, alone, dqn, operations, products, report
 
 
 def test_every_cell_of_the_table_is_a_measurement(tmp_path: Path) -> None:
     sac = Case("SAC", "mujoco/InvertedPendulum", {"agent.critic_width": 32, "agent.actor_width": 32})
-    table = report(1, tmp_path, [dqn("small", 16, DQNOptions()), sac])
+    table = report(1, tmp_path, [dqn("small", 16), sac])
     columns = {str(column.header): list(column.cells) for column in table.columns}
     assert columns["K"] == ["1", "1", "5"] * 2
     for name, cells in columns.items():

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from suite.tracking.tracker import duration
-from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work
+from suite.program.terminal import duration
+from sweeps.engines.base import Work
+from sweeps.engines.cellstate import FAILED, FINISHED, RUNNING, WAITING, CellState
 from sweeps.engines.watch import choose
 
 
@@ -31,7 +32,7 @@ def test_the_table_on_a_terminal_shows_every_cell(launch):
 
 def test_what_is_shown_where_not_all_fit():
     states = [FINISHED, FINISHED, RUNNING, WAITING, WAITING, FAILED]
-    cells = [Cell(Work(f"run{i}", [], 1, 1.0), Path(), state) for i, state in enumerate(states)]
+    cells = [CellState(Work(f"run{i}", [], 1, 1.0), Path(), state) for i, state in enumerate(states)]
     names = [[cell.work.name for cell in choose(cells, room)] for room in (2, 4, 5, 9)]
     assert names[0] == ["run2", "run5"]
     assert names[1] == ["run2", "run3", "run4", "run5"]
@@ -41,7 +42,7 @@ def test_what_is_shown_where_not_all_fit():
 
 def test_progress_of_an_earlier_attempt_does_not_count(tmp_path):
     (tmp_path / "progress.json").write_text(json.dumps({"agent_step": 40, "time": 1000.0}))
-    cell = Cell(Work("a", [], 100, 1.0), tmp_path, RUNNING, started=2000.0)
+    cell = CellState(Work("a", [], 100, 1.0), tmp_path, RUNNING, started=2000.0)
     cell.refresh()
     assert cell.fraction == 0
     cell.started = 900.0

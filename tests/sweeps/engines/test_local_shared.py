@@ -3,7 +3,7 @@
 import pytest
 
 from sweeps.engines import local
-from sweeps.engines.cells import ELSEWHERE
+from sweeps.engines.cellstate import ELSEWHERE
 from tests.support.chaos_grid import holder
 from tests.support.local import LONG, start_launcher, starts, until
 
@@ -36,7 +36,7 @@ def test_what_would_end_so_again_is_not_tried_again(launch, tmp_path, do):
 @pytest.fixture
 def on_elsewhere(monkeypatch):
     """on_elsewhere(do): what is done as soon as our engine has seen that another one has a run."""
-    look = local.look
+    look = local.refresh
 
     def on_elsewhere(do) -> None:
         def watched(cell, display, *held) -> None:
@@ -44,7 +44,7 @@ def on_elsewhere(monkeypatch):
             if cell.state == ELSEWHERE:
                 do()
 
-        monkeypatch.setattr(local, "look", watched)
+        monkeypatch.setattr(local, "refresh", watched)
 
     monkeypatch.setattr(local, "LOOK", 0.1)
     return on_elsewhere

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import submitit
@@ -12,7 +13,8 @@ from submitit.core.utils import DelayedSubmission
 from suite.errors import Busy, UserError
 from suite.record import lock, schema
 from sweeps.engines import local, slurm
-from sweeps.engines.cells import QUEUED, RUNNING, Plan, Work
+from sweeps.engines.base import Plan, Work
+from sweeps.engines.cellstate import QUEUED, RUNNING
 
 #: They say what lies in the files of their folder, and write down what they were asked.
 COMMAND = """#!/bin/sh
@@ -42,6 +44,13 @@ def plan(tmp_path) -> Plan:
     return Plan("tiny.yaml", tmp_path / "runs", works, 1)
 
 
+def submit(plan: Plan, **options: Any) -> int:
+    """Check the options and start the plan, as a launch does; -> exit code."""
+    chosen = slurm.SlurmOptions(**options)
+    slurm.check(chosen)
+    return slurm.start(plan, chosen).wait()
+
+
 def finish(plan: Plan, name: str) -> None:
     (plan.folder / name).mkdir(parents=True)
     schema.write_json(plan.folder / name / schema.STATUS, {"status": "finished", "error": None})
@@ -53,7 +62,7 @@ def jobs(plan: Plan) -> dict[str, list[str]]:
 
 def test_what_is_submitted(cluster, plan, capsys):
     finish(plan, "run1")
-    code = slurm.submit(plan, partition="gpu", time="1-12", memory=3.5, cpus=3, gpus=1, runs_per_job=2, parallel=4)
+    code = submit(plan, partition="gpu", time="1-12", memory=3.5, cpus=3, gpus=1, runs_per_job=2, parallel=4)
     assert code == 0
     assert jobs(plan) == {"7_0": ["run0", "run2"], "7_1": ["run3", "run4"]}
     script = (plan.folder / slurm.FOLDER / "7_submission.sh").read_text()
@@ -77,59 +86,59 @@ def test_what_is_submitted(cluster, plan, capsys):
 
 
 def test_a_single_cell_is_a_job_of_its_own(cluster, plan):
-    assert slurm.submit(plan._replace(works=plan.works[:1])) == 0
+    assert submit(plan._replace(works=plan.works[:1])) == 0
     assert jobs(plan) == {"7": ["run0"]}
 
 
 def test_nothing_is_submitted_that_is_there(cluster, plan, capsys):
-    slurm.submit(plan)
+    submit(plan)
     (cluster / "squeue.says").write_text("7_0 RUNNING\n7_1 PENDING\n7_2 PENDING\n7_3 COMPLETING\n7_4 PENDING\n")
-    assert slurm.queue(plan.folder) == {"run0": RUNNING, **{f"run{i}": QUEUED for i in range(1, 5)}}
-    assert slurm.submit(plan) == 0
+    assert slurm.states(plan.folder) == {"run0": RUNNING, **{f"run{i}": QUEUED for i in range(1, 5)}}
+    assert submit(plan) == 0
     assert (cluster / "asked").read_text().count("sbatch") == 1
     assert "nothing to submit" in capsys.readouterr().out
 
 
 def test_what_slurm_has_done_with_without_finishing_it_is_submitted_again(cluster, plan):
-    slurm.submit(plan)
+    submit(plan)
     (cluster / "squeue.says").write_text("7_0 RUNNING\n7_3 PENDING\n")
     (cluster / "sbatch.says").write_text("Submitted batch job 8\n")
-    assert slurm.submit(plan) == 0
+    assert submit(plan) == 0
     assert jobs(plan) == {"7_0": ["run0"], "7_3": ["run3"], "8_0": ["run1"], "8_1": ["run2"], "8_2": ["run4"]}
 
 
 def test_a_job_that_slurm_has_forgotten_is_not_there(cluster, plan):
-    slurm.submit(plan)
+    submit(plan)
     (cluster / "squeue.error").write_text("slurm_load_jobs error: Invalid job id specified\n")
-    assert slurm.queue(plan.folder) == {}
+    assert slurm.states(plan.folder) == {}
 
 
 def test_a_queue_that_cannot_be_asked_is_no_empty_queue(cluster, plan):
-    slurm.submit(plan)
+    submit(plan)
     (cluster / "squeue.error").write_text("slurm_load_jobs error: Unable to contact slurm controller\n")
     with pytest.raises(UserError, match="Unable to contact"):
-        slurm.submit(plan)
+        submit(plan)
     assert (cluster / "asked").read_text().count("sbatch") == 1
 
 
 def test_a_refusal_is_one_line(cluster, plan, capsys):
     (cluster / "sbatch.error").write_text("sbatch: error: invalid partition specified: gpux\n")
     with pytest.raises(UserError, match="SLURM takes no jobs: sbatch: error: invalid partition specified: gpux"):
-        slurm.submit(plan, partition="gpux")
+        submit(plan, partition="gpux")
     assert not capsys.readouterr().err
-    assert slurm.queue(plan.folder) == {}
+    assert slurm.states(plan.folder) == {}
 
 
 def test_without_slurm(plan, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="no SLURM here"):
-        slurm.submit(plan)
-    assert slurm.queue(plan.folder) == {}
+        submit(plan)
+    assert slurm.states(plan.folder) == {}
 
 
 def test_one_submission_at_a_time(cluster, plan):
     with lock.hold(plan.folder.resolve() / slurm.FOLDER), pytest.raises(Busy, match="works there"):
-        slurm.submit(plan)
+        submit(plan)
 
 
 @pytest.mark.parametrize(

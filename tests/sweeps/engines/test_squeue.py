@@ -10,7 +10,8 @@ import pytest
 
 from suite.errors import UserError
 from sweeps.engines import slurm, squeue
-from sweeps.engines.cells import QUEUED, RUNNING, Plan, Work
+from sweeps.engines.base import Plan, Work
+from sweeps.engines.cellstate import QUEUED, RUNNING
 
 #: Says what lies in the file of its first matching name: "<command>.json" where JSON is asked for, or "<command>.says".
 COMMAND = """#!/bin/sh
@@ -41,6 +42,13 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plan(tmp_path: Path) -> Plan:
     works = [Work(f"run{i}", [f"--seed={i}"], 100, 1.0) for i in range(3)]
     return Plan("tiny.yaml", tmp_path / "runs", works, 1)
+
+
+def submit(plan: Plan, **options: Any) -> int:
+    """Check the options and start the plan, as a launch does; -> exit code."""
+    chosen = slurm.SlurmOptions(**options)
+    slurm.check(chosen)
+    return slurm.start(plan, chosen).wait()
 
 
 # squeue ----------
@@ -143,12 +151,12 @@ def test_no_jobs_are_not_asked_for(cluster: Path) -> None:
 def test_a_submission_is_read(cluster: Path, plan: Plan, said: str, job: str, where: str) -> None:
     (cluster / "sbatch.says").write_text(said)
     assert squeue.submitted(said) == (job, where)
-    assert slurm.submit(plan) == 0
+    assert submit(plan) == 0
     keys = [f"{job}_{task}{';' if where else ''}{where}" for task in range(3)]
     noted = json.loads((plan.folder / slurm.FOLDER / slurm.JOBS).read_text())
     assert noted == {key: [work.name] for key, work in zip(keys, plan.works, strict=True)}
     (cluster / "squeue.says").write_text(f"{NOTICE}{job}_0 RUNNING\n{job}_[1-2] PENDING\n")
-    assert slurm.submit(plan) == 0  # all are there
+    assert submit(plan) == 0  # all are there
     asked = (cluster / "asked").read_text()
     assert asked.count("sbatch --parsable ") == asked.count("sbatch") == 1
 
@@ -156,14 +164,14 @@ def test_a_submission_is_read(cluster: Path, plan: Plan, said: str, job: str, wh
 def test_what_sbatch_took_is_not_denied(cluster: Path, plan: Plan) -> None:
     (cluster / "sbatch.says").write_text("accepted, thank you\n")
     with pytest.raises(UserError, match=r"SLURM has taken the jobs, .*accepted, thank you"):
-        slurm.submit(plan)
+        submit(plan)
 
 
 def test_new_jobs_are_noted_where_the_queue_then_falls_silent(cluster: Path, plan: Plan) -> None:
     (cluster / "sbatch.says").write_text("7\n")
-    slurm.submit(plan._replace(works=plan.works[:1]))
+    submit(plan._replace(works=plan.works[:1]))
     (cluster / "sbatch").write_text(f"#!/bin/sh\nrm {cluster}/squeue.says\necho 8\n")  # answers once, and no more
     (cluster / "squeue.says").write_text(HEADER)
-    slurm.submit(plan._replace(works=plan.works[1:2]))
+    submit(plan._replace(works=plan.works[1:2]))
     noted = json.loads((plan.folder / slurm.FOLDER / slurm.JOBS).read_text())
     assert noted == {"7": ["run0"], "8": ["run1"]}

@@ -1,4 +1,4 @@
-"""W&B gives the cells of a grid out: its own `wandb sweep` and `wandb agent`, and our engine, against a stand-in."""
+"""W&B assigns cells to agents: its own `wandb sweep` and `wandb agent`, and our engine, against a stand-in."""
 
 import os
 import re
@@ -14,9 +14,11 @@ import yaml
 
 from suite.errors import UserError
 from suite.record import schema
-from sweeps import grid, launch
+from sweeps import grid
 from sweeps.engines import wandb, workers
-from sweeps.engines.cells import FINISHED, INTERRUPTED, OK, SOME_FAILED, Plan
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan
+from sweeps.engines.cellstate import FINISHED
+from sweeps.plan import resolve_all, works_of
 from tests.support import toy_runs
 from tests.support.chaos_grid import holder, learns
 from tests.support.wandb_server import Server
@@ -54,7 +56,14 @@ def write(file: Path, folder: Path, more: dict | None = None) -> Plan:
     parameters = PARAMETERS | (more or {})
     file.write_text(yaml.safe_dump(document | {"method": "grid", "parameters": parameters}))
     sweep = grid.Grid("tiny", grid.expand(parameters))
-    return Plan(str(file), folder, launch.works_of(sweep, launch.resolve_all(sweep, str(file)), None), 2)
+    return Plan(str(file), folder, works_of(sweep, resolve_all(sweep, str(file)), None), 2)
+
+
+def start(plan: Plan, sweep: str | None = None) -> int:
+    """Check the options, start the plan and wait, as a launch does; -> exit code."""
+    options = wandb.WandbOptions(sweep=sweep)
+    wandb.check(options)
+    return wandb.start(plan, options).wait()
 
 
 def test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record(server: Server, tmp_path: Path) -> None:
@@ -69,7 +78,7 @@ def test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record(serv
     )
     found = re.search(r"wandb agent (\S+)", told.stdout + told.stderr)
     assert found
-    assert wandb.engine(plan, sweep=found[1]) == OK
+    assert start(plan, sweep=found[1]) == OK
     (sweep,) = server.store.sweeps.values()
     given = [run for run, _ in sweep["given"]]
     assert len(given) == 6 and set(server.runs) == set(given)
@@ -90,13 +99,13 @@ def test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once(
     plan = write(tmp_path / "tiny.yaml", tmp_path / "runs", few)._replace(jobs=1)
 
     threading.Thread(target=interrupt, args=(plan.folder,), daemon=True).start()
-    assert wandb.engine(plan) == INTERRUPTED
+    assert start(plan) == INTERRUPTED
     assert "elsewhere" not in capsys.readouterr().out  # its agents' runs are its own
     (run,) = server.runs.values()
     assert run["state"] == "preempted"
-    assert wandb.engine(plan) == OK
+    assert start(plan) == OK
     (name,) = server.store.sweeps
-    assert f"going on with the sweep local/mine/{name}\n" in capsys.readouterr().out
+    assert f"resuming the sweep local/mine/{name}\n" in capsys.readouterr().out
     assert sorted(run["displayName"] for run in server.runs.values()) == sorted(work.name for work in plan.works)
     assert {run["state"] for run in server.runs.values()} == {FINISHED}
 
@@ -140,7 +149,7 @@ def test_agents_share_gpus_and_cores_as_workers_do(
     names = [workers.VISIBLE, workers.MEMORY]
     told = WAITS_FOR_ANOTHER.format(names=names, folder=str(tmp_path))
     document = yaml.safe_load(Path(plan.file).read_text()) | {"command": ["${env}", "python", "-c", told]}
-    assert wandb.engine(plan, sweep=wandb.register(plan.file, document)) == SOME_FAILED
+    assert start(plan, sweep=wandb.register(plan.file, document)) == SOME_FAILED
     logs = "".join(path.read_text() for path in (plan.folder / wandb.FOLDER).glob("agent-*.log"))
     assert set(re.findall(r"^told .*", logs, re.M)) == {"told 4 0.900", "told 7 0.900"}
 
@@ -175,7 +184,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     plan = write(tmp_path / "tiny.yaml", tmp_path / "runs")
     with pytest.raises(UserError, match="no key for W&B is known here"):
-        wandb.engine(plan)
+        start(plan)
     monkeypatch.setattr(wandb, "check_key", lambda: None)
     with pytest.raises(UserError, match="should be entity/project/id"):
-        wandb.engine(plan, sweep="mine")
+        start(plan, sweep="mine")

@@ -10,12 +10,14 @@ import pytest
 from suite.errors import UserError
 from suite.program import limits
 from sweeps import launch
-from sweeps.engines import local, workers
-from sweeps.engines.cells import Plan
-from sweeps.estimate import cost
-from sweeps.estimate.cost import Speed
+from sweeps import sweep as sweep_module
+from sweeps.config import resolve
+from sweeps.engines import workers
+from sweeps.engines.registry import ENGINES
+from sweeps.estimate import forecast
+from sweeps.estimate.forecast import Speed
 from sweeps.export import latency
-from sweeps.launch import Engine
+from tests.support.engines import TinyEngine
 
 MB = 10**6
 SPEED = Speed(0.0001, 0.001, networks=5, parameters=1_000, slot_bytes=1, memory_bytes=471 * MB)
@@ -45,15 +47,10 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         measuring.append(jobs)
         return lambda run: SPEED
 
-    monkeypatch.setattr(launch, "measure", measure)
-    monkeypatch.setattr(launch, "_table", lambda *_: 0)
-    plans: list[Plan] = []
-
-    def engine(plan: Plan) -> int:
-        plans.append(plan)
-        return local.OK
-
-    monkeypatch.setitem(launch.ENGINES, "local", Engine(engine, here=True))
+    monkeypatch.setattr(sweep_module, "measure_speeds", measure)
+    monkeypatch.setattr(sweep_module, "_table", lambda *_: 0)
+    engine = TinyEngine(HERE=True)
+    monkeypatch.setitem(ENGINES, "local", engine)
     (tmp_path / "tiny.yaml").write_text(SWEEP)
 
     def plan(memory: int, *options: str) -> int:
@@ -62,8 +59,8 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(limits, "core_quota", lambda: None)
         monkeypatch.setattr(limits, "physical_memory", lambda: 8_000 * MB)
         assert launch.main(["tiny.yaml", *options]) == 0
-        assert measuring[-1] <= plans[-1].jobs
-        return plans[-1].jobs
+        assert measuring[-1] <= engine.plans[-1].jobs
+        return engine.plans[-1].jobs
 
     return plan
 
@@ -110,9 +107,9 @@ def failing(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(("do", "why"), FAILURES)
 def test_a_speed_that_cannot_be_measured_has_its_real_reason(failing, do: str, why: str) -> None:
     failing(do)
-    run = launch.resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
+    run = resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
     with pytest.raises(UserError, match=f"cannot be measured: {why}"):
-        cost.measure([run], jobs=1)
+        forecast.measure_speeds([run], jobs=1)
 
 
 @pytest.mark.parametrize(("do", "why"), FAILURES[:3])
@@ -124,5 +121,5 @@ def test_a_latency_that_cannot_be_measured_has_its_real_reason(failing, tmp_path
 
 def test_a_measurement_counts_whatever_is_printed_after_it(failing) -> None:
     failing(f"print({json.dumps(SPEED._asdict())!r})")
-    run = launch.resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
-    assert cost.measure([run], jobs=1)(run) == SPEED
+    run = resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
+    assert forecast.measure_speeds([run], jobs=1)(run) == SPEED

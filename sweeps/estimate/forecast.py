@@ -1,4 +1,4 @@
-"""What a grid will cost on this machine, before it is begun."""
+"""Forecasts what a grid will cost on this machine: time, memory, disk space."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ EPISODE = 1_000  # agent steps of an episode, about; an epoch ends with one, hal
 
 
 class Speed(NamedTuple):
-    """What one run was measured to take on a worker's cores; see sweeps.estimate.measure."""
+    """What one run was measured to take on a worker's cores; see sweeps.estimate.steps."""
 
     agent_step: float  # seconds: choose the action, step the environment, store
     gradient_step: float  # seconds: sample, update all networks
@@ -36,7 +36,9 @@ class Speed(NamedTuple):
         return START + agent_steps * self.agent_step + gradient_steps * self.gradient_step
 
 
-class Cost(NamedTuple):
+class Forecast(NamedTuple):
+    """The expected cost of a grid on this machine."""
+
     runs: int
     agent_steps: int
     disk_bytes: int
@@ -44,10 +46,10 @@ class Cost(NamedTuple):
     memory_bytes: int  # of the largest worker, its replay filled
 
 
-def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Cost:
-    """What `runs` cost when `jobs` of them run at a time, each at its measured speed."""
+def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Forecast:
+    """Estimate the cost of `runs` when `jobs` of them run at a time, each at its measured speed."""
     seconds = [speed(run).seconds(run) for run in runs]
-    return Cost(
+    return Forecast(
         runs=len(runs),
         agent_steps=sum(run.total_agent_steps for run in runs),
         disk_bytes=sum(record_bytes(run, speed(run)) for run in runs),
@@ -57,7 +59,7 @@ def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> C
 
 
 def record_bytes(run: Run, speed: Speed) -> int:
-    """The size of a run's folder, about: rows of text (once ours, once W&B's), W&B's log, the policy."""
+    """Estimate the size of a run's folder: rows of text (once ours, once W&B's), W&B's log, the policy."""
     epochs = run.options.trainer.epochs
     updates = run.gradient_steps // run.options.learner.target_update_period
     rows = 700 * epochs + (150 + 70 * speed.networks) * updates + 20 * run.total_agent_steps // EPISODE
@@ -66,12 +68,12 @@ def record_bytes(run: Run, speed: Speed) -> int:
 
 
 def memory_bytes(run: Run, speed: Speed) -> int:
-    """A worker's memory at the end of a run; the replay takes memory as it fills."""
+    """Estimate a worker's memory at the end of a run; the replay takes memory as it fills."""
     slots = min(run.options.replay.capacity, run.total_agent_steps)
     return speed.memory_bytes + slots * speed.slot_bytes
 
 
-def measure(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
+def measure_speeds(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
     """Measure one run of each kind for a few seconds, `jobs` at a time, as the workers will run.
 
     Raises UserError when one cannot be measured.
@@ -85,7 +87,7 @@ def measure(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
 
 
 def kind(run: Run) -> str:
-    """Runs of one kind take the same time per step: all that differs is the game, the seed and the length."""
+    """Return the kind of a run: runs that differ in game, seed and length alone take the same time a step."""
     options = {key: value for key, value in run.options.dump().items() if key != "trainer"}
     return json.dumps([run.agent, run.task.family, run.method, options], sort_keys=True)
 

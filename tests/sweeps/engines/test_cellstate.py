@@ -7,7 +7,8 @@ import pytest
 
 from suite.record import lock, schema
 from sweeps.engines import local
-from sweeps.engines.cells import FAILED, RUNNING, WAITING, Cell, Work, look_up
+from sweeps.engines.base import Work
+from sweeps.engines.cellstate import FAILED, RUNNING, WAITING, CellState, read_states
 from sweeps.engines.watch import Display
 
 
@@ -19,8 +20,8 @@ def fail(folder: Path, error: str | None = "no finite loss") -> None:
 
 @pytest.fixture
 def cell(tmp_path: Path):
-    def make() -> Cell:
-        (made,) = look_up([Work("run", [], 100, 1.0)], tmp_path)
+    def make() -> CellState:
+        (made,) = read_states([Work("run", [], 100, 1.0)], tmp_path)
         return made
 
     return make
@@ -28,17 +29,17 @@ def cell(tmp_path: Path):
 
 def test_a_run_that_fails_before_it_is_seen_has_failed(cell, tmp_path: Path) -> None:
     one = cell()
-    one.look(RUNNING)
+    one.read(RUNNING)
     assert one.state == WAITING
     fail(tmp_path / "run")
-    one.look(RUNNING)
+    one.read(RUNNING)
     assert (one.state, one.report) == (FAILED, "no finite loss")
 
 
 def test_what_an_earlier_attempt_left_is_run_again(cell, tmp_path: Path) -> None:
     fail(tmp_path / "run")
     one = cell()
-    one.look(RUNNING)
+    one.read(RUNNING)
     assert one.state == WAITING
 
 
@@ -51,5 +52,5 @@ def test_one_that_failed_before_and_fails_again_has_failed(cell, tmp_path: Path,
     from rich.console import Console
 
     display = Display([one], Console(quiet=True), None)
-    local.look(one, display, RUNNING)
+    local.refresh(one, display, RUNNING)
     assert (one.state, one.report) == (FAILED, "the second time")

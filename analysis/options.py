@@ -1,0 +1,96 @@
+"""The command-line options that analysis.table and analysis.report share. Imports neither pandas nor matplotlib."""
+
+import argparse
+import math
+import re
+from os.path import expanduser
+
+from analysis.data.returns import RETURNS
+from suite.errors import Parser, UserError, expanded, whole_number
+
+COMPARED = ("IQM", "mean", "median")  # aggregates whose difference may be compared
+MOST_SEEDS = 10_000  # required of a method on a task
+
+
+def parser(program: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser for the options that say which runs are compared, and how."""
+    made = Parser(prog=f"python -m {program}", description=description)
+    add = made.add_argument
+    add(
+        "--runs",
+        action="append",
+        required=True,
+        type=expanduser,
+        metavar="PLACE",
+        help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV file; may be repeated",
+    )
+    add("--sweep", type=expanded, metavar="FILE", help="sweep file that says which cells there should be")
+    add("--out", type=expanded, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
+    add(
+        "--return",
+        dest="which",
+        choices=tuple(RETURNS),
+        default="training",
+        help="of the last epoch's training episodes, or of the last evaluation (default: training)",
+    )
+    add("--last", type=whole_number(1, 10**6), default=1, metavar="K", help="mean of the last K epochs (default: 1)")
+    add("--methods", nargs="+", metavar="METHOD", help="compare only these")
+    add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
+    add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
+    add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
+    add(
+        "--video-pinball-random",
+        type=finite_number,
+        metavar="RETURN",
+        help="VideoPinball's random return (default: 16256.9)",
+    )
+    add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
+    add("--statistic", choices=COMPARED, default="IQM", help="aggregate whose difference is compared (default: IQM)")
+    add("--effect", type=visible_difference, default=0.1, help="difference of it that is to be detected (default: 0.1)")
+    add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
+    add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
+    add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
+    add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
+    add(
+        "--require",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("METHODS", "TASKS", "SEEDS"),
+        help="cells that must have a result: 'dense gmp' 'atari/Pong' '0-4'; may be repeated",
+    )
+    add("--seed", type=whole_number(0, 2**32 - 1), default=0, help="of the bootstrap (default: 0)")
+    add("--repetitions", type=whole_number(1, 10**6), default=2000, help="of the bootstrap (default: 2000)")
+    return made
+
+
+def seed_list(text: str) -> list[int]:
+    """ "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError for another spelling, and for more than MOST_SEEDS."""
+    seeds: list[int] = []
+    for part in text.replace(",", " ").split():
+        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
+        if not match:
+            raise UserError(f"--require: seeds are written as in '0-4 7', found {text!r}")
+        more = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if len(seeds) + len(more) > MOST_SEEDS:
+            raise UserError(f"--require: at most {MOST_SEEDS:,} seeds, found {text!r}")
+        seeds += more
+    return seeds
+
+
+def visible_difference(text: str) -> float:
+    value = float(text)
+    if not 1e-6 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+def finite_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+# argparse names a type by its function's name when a value does not fit.
+visible_difference.__name__, finite_number.__name__ = "number from 1e-6 on", "number"

@@ -1,0 +1,201 @@
+"""What a comparison computes and writes: the selected runs, their numbers, tables and curves.
+
+`Selection` says which runs, `gather` computes all numbers, `write` writes them; analysis.table and the report use both.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.data import cells, protocol, runs, scores, sources
+from analysis.figures import style
+from analysis.options import seed_list
+from analysis.render import tables, tidy
+from analysis.settings import Settings
+from analysis.stats import costs, profiles
+from analysis.stats.comparison import SCORE, Comparison, compare, final_values
+from analysis.stats.profiles import Curve
+from suite.errors import UserError
+
+PROCESSES = 2  # that read records, where there are many
+BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which runs are compared. `methods` None takes all; `agent_steps` is where runs are cut; the final return is the
+    mean of the `last` epochs; `required` are (methods, tasks, seeds) that must have a result."""
+
+    places: Sequence[str]
+    sweep: Path | None = None
+    which: str = "training"  # returns, a key of runs.RETURNS
+    methods: Sequence[str] | None = None
+    agent_steps: int | None = None
+    required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
+    last: int = 1
+
+
+def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
+    """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
+    found, notes = sources.load(selection.places, out, PROCESSES)
+    if selection.methods is not None:
+        known = sorted({run.method for run in found})
+        for method in selection.methods:
+            if method not in known:
+                raise UserError(f"--methods: no run of {method!r}; there are {', '.join(map(repr, known))}")
+        left_out = [method for method in known if method not in selection.methods]
+        found = [run for run in found if run.method in selection.methods]
+        notes += [f"Methods left out (--methods): {', '.join(left_out)}."] * bool(left_out)
+    if selection.agent_steps is not None:
+        found = [protocol.cut(run, selection.agent_steps) for run in found]
+        notes.append(f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later.")
+    if not mix:
+        protocol.check_returns(found, selection.which)
+    if selection.sweep:
+        grid = cells.expected(found, selection.sweep, selection.which, mix)
+    else:
+        grid = cells.seen(found, selection.which, mix)
+    for required in selection.required:
+        cells.require(grid, *required)
+    grid.notes[:0] = notes
+    return replace(grid, last=selection.last)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A comparison, its finished runs as a tidy frame, its curves by row, and the costs of its runs. In `drawn`, the
+    `return` of the frame is the one that is compared."""
+
+    comparison: Comparison
+    frame: pd.DataFrame
+    drawn: pd.DataFrame
+    profiles: Mapping[str, Curve]
+    efficiency: Mapping[str, Curve]
+    which: str
+    costs: pd.DataFrame
+    x: str = "agent_step"  # of `efficiency`
+
+
+def gather(
+    selection: Selection, out: Path, command: str, settings: Settings, say: Callable[[str], None] = lambda _: None
+) -> Results:
+    """All numbers; `say` is told what is being done. Raises UserError as `select` and `compare` do."""
+    say("reading runs")
+    grid = select(selection, out, settings.mix)
+    say("comparing")
+    comparison = compare(grid, command, settings)
+    say("profiles and sample efficiency")
+    frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
+    drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+    found, curves = _curves(grid, comparison, drawn, settings)
+    finished = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
+    return Results(comparison, frame, drawn, found, curves, selection.which, costs.frame(finished), settings.x)
+
+
+def _curves(
+    grid: cells.Grid, comparison: Comparison, drawn: pd.DataFrame, settings: Settings
+) -> tuple[dict[str, Curve], Mapping[str, Curve]]:
+    """Performance profiles and sample efficiency by row; adds their notes to those of the comparison.
+
+    Raises UserError where the x axis is in frames and a run does not say them.
+    """
+    if settings.x == "frame" and drawn["frame"].isna().any():
+        raise UserError("--x frame: not all runs say their frames; agent steps are known of all")
+    rows = grid.rows if comparison.scored else []
+    by_task = {row: final_values(grid, row, comparison.scored, [], settings.references)[SCORE] for row in rows}
+    taus = profiles.thresholds(by_task.values())
+    found = {}
+    for row in rows:
+        curve, _ = profiles.profile(by_task[row], settings.seed, settings.repetitions, taus)  # its notes are the IQM's
+        if curve is not None:
+            found[row] = curve
+    curves, notes = profiles.sample_efficiency(
+        drawn, comparison.scored, settings.seed, BAND_REPETITIONS, settings.references, settings.x
+    )
+    comparison.notes.extend(f"{note}." for note in notes)
+    return found, curves
+
+
+def write(results: Results, out: Path) -> str:
+    """Write the numbers into `out`; their Markdown. Raises OSError where that is not possible."""
+    comparison = results.comparison
+    more = costs.tables(results.costs)
+    markdown = tables.markdown(comparison, more)
+    files = {
+        "comparison.md": markdown,
+        "comparison.tex": tables.latex(comparison, more),
+        "comparison.csv": tidy.tidy_csv(comparison),
+        "details.csv": tidy.details_csv(comparison),
+        "costs.csv": results.costs.to_csv(index=False),
+        "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
+        "efficiency.csv": profiles.tidy(results.efficiency, results.x, "IQM").to_csv(index=False),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+    results.frame.to_csv(out / "curves.csv", index=False)  # may be too long to be held as text
+    return markdown
+
+
+def report(selection: Selection, out: Path, command: str, settings: Settings | None = None) -> tuple[Comparison, str]:
+    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
+    settings = settings or Settings()
+    results = gather(selection, out, command, settings)
+    grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
+    curves = style.curves(
+        results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS, x=settings.x
+    )
+    try:
+        markdown = write(results, out)
+        style.save(curves, [out / "curves.png", out / "curves.pdf"])
+    except OSError as error:
+        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+    return results.comparison, markdown
+
+
+def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
+    """What the options say: which runs, where to write, how to compare. Raises UserError for values that do not fit."""
+    first = Path(options.runs[0])
+    out = options.out or (first if first.is_dir() else Path()) / "report"
+    references = scores.from_file(options.references) if options.references else scores.PUBLISHED
+    if options.video_pinball_random is not None:
+        references = scores.with_video_pinball(references, options.video_pinball_random)
+    keys = ("seed", "repetitions", "raw", "reference", "statistic", "effect", "paired", "mix", "x")
+    named = {key: getattr(options, key) for key in keys}
+    required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
+    limits = options.agent_steps, required, options.last
+    selection = Selection(options.runs, options.sweep, options.which, options.methods, *limits)
+    return selection, out, Settings(**named, references=references)
+
+
+def table(options: argparse.Namespace, command: str) -> int:
+    """Do what analysis.table was asked for, and return its exit code. `command` is quoted in the table."""
+    selection, out, settings = chosen(options)
+    comparison, markdown = report(selection, out, command, settings)
+    print(markdown)
+    names = (
+        "comparison.md, .tex and .csv; costs.csv; details.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
+    )
+    print(f"Written to {out}: {names}", flush=True)
+    return missing(comparison, options.allow_missing)
+
+
+def missing(comparison: Comparison, allowed: bool) -> int:
+    """Print a line on cells without a result, and return the exit code."""
+    gaps, total = comparison.gaps, len(comparison.grid.runs)
+    required = [cell for cell in gaps if cell in comparison.grid.required]
+    if required:
+        some = "; ".join(map(str, required[:5])) + "; ..." * (len(required) > 5)
+        print(f"{len(required)} required cells have no result: {some}", file=sys.stderr)
+        return 1
+    if gaps and not allowed:
+        print(
+            f"{len(gaps)} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr
+        )
+        return 1
+    return 0

@@ -1,0 +1,67 @@
+"""From a sweep file to the cells that an engine runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from suite.errors import UserError
+from sweeps import grid
+from sweeps.config import Run, resolve
+from sweeps.engines.base import Work
+
+
+def resolve_all(sweep: grid.Grid, file: str) -> list[Run]:
+    """Resolve each cell to its run, from the texts of its command line. Raises UserError for a cell that is no run and
+    for two cells that are the same run."""
+    runs: dict[str, Run] = {}
+    for cell in sweep.cells:
+        try:
+            run = resolve({name: str(value) for name, value in cell.items()})
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from None
+        if run.name in runs:
+            raise UserError(
+                f"{file}: two cells are the same run, {run.name}; one of them is {' '.join(grid.flags(cell))}"
+            )
+        runs[run.name] = run
+    return list(runs.values())
+
+
+def works_of(sweep: grid.Grid, runs: Sequence[Run], seconds: Callable[[Run], float] | None) -> list[Work]:
+    """Return the cells as an engine sees them. Their cost is their agent steps where the seconds are not known."""
+    cost = seconds or (lambda run: run.total_agent_steps)
+    works = [
+        Work(run.name, grid.flags(cell), run.total_agent_steps, cost(run), label)
+        for cell, run, label in zip(sweep.cells, runs, labels(runs), strict=True)
+    ]
+    return order(works, [run.seed for run in runs])
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Label runs for a table: by their names, or, where these differ in their digest alone, by the options that differ,
+    as in "atari-Pong.gmp.seed0 width=32"."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.readable, []).append(run)
+    shown = {name: _differing([run.arguments() for run in group]) for name, group in alike.items()}
+    return [_label(run, shown[run.readable]) for run in runs]
+
+
+def _differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List the options in which runs differ."""
+    return [key for key, value in runs[0].items() if any(run[key] != value for run in runs)]
+
+
+def _label(run: Run, differing: Sequence[str]) -> str:
+    if not differing:
+        return run.name
+    options, ends = run.arguments(), [key.rpartition(".")[2] for key in differing]
+    names = [end if ends.count(end) == 1 else key for key, end in zip(differing, ends, strict=True)]
+    return " ".join([run.readable, *(f"{name}={options[key]}" for name, key in zip(names, differing, strict=True))])
+
+
+def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:
+    """Order cells as the grid does, but the last seed's longest first, so that workers end at about the same time."""
+    pairs = list(zip(works, seeds, strict=True))
+    head = [work for work, seed in pairs if seed != seeds[-1]]
+    tail = [work for work, seed in pairs if seed == seeds[-1]]
+    return head + sorted(tail, key=lambda work: -work.cost)

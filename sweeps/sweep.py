@@ -1,0 +1,119 @@
+"""Runs a whole sweep: what it will cost here, its confirmation, the engine, the comparison table."""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from suite.errors import UserError, is_text
+from suite.options import Options
+from suite.program import limits
+from suite.program.limits import size
+from suite.program.terminal import duration
+from suite.record import schema
+from sweeps import grid
+from sweeps.config import Run
+from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, Plan
+from sweeps.estimate.forecast import Forecast, Speed, estimate, measure_speeds, memory_bytes
+from sweeps.plan import resolve_all, works_of
+
+HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
+BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
+RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
+SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
+
+
+def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, argv: Sequence[str]) -> int:
+    """Run what is not finished of a sweep file, make the table, and return the exit code.
+
+    `options` are those of sweeps.launch, `settings` those of the engine, and `argv` is what the user typed. Raises
+    UserError for bad input and for a big sweep that is not confirmed, and Busy while another process starts the sweep.
+    """
+    command = shlex.join([HERE, "-m", "sweeps.launch", *argv])
+    sweep = grid.read(options.file)
+    folder = Path(options.folder or f"runs/{sweep.name}")
+    if not is_text(str(folder)):
+        raise UserError(f"--folder={folder}: a name that is no UTF-8")
+    runs = resolve_all(sweep, options.file)
+    to_do = [run for run in runs if not schema.is_finished(folder / run.name)]
+    print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
+    print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
+    code = OK
+    if to_do:
+        engine.check(settings)
+        seconds, jobs = _measured(runs, to_do, options.jobs) if engine.HERE else (None, options.jobs)
+        cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
+        if cost > BIG and options.confirm != "yes":
+            raise UserError(f"confirm a sweep of more than {duration(BIG)} on one core: {confirmed(command)}")
+        plan = Plan(options.file, folder, works_of(sweep, runs, seconds), min(jobs or len(limits.cores()), len(to_do)))
+        session = engine.start(plan, settings)
+        if session.how_to_stop:
+            print(session.how_to_stop, flush=True)
+        code = session.wait()
+        if not engine.HERE:
+            return code
+    if code == INTERRUPTED:
+        print(f"stopped; finished runs are kept. To resume the others: {command}")
+        return code
+    gaps = _table(folder, options.file, "evaluation" if all(run.offline for run in runs) else "training")
+    if code == SOME_FAILED:
+        print(f"not all runs are finished, see above. To rerun the others: {command}")
+    return code or gaps
+
+
+def _measured(runs: Sequence[Run], to_do: Sequence[Run], jobs: int | None) -> tuple[Callable[[Run], float], int]:
+    """Print the estimated cost; -> seconds of a run on one core, and the number of workers: `jobs`, or as many as there
+    are cores and memory for."""
+    if restricted := limits.restrictions():
+        print(f"this container may use {restricted}", flush=True)
+    print("measuring how fast such runs are here ...", flush=True)
+    speed = measure_speeds(runs, jobs or _workers(SMALL))
+    jobs = jobs or fitting(to_do, speed)
+    print(ahead(estimate(to_do, jobs, speed), jobs), flush=True)
+    return lambda run: speed(run).seconds(run), jobs
+
+
+def fitting(runs: Sequence[Run], speed: Callable[[Run], Speed]) -> int:
+    """Return the number of workers: one a core, but no more than have memory if all have the largest run."""
+    largest = max(memory_bytes(run, speed(run)) for run in runs)
+    return _workers(largest)
+
+
+def _workers(size_of_one: int) -> int:
+    return max(min(len(limits.cores()), limits.memory() // size_of_one), 1)
+
+
+def ahead(forecast: Forecast, jobs: int) -> str:
+    """Describe the cost in two lines, and in a third if the memory may not suffice."""
+    worker, together = forecast.memory_bytes, forecast.memory_bytes * min(jobs, forecast.runs)
+    lines = [
+        f"ahead: {forecast.runs} runs, {forecast.agent_steps:,} agent steps; about {duration(forecast.seconds)} here"
+        f" with {jobs} worker{'s' * (jobs > 1)}",
+        f"disk: {size(forecast.disk_bytes)}; memory: up to {size(worker)} a worker, {size(together)} together",
+    ]
+    if together > limits.memory():
+        lines.append(f"that is more than the {size(limits.memory())} of memory here: use fewer JOBS (--jobs)")
+    return "\n".join(lines)
+
+
+def confirmed(command: str) -> str:
+    """Return the command line that confirms the sweep."""
+    return f"{command.replace(' --confirm no', '')} --confirm yes   (with make: CONFIRM=yes)"
+
+
+def _table(folder: Path, file: str, returns: str) -> int:
+    """Make the comparison table and print where everything is; -> 0, or 1 if the table has gaps or failed."""
+    print(flush=True)
+    command = ["-m", "analysis.table", "--runs", str(folder), "--sweep", file]
+    command += ["--return", returns] if returns != "training" else []
+    made = subprocess.run([sys.executable, *command], check=False)
+    leet = Path(HERE).with_name("wandb")
+    print(f"""
+records of the runs   {folder}/<run>/  (metrics.jsonl is the source of truth, policy.safetensors the final network)
+W&B, in the terminal  {leet} leet {folder}/<run>/wandb
+W&B, in the browser   {leet} login, then make sync RUNS={folder}
+the table again       {shlex.join([HERE, *command])}""")
+    return 1 if made.returncode else 0
