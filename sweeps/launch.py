@@ -25,8 +25,8 @@ from suite.errors import Busy, Parser, UserError, is_text, one_line
 from suite.program import limits
 from suite.program.command import start
 from suite.program.limits import size
-from suite.record import schema
-from suite.tracking.tracker import duration
+from suite.record import reader, schema
+from suite.tracking.progress import duration
 from sweeps import grid
 from sweeps.config import Run, describe, options_of, read, resolve
 from sweeps.engines import local, slurm, wandb
@@ -75,7 +75,7 @@ def _sweep(options: argparse.Namespace, command: str) -> int:
     if not is_text(str(folder)):
         raise UserError(f"--folder={folder}: a name that is no UTF-8")
     runs = resolve_all(sweep, options.file)
-    to_do = [run for run in runs if not schema.is_finished(folder / run.name)]
+    to_do = [run for run in runs if not reader.is_finished(folder / run.name)]
     print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = local.OK

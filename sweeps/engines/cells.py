@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from suite.errors import UserError
-from suite.record import lock, schema
+from suite.record import lock, reader, schema
 
 WAITING, QUEUED, RUNNING, FINISHED, FAILED = "waiting", "queued", "running", "finished", "failed"
 ELSEWHERE = "running elsewhere"  # another process works on it
@@ -86,7 +86,7 @@ class Cell:
         nothing."""
         try:
             if ending == FINISHED:
-                return schema.is_finished(self.folder)
+                return reader.is_finished(self.folder)
             return schema.read_json(self.folder / schema.STATUS).get("status") == ending
         except UserError:
             return False
@@ -119,7 +119,7 @@ def look_up(works: Sequence[Work], root: Path) -> list[Cell]:
     """The cells, finished ones marked. Raises UserError when a record is damaged."""
     cells = [Cell(work, root / work.name) for work in works]
     for cell in cells:
-        if schema.is_finished(cell.folder):
+        if reader.is_finished(cell.folder):
             cell.state = FINISHED
             cell.refresh()
     return cells

@@ -14,7 +14,7 @@ from rich.console import Console
 from suite.errors import writing
 from suite.program import signals, terminal
 from suite.record import schema
-from suite.tracking.tracker import duration
+from suite.tracking.progress import duration
 from sweeps.engines import workers
 from sweeps.engines.cells import (
     ELSEWHERE,
