@@ -27,8 +27,8 @@ from suite.record import lock, reader, schema
 from suite.tracking.checkpoint import FOLDER, Checkpoints
 from suite.tracking.film import Camera
 from suite.tracking.policy import describe, save_policy
-from suite.tracking.provenance import versions
 from suite.tracking.progress import LINE
+from suite.tracking.provenance import versions
 from suite.tracking.tracker import Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
 from sweeps import command_line, recorded

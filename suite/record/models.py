@@ -3,7 +3,6 @@
 Unknown fields are kept, since later versions may add some. suite.record.schema describes the files.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shortened  # a value that a file holds may be very long
 from typing import Annotated, Any, Literal, TypeVar
@@ -42,14 +41,14 @@ def validated(model: type[Model], value: Any, where: object) -> Model:
         field = ".".join(map(str, first["loc"])) or "content"
         said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if first["type"] == "value_error":  # one of ours, which says everything
-            raise UserError(f"{where}: {field}: {said}") from None
+            raise UserError(f"{where}: {said}") from None
         found = "" if first["type"] == "missing" else f", found {shortened(first['input'])}"
         raise UserError(f"{where}: {field}: {said}{found}; the file is damaged") from None
 
 
 def _is_known(version: int) -> int:
     if version != schema.SCHEMA:
-        raise ValueError(f"version {version}, but this program reads version {schema.SCHEMA}")
+        raise ValueError(f"schema version {version}, but this program reads version {schema.SCHEMA}")
     return version
 
 
@@ -94,6 +93,25 @@ class Status(File):
     seconds: float | None = None  # wall time
     agent_step: Count | None = None
     files: Fingerprints = {}
+
+
+class Identity(File):
+    """wandb.json: where a run is on W&B."""
+
+    id: str
+    project: str
+    entity: str | None = None  # None: the user's own
+    url: str | None = None
+
+
+class Holder(File):
+    """lock.json: the process that works on a run. Some systems do not tell all of it."""
+
+    host: str
+    boot: str | None = None  # identifies the last start of the machine
+    processes: str | None = None  # identifies the container
+    pid: int = Field(ge=1)
+    since: str = "?"  # a date and time
 
 
 class Observation(File):
@@ -204,6 +222,6 @@ class Costs(File):
     latency: Latency | None = None
 
 
-def as_json(model: File) -> Mapping[str, Any]:
+def as_json(model: File) -> dict[str, Any]:
     """The JSON object that a model was read from."""
     return model.model_dump(by_alias=True, exclude_unset=True)

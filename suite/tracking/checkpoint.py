@@ -264,7 +264,8 @@ def _raw(leaf: Any) -> Any:
 
 def _like(leaf: Any, array: np.ndarray) -> jax.Array:
     if _is_key(leaf):
-        return jax.random.wrap_key_data(jnp.array(array), impl=jax.random.key_impl(leaf))
+        key: jax.Array = jax.random.wrap_key_data(jnp.array(array), impl=jax.random.key_impl(leaf))
+        return key
     return jnp.array(array)  # a copy, which a compiled function may consume
 
 
