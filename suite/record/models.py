@@ -13,8 +13,16 @@ from suite.errors import UserError
 from suite.record import schema
 from suite.record.files import Fingerprint
 
+
+def _has_size(known: Fingerprint) -> Fingerprint:
+    if known.bytes < 0:
+        raise ValueError(f"a file of {known.bytes} bytes; the file is damaged")
+    return known
+
+
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # numpy's int64 holds it
-Fingerprints = dict[str, Fingerprint]  # by file name
+KnownFingerprint = Annotated[Fingerprint, AfterValidator(_has_size)]
+Fingerprints = dict[str, KnownFingerprint]  # by file name
 Versions = dict[str, str | None]  # package -> version, None where it is not installed
 
 
@@ -41,14 +49,14 @@ def validated(model: type[Model], value: Any, where: object) -> Model:
         field = ".".join(map(str, first["loc"])) or "content"
         said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if first["type"] == "value_error":  # one of ours, which says everything
-            raise UserError(f"{where}: {said}") from None
+            raise UserError(f"{where}: {field}: {said}") from None
         found = "" if first["type"] == "missing" else f", found {shortened(first['input'])}"
         raise UserError(f"{where}: {field}: {said}{found}; the file is damaged") from None
 
 
 def _is_known(version: int) -> int:
     if version != schema.SCHEMA:
-        raise ValueError(f"schema version {version}, but this program reads version {schema.SCHEMA}")
+        raise ValueError(f"version {version}, but this program reads version {schema.SCHEMA}")
     return version
 
 

@@ -28,8 +28,7 @@ from safetensors.numpy import load_file
 from suite.errors import UserError, one_line
 from suite.options import CHECKPOINT_INTERVAL
 from suite.record import files
-from suite.record.files import Fingerprint
-from suite.record.models import File, Fingerprints, Versions, validated
+from suite.record.models import File, Fingerprints, KnownFingerprint, Versions, validated
 
 VERSION = 1
 KEPT = 2
@@ -64,7 +63,7 @@ class Manifest(File):
     version: int
     run: str  # the run's name
     versions: Versions
-    metrics: Fingerprint  # of the metrics file when the checkpoint was written
+    metrics: KnownFingerprint  # of the metrics file when the checkpoint was written
     files: Fingerprints
     state: dict[str, Any]  # JSON values; {"$array": path} and {"$segment": name} stand for arrays
     sha256: str  # of the other fields as JSON

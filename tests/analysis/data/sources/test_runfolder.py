@@ -104,7 +104,7 @@ DAMAGES = {
     "jsonl:2: epoch without 'actor_sparsity'": no_actor_sparsity,
     "jsonl:3: evaluation: 'return' should be": text_evaluation,
     "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
-    "schema version 1": lambda folder: change(folder / "config.json", schema=1),
+    "schema: version 1": lambda folder: change(folder / "config.json", schema=1),
     "config.json: seed: should be a valid integer, found 'zero'": lambda folder: change(folder / "config.json", seed="zero"),
     "not valid JSON": lambda folder: (folder / "config.json").write_text('{"schema": 1,'),
     "status.json: status: should be 'finished' or 'failed', found 'done'": lambda folder: change(folder / "status.json", status="done"),
