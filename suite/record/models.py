@@ -74,6 +74,7 @@ class Config(File):
     name: str
     group: str | None = None  # of runs that differ in their seed alone
     task: str  # e.g. "atari/Pong"
+    agent: str | None = None  # None: the task's own
     method: str  # e.g. "gmp:final_sparsity=0.8"
     seed: Count
     options: dict[str, dict[str, Any]]  # group -> option -> value

@@ -105,9 +105,9 @@ DAMAGES = {
     "jsonl:3: evaluation: 'return' should be": text_evaluation,
     "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
     "schema: version 1": lambda folder: change(folder / "config.json", schema=1),
-    "config.json: seed: should be a valid integer, found 'zero'": lambda folder: change(folder / "config.json", seed="zero"),
+    "seed: should be a valid integer": lambda folder: change(folder / "config.json", seed="zero"),
     "not valid JSON": lambda folder: (folder / "config.json").write_text('{"schema": 1,'),
-    "status.json: status: should be 'finished' or 'failed', found 'done'": lambda folder: change(folder / "status.json", status="done"),
+    "status: should be 'finished' or": lambda folder: change(folder / "status.json", status="done"),
     "without its config.json": lambda folder: (folder / "config.json").unlink(),
 }
 
