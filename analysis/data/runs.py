@@ -64,7 +64,7 @@ class Run:
     method: str
     seed: int
     options: dict[str, Any]
-    versions: dict[str, str]
+    versions: dict[str, str | None]
     status: str
     reason: str
     source: str

@@ -135,7 +135,7 @@ class Layer(File):
     """A layer of a policy's network."""
 
     path: str  # of its arrays, such as "Conv_0"
-    kind: Literal["convolution", "dense"]
+    kind: str  # e.g. "convolution"
     stride: Count
     relu: bool
 

@@ -14,6 +14,7 @@ from suite.deploy.runner import Runner
 from suite.environments import environment_of
 from suite.errors import UserError
 from suite.record import reader, schema
+from suite.record.models import as_json
 from sweeps.export import onnx_graph
 
 #: What code raises that is given values which a file should not hold.
@@ -32,7 +33,7 @@ def card_of(folder: Path) -> dict[str, Any]:
     """
     if not reader.is_finished(folder):
         raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
-    card = schema.read_json(folder / schema.POLICY_CARD)
+    card = as_json(reader.policy_card(folder))
     with believing(folder / schema.POLICY_CARD):
         if "network" not in card:
             from sweeps.export.in_jax import description
