@@ -25,8 +25,8 @@ from suite.errors import Busy, Parser, UserError, is_text, one_line
 from suite.program import limits
 from suite.program.command import start
 from suite.program.limits import size
+from suite.program.terminal import duration
 from suite.record import reader, schema
-from suite.tracking.progress import duration
 from sweeps import grid
 from sweeps.config import Run, describe, options_of, read, resolve
 from sweeps.engines import local, slurm, wandb

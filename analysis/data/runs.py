@@ -64,7 +64,7 @@ class Run:
     method: str
     seed: int
     options: dict[str, Any]
-    versions: dict[str, str | None]
+    versions: dict[str, str]
     status: str
     reason: str
     source: str

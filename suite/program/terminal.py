@@ -21,3 +21,12 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
     return Console(
         stderr=stderr, width=width, highlight=False, force_terminal=live, force_interactive=live, force_jupyter=False
     )
+
+
+def duration(seconds: float) -> str:
+    """42 s, 12 min, 3.5 h, 12 days."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size or (unit == "min" and seconds >= size):
+            amount = seconds / size
+            return f"{amount:.1f} {unit}" if amount < 10 and unit != "min" else f"{amount:.0f} {unit}"
+    return f"{seconds:.0f} s"

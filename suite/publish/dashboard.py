@@ -1,7 +1,7 @@
-"""Save W&B workspaces with this benchmark's charts, one a task: `python -m suite.publish.dashboard runs/atari-laptop`.
+"""W&B workspaces with this benchmark's charts, one a task: `python -m suite.publish.dashboard runs/atari-laptop`.
 
-Without an account, print what to use instead, and on a terminal show the newest run there. Exit codes: 0 success, 1 W&B
-refuses the workspaces, 2 bad input.
+Without an account it says what there is instead, and at a terminal shows the newest run there. Exit codes: 0 all is
+well, 1 W&B does not take them, 2 bad input.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
-from wandb_workspaces.reports.v2 import interface as wr
 from wandb_workspaces.workspaces import internal
 
 from suite.errors import Parser, UserError, expanded, first_line, one_line
@@ -24,7 +24,7 @@ from suite.record import reader
 
 WANDB = Path(sys.executable).with_name("wandb")
 AXIS = "agent_step"
-CURVES = {  # section -> title -> metrics over agent steps, drawn as mean and spread over the seeds of a group
+CURVES = {  # title -> what is drawn over agent steps, mean and spread over the seeds of a group
     "Learning": {
         "training return": ["epoch/return"],
         "evaluation return": ["evaluation/return"],
@@ -35,8 +35,8 @@ CURVES = {  # section -> title -> metrics over agent steps, drawn as mean and sp
         "actor": ["epoch/actor_sparsity"],
     },
 }
-ELECTIONS = {  # title -> metrics of single runs
-    "elected network": "target_update/elected",
+ELECTIONS = {  # of single runs: which network won, and against what
+    "who is elected": "target_update/elected",
     "cumulated losses of the K networks": "target_update/losses/.*",
     "sparsities before the election": "target_update/sparsities_before/.*",
     "sparsities after the election": "target_update/sparsities/.*",
@@ -49,7 +49,7 @@ SYSTEM = {
 
 
 def workspace(entity: str, project: str, task: str) -> ws.Workspace:
-    """The charts of one task's runs. Runs that differ in their seed alone are one group."""
+    """The charts of one task's runs; those that differ in their seed alone are one group."""
     sections = [
         ws.Section(name, panels=list(map(_grouped, *zip(*curves.items(), strict=True))), is_open=True)
         for name, curves in CURVES.items()
@@ -89,7 +89,7 @@ def _grouped(title: str, metrics: list[str]) -> wr.LinePlot:
 
 
 def _single(title: str, pattern: str) -> wr.LinePlot:
-    """Each run's metrics whose names match a pattern."""
+    """Metrics whose names match a pattern, of each run."""
     return wr.LinePlot(title=title, x=AXIS, metric_regex=pattern, max_runs_to_show=10)
 
 
@@ -100,19 +100,19 @@ def _scatter(title: str, metric: str) -> wr.ScatterPlot:
 
 
 def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
-    """Save a workspace for each task, and yield a line about each. A workspace that an earlier call saved is replaced,
-    with any changes made by hand. Raises any exception of W&B's client."""
+    """Save a workspace a task, in the place of what an earlier call has saved, changes by hand included; -> what to
+    tell. Raises whatever W&B's client raises."""
     import wandb
 
     entity = entity_of(wandb.Api())
     for task in tasks:
-        drawn: Any = workspace(entity, project, task)
+        drawn = workspace(entity, project, task)
         drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one
-        drawn._internal_id = _id_of(entity, project, drawn._internal_name)
+        drawn._internal_id = _there(entity, project, drawn._internal_name)
         yield f"{task}: {drawn.save().url}"
 
 
-def _id_of(entity: str, project: str, name: str) -> str:
+def _there(entity: str, project: str, name: str) -> str:
     """W&B's id of the workspace of this name; "" if there is none."""
     try:
         return str(internal.get_view_dict(entity, project, internal._internal_name_to_url_query_str(name))["id"])
@@ -125,7 +125,7 @@ def tasks_in(place: Path) -> list[str]:
 
 
 def offline(place: Path) -> str:
-    """What to use without an account."""
+    """What there is without an account."""
     return "\n".join(
         [
             "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
@@ -136,7 +136,7 @@ def offline(place: Path) -> str:
 
 
 def show_offline(place: Path) -> None:
-    """On a terminal, become `wandb leet` of the newest run that has W&B's files."""
+    """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
     files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
     if files and sys.stdin.isatty() and terminal.capable(sys.stdout):
         newest = max(files, key=lambda folder: folder.stat().st_mtime)
@@ -159,8 +159,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except Exception as error:  # W&B's client raises many kinds for the network, the key and the project
-        print(f"W&B refuses the workspaces ({one_line(error)})", file=sys.stderr)
+    except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
+        print(f"W&B does not take the workspaces ({one_line(error)})", file=sys.stderr)
         return 1
     return 0
 

@@ -1,6 +1,7 @@
-"""Follow a run, and send its rows to W&B as they are written: `python -m suite.publish.follow FOLDER --mode MODE`.
+"""Follows a run, and sends its rows to W&B as they are written: `python -m suite.publish.follow FOLDER --mode MODE`.
 
-The run's process starts this program and sends it the exit code at the end (suite.tracking.tracker.Follower).
+The run's process starts it, tells it the exit code at its end, and knows no more of W&B
+(suite.tracking.tracker.Follower).
 """
 
 import os
@@ -16,16 +17,16 @@ from suite.publish.upload import Upload, forget_client, has_key, identity_of, op
 from suite.record import reader
 from suite.record.models import Identity
 
-KILLED = 137  # exit code that W&B gets when a run's process disappears without sending one
+KILLED = 137  # exit code that W&B is told when a run's process is gone without a word
 TICK = 1.0  # seconds between two looks at the record
 INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt, and between two
 
 
 def follow(folder: Path, mode: str) -> None:
-    """Send the run in a folder until its process writes an exit code to the standard input, or disappears.
+    """Send the run in a folder until its process tells its exit code on the standard input, or is gone.
 
-    After an error of W&B, retry while the run continues, and once after its end. Do the same when W&B's client is
-    killed, for example by the signal that asks the run to end.
+    W&B is tried again and again while the run goes on, and once when it has ended; so is W&B's client when it is
+    killed, as by the signal that asks the run to end.
     """
     code = None
     with sole_sender(folder, patience=INIT) as file:
@@ -67,7 +68,7 @@ def _opened(folder: Path, mode: str, identity: Identity) -> Upload:
 
 
 def told(seconds: float) -> int | None:
-    """The exit code on our standard input; KILLED if it closed without one, None if nothing came in time."""
+    """The exit code on our standard input; KILLED when it closed without one, None when nothing came in time."""
     if not select.select([sys.stdin], [], [], seconds)[0]:
         return None
     line = sys.stdin.readline().strip()
@@ -79,14 +80,14 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
     given = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run handles them, and then sends its exit code
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run is asked to end, and then tells us
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes
     try:
         follow(given.folder, given.mode)
     except Exception as error:
         traceback.print_exc()
-        print(f"W&B has not received all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
+        print(f"W&B has not got all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
         return 1
     return 0
 

@@ -140,13 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: nothing is lost; rerun the command to resume", file=sys.stderr)
+        print("interrupted: nothing is lost, the same command goes on", file=sys.stderr)
         return 130
     if sent == len(folders):
         return 0
     reason = f"W&B does not answer, or refuses ({silence}): " if silence else ""
     print(
-        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; rerun the command to retry",
+        f"{reason}{len(folders) - sent} of {len(folders)} runs were not sent; the same command tries them again",
         file=sys.stderr,
     )
     return 1

@@ -140,7 +140,7 @@ ROWS: dict[str, dict[str, Column]] = {
         "layers": _by_layer(HISTOGRAM),  # of the elected network: a histogram of the weights that are kept
     },
 }
-#: Columns that a row may lack when it is read: W&B's copy of a record does not hold them.
+#: Columns that a row may lack, or have as null, when it is read: W&B's copy of a record does not hold them.
 OPTIONAL = (
     "episodes", "episode_returns", "episode_lengths", "loss", "layer_sparsity", "actor_layer_sparsity", "seconds",
 )  # fmt: skip
@@ -274,7 +274,7 @@ def check_row(row: Row, where: str) -> None:
         if name not in row:
             if name not in OPTIONAL:
                 raise UserError(f"{where}: {kind} without {name!r}; the file is damaged")
-        elif not holds(row[name]):
+        elif not holds(row[name]) and (row[name] is not None or name not in OPTIONAL):
             words, found = ROWS[kind].get(name, COUNT).words, shortened(row[name])
             raise UserError(f"{where}: {kind}: {name!r} should be {words}, found {found}; the file is damaged")
 

@@ -6,6 +6,7 @@ import time
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from suite.program import terminal
+from suite.program.terminal import duration
 
 LINE = 60.0  # seconds between two lines where there is no terminal
 
@@ -54,12 +55,3 @@ def _bar(total: int) -> Progress:
     bar.add_task("run", total=total, rate="-", score="-", sparsity="-")
     bar.start()
     return bar
-
-
-def duration(seconds: float) -> str:
-    """42 s, 12 min, 3.5 h, 12 days."""
-    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (unit == "min" and seconds >= size):
-            amount = seconds / size
-            return f"{amount:.1f} {unit}" if amount < 10 and unit != "min" else f"{amount:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from suite.errors import writing
 from suite.program import signals, terminal
+from suite.program.terminal import duration
 from suite.record import schema
-from suite.tracking.progress import duration
 from sweeps.engines import workers
 from sweeps.engines.cells import (
     ELSEWHERE,

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from suite.tracking.progress import duration
+from suite.program.terminal import duration
 from sweeps.engines.cells import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, Cell, count
 
 PERIOD = 60.0  # seconds between two plain lines

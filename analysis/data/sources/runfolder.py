@@ -13,7 +13,7 @@ from analysis.data.runs import FAILED, FINISHED, UNFINISHED, Run, history
 from analysis.processes import pool
 from suite.errors import UserError
 from suite.record import reader, schema
-from suite.record.models import Config
+from suite.record.models import Config, validated
 
 #: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
 ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
@@ -58,12 +58,24 @@ def read(folder: Path) -> Run:
     config = reader.config(folder)
     stopped_early = not path.exists() and not (folder / schema.STATUS).exists()  # before its first row
     rows = [] if stopped_early else schema.read_rows(path, ("epoch", "evaluation"))
-    run = build(folder.name, config, path, rows, "records")
+    run = _run_of(folder.name, config, path, rows, "records")
     status, reason = _status(folder, run)
     return replace(run, status=status, reason=reason, folder=folder)
 
 
-def build(name: str, config: Config, rows_from: object, rows: list[schema.Row], source: str) -> Run:
+def build(
+    name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[schema.Row], source: str
+) -> Run:
+    """The run of a configuration and of rows that were not read from a record, as one that is not finished.
+
+    Raises UserError, which names `where` or `rows_from`, when they do not fit the schema.
+    """
+    for row in rows:
+        schema.check_row(row, str(rows_from))
+    return _run_of(name, validated(Config, config, where), rows_from, rows, source)
+
+
+def _run_of(name: str, config: Config, rows_from: object, rows: list[schema.Row], source: str) -> Run:
     """The run of a record's configuration and rows, as one that is not finished."""
     options = flatten(config.options)
     epochs = history_of(rows_from, rows)
@@ -74,7 +86,7 @@ def build(name: str, config: Config, rows_from: object, rows: list[schema.Row], 
         method=config.method,
         seed=config.seed,
         options=options,
-        versions=config.versions,
+        versions=dict[str, Any](config.versions),
         status=UNFINISHED,
         reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if total is not None else ""),
         source=source,

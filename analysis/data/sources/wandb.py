@@ -6,7 +6,6 @@ a project only.
 """
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from analysis.data.runs import FAILED, FINISHED, UNFINISHED, Run
 from analysis.data.sources import runfolder
 from suite.errors import UserError
 from suite.record import schema
-from suite.record.models import Config, validated
 
 PREFIX = "wandb:"
 GO_ON = ("running", "pending", "preempting", "preempted")  # what W&B calls a run that is not at its end
@@ -121,10 +119,7 @@ def _inspect(path: Path) -> list[dict[str, Any]]:
 def _run(where: object, config: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], status: str, why: str) -> Run:
     """`status` is what W&B says: finished, failed or running."""
     own = [row for line in rows for row in _rows(line)]
-    for row in own:
-        schema.check_row(row, str(where))
-    known = validated(Config, config, where)
-    run = runfolder.build(known.name, known, where, own, "wandb")
+    run = runfolder.build(str(config.get("name") or where), where, config, where, own, "wandb")
     if status == FINISHED and not runfolder.is_complete(run):
         asked = run.options["trainer.epochs"]
         return replace(run, status=UNFINISHED, reason=f"W&B holds {len(run.history)} of {asked} epochs")
@@ -138,15 +133,12 @@ def _rows(line: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     for kind in ("epoch", "evaluation"):
         if f"{kind}/epoch" in line:
             row = {clock: line.get(clock) for clock in schema.CLOCKS}
-            columns = {column: line.get(f"{kind}/{column}") for column in schema.ROWS[kind]}
-            row |= {key: value for key, value in columns.items() if value is not None or key not in schema.OPTIONAL}
-            yield {"kind": kind, **{key: _as_recorded(value) for key, value in row.items()}}
+            row |= {column: line.get(f"{kind}/{column}") for column in schema.ROWS[kind]}
+            yield {"kind": kind, **{key: _whole(value) for key, value in row.items()}}
 
 
-def _as_recorded(value: Any) -> Any:
-    """A number as the record has it: W&B may give counts back as 1.0, and null as NaN."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+def _whole(value: Any) -> Any:
+    """W&B may give counts back as 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

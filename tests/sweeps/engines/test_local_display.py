@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.tracking.progress import duration
+from suite.program.terminal import duration
 from sweeps.engines.cells import FAILED, FINISHED, RUNNING, WAITING, Cell, Work
 from sweeps.engines.watch import choose
 
