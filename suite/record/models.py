@@ -172,6 +172,7 @@ class PolicyCard(File):
     options: dict[str, dict[str, Any]]
     network: Network | None = None  # None in records that do not describe it; sweeps.export.in_jax does
     multiply_adds: MultiplyAdds | None = None
+    first_layers: list[str] | None = None  # kernels that read a network's input; None in records of version 0.1
 
 
 class Bytes(File):

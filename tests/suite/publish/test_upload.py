@@ -207,7 +207,7 @@ def test_without_a_sweep_each_run_has_its_own_id(
 
 def test_the_id_follows_from_the_name(tmp_path: Path) -> None:
     with sole_sender(tmp_path) as file:
-        first, again, other = (identity_of(file, name)["id"] for name in ("a", "a", "b"))
+        first, again, other = (identity_of(file, name).id for name in ("a", "a", "b"))
         assert first == again != other
         with pytest.raises(UserError, match="is being sent to W&B"), sole_sender(tmp_path):
             pass
