@@ -31,7 +31,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard test test-long test-all fuzz test-slurm chaos lint format bench bench-inference docs lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is ther
 dashboard: $(READY) ## a W&B workspace of this benchmark's charts; without an account, what there is instead
 	@$(BIN)/python -m suite.publish.dashboard $(RUNS) $(ARGS)
 
+check: $(READY) ## format, lint, types and the tests that your change affects, in a minute; ARGS="--base main"
+	@$(BIN)/python -m tests.check $(ARGS)
+
 test: $(READY) ## the tests, in ten minutes on two cores; ARGS go to pytest
 	@$(PYTEST) --tier fast $(ARGS)
 
@@ -112,6 +115,9 @@ bench: $(READY) ## speed of this machine: gradient step, replay, mask update, en
 
 bench-inference: $(READY) ## from which sparsity on sparse layers are faster here
 	@$(BIN)/python -m sweeps.bench.inference $(ARGS) && $(BIN)/python -m analysis.inference results/inference
+
+gpu-check: $(READY) ## what a GPU computes and how fast, into results/gpu/; ARGS="--minutes 8"
+	@$(BIN)/python -m sweeps.gpu $(ARGS)
 
 docs: $(READY) ## the documentation, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "written: site/index.html"

@@ -1,6 +1,6 @@
-"""From which sparsity on sparse layers are faster: `python -m analysis.inference results/inference`.
+"""Find the sparsity from which sparse layers are faster: `python -m analysis.inference results/inference`.
 
-Reads measurements.csv and machine.json of sweeps.bench.inference; writes break_even.md and speed.png beside them.
+Reads measurements.csv and machine.json of sweeps.bench.inference, and writes break_even.md and speed.png beside them.
 """
 
 import sys
@@ -9,7 +9,10 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from pydantic import BaseModel, ValidationError
 
+from analysis.data import validation
+from analysis.data.validation import Finite, Text
 from analysis.figures.style import PAGE, STYLE
 from analysis.render.markup import NONE, Table, markdown_table
 from suite.errors import Parser, UserError, expanded, first_line
@@ -17,38 +20,60 @@ from suite.program.command import start
 from suite.record import schema
 
 COLUMNS = ("layer", "sparsity", "way", "median")
+MAKE = "make it with make bench-inference"
 DENSE = "dense"  # the end of the names of ways that a mask does not change
 
 
+class Measurement(BaseModel):
+    """A row of measurements.csv."""
+
+    layer: Text
+    sparsity: Finite
+    way: Text
+    median: Finite  # microseconds
+
+
+class Machine(BaseModel):
+    """machine.json: what the measurements were made on."""
+
+    cpu: str
+    cores: float
+    load: float  # before the measurements
+    load_after: float
+    versions: dict[str, str | None]  # package -> version, None if it is not installed
+
+
 def read(folder: Path) -> pd.DataFrame:
-    """The measurements. Raises UserError when they are missing or lack a column."""
+    """Return the measurements. Raises UserError if they are missing, lack a column or are not numbers."""
     path = folder / "measurements.csv"
     try:
-        found = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); make it with make bench-inference") from None
-    missing = [column for column in COLUMNS if column not in found]
+        cells = validation.read_csv(path)
+    except UserError as error:
+        raise UserError(f"{error}; {MAKE}") from None
+    missing = [column for column in COLUMNS if column not in cells]
     if missing:
-        raise UserError(f"{path}: has no column {missing[0]!r}; make it with make bench-inference")
-    return found
+        raise UserError(f"{path}: has no column {missing[0]!r}; {MAKE}")
+    rows = validation.rows(path, cells[list(COLUMNS)], Measurement)
+    return pd.DataFrame([row.model_dump() for row in rows], columns=list(COLUMNS))
 
 
 def machine(path: Path) -> str:
-    """What the measurements were made on, in words. Raises UserError for another kind of file."""
-    about = schema.read_json(path)
+    """Describe what the measurements were made on. Raises UserError for another kind of file."""
     try:
-        versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items() if version)
-        load, after, cores = (float(about[key]) for key in ("load", "load_after", "cores"))
-        text = f"{about['cpu']}, {cores:.0f} cores; {versions}. Load {load:.1f} before and {after:.1f} after."
-    except (KeyError, AttributeError, TypeError, ValueError):
-        raise UserError(f"{path}: does not describe a machine; make it with make bench-inference") from None
-    if max(load, after) > cores:
+        about = Machine.model_validate(schema.read_json(path))
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+        raise UserError(f"{path}: does not describe a machine ({field}); {MAKE}") from None
+    versions = ", ".join(f"{name} {version}" for name, version in about.versions.items() if version)
+    load = f"Load {about.load:.1f} before and {about.load_after:.1f} after."
+    text = f"{about.cpu}, {about.cores:.0f} cores; {versions}. {load}"
+    if max(about.load, about.load_after) > about.cores:
         text += " **The machine was busy: the ratios say something, the times do not.**"
     return text
 
 
 def break_even(found: pd.DataFrame, layer: str, way: str, against: list[str]) -> float | None:
-    """The lowest sparsity from which on `way` is faster than each of `against`; None if it is not at the highest."""
+    """Return the lowest sparsity from which `way` is faster than all of `against`; None without one."""
     medians = found[found["layer"] == layer].pivot(index="sparsity", columns="way", values="median")
     if way not in medians:
         return None
@@ -58,7 +83,7 @@ def break_even(found: pd.DataFrame, layer: str, way: str, against: list[str]) ->
 
 
 def table(found: pd.DataFrame) -> Table:
-    """Layers down; the dense times, and for each other way where it begins to pay against the best dense one."""
+    """List the dense times of each layer, and the sparsity from which each other way beats the best dense one."""
     dense = [way for way in found["way"].unique() if way.endswith(DENSE)]
     others = [way for way in found["way"].unique() if way not in dense]
     body = []
@@ -71,7 +96,7 @@ def table(found: pd.DataFrame) -> Table:
 
 
 def figure(found: pd.DataFrame, path: Path) -> Figure:
-    """A panel a layer: times against sparsity, as multiples of the fastest dense way's."""
+    """Draw a panel for each layer: speed against sparsity, relative to the fastest dense way."""
     layers = list(found["layer"].unique())
     ways = list(found["way"].unique())
     with matplotlib.rc_context(STYLE):

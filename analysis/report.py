@@ -1,7 +1,7 @@
-"""The report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
+"""Write the report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Takes the options of analysis.table, writes the same tables, and report.html, one page that holds everything, with its
-figures as PDF and PNG in figures/. Exits as analysis.table does.
+Takes the options of analysis.table and writes the same tables, report.html (one page that needs no other file), and the
+figures of the page as PDF and PNG in figures/. The exit codes are those of analysis.table.
 """
 
 import shlex
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from markupsafe import Markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from analysis import table
@@ -16,6 +17,7 @@ from analysis.data import scores
 from analysis.data.cells import Grid
 from analysis.figures import index
 from analysis.page import costs as cost_sections
+from analysis.page import elections as election_sections
 from analysis.page import sections as page_sections
 from analysis.page import sparsity as sparsity_sections
 from analysis.page.page import Picture, Section, page
@@ -33,10 +35,17 @@ PAGE, FIGURES = "report.html", "figures"
 def report(
     selection: Selection, out: Path, command: str, settings: Settings, kept: float = KEPT, asked: Sequence[str] = ()
 ) -> Comparison:
-    """Write the page and all files beside it. `kept` is the share of the reference's score that counts as kept, `asked`
-    names runs whose elections are drawn.
+    """Write the page and all files beside it. Return the comparison.
 
-    Raises UserError for bad input, before anything is written, and for what cannot be written.
+    Args:
+        selection: which runs are compared.
+        out: the folder to write to.
+        command: the command line, for the page's last section.
+        settings: how runs are compared.
+        kept: share of the reference's score that a method needs to count as keeping it.
+        asked: names of runs whose elections are drawn; by default one run for each method and task.
+
+    Raises UserError for bad input, before anything is written, and for files that cannot be written.
     """
     with _progress() as progress:
         step = progress.add_task("", total=None)
@@ -52,7 +61,7 @@ def report(
             with index.drawn(pictures, out / FIGURES) as wait:
                 table.write(results, out)  # meanwhile
 
-                def show(picture: Picture) -> str:
+                def show(picture: Picture) -> Markup:
                     progress.update(step, description=f"figure {picture.name}")
                     element = wait(picture)
                     progress.advance(step)
@@ -68,10 +77,10 @@ def report(
 def sections(
     results: Results, selection: Selection, settings: Settings, kept: float, asked: Sequence[str]
 ) -> list[Section]:
-    """The page's, in their order. Raises UserError for a damaged record."""
+    """Return the sections of the page in their order. Raises UserError for a damaged record."""
     comparison, grid = results.comparison, results.comparison.grid
     folders = page_sections.folders(grid)
-    names = {grid.runs[cell].name for cell in folders}  # type: ignore[union-attr]
+    names = {run.name for _, run in grid.present() if run.folder}
     for name in asked:
         if name not in names:
             raise UserError(f"--elections: no run folder {name!r}; the page lists the runs by name")
@@ -81,8 +90,8 @@ def sections(
         sparsity_sections.two_axes(comparison, settings, kept),
         cost_sections.buys(results, settings),
         page_sections.by_task(results, settings),
-        sparsity_sections.layers(grid, folders if selection.agent_steps is None else {}),
-        sparsity_sections.elections(grid, folders, asked),
+        election_sections.layers(grid, folders if selection.agent_steps is None else {}),
+        election_sections.elections(grid, folders, asked),
         page_sections.runs(grid),
         page_sections.missing(comparison, selection.sweep, selection.places),
         page_sections.about(comparison),
@@ -111,7 +120,7 @@ percent.__name__ = "percentage from 0 to 100"  # as argparse names it
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = table.parser("analysis.report", "Compare runs on a page that holds tables, figures and the runs.")
+    parser = table.parser("analysis.report", "Compare runs on one page with tables, figures and all runs.")
     within = "how much of the reference's score may be lost and still count as kept (default: 5)"
     parser.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
     drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"

@@ -1,27 +1,27 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Reads runs (analysis.data.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, curves.png and
-.pdf, and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv. Exits with 0; with 1 when cells have no
-result (the files are written all the same; --allow-missing accepts it, but for those that --require names); with 2 for
-bad input.
+Reads runs (analysis.data.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, details.csv (what
+the notes count), curves.png and .pdf, and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv.
+
+Exits with 0; with 1 when cells have no result (the files are written all the same; --allow-missing accepts it, but for
+those that --require names); with 2 for bad input.
 """
 
 import argparse
-import math
-import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os.path import expanduser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from analysis.arguments import finite_number, seed_list, visible_difference
 from analysis.data import cells, protocol, runs, scores, sources
 from analysis.figures import style
-from analysis.render import tables
+from analysis.render import tables, tidy
 from analysis.settings import Settings
 from analysis.stats import costs, profiles
 from analysis.stats.comparison import SCORE, Comparison, compare, final_values
@@ -30,14 +30,14 @@ from suite.errors import Parser, UserError, expanded, one_line, whole_number
 from suite.program.command import start
 
 PROCESSES = 2  # that read records, where there are many
-MOST_SEEDS = 10_000  # that are required of a method on a task
+COMPARED = ("IQM", "mean", "median")  # aggregates whose difference may be compared
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs are compared. `methods` None takes all; `agent_steps` is where runs are cut; `required` are (methods,
-    tasks, seeds) that must have a result."""
+    """Which runs are compared. `methods` None takes all; `agent_steps` is where runs are cut; the final return is the
+    mean of the `last` epochs; `required` are (methods, tasks, seeds) that must have a result."""
 
     places: Sequence[str]
     sweep: Path | None = None
@@ -45,6 +45,7 @@ class Selection:
     methods: Sequence[str] | None = None
     agent_steps: int | None = None
     required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
+    last: int = 1
 
 
 def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
@@ -70,7 +71,7 @@ def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
     for required in selection.required:
         cells.require(grid, *required)
     grid.notes[:0] = notes
-    return grid
+    return replace(grid, last=selection.last)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Results:
     efficiency: Mapping[str, Curve]
     which: str
     costs: pd.DataFrame
+    x: str = "agent_step"  # of `efficiency`
 
 
 def gather(
@@ -98,18 +100,33 @@ def gather(
     say("profiles and sample efficiency")
     frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
     drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+    found, curves = _curves(grid, comparison, drawn, settings)
+    finished = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
+    return Results(comparison, frame, drawn, found, curves, selection.which, costs.frame(finished), settings.x)
+
+
+def _curves(
+    grid: cells.Grid, comparison: Comparison, drawn: pd.DataFrame, settings: Settings
+) -> tuple[dict[str, Curve], Mapping[str, Curve]]:
+    """Performance profiles and sample efficiency by row; adds their notes to those of the comparison.
+
+    Raises UserError where the x axis is in frames and a run does not say them.
+    """
+    if settings.x == "frame" and drawn["frame"].isna().any():
+        raise UserError("--x frame: not all runs say their frames; agent steps are known of all")
+    rows = grid.rows if comparison.scored else []
+    by_task = {row: final_values(grid, row, comparison.scored, [], settings.references)[SCORE] for row in rows}
+    taus = profiles.thresholds(by_task.values())
     found = {}
-    for row in grid.rows if comparison.scored else []:
-        by_task = final_values(grid, row, comparison.scored, [], settings.references)[SCORE]
-        curve, _ = profiles.profile(by_task, settings.seed, settings.repetitions)  # its notes are those of the IQM
+    for row in rows:
+        curve, _ = profiles.profile(by_task[row], settings.seed, settings.repetitions, taus)  # its notes are the IQM's
         if curve is not None:
             found[row] = curve
     curves, notes = profiles.sample_efficiency(
-        drawn, comparison.scored, settings.seed, BAND_REPETITIONS, settings.references
+        drawn, comparison.scored, settings.seed, BAND_REPETITIONS, settings.references, settings.x
     )
     comparison.notes.extend(f"{note}." for note in notes)
-    finished = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
-    return Results(comparison, frame, drawn, found, curves, selection.which, costs.frame(finished))
+    return found, curves
 
 
 def write(results: Results, out: Path) -> str:
@@ -120,10 +137,11 @@ def write(results: Results, out: Path) -> str:
     files = {
         "comparison.md": markdown,
         "comparison.tex": tables.latex(comparison, more),
-        "comparison.csv": tables.tidy_csv(comparison),
+        "comparison.csv": tidy.tidy_csv(comparison),
+        "details.csv": tidy.details_csv(comparison),
         "costs.csv": results.costs.to_csv(index=False),
         "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
-        "efficiency.csv": profiles.tidy(results.efficiency, "agent_step", "IQM").to_csv(index=False),
+        "efficiency.csv": profiles.tidy(results.efficiency, results.x, "IQM").to_csv(index=False),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -137,45 +155,15 @@ def report(selection: Selection, out: Path, command: str, settings: Settings | N
     settings = settings or Settings()
     results = gather(selection, out, command, settings)
     grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
-    curves = style.curves(results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS)
+    curves = style.curves(
+        results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS, x=settings.x
+    )
     try:
         markdown = write(results, out)
         style.save(curves, [out / "curves.png", out / "curves.pdf"])
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return results.comparison, markdown
-
-
-def visible_difference(text: str) -> float:
-    value = float(text)
-    if not 1e-6 <= value < float("inf"):
-        raise ValueError
-    return value
-
-
-def seed_list(text: str) -> list[int]:
-    """ "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError."""
-    seeds: list[int] = []
-    for part in text.replace(",", " ").split():
-        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
-        if not match:
-            raise UserError(f"--require: seeds are written as in '0-4 7', found {text!r}")
-        more = range(int(match[1]), int(match[2] or match[1]) + 1)
-        if len(seeds) + len(more) > MOST_SEEDS:
-            raise UserError(f"--require: at most {MOST_SEEDS:,} seeds, found {text!r}")
-        seeds += more
-    return seeds
-
-
-def finite_number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
-
-
-# argparse names a type by its function's name when a value does not fit.
-visible_difference.__name__, finite_number.__name__ = "number from 1e-6 on", "number"
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -199,6 +187,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         default="training",
         help="of the last epoch's training episodes, or of the last evaluation (default: training)",
     )
+    add("--last", type=whole_number(1, 10**6), default=1, metavar="K", help="mean of the last K epochs (default: 1)")
     add("--methods", nargs="+", metavar="METHOD", help="compare only these")
     add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
     add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
@@ -210,7 +199,10 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         help="VideoPinball's random return (default: 16256.9)",
     )
     add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
-    add("--effect", type=visible_difference, default=0.1, help="difference of scores that is to be seen (default: 0.1)")
+    add("--statistic", choices=COMPARED, default="IQM", help="aggregate whose difference is compared (default: IQM)")
+    add("--effect", type=visible_difference, default=0.1, help="difference of it that is to be detected (default: 0.1)")
+    add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
+    add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
     add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
     add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
     add(
@@ -233,9 +225,11 @@ def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
     references = scores.from_file(options.references) if options.references else scores.PUBLISHED
     if options.video_pinball_random is not None:
         references = scores.with_video_pinball(references, options.video_pinball_random)
-    named = {key: getattr(options, key) for key in ("seed", "repetitions", "raw", "reference", "effect", "mix")}
+    keys = ("seed", "repetitions", "raw", "reference", "statistic", "effect", "paired", "mix", "x")
+    named = {key: getattr(options, key) for key in keys}
     required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
-    selection = Selection(options.runs, options.sweep, options.which, options.methods, options.agent_steps, required)
+    limits = options.agent_steps, required, options.last
+    selection = Selection(options.runs, options.sweep, options.which, options.methods, *limits)
     return selection, out, Settings(**named, references=references)
 
 
@@ -249,7 +243,9 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     print(markdown)
-    names = "comparison.md, .tex and .csv; costs.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
+    names = (
+        "comparison.md, .tex and .csv; costs.csv; details.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
+    )
     print(f"Written to {out}: {names}", flush=True)
     return missing(comparison, options.allow_missing)
 

@@ -21,7 +21,7 @@ from suite.errors import (
     writing,
 )
 from suite.options import CHECKPOINT_INTERVAL
-from suite.program import compiled, signals
+from suite.program import compile_cache, signals
 from suite.publish.upload import patience
 from suite.record import lock, reader, schema
 from suite.tracking.checkpoint import FOLDER, Checkpoints
@@ -101,13 +101,13 @@ def from_command_line(given: dict[str, Any]) -> int:
         resumed = given.pop("resume", None)
         run = resolve(given) if resumed is None else _recorded(command_line.place("resume", resumed), given)
         video_epochs = command_line.epochs(films, run.options.trainer.epochs)
-        compiled.drop_truncated()
         device.choose(computes_on)
         folder = root / run.name if resumed is None else command_line.place("resume", resumed)
         if _is_done(run, folder, record, wandb_mode):
             return 0
         with _signals() as asked, _held(folder, asked):
             if not _is_done(run, folder, record, wandb_mode):  # by whoever held it just now
+                compile_cache.use()
                 execute(run, folder, wandb_mode, record, interval, asked, video_epochs)
                 print(f"{run.name} is finished: {folder}", flush=True)
     except UserError as error:

@@ -19,6 +19,7 @@ from tests.support.wandb_server import Server, without_account
 ROOT = Path(__file__).resolve().parents[1]
 for name in KEPT:
     os.environ.setdefault(name, KEPT[name])
+Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)  # else it is refused
 
 #: Tests send these to the programs that they start, which would not hear them if nohup or a script's & ignores them.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -37,6 +38,7 @@ FIRST = ("test_methods.py", "test_sac_probes.py", "test_upload.py", "test_resume
 
 DEADLINE = pytest.StashKey[float]()
 LEFT_OUT = "left out: the time is over"
+MOST_NAMES = 30  # of tests; of more, their files are named
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,7 +68,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     fast = [item for item in wanted if places[item] is None]
     slow = [item for item in wanted if places[item] is not None]
     slow.sort(key=lambda item: places[item] or 0)
-    fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
+    if math.isinf(config.getoption("minutes")):  # otherwise the order on the command line says what comes first
+        fast.sort(key=lambda item: begun.get(item.path.name, len(begun)))
     items[:] = slow + fast
 
 
@@ -80,8 +83,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     left = [report.nodeid for report in terminalreporter.getreports("skipped") if LEFT_OUT in str(report.longrepr)]
     if left:
         terminalreporter.section(f"{len(left)} tests were left out, as the time was over")
-        for test in left:
-            terminalreporter.write_line(test)
+        names = left if len(left) <= MOST_NAMES else sorted({test.partition("::")[0] for test in left})
+        for name in names:
+            terminalreporter.write_line(name)
 
 
 @pytest.fixture(scope="session")

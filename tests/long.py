@@ -13,6 +13,8 @@ LONG: dict[str, int] = {
     "tests/sweeps/engines/test_wandb.py::test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record": 45,
     "tests/sweeps/engines/test_wandb.py::test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once": 35,
     "tests/sweeps/engines/test_wandb.py::test_agents_share_gpus_and_cores_as_workers_do": 10,
+    "tests/examples/test_tour.py::test_all_cells_run": 50,
+    "tests/sweeps/gpu/test_gpu_check.py": 90,
     "tests/sweeps/bench/test_training.py::test_every_cell_of_the_table_is_a_measurement": 60,
 }
 

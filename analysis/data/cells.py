@@ -1,8 +1,8 @@
 """Which runs there should be, and which there are: a grid of cells (row of the table, task, seed).
 
-With a sweep file the grid is the product of its parameters. Without one it is the product of the tasks, methods
-and seeds that were seen. Published results stand beside the benchmark's own runs as guests: on the tasks of these, and
-with the seeds that they have.
+With a sweep file the grid is the product of its parameters, and a cell without a run is missing. Without one the grid
+is what was seen: seeds are labels, so no method is expected to have those of another. Published results stand beside
+the benchmark's own runs as guests: on the tasks of these, and with the seeds that they have.
 """
 
 import itertools
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from analysis.data import protocol
@@ -19,7 +20,18 @@ from analysis.data.runs import FINISHED, Run
 from analysis.data.sweepfile import NAMED, foreign, is_method, label, read_sweep, same
 from suite.errors import UserError
 
+MOST_REASONS = 3  # that a note names
 OWN = ("records", "wandb")  # sources of the benchmark's own runs; where there are none, all runs are
+
+
+class Detail(NamedTuple):
+    """A run or a cell that a note counts."""
+
+    note: str
+    row: str
+    task: str
+    seed: int
+    why: str
 
 
 class Cell(NamedTuple):
@@ -34,7 +46,8 @@ class Cell(NamedTuple):
 @dataclass(frozen=True)
 class Grid:
     """`runs` holds every expected cell, in the order of the table; None where there is no run. `which` returns are
-    compared is a key of runs.RETURNS; `required` are the cells that must have a result."""
+    compared is a key of runs.RETURNS, and the final one of a run is the mean of its `last` epochs; `required` are the
+    cells that must have a result; `details` are what the notes count."""
 
     runs: dict[Cell, Run | None]
     methods: dict[str, str]  # row -> its method
@@ -42,6 +55,9 @@ class Grid:
     which: str = "training"
     required: set[Cell] = field(default_factory=set)
     swept: tuple[str, ...] = ()  # options that the rows differ in
+    order: tuple[str, ...] = ()  # of the tasks
+    last: int = 1
+    details: list[Detail] = field(default_factory=list)
 
     @property
     def rows(self) -> list[str]:
@@ -49,7 +65,7 @@ class Grid:
 
     @property
     def tasks(self) -> list[str]:
-        return list(dict.fromkeys(cell.task for cell in self.runs))
+        return list(dict.fromkeys((*self.order, *(cell.task for cell in self.runs))))
 
     def seeds(self, row: str, task: str | None = None) -> int:
         """How many there should be: on a task, or on the task that should have most."""
@@ -68,7 +84,21 @@ class Grid:
         return run.history[protocol.measured(run, self.which)]
 
     def final_return(self, run: Run) -> float | None:
-        return run.final(protocol.measured(run, self.which))
+        """The mean of the last epochs, without those that have no return; None where none of them has one."""
+        last = self.returns(run).to_numpy()[-self.last :]
+        known = last[~np.isnan(last)]
+        return float(known.mean()) if len(known) else None
+
+    def best_return(self, run: Run) -> float | None:
+        """That of the best epoch."""
+        returns = self.returns(run)
+        return float(returns.max()) if returns.notna().any() else None
+
+    def area(self, run: Run) -> float | None:
+        """The area under the learning curve, divided by its length: the mean return over all agent steps."""
+        returns, steps = self.returns(run), run.history["agent_step"]
+        lengths = steps.diff().fillna(steps).where(returns.notna(), 0)
+        return float((returns * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
 
     def signatures(self) -> dict[str, protocol.Signature]:
         """The protocols of each row."""
@@ -91,17 +121,18 @@ class Grid:
 
 
 def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Grid:
-    """The grid of the product of the tasks, methods and seeds that occur.
+    """The grid of the runs that there are.
 
     Raises UserError for two runs of a cell, and as protocol.check_options does.
     """
     own, guests = _guests(runs)
     protocol.check_options(((run.method, run) for run in own), mix=mix)
-    axes = [sorted({getattr(run, key) for run in own}) for key in ("method", "task", "seed")]
-    cells: dict[Cell, Run | None] = {Cell(*values): None for values in itertools.product(*axes)}
+    axes = [sorted({getattr(run, key) for run in own}) for key in ("method", "task")]
+    there = {Cell(run.method, run.task, run.seed) for run in own}
+    cells: dict[Cell, Run | None] = dict.fromkeys(sorted(there))
     for run in own:
         _place(cells, Cell(run.method, run.task, run.seed), run)
-    return _seated(Grid(cells, {method: method for method in axes[0]}, which=which), guests)
+    return _seated(Grid(cells, {method: method for method in axes[0]}, which=which, order=tuple(axes[1])), guests)
 
 
 def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
@@ -116,11 +147,12 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
         methods[row] = method
         for task, seed in itertools.product(parameters["task"], parameters["seed"]):
             cells[Cell(row, task, seed)] = None
-    notes, placed = [], []
+    foreigners: list[tuple[Run, str]] = []
+    placed = []
     for run in own:
         reason = foreign(run, parameters)
         if reason:
-            notes.append(f"The run {run.name} is no cell of {sweep} and was left out: {reason}.")
+            foreigners.append((run, reason))
             continue
         method = next(method for method in parameters["method"] if is_method(run, method))
         values = {key: next(v for v in parameters[key] if same(run.options[key], v)) for key in swept}
@@ -128,7 +160,20 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
     protocol.check_options(((cell.row, run) for cell, run in placed), swept, mix)
     for cell, run in placed:
         _place(cells, cell, run)
-    return _seated(Grid(cells, methods, notes, which, swept=swept), guests)
+    grid = Grid(cells, methods, which=which, swept=swept)
+    _leave_out(grid, foreigners, sweep)
+    return _seated(grid, guests)
+
+
+def _leave_out(grid: Grid, foreigners: list[tuple[Run, str]], sweep: Path) -> None:
+    """Note the runs that are no cells of the sweep."""
+    if not foreigners:
+        return
+    reasons = Counter(reason for _, reason in foreigners).most_common(MOST_REASONS)
+    said = "; ".join(f"{reason} ({count})" for reason, count in reasons)
+    grid.notes.append(f"{len(foreigners)} runs are no cells of {sweep} and were left out: {said}.")
+    for run, reason in foreigners:
+        grid.details.append(Detail("no cell of the sweep", run.method, run.task, run.seed, f"{run.name}: {reason}"))
 
 
 def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> None:

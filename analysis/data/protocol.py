@@ -1,9 +1,11 @@
-"""What may be compared with what. A protocol is all that a return depends on beside the method: the environment and its
-options, the version of the physics, the loss, how the layers share a sparsity, which return is taken, and how long
-training took. Runs that prune nothing may be compared whatever the layers of the others share.
+"""Protocols: which runs may be compared.
 
-Rows of the table with different protocols stand in blocks of their own, and no statistic goes across blocks; inside a
-row they are an error. With `mix` the user takes the responsibility, and the table says so.
+A protocol is all that a return depends on beside the method: the environment and its options, the version of the
+physics, the loss, how layers share a sparsity, the kind of return, and the length of training. Runs that prune nothing
+may be compared with any distribution over layers.
+
+Rows of the table with different protocols form separate blocks, and no statistic combines blocks. Different protocols
+within a row are an error. With `mix` the user allows both, and the table says so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,17 +14,18 @@ from dataclasses import replace
 from analysis.data.runs import FINISHED, RETURNS, UNFINISHED, Run
 from suite.errors import UserError
 
-ALIKE = 0.1  # of the length of training: an epoch ends with an episode, so that lengths of CSV files differ a little
+ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with an episode
 DISTRIBUTION = "pruning.distribution"
-LAYERS = ", layers by "  # in a run's protocol, what follows is its distribution
+LAYERS = ", layers by "  # in a run's protocol, the distribution follows
 PER_RUN = ("environment.", "trainer.epochs", "trainer.epoch_agent_steps")  # options that are part of the protocol
 
-#: What a row's returns depend on: {"atari": {"ALE v5, ..., training return"}, "atari/Pong": {10000000}}.
+#: The protocols of a row by family, and its lengths by task:
+#: {"atari": {"ALE v5, ..., training return"}, "atari/Pong": {10000000}}.
 Signature = Mapping[str, frozenset[str | int]]
 
 
 def cut(run: Run, agent_steps: int) -> Run:
-    """The run up to its first epoch that ends at `agent_steps` or later; unchanged if it did not come so far."""
+    """Cut a run after its first epoch that ends at `agent_steps` or later. A shorter run is unchanged."""
     reached = run.history["agent_step"] >= agent_steps
     if not reached.any():
         return run
@@ -32,14 +35,16 @@ def cut(run: Run, agent_steps: int) -> Run:
 
 
 def measured(run: Run, which: str) -> str:
-    """The column of the returns that are compared: those of the kind `which`, or of the other kind if it has none."""
+    """Return the column of a run's returns: those of the kind `which`, or the other kind if it has none of these."""
     column = RETURNS[which][0]
-    others = [other for other, _ in RETURNS.values() if other != column and run.history[other].notna().any()]
-    return others[0] if others and run.history[column].isna().all() else column
+    if run.history[column].notna().any():
+        return column
+    others = [other for other, _ in RETURNS.values() if run.history[other].notna().any()]
+    return others[0] if others else column
 
 
 def check_returns(runs: Iterable[Run], which: str) -> None:
-    """Raises UserError for a finished run of this benchmark without any return of the kind `which`."""
+    """Raise UserError if a finished run of this benchmark has no return of the kind `which`."""
     column = RETURNS[which][0]
     for run in runs:
         if run.options and run.status == FINISHED and measured(run, which) != column:
@@ -49,7 +54,7 @@ def check_returns(runs: Iterable[Run], which: str) -> None:
 
 
 def signature(runs: Iterable[Run], which: str, swept: tuple[str, ...] = ()) -> Signature:
-    """Of a row's runs. A distribution that a sweep varies is part of the row, and not of its protocol."""
+    """Return the signature of a row's runs. A distribution that the sweep varies is not part of the protocol."""
     found: dict[str, set[str | int]] = {}
     for run in runs:
         kind = next(kind for kind, (column, _) in RETURNS.items() if column == measured(run, which))
@@ -63,7 +68,7 @@ def signature(runs: Iterable[Run], which: str, swept: tuple[str, ...] = ()) -> S
 
 
 def clash(a: Signature, b: Signature) -> str:
-    """What keeps two rows from being compared; empty if nothing does."""
+    """Return why two rows cannot be compared; empty if they can."""
     for key in a:
         if key in b and not _one(a[key] | b[key]):
             return f"{key}: {_listed(a[key])} against {_listed(b[key])}"
@@ -80,7 +85,7 @@ def _listed(values: frozenset[str | int]) -> str:
 
 
 def check_rows(signatures: Mapping[str, Signature]) -> list[str]:
-    """One line for each row that mixes protocols."""
+    """Return one line for each row that mixes protocols."""
     return [
         f"{row} mixes protocols on {key}: {_listed(values)}"
         for row, own in signatures.items()
@@ -90,7 +95,7 @@ def check_rows(signatures: Mapping[str, Signature]) -> list[str]:
 
 
 def blocks(signatures: Mapping[str, Signature]) -> list[list[str]]:
-    """The rows that may be compared with each other, each block in the order of the table."""
+    """Group the rows that may be compared with each other, each block in the order of the table."""
     found: list[list[str]] = []
     for row, own in signatures.items():
         for block in found:
@@ -103,11 +108,11 @@ def blocks(signatures: Mapping[str, Signature]) -> list[list[str]]:
 
 
 def check_options(runs: Iterable[tuple[str, Run]], swept: tuple[str, ...] = (), mix: bool = False) -> None:
-    """Raises UserError when runs of one (row, task) have different options; with `mix`, the protocol's may differ."""
+    """Raise UserError if runs of one (row, task) differ in their options. With `mix`, protocols may differ."""
     first: dict[tuple[str, str], Run] = {}
     for row, run in runs:
         if not run.options:
-            continue  # not known, as of published results
+            continue  # unknown, as for published results
         other = first.setdefault((row, run.task), run)
         for key in sorted(other.options.keys() | run.options.keys()):
             absent = "not recorded"
@@ -115,12 +120,12 @@ def check_options(runs: Iterable[tuple[str, Run]], swept: tuple[str, ...] = (), 
             if key not in swept and left != right and not (mix and key.startswith(PER_RUN)):
                 raise UserError(
                     f"{row} on {run.task}: {key} is {left} in {other.name} but {right} in {run.name}; such runs are not"
-                    " compared: name the sweep that varies it (--sweep FILE), or keep them in folders of their own"
+                    " compared: name the sweep that varies it (--sweep FILE), or move them to separate folders"
                 )
 
 
 def describe(signatures: Mapping[str, Signature], block: list[str]) -> str:
-    """The protocols of a block in words."""
+    """Describe the protocols of a block."""
     families: dict[str, set[str]] = {}
     lengths: set[int] = set()
     for row in block:

@@ -4,11 +4,15 @@ from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
-from analysis.data import scores
+from analysis.data import protocol, scores
 from analysis.data.cells import Grid
 from analysis.data.runs import RETURNS, Run
 from analysis.settings import Settings
-from analysis.stats.metrics import COVERAGE, FEW_SEEDS
+from analysis.stats.metrics import COVERAGE, FEW_SEEDS, some
+from analysis.stats.planning import PLANNED, POWER
+
+#: Source of a run -> what the footer calls it.
+SOURCES = {"records": "run folders", "wandb": "W&B", "dopamine": "Dopamine's published results", "csv": "CSV file"}
 
 
 def source(
@@ -25,7 +29,8 @@ def source(
     commits = versions.pop("project", ["unknown"])
     tools = ", ".join(f"{name} {metadata.version(name)}" for name in ("rliable", "arch", "numpy", "scipy", "pandas"))
     seeds = sorted({cell.seed for cell in grid.runs})
-    counts = seed_counts(grid)
+    counts, noun = seed_counts(grid), scores.noun(grid.tasks)
+    pairs = "runs of equal seeds are paired" if settings.paired else "seeds are labels, and runs are not paired"
     protocols = (
         [("Protocol", f"{blocks[0][1]}.")]
         if len(blocks) == 1
@@ -33,19 +38,44 @@ def source(
     )
     return [
         ("Normaliser", f"{_normaliser(grid, settings, scored)}."),
-        ("Return", f"{RETURNS[grid.which][1]}."),
+        ("Return", f"{_return(grid)}."),
+        ("Rows", f"{_rows(grid)}."),
         *protocols,
         ("Statistics", _statistics(grid, settings, scored, actors)),
         *([("Comparison", _compared(grid, settings))] if paired else []),
-        ("Bold", _bold()),
-        (
-            "Seeds",
-            f"{' or '.join(map(str, counts))} expected a cell of the table ({', '.join(map(str, seeds))}).",
-        ),
+        ("Bold", _bold(noun)),
+        ("Seeds", f"{' or '.join(map(str, counts))} a method and {noun} (labels {some(map(str, seeds))}); {pairs}."),
         ("Versions", f"{_listed(versions) or 'unknown'}; this table: {tools}."),
         ("Commit", f"{', '.join(commits)}."),
         ("Command", command),
     ]
+
+
+def _return(grid: Grid) -> str:
+    several = f"mean of the last {grid.last} epochs of a run: " if grid.last > 1 else ""
+    return several + RETURNS[grid.which][1]
+
+
+def substituted(grid: Grid) -> dict[str, str]:
+    """{row: kind of return} of the rows that have another kind of return than the one that is compared."""
+    column = RETURNS[grid.which][0]
+    kinds = {other: kind for kind, (other, _) in RETURNS.items()}
+    found = {cell.row: protocol.measured(run, grid.which) for cell, run in grid.finished()}
+    return {row: kinds[measured] for row, measured in found.items() if measured != column}
+
+
+def _rows(grid: Grid) -> str:
+    """How many runs each row has, where they are from, and which return is taken."""
+    others = substituted(grid)
+    parts = []
+    for row in grid.rows:
+        own = [(cell, run) for cell, run in grid.finished() if cell.row == row]
+        tasks = {cell.task for cell, _ in own}
+        kind = f"{others[row]} return, as it has no {grid.which} return" if row in others else f"{grid.which} return"
+        noun = scores.noun(grid.tasks) + "s" * (len(tasks) != 1)
+        sources = " and ".join(_distinct(SOURCES.get(run.source, run.source) for _, run in own)) or "no source"
+        parts.append(f"{row}: {len(own)} finished runs on {len(tasks)} {noun} ({sources}), {kind}")
+    return "; ".join(parts)
 
 
 def letter(i: int) -> str:
@@ -76,10 +106,12 @@ def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool)
         else one.capitalize()
     )
     return (
-        f"{what}. Brackets are 95 % intervals of a stratified bootstrap over seeds within each {noun}"
-        f" (percentile, {settings.repetitions:,} repetitions, seed {settings.seed}, rliable). They are too narrow with"
-        f" few seeds: {coverage(seed_counts(grid), noun, bool(scored))}. Sparsity is the fraction of zeros in all"
-        f" kernels of the elected network at the end of training{apart}."
+        f"{what}. Each {noun} weighs the same, and so does each run of a {noun}. Brackets are 95 % intervals of a"
+        f" stratified bootstrap over the runs of each {noun} (percentile, {settings.repetitions:,} repetitions, seed"
+        f" {settings.seed}; rliable where all {noun}s have equally many runs); on one {noun} with fewer than"
+        f" {FEW_SEEDS} runs they are the lowest and the highest run. Intervals are too narrow with few seeds:"
+        f" {coverage(seed_counts(grid), noun, bool(scored))}. Sparsity is the fraction of zeros in all kernels of the"
+        f" elected network at the end of training{apart}."
     )
 
 
@@ -92,30 +124,37 @@ def coverage(counts: Iterable[int], noun: str, scored: bool) -> str:
     """How much of the time an interval over so many seeds holds the true value, as simulated
     (analysis.stats.metrics)."""
     known = sorted({min(COVERAGE, key=lambda seeds: abs(seeds - max(count, 2))) for count in counts} | {5, 10})
-    parts = [
-        f"with {seeds} seeds {COVERAGE[seeds][0]:.0f} % (mean on one {noun})"
-        + f" and {COVERAGE[seeds][1]:.0f} % (IQM over ten)" * scored
-        for seeds in known
-    ]
+    parts = []
+    for seeds in known:
+        one, ten = COVERAGE[seeds]
+        figures = [f"{one:.0f} % (mean on one {noun})"] * (seeds >= FEW_SEEDS) + [
+            f"{ten:.0f} % (IQM over ten)"
+        ] * scored
+        if figures:
+            parts.append(f"with {seeds} seeds {' and '.join(figures)}")
     return f"simulated, the true value lies in them {', '.join(parts)} of the time"
 
 
 def _compared(grid: Grid, settings: Settings) -> str:
-    noun = scores.noun(grid.tasks)
+    noun, statistic = scores.noun(grid.tasks), settings.statistic
+    test = "paired t test" if settings.paired else "Welch's test"
     return (
-        f"difference of the mean scores on a {noun}, and probability that a run has the higher score than one of"
-        f" {settings.reference}, both averaged over the {noun}s that both methods have; both methods' seeds are"
-        f" resampled; better and worse: {noun}s where both have at least {FEW_SEEDS} seeds and the interval of the"
-        f" difference excludes 0 (not corrected for their number); seeds needed: of each method, for a two-sided test"
-        f" at 5 % to see a difference of {settings.effect:g} with probability 0.8, with the variance between seeds at"
-        " the upper end of what these seeds allow (80 % confidence; Browne 1995)."
+        f"difference and ratio of the {statistic} of the scores, and probability that a run has the higher score than"
+        f" one of {settings.reference} on the same {noun}, averaged over the {noun}s; all over the {noun}s that both"
+        f" methods have, with the runs of both resampled (a probability that no resample varies has a score interval,"
+        f" Newcombe 2006); better and worse: {noun}s where both have at least {FEW_SEEDS} runs and the means differ"
+        f" ({test} at 5 %, with Holm's correction over the {noun}s); seeds needed: of each method, for a two-sided test"
+        f" at 5 % to detect a difference of {statistic} of {settings.effect:g} with probability {POWER:g}, simulated"
+        f" from these runs, with the variance between seeds at the upper end of what they allow ({PLANNED:.0%}"
+        " confidence; Browne 1995)."
     )
 
 
-def _bold() -> str:
+def _bold(noun: str) -> str:
     return (
-        "the best of a table's methods, where its interval overlaps no other's and all rest on at least"
-        f" {FEW_SEEDS} seeds (stricter than a test of their difference at 5 %); nothing otherwise."
+        f"on a {noun}, the highest mean, where it differs from every other method's and all have at least {FEW_SEEDS}"
+        f" runs (Welch's test at 5 %, with Holm's correction over the {noun}s); over all {noun}s, the best value whose"
+        " interval overlaps no other's, with as many seeds."
     )
 
 

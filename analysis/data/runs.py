@@ -1,4 +1,4 @@
-"""Runs, whatever they were read from (analysis.data.sources), and one tidy frame of them with a row an epoch."""
+"""Runs from any source (analysis.data.sources), and their tidy frame with one row for each epoch."""
 
 import math
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ RETURNS = {
     ),
 }
 
-#: Columns of a run's history: numbers, a row an epoch, NaN where there is none.
+#: Columns of a run's history, which has a row for each epoch: numbers, NaN if a value is unknown.
 HISTORY = {
     "epoch": "1, 2, 3, ...",
     "agent_step": "at the end of the epoch, after frame skip",
@@ -33,13 +33,13 @@ HISTORY = {
     "return": "mean undiscounted training return of the episodes that ended in the epoch",
     "evaluation_return": "mean undiscounted return of the evaluation after the epoch",
     "sparsity": "fraction of zeros in the kernels of the elected network (of the critics, where there is an actor)",
-    "actor_sparsity": "the same of the actor; NaN where there is none",
-    "operations": "operations of training so far; NaN where they are not known",
+    "actor_sparsity": "the same of the actor; NaN if there is no actor",
+    "operations": "operations of training so far; NaN if unknown",
     "seconds": "wall time since the start",
 }
 
-#: Columns of the tidy frame: which run a row is of, then its history. Runs of different `protocol` are never
-#: aggregated together or compared, unless the user asks for it.
+#: Columns of the tidy frame: first those that identify the run, then its history. Runs of different protocols are
+#: neither aggregated nor compared, unless the user asks for it.
 COLUMNS = {
     "row": "row of the table: the method, and the swept options if any",
     "method": "its label",
@@ -55,32 +55,30 @@ COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run. `options` is flat ("agent.width"), empty where they are not known; `agent_steps` is how long it is, or
-    should have become; `reason` says what is wrong with a run that is not finished; `history` has the columns HISTORY.
-    """
+    """One run, and what it returned."""
 
     name: str
     task: str
     method: str
     seed: int
-    options: dict[str, Any]
+    options: dict[str, Any]  # flat, such as "agent.width"; empty if unknown
     versions: dict[str, str]
     status: str
-    reason: str
+    reason: str  # why the run is not finished; empty if it is
     source: str
     protocol: str
-    agent_steps: int | None
-    history: pd.DataFrame
-    folder: Path | None = None  # of its record, if that is at hand
+    agent_steps: int | None  # planned length; None if unknown
+    history: pd.DataFrame  # with the columns HISTORY
+    folder: Path | None = None  # of its record, if there is one
 
     def final(self, column: str) -> float | None:
-        """The value of a column in the last epoch; None when it is no number."""
+        """Return the value of a column in the last epoch; None if it is not a number."""
         value = float(self.history[column].iloc[-1]) if len(self.history) else math.nan
         return None if math.isnan(value) else value
 
 
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """Rows with some or all of the columns HISTORY -> a run's history; what is absent, None or infinite becomes NaN."""
+    """Make a run's history of rows with some of the columns HISTORY. Absent, null and infinite values become NaN."""
     values = np.array([[row.get(column) for column in HISTORY] for row in rows], dtype=float).reshape(-1, len(HISTORY))
     values[np.isinf(values)] = np.nan
     columns = dict(zip(HISTORY, values.T, strict=True))
@@ -88,7 +86,7 @@ def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
-    """(row of the table, run) pairs -> one frame with a line an epoch and the columns COLUMNS."""
+    """Make the tidy frame, with the columns COLUMNS, of (row of the table, run) pairs."""
     rows = list(rows)
     lengths = [len(run.history) for _, run in rows]
     named = {"row": [row for row, _ in rows]}
@@ -96,7 +94,7 @@ def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
         named[key] = [getattr(run, key) for _, run in rows]
     measured = pd.concat([run.history for _, run in rows], ignore_index=True) if rows else history([])
     whole = [key for key in ("frame", "gradient_step") if measured[key].notna().all()]
-    # Repeated texts are shared as objects; numpy's own strings would take gigabytes.
+    # Objects share repeated texts; numpy's own strings would take gigabytes.
     frame = pd.DataFrame({key: np.repeat(np.array(values, dtype=object), lengths) for key, values in named.items()})
     frame = frame.astype({"seed": int})
     return pd.concat([frame, measured.astype(dict.fromkeys(whole, int))], axis=1)[list(COLUMNS)]

@@ -1,15 +1,18 @@
-"""Returns -> normalised scores: 0 is a random policy, 1 the reference of the task's family (a human tester, say).
+"""Normalise returns: score = (return - random) / (reference - random).
 
-Min-max normalisation is the same with references of one's own: score = (return - random) / (reference - random).
+A random policy has the score 0, and the reference of the task's family (such as a human tester) the score 1. Other
+references can be read from a file; with the lowest and the highest return this is min-max normalisation.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-import pandas as pd
+from pydantic import BaseModel, model_validator
 
+from analysis.data import validation
+from analysis.data.validation import Finite, Text
 from suite.errors import UserError
 from suite.tasks import FAMILIES, TASKS, Task
 
@@ -18,7 +21,7 @@ VIDEO_PINBALL = "atari/VideoPinball"
 
 @dataclass(frozen=True)
 class References:
-    """The tasks with the returns that are score 0 and 1. `given` are those whose returns a file gave, `file` which."""
+    """The tasks with their random and reference returns. `given` are the tasks whose returns the file `file` gave."""
 
     tasks: Mapping[str, Task]
     given: frozenset[str] = frozenset()
@@ -29,9 +32,9 @@ PUBLISHED = References(TASKS)
 
 
 def with_video_pinball(references: References, random: float) -> References:
-    """VideoPinball with another random return: 0.0 in the other table in circulation (suite.tasks).
+    """Replace VideoPinball's random return, which is 0.0 in the other table in circulation (suite.tasks).
 
-    Raises UserError where a file gave that return, and for one that is not below the human's.
+    Raises UserError if a file gave that return, or if it is not below the human's.
     """
     human = references.tasks[VIDEO_PINBALL].reference
     assert human is not None
@@ -43,53 +46,50 @@ def with_video_pinball(references: References, random: float) -> References:
     return replace(references, tasks=tasks)
 
 
+class ReferenceRow(BaseModel):
+    """A row of a file of references: the returns that are the scores 0 and 1."""
+
+    task: Text
+    random: Finite
+    reference: Finite
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.random == self.reference:
+            numbers = f"{self.random:g} and {self.reference:g}"
+            raise ValueError(f"{self.task}: two different numbers are needed, found {numbers}")
+        return self
+
+
 def from_file(path: Path, references: References = PUBLISHED) -> References:
-    """References of one's own, from a CSV file with the columns task, random, reference; the others stay.
+    """Read a CSV file with the columns task, random, reference, and replace the references of its tasks.
 
-    Raises UserError for another layout, an unknown task, or two numbers that span nothing.
+    Raises UserError for another layout, an unknown task, or two returns that are equal or not finite numbers.
     """
-    try:
-        frame = pd.read_csv(path, comment="#", skipinitialspace=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
-    wanted = ["task", "random", "reference"]
-    if not set(wanted) <= set(frame.columns) or frame.empty:
-        raise UserError(f"{path}: references have the columns {', '.join(wanted)}, a row a task")
+    cells = validation.read_csv(path, comment="#")
+    columns = list(ReferenceRow.model_fields)
+    if not set(columns) <= set(cells.columns) or cells.empty:
+        raise UserError(f"{path}: references have the columns {', '.join(columns)}, and a row for each task")
     tasks = dict(references.tasks)
-    for name, *values in frame[wanted].itertuples(index=False):
-        known = reference(str(name))
-        random, one = (_number(value) for value in values)
-        if not (math.isfinite(random) and math.isfinite(one)) or random == one:
-            raise UserError(f"{path}: {name}: two different numbers are needed, found {values[0]} and {values[1]}")
-        tasks[known.name] = known._replace(random=random, reference=one)
-    return References(tasks, references.given | set(frame["task"]), path.name)
-
-
-def _number(value: object) -> float:
-    try:
-        return float(str(value))
-    except ValueError:
-        return math.nan
+    for row in validation.rows(path, cells[columns], ReferenceRow):
+        tasks[row.task] = reference(row.task)._replace(random=row.random, reference=row.reference)
+    return References(tasks, references.given | set(cells["task"]), path.name)
 
 
 def reference(task: str, references: References = PUBLISHED) -> Task:
-    """The task with its random and reference return. Raises UserError for one that is not in the tables."""
+    """Return a task with its random and reference returns. Raises UserError for an unknown task."""
     if task not in references.tasks:
-        raise UserError(
-            f"task {task!r}: nothing is known of it, not even a random return; suite/tasks.py has all tasks"
-        )
+        raise UserError(f"task {task!r} is unknown: it has no random return; suite/tasks.py lists all tasks")
     return references.tasks[task]
 
 
 def is_scored(task: str, references: References = PUBLISHED) -> bool:
-    """Whether the task has a reference return. Raises UserError for an unknown task."""
+    """Return whether a task has a reference return. Raises UserError for an unknown task."""
     return reference(task, references).reference is not None
 
 
 def normalised(task: str, value: float | None, references: References = PUBLISHED) -> float | None:
-    """(return - random) / (reference - random); None stays None, and a task without reference has None.
+    """Return (value - random) / (reference - random); None if the value is None or the task has no reference.
 
     Raises UserError for an unknown task.
     """
@@ -102,7 +102,7 @@ def normalised(task: str, value: float | None, references: References = PUBLISHE
 def normalised_by_task(
     returns: Mapping[str, Mapping[int, float | None]], references: References = PUBLISHED
 ) -> dict[str, dict[int, float | None]]:
-    """{task: {seed: return}} -> {task: {seed: score}}, without the tasks that have no score."""
+    """Convert {task: {seed: return}} to {task: {seed: score}}, without the tasks that have no score."""
     return {
         task: {seed: normalised(task, v, references) for seed, v in values.items()}
         for task, values in returns.items()
@@ -111,7 +111,7 @@ def normalised_by_task(
 
 
 def by_family(tasks: Iterable[str]) -> dict[str, list[str]]:
-    """The tasks of each family, in the order of their first ones. Raises UserError for an unknown task."""
+    """Group tasks by family, in the order in which the families occur. Raises UserError for an unknown task."""
     families: dict[str, list[str]] = {}
     for task in tasks:
         families.setdefault(reference(task).family, []).append(task)
@@ -119,13 +119,13 @@ def by_family(tasks: Iterable[str]) -> dict[str, list[str]]:
 
 
 def noun(tasks: Iterable[str]) -> str:
-    """What one of them is called: "game" if all are Atari's, otherwise "task"."""
+    """Return the noun for one of these tasks: "game" if all are Atari's, otherwise "task"."""
     nouns = {FAMILIES[family].noun for family in by_family(tasks)}
     return nouns.pop() if len(nouns) == 1 else "task"
 
 
 def names(tasks: Iterable[str], references: References = PUBLISHED) -> list[str]:
-    """The names of the tasks' references: ["human"]; "reference" for those that a file gave."""
+    """Return the names of the tasks' references: ["human"]; "reference" for those that a file gave."""
     return list(
         dict.fromkeys(
             "reference" if task in references.given else FAMILIES[family].reference
@@ -136,7 +136,7 @@ def names(tasks: Iterable[str], references: References = PUBLISHED) -> list[str]
 
 
 def source(tasks: Iterable[str], references: References = PUBLISHED) -> str:
-    """Where the random and reference returns of the tasks are from, for a footer; no full stop."""
+    """State the sources of the tasks' random and reference returns, for a footer; without a full stop."""
     tasks = list(tasks)
     given = [task for task in tasks if task in references.given]
     families = by_family(task for task in tasks if task not in references.given)

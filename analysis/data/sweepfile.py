@@ -1,4 +1,4 @@
-"""A W&B grid sweep file: which values each parameter has, and whether a run is one of its cells."""
+"""W&B grid sweep files: the values of each parameter, and which runs are cells of the grid."""
 
 import math
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 from analysis.data.runs import Run
 from suite.errors import UserError
 from suite.record import sweepfile, yamlfile
-from suite.record.sweepfile import NAMED
+from suite.record.sweepfile import NAMED as NAMED
 
 MOST_CELLS = 100_000
 
 
 def read_sweep(path: Path) -> dict[str, list[Any]]:
-    """The values of each parameter of a W&B grid sweep file. Raises UserError when it is none."""
+    """Return the values of each parameter of a sweep file. Raises UserError if it is not a W&B grid."""
     content = yamlfile.read(path)
     given = content.get("parameters") if isinstance(content, Mapping) else None
     if not isinstance(given, Mapping):
@@ -39,14 +39,18 @@ def read_sweep(path: Path) -> dict[str, list[Any]]:
 
 
 def label(method: str, options: Mapping[str, Any]) -> str:
-    """("eaudeqn", {"agent.width": 32}) -> "eaudeqn, width=32"; the whole name where two options end alike."""
+    """Name a row of the table. Options that end alike are written in full.
+
+    >>> label("eaudeqn", {"agent.width": 32})
+    'eaudeqn, width=32'
+    """
     ends = [key.rsplit(".", 1)[-1] for key in options]
     names = [end if ends.count(end) == 1 else key for end, key in zip(ends, options, strict=True)]
     return ", ".join([method, *(f"{name}={value}" for name, value in zip(names, options.values(), strict=True))])
 
 
 def same(recorded: Any, asked: Any) -> bool:
-    """Whether a recorded option is what was asked for. YAML reads 1e-3 as text, so numbers are compared as numbers."""
+    """Return whether a recorded option has the value of a sweep file. Numbers in YAML's text are numbers."""
     if recorded == asked:
         return True
     if recorded is None:
@@ -58,10 +62,10 @@ def same(recorded: Any, asked: Any) -> bool:
 
 
 def is_method(run: Run, asked: str) -> bool:
-    """Whether a run's method is what was asked for.
+    """Return whether a run has the method that a sweep file names.
 
-    A record has the label's one spelling, without options at their default ("gmp" for "gmp:final_sparsity=0.95"), and
-    all options of the method beside it.
+    A record names its method without the options that have their defaults ("gmp" for "gmp:final_sparsity=0.95"), and
+    holds all options of the method.
     """
 
     def parse(text: str) -> tuple[str, dict[str, str]]:
@@ -75,7 +79,7 @@ def is_method(run: Run, asked: str) -> bool:
 
 
 def foreign(run: Run, parameters: Mapping[str, list[Any]]) -> str:
-    """Why a run is no cell of the sweep; empty when it is one."""
+    """Return why a run is not a cell of the sweep; empty if it is one."""
     for key, values in parameters.items():
         if key == "method":
             recorded, known = run.method, any(is_method(run, value) for value in values)
@@ -85,7 +89,7 @@ def foreign(run: Run, parameters: Mapping[str, list[Any]]) -> str:
         elif len(values) > 1:
             return f"the sweep varies {key}, which its record does not hold"
         else:
-            continue  # a parameter of the entry that is no option of a run
+            continue  # not an option of a run
         if not known:
             return f"its {key} is {recorded}, the sweep has {', '.join(map(str, values))}"
     return ""

@@ -1,4 +1,4 @@
-"""Figures of what a policy costs beside what it reaches: the cheaper and the better, the further up and to the left."""
+"""Figures of a policy's cost against its score or return. Better and cheaper policies are further up and left."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.figures.sparsity import limits, mark, outline
-from analysis.figures.style import COLUMN, GREY, PAGE, blank, legend, markers, short, styled, styles
+from analysis.figures.looks import looks
+from analysis.figures.sparsity import POINT, limits, mark, outline
+from analysis.figures.style import COLUMN, GREY, PAGE, blank, legend, short, styled
 from analysis.stats import pareto
 from analysis.stats.pareto import Outcome
 
@@ -20,10 +21,10 @@ ACROSS = 3  # panels beside each other
 def tradeoffs(
     panels: Mapping[str, Mapping[str, Outcome]], methods: Mapping[str, str], cost: str, reached: str
 ) -> Figure:
-    """A panel a title: points (cost, what is reached) with their 95 % regions, and a line along the Pareto front.
+    """Draw a panel for each title: points (cost, what is reached) with 95 % regions, and a line along the Pareto front.
 
-    The first axis of an outcome is minus the decimal logarithm of the cost, so that more of both axes is better. `cost`
-    and `reached` label the axes.
+    The first axis of an outcome is minus the decimal logarithm of the cost, so that higher is better on both axes.
+    `cost` and `reached` label the axes.
     """
     across = min(len(panels), ACROSS)
     rows = -(-len(panels) // across)
@@ -32,15 +33,15 @@ def tradeoffs(
     axes = figure.subplots(rows, across, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
-    looks, shapes = styles(methods), markers(methods)
+    shown = looks(methods)
     for number, (axis, (title, found)) in enumerate(zip(axes.flat, panels.items(), strict=False)):
         _front(axis, np.stack([outcome.point for outcome in found.values()]))
-        for row in methods:
+        for row, look in shown.items():
             if row in found:
                 area = outline(found[row])
-                mark(axis, _spent(found[row].point), None if area is None else _spent(area), shapes[row], looks[row])
+                mark(axis, _spent(found[row].point), None if area is None else _spent(area), look)
             else:  # keeps its place in the legend
-                axis.plot([], [], shapes[row], color=looks[row]["color"], markersize=4.5, label=row)
+                axis.plot([], [], linestyle="none", label=row, **look.points(POINT))
         _axes(axis, found)
         axis.set_title(title)
         if number + across >= len(panels):
@@ -53,7 +54,7 @@ def tradeoffs(
 
 
 def _spent(points: np.ndarray) -> np.ndarray:
-    """[..., 2] with the cost itself on the first axis."""
+    """Return points [..., 2] with the cost itself on the first axis."""
     return np.stack([10 ** -points[..., 0], points[..., 1]], axis=-1)
 
 

@@ -7,9 +7,11 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.style import COLUMN, GREY, blank, legend, line, steps, styled, styles, wrapped
+from analysis.figures.looks import looks
+from analysis.figures.style import COLUMN, GREY, X_LABELS, blank, legend, line, steps, styled, wrapped
 from analysis.stats.metrics import Estimate
 
+FAR = 5.0  # a score; profiles that extend beyond are drawn on a log axis from 1 on
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
 
 
@@ -19,9 +21,9 @@ def intervals(
     methods: Mapping[str, str],
     marked: Mapping[str, float] | None = None,
 ) -> Figure:
-    """A panel a statistic, {statistic: {row: estimate}}: a tick at each value, a bar over its 95 % interval.
+    """Draw {statistic: {row: estimate}}, a panel for each statistic: a tick at the value, a bar over its 95 % interval.
 
-    `marked` draws a line at a value of a statistic. A row without a value has an empty place.
+    `marked` maps a statistic to a value at which a line is drawn. A row without a value has an empty place.
     """
     rows = [row for row in methods if any(row in found for found in estimates.values())]
     labels = {row: wrapped(row) for row in rows}
@@ -30,7 +32,7 @@ def intervals(
     down = -(-len(estimates) // across)
     figure = blank(COLUMN, down * (0.125 * lines + 0.4) + 0.1)
     axes = figure.subplots(down, across, squeeze=False, sharey=True)
-    looks = styles(methods)
+    shown = looks(methods)
     for place, axis in enumerate(axes.flat):
         if place >= len(estimates):
             axis.set_axis_off()
@@ -42,15 +44,8 @@ def intervals(
             if estimate is None or estimate.value is None:
                 continue
             if estimate.low is not None and estimate.high is not None:
-                axis.barh(
-                    y,
-                    estimate.high - estimate.low,
-                    0.6,
-                    estimate.low,
-                    color=looks[row]["color"],
-                    alpha=0.55,
-                    linewidth=0,
-                )
+                width = estimate.high - estimate.low
+                axis.barh(y, width, 0.6, estimate.low, color=shown[row].colour, alpha=0.55, linewidth=0)
             axis.plot([estimate.value] * 2, [y - 0.3, y + 0.3], color="black", linewidth=1.2, solid_capstyle="butt")
         if marked and name in marked:
             axis.axvline(marked[name], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
@@ -65,14 +60,16 @@ def intervals(
 
 @styled
 def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str = "score") -> Figure:
-    """{row: curve} of the share of runs above a score (Agarwal et al. 2021, section 4.2)."""
+    """Draw {row: share of runs above each score} (Agarwal et al. 2021, section 4.2)."""
     figure = blank(COLUMN, 2.0)
     axis = figure.subplots()
-    for row, look in styles(methods).items():
+    for row, look in looks(methods).items():
         if row in found:
             line(axis, *found[row], look)
     axis.set_xlabel(f"{over} \N{GREEK SMALL LETTER TAU}")
     axis.set_ylabel("share of runs above \N{GREEK SMALL LETTER TAU}")
+    if any(curve[0][-1] > FAR for curve in found.values()):
+        axis.set_xscale("symlog", linthresh=1.0)
     axis.set_ylim(-0.03, 1.03)
     axis.margins(x=0)
     sns.despine(ax=axis)
@@ -81,15 +78,17 @@ def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str =
 
 
 @styled
-def efficiency(found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores") -> Figure:
-    """{row: curve} of an aggregate over the agent steps taken."""
+def efficiency(
+    found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores", x: str = "agent_step"
+) -> Figure:
+    """Draw {row: an aggregate over the agent steps taken, or over the frames}."""
     figure = blank(COLUMN, 2.0)
     axis = figure.subplots()
-    for row, look in styles(methods).items():
+    for row, look in looks(methods).items():
         if row in found:
             line(axis, *found[row], look)
     steps(axis)
-    axis.set_xlabel("agent steps")
+    axis.set_xlabel(X_LABELS[x])
     axis.set_ylabel(label)
     sns.despine(ax=axis)
     legend(figure, axis, COLUMN)

@@ -1,4 +1,4 @@
-"""Figures of sparsity: beside the score, by layer, and through a run's elections."""
+"""Figures of sparsity: against the score, by layer, and in the elections of a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,8 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from matplotlib.transforms import Transform, offset_copy
 
-from analysis.figures.style import COLUMN, GREY, blank, legend, markers, short, steps, styled, styles, wrapped
+from analysis.figures.looks import Look, looks
+from analysis.figures.style import COLUMN, GREY, blank, legend, short, steps, styled, wrapped
 from analysis.stats import election_log
 from analysis.stats.election_log import IDLE, REFUSED, TAKEN
 from analysis.stats.pareto import Outcome, region
@@ -23,6 +24,7 @@ KEY: dict[str, Any] = {
     "handlelength": 1.4, "columnspacing": 0.8,
 }  # fmt: skip
 RECENT = 15  # elections over which a running median is taken
+POINT = 4.5  # size of a marker, in points
 
 
 @styled
@@ -34,19 +36,23 @@ def pareto(
     kept: tuple[str, float] | None = None,
     over: str = "IQM of scores",
 ) -> Figure:
-    """Points with their confidence regions (analysis.stats.pareto.region), lines along the sweeps; `fronts` is the
-    probability of each row to be on the Pareto front, said in the legend; `kept` what a line is drawn for, and
-    its score."""
+    """Draw points with their confidence regions (analysis.stats.pareto.region), and lines along the sweeps.
+
+    `fronts` is each row's probability of being on the Pareto front, which the legend states. `kept` is the label and
+    the score of a horizontal line.
+    """
     figure = blank(COLUMN, 2.2)
     axis = figure.subplots()
-    looks, shapes = styles(methods), markers(methods)
+    shown = looks(methods)
     for rows in sweeps.values():
         points = np.array(sorted(found[row].point.tolist() for row in rows if row in found))
         if len(points) > 1:
             axis.plot(*points.T, color=GREY, linewidth=0.7, zorder=1)
     for row, outcome in found.items():
-        look = looks[row] | {"label": f"{row} ({fronts[row]:.2f})" if row in fronts else row}
-        mark(axis, outcome.point, outline(outcome), shapes[row], look, _beside(found, row, figure, axis))
+        look = shown[row]
+        if row in fronts:
+            look = look._replace(label=f"{row} ({fronts[row]:.2f})")
+        mark(axis, outcome.point, outline(outcome), look, _beside(found, row, figure, axis))
     if kept is not None:
         axis.axhline(kept[1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1, label=kept[0])
     axis.set_xlim(-0.04, 1.04)
@@ -58,30 +64,24 @@ def pareto(
     return figure
 
 
-def mark(
-    axis: Axes,
-    point: np.ndarray,
-    outline: np.ndarray | None,
-    shape: str,
-    look: Mapping[str, Any],
-    place: Transform | None = None,
-) -> None:
-    """A point [2] in the colour and with the label of `look`, and its region's outline [points, 2], if it has one."""
+def mark(axis: Axes, point: np.ndarray, outline: np.ndarray | None, look: Look, place: Transform | None = None) -> None:
+    """Draw a point [2] and, if it has one, the outline [points, 2] of its region."""
     place = axis.transData if place is None else place
     if outline is not None:
-        face, edge = (*look["color"], 0.16), (*look["color"], 0.6)
+        face, edge = (*look.colour, 0.16), (*look.colour, 0.6)
         axis.add_patch(Polygon(outline, transform=place, facecolor=face, edgecolor=edge, linewidth=0.7))
-    line: dict[str, Any] = {"markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.4, "zorder": 3}
-    axis.plot(*point, shape, color=look["color"], label=look["label"], transform=place, **line)
+    options = {"color": look.colour, "linestyle": "none", "label": look.label, "zorder": 3, **look.points(POINT)}
+    axis.plot(*point, transform=place, **options)
 
 
 def outline(outcome: Outcome) -> np.ndarray | None:
+    """Return the outline [points, 2] of an outcome's confidence region; None if there is no region."""
     area = region(outcome)
     return None if area is None else area.outline()
 
 
 def _beside(found: Mapping[str, Outcome], row: str, figure: Figure, axis: Axes) -> Transform:
-    """Rows of the same fixed sparsity stand beside each other: a few points off it, left and right."""
+    """Return the transform that draws rows with the same fixed sparsity side by side, a few points apart."""
     fixed = [other for other, outcome in found.items() if np.ptp(outcome.draws[:, 0]) == 0]
     same = [other for other in fixed if abs(found[other].point[0] - found[row].point[0]) < 0.01]
     if row not in same:
@@ -90,7 +90,10 @@ def _beside(found: Mapping[str, Outcome], row: str, figure: Figure, axis: Axes) 
 
 
 def limits(found: Mapping[str, Outcome]) -> tuple[float, float]:
-    """Room for the regions, but no more than three times what the points take: a region of few seeds is huge."""
+    """Return the limits of the y axis that show the regions, at most three times as high as the points are spread.
+
+    The region of few seeds is very large.
+    """
     scores = np.array([outcome.point[1] for outcome in found.values()])
     areas = [region(outcome) for outcome in found.values()]
     heights = [area.outline()[:, 1] for area in areas if area is not None]
@@ -102,7 +105,7 @@ def limits(found: Mapping[str, Outcome]) -> tuple[float, float]:
 
 @styled
 def layers(table: pd.DataFrame) -> Figure:
-    """A heat map of final sparsities: index = layers from input to output, columns = rows of the table."""
+    """Draw a heat map of final sparsities: index = layers from input to output, columns = rows of the table."""
     labels = [wrapped(str(row), 22) for row in table.columns]
     longest = max(len(part) for label in labels for part in label.split("\n"))
     level = longest * len(labels) <= 36  # the names fit beside each other
@@ -133,21 +136,24 @@ def layers(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def elections(book: pd.DataFrame, title: str) -> Figure:
-    """Why pruning stopped where it did, from a ledger with one election or more: the level reached and what was
-    offered; how the best sparser network did against the kept copy; which network won."""
+def elections(log: pd.DataFrame, title: str) -> Figure:
+    """Draw an election log with one election or more, to show why pruning stopped.
+
+    The panels show the sparsity of the elected network and the least sparse offer; the loss of the best sparser network
+    over that of the kept copy; and which network won.
+    """
     figure = blank(COLUMN, 3.5)
     above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=[1.1, 1.1, 0.8])
-    x = book["agent_step"]
-    stop = election_log.stopped(book)
-    above.step(x, book["level"], where="post", color=BLUE, linewidth=1.3, label="elected")
-    offered = book["level"] - book["step"] + book["smallest_offer"]
+    x = log["agent_step"]
+    stop = election_log.stopped(log)
+    above.step(x, log["level"], where="post", color=BLUE, linewidth=1.3, label="elected")
+    offered = log["level"] - log["step"] + log["smallest_offer"]
     above.plot(x, offered, ".", color=ORANGE, markersize=2, label="least sparse offer")
-    above.set_ylim(bottom=min(0.0, -0.03 * book["level"].max()))
+    above.set_ylim(bottom=min(0.0, -0.03 * log["level"].max()))
     above.set_ylabel("sparsity")
     above.set_title(title)
-    _challenge(middle, book)
-    _winners(below, book)
+    _challenge(middle, log)
+    _winners(below, log)
     if stop is not None and stop >= 0:
         for axis in (above, middle, below):
             axis.axvline(x.iloc[stop], color=RED, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1, label="last step")
@@ -160,16 +166,16 @@ def elections(book: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def _challenge(axis: Axes, book: pd.DataFrame) -> None:
-    """Loss of the best sparser network over the kept copy's, on a logarithmic axis."""
-    ratio = book["challenge"].where(book["challenge"] > 0)
+def _challenge(axis: Axes, log: pd.DataFrame) -> None:
+    """Draw the loss of the best sparser network over the kept copy's, on a logarithmic axis."""
+    ratio = log["challenge"].where(log["challenge"] > 0)
     for outcome, colour, shape in ((TAKEN, BLUE, "o"), (REFUSED, RED, "x")):
-        own = book["outcome"] == outcome
+        own = log["outcome"] == outcome
         axis.plot(
-            book["agent_step"][own], ratio[own], shape, color=colour, markersize=2.2, markeredgewidth=0.6, label=outcome
+            log["agent_step"][own], ratio[own], shape, color=colour, markersize=2.2, markeredgewidth=0.6, label=outcome
         )
     running = ratio.rolling(RECENT, min_periods=3, center=True).median()
-    axis.plot(book["agent_step"], running, color="0.25", linewidth=0.9, label=f"median of {RECENT}")
+    axis.plot(log["agent_step"], running, color="0.25", linewidth=0.9, label=f"median of {RECENT}")
     axis.axhline(1, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
     axis.set_yscale("log")
     low, high = np.nanmin([0.9, *ratio.dropna()]), np.nanmax([1.1, *ratio.dropna()])
@@ -188,7 +194,7 @@ def _challenge(axis: Axes, book: pd.DataFrame) -> None:
 
 
 def _apart(ticks: list[float], low: float, high: float) -> list[float]:
-    """Those of the ticks that have room on a logarithmic axis: 1 always, the others away from it."""
+    """Choose ticks that do not overlap on a logarithmic axis: always 1, then those nearest to it."""
     chosen: list[float] = [1.0]
     for tick in sorted(ticks, key=lambda t: abs(np.log(t))):
         if all(abs(np.log(tick / other)) > 0.16 * np.log(high / low) for other in chosen):
@@ -196,14 +202,14 @@ def _apart(ticks: list[float], low: float, high: float) -> list[float]:
     return sorted(chosen)
 
 
-def _winners(axis: Axes, book: pd.DataFrame) -> None:
-    """A tick for each election, in the line of the winner's rank by sparsity."""
+def _winners(axis: Axes, log: pd.DataFrame) -> None:
+    """Draw a tick for each election, at the winner's rank by sparsity."""
     looks: dict[str, Any] = {TAKEN: BLUE, REFUSED: RED, IDLE: GREY}
     for outcome, colour in looks.items():
-        own = book[book["outcome"] == outcome]
+        own = log[log["outcome"] == outcome]
         axis.vlines(own["agent_step"], own["rank"] - 0.38, own["rank"] + 0.38, color=colour, linewidth=0.8)
-    top = int(book["rank"].max())
-    axis.set_yticks(range(top + 1), ["kept" if book["kept_loss"].notna().any() else "0", *map(str, range(1, top + 1))])
+    top = int(log["rank"].max())
+    axis.set_yticks(range(top + 1), ["kept" if log["kept_loss"].notna().any() else "0", *map(str, range(1, top + 1))])
     axis.set_ylim(-0.6, top + 0.6)
     axis.grid(axis="y", visible=False)
     axis.set_ylabel("winner")

@@ -1,7 +1,7 @@
-"""The one style of all figures, how they are written, and the curves: a panel a task, a line a row of the table.
+"""The style of all figures, how they are written, and the learning curves: a panel for each task, a line for each row.
 
-Figures are made for a paper's column (COLUMN) or, with many tasks, its page (PAGE). Colours are seaborn's colour-blind
-palette; dashes and markers tell the same without colour. Text stays text in PDF and SVG.
+Figures fit a paper's column (COLUMN) or, with many tasks, its page (PAGE). analysis.figures.looks gives the colours;
+line styles and markers tell methods apart without colour. Text stays text in PDF and SVG.
 """
 
 import functools
@@ -22,15 +22,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.data.scores import reference
+from analysis.figures.looks import Look, looks
 from analysis.stats.metrics import band
 
 COLUMN, PAGE = 3.3, 7.0  # inches: a column, and the text width, of a two-column paper
 DPI = 300
 ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner than any method's dashes
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
-MARKERS = "os^Dv<>ph*"
 GREY = "0.45"
-PLACED = ["task", "row", "seed", "epoch", "agent_step", "actor_sparsity"]  # columns that curves need beside their own
+MOST_MARKED = 12  # points of a line that has markers
+X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
+# Columns that curves need beside their own.
+PLACED = ["task", "row", "seed", "epoch", "agent_step", "frame", "actor_sparsity"]
 STYLE: dict[Any, Any] = {
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "grid.linewidth": 0.4, "xtick.major.width": 0.6,
@@ -44,7 +46,7 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draws in the style of all figures."""
+    """Decorate a function that draws, so that it draws in the style of all figures."""
 
     @functools.wraps(draw)
     def drawing(*arguments: P.args, **options: P.kwargs) -> Figure:
@@ -55,55 +57,34 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def blank(width: float, height: float) -> Figure:
-    """In inches."""
+    """Return an empty figure of this size in inches."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def save(figure: Figure, paths: Iterable[Path | io.StringIO]) -> None:
-    """Write into each path, by its suffix (.png, .pdf), or as SVG into an open text. No date is written: two drawings
-    of the same data are the same file."""
+    """Write a figure into each path, in the format of its suffix (.png, .pdf), or as SVG into an open text.
+
+    No date is written, so two drawings of the same data are the same file. Raises OSError.
+    """
     with matplotlib.rc_context(STYLE):
         for path in paths:
             if isinstance(path, io.StringIO):
                 figure.savefig(path, format="svg", metadata={"Date": None})
             else:
                 figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
-            figure.set_layout_engine("none")  # it stays as it was laid out, which takes longer than drawing
+            figure.set_layout_engine("none")  # the first layout is kept: layout takes longer than drawing
 
 
 def markup(figure: Figure) -> str:
-    """The figure as an <svg> element that can stand in a page beside others."""
+    """Return the figure as an <svg> element that can share a page with others."""
     text = io.StringIO()
     save(figure, [text])
     element = re.sub(r"^.*?(?=<svg)", "", text.getvalue(), flags=re.DOTALL)
-    return re.sub(
-        r'<g id="[^"]*"', "<g", element
-    )  # every figure has the same names for its groups; none is referred to
-
-
-def styles(methods: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """{row: method} -> the look of each row's line: a colour a method; a dash a method too, or, where options are
-    swept, a dash a variant of the method."""
-    palette = sns.color_palette("colorblind", n_colors=10)
-    names = list(dict.fromkeys(methods.values()))
-    variants = {name: [row for row, method in methods.items() if method == name] for name in names}
-    swept = len(methods) > len(names)
-    looks = {}
-    for row, method in methods.items():
-        colour = names.index(method)
-        dash = variants[method].index(row) if swept else colour + colour // len(palette)
-        line = {"linestyle": DASHES[dash % len(DASHES)], "linewidth": 1.3}
-        looks[row] = {"color": palette[colour % 10], "label": row, **line}
-    return looks
-
-
-def markers(methods: Mapping[str, str]) -> dict[str, str]:
-    """A marker a row, the next where a colour comes again."""
-    return {row: MARKERS[i % len(MARKERS)] for i, row in enumerate(methods)}
+    return re.sub(r'<g id="[^"]*"', "<g", element)  # every figure uses the same ids for groups; nothing refers to them
 
 
 def wrapped(label: str, width: int = 18) -> str:
-    """A label in lines of at most `width` characters, broken after its signs where that is possible."""
+    """Break a label into lines of at most `width` characters, after its signs if possible."""
     parts = re.findall(r"[^,:=_ ]*[,:=_ ]?", label)
     lines = [""]
     for part in parts:
@@ -125,13 +106,23 @@ def curves(
     seed: int,
     repetitions: int,
     width: float = PAGE,
+    x: str = "agent_step",
 ) -> Figure:
-    """A tidy frame (analysis.data.runs.tidy) by task: below each other a panel for each of `panels` (column -> label),
-    which are returns or sparsities.
+    """Draw a tidy frame (analysis.data.runs.tidy), with one block of panels for each task.
 
-    Lines are means over seeds at equal epochs, placed at their mean agent step; bands are 95 % bootstrap intervals over
-    seeds (none with one seed). `methods` (row of the table -> its method) and `tasks` fix order and colours, also of
-    what has no run. Where there are actors, `sparsity` is the critics' and the actors' stands beside it, dashed.
+    Lines are means over seeds at equal epochs, placed at their mean agent step or frame; bands are 95 % bootstrap
+    intervals over seeds (none with one seed). If there are actors, `sparsity` is that of the critics, and the actors'
+    is drawn dashed.
+
+    Args:
+        frame: the epochs of all runs.
+        methods: row of the table -> its method, in the order of the legend; rows without runs are listed too.
+        tasks: the tasks, in the order of the panels.
+        panels: column of the frame (a return or a sparsity) -> label of its axis; one panel below the other.
+        seed: of the bootstrap.
+        repetitions: of the bootstrap.
+        x: a key of X_LABELS.
+        width: of the figure, in inches, at most.
     """
     across = min(len(tasks), 2 if width <= COLUMN else 4)
     blocks = -(-len(tasks) // across)
@@ -140,7 +131,7 @@ def curves(
     figure = blank(width, height)
     axes = figure.subplots(len(panels) * blocks, across, squeeze=False)
     parts = dict(tuple(frame.groupby(["task", "row"], sort=False)))
-    looks = styles(methods)
+    rows = looks(methods)
     for place in range(blocks * across):
         block, column = divmod(place, across)
         own = axes[len(panels) * block : len(panels) * (block + 1), column]
@@ -150,7 +141,7 @@ def curves(
             continue
         lines = {row: parts[tasks[place], row] for row in methods if (tasks[place], row) in parts}
         for axis, (name, label) in zip(own, panels.items(), strict=True):
-            _panel(axis, lines, looks, name, seed, repetitions)
+            _panel(axis, lines, rows, name, seed, repetitions, x)
             if column == 0:
                 axis.set_ylabel(label)
             if name.endswith("return"):
@@ -158,7 +149,7 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(list(own), reference(tasks[place]).environment)
+        _stack(list(own), reference(tasks[place]).environment, x)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)
@@ -166,28 +157,40 @@ def curves(
 
 
 def _panel(
-    axis: Axes, lines: Mapping[str, pd.DataFrame], looks: Mapping[str, dict], column: str, seed: int, repetitions: int
+    axis: Axes,
+    lines: Mapping[str, pd.DataFrame],
+    rows: Mapping[str, Look],
+    column: str,
+    seed: int,
+    repetitions: int,
+    x: str,
 ) -> None:
-    for row, look in looks.items():
+    for row, look in rows.items():
         if row not in lines:
-            axis.plot([], [], **look)  # keeps its place in the legend
+            axis.plot([], [], **look.line())  # keeps its place in the legend
             continue
         own = lines[row]
-        steps = own.groupby("epoch")["agent_step"].mean().to_numpy()
-        drawn = [(column, look)]
+        steps = own.groupby("epoch")[x].mean().to_numpy()
+        drawn: list[tuple[str, dict[str, Any]]] = [(column, {})]
         if column == "sparsity" and own["actor_sparsity"].notna().any():
-            drawn.append(("actor_sparsity", look | ACTOR | {"label": None}))
-        for name, style in drawn:
+            drawn.append(("actor_sparsity", ACTOR | {"label": None}))
+        for name, options in drawn:
             values = own.pivot(index="seed", columns="epoch", values=name).to_numpy(dtype=float)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # a point where a seed has no number: a gap
-                line(axis, steps, *band(values, seed, repetitions), style)
+                line(axis, steps, *band(values, seed, repetitions), look, **options)
 
 
-def line(axis: Axes, x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, style: dict) -> None:
-    """A line and its band; few points are marked."""
-    axis.plot(x, middle, marker="o" if len(x) <= 12 else None, markersize=2.5, **style)
-    axis.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+def line(
+    axis: Axes, x: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look, **options: Any
+) -> None:
+    """Draw a line and its band, with markers if there are few points. `options` replace those of the look's line.
+
+    All arrays are [points].
+    """
+    marks = look.points(3.0) if len(x) <= MOST_MARKED else {}
+    axis.plot(x, middle, **(look.line() | marks | options))
+    axis.fill_between(x, low, high, color=look.colour, alpha=0.18, linewidth=0)
 
 
 def _random(axis: Axes, task: str) -> None:
@@ -195,8 +198,8 @@ def _random(axis: Axes, task: str) -> None:
     axis.axhline(reference(task).random, label="random policy", **look)
 
 
-def _stack(axes: Sequence[Axes], title: str) -> None:
-    """Panels of one task, below each other, share their agent steps."""
+def _stack(axes: Sequence[Axes], title: str, x: str) -> None:
+    """Let the panels of one task, one below the other, share their x axis."""
     axes[0].set_title(title)
     for axis in axes:
         if axis is not axes[-1]:
@@ -204,11 +207,11 @@ def _stack(axes: Sequence[Axes], title: str) -> None:
             axis.tick_params(labelbottom=False)
         steps(axis)
         sns.despine(ax=axis)
-    axes[-1].set_xlabel("agent steps")
+    axes[-1].set_xlabel(X_LABELS[x])
 
 
 def steps(axis: Axes) -> None:
-    """The x axis counts agent steps."""
+    """Format the x axis as agent steps or frames."""
     axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axis.xaxis.set_major_formatter(FuncFormatter(short))
     axis.set_xlim(left=0)
@@ -216,13 +219,13 @@ def steps(axis: Axes) -> None:
 
 
 def fraction(axis: Axes) -> None:
-    """The y axis is a fraction."""
+    """Format the y axis as a fraction."""
     axis.set_ylim(-0.03, 1.03)
     axis.set_yticks([0, 0.5, 1])
 
 
 def legend(figure: Figure, axis: Axes, width: float) -> None:
-    """Above all panels, with as many entries in a row as fit `width` inches; the figure grows by its height."""
+    """Put the legend of an axis above all panels, as wide as `width` inches; the figure grows by its height."""
     handles, labels = axis.get_legend_handles_labels()
     entry = 0.6 + 0.06 * max(map(len, labels), default=0)  # inches: the line and the gap, and the text
     across = max(1, min(len(labels), int(width / entry)))
@@ -232,7 +235,7 @@ def legend(figure: Figure, axis: Axes, width: float) -> None:
 
 
 def short(value: float, _: object = None) -> str:
-    """12000 -> 12k, 2500000 -> 2.5M, with a true minus sign."""
+    """Format a number shortly: 12000 -> 12k, 2500000 -> 2.5M, with a true minus sign."""
     size = abs(value)
     text = f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}k" if size >= 1e4 else f"{size:g}"
     return f"\N{MINUS SIGN}{text}" if value < 0 else text

@@ -1,4 +1,4 @@
-"""The part of the report on what sparsity buys: bytes and latency beside returns, and the tables of costs."""
+"""The section of the report on costs: size and latency against returns, and the tables of costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.data import scores
 from analysis.data.provenance import letter
 from analysis.figures import costs as cost_figures
-from analysis.page.page import Part, Picture, Section, listing, paragraph, sortable
+from analysis.page.page import Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.render.markup import NONE, Table, significant
 from analysis.render.tables import interval
 from analysis.settings import Settings
@@ -23,8 +23,8 @@ from analysis.table import Results
 ON_A_FIGURE = 12  # panels
 
 
-class Cost(NamedTuple):
-    """What is spent: a column of the frame of costs, divided by `unit`."""
+class CostAxis(NamedTuple):
+    """A cost that figures show: a column of analysis.stats.costs.frame, divided by `unit`."""
 
     column: str
     unit: float
@@ -35,21 +35,14 @@ class Cost(NamedTuple):
 
 
 COSTS = (
-    Cost("bytes_compact", 1e3, "bytes", "size", "Size of the compact file", "compact file, kB"),
-    Cost(
-        costs.FASTEST,
-        1.0,
-        "latency",
-        "latency",
-        "Latency of one action, in the fastest way that was measured",
-        "latency, µs",
-    ),
+    CostAxis("bytes_compact", 1e3, "bytes", "size", "Size of the compact file", "compact file, kB"),
+    CostAxis(costs.FASTEST, 1.0, "latency", "latency", "Latency of one action (fastest way measured)", "latency, µs"),
 )
-UNMEASURED = "No latency was measured: python -m sweeps.export RUN does it, run by run."
+UNMEASURED = "No latency was measured; python -m sweeps.export RUN measures that of one run."
 
 
 def buys(results: Results, settings: Settings) -> Section:
-    """Nothing for runs whose record says no costs."""
+    """Compare costs with returns and scores. The section is empty if no record holds costs."""
     grid = results.comparison.grid
     parts: list[Part] = []
     values = {
@@ -63,22 +56,22 @@ def buys(results: Results, settings: Settings) -> Section:
             own = results.costs[results.costs["row"].isin(block) & results.costs["task"].isin(tasks)]
             for cost in COSTS:
                 parts += _against(own, values, cost, settings, grid.methods, family + where, name)
-    tables = [sortable(table) for table in costs.tables(results.costs)]
+    tables = [SortableTable(table) for table in costs.tables(results.costs)]
     if tables and results.costs[costs.FASTEST].isna().all():
-        parts.append(paragraph(UNMEASURED))
+        parts.append(Paragraph(UNMEASURED))
     return Section("What sparsity buys", [*parts, *tables])
 
 
 def _against(
     found: pd.DataFrame,
     values: Mapping[str, Mapping[str, ByTask]],
-    cost: Cost,
+    cost: CostAxis,
     settings: Settings,
     methods: Mapping[str, str],
     where: str,
     name: str,
 ) -> list[Part]:
-    """Figures and a table of one cost on one family of tasks."""
+    """Draw the figures and the table of one cost on one family of tasks."""
     notes: list[str] = []
     panels: dict[str, dict[str, Outcome]] = {}
     for title, measure, tasks in _panels(found, values):
@@ -92,9 +85,9 @@ def _against(
     if not panels:
         return []
     caption = (
-        f"{cost.words} against what is reached on {where}: returns by task, scores over all; interquartile means, and"
-        " geometric means of the cost, with 95 % confidence regions (none with too few runs). The line is the Pareto"
-        " front: none of the others is as cheap and as good."
+        f"{cost.words} against the returns of each task and the scores over all tasks, on {where}: geometric means of"
+        " the cost and interquartile means, with 95 % confidence regions (none with too few runs). The line is the"
+        " Pareto front: no other method is as cheap and as good."
     )
     titles = list(panels)
     chunks = [titles[start : start + ON_A_FIGURE] for start in range(0, len(titles), ON_A_FIGURE)]
@@ -103,15 +96,15 @@ def _against(
         shown = {title: panels[title] for title in chunk}
         draw = partial(cost_figures.tradeoffs, shown, methods, cost.label, "IQM")
         parts.append(Picture(f"{cost.name}{name}" + f"-{number}" * (len(chunks) > 1), caption, draw))
-    parts.append(sortable(_table(panels, cost, where)))
+    parts.append(SortableTable(_table(panels, cost, where)))
     lines = [f"{note}." for note in dict.fromkeys(notes)]
-    return [*parts, *([listing(lines)] if lines else [])]
+    return [*parts, *([Listing(lines)] if lines else [])]
 
 
 def _panels(
     found: pd.DataFrame, values: Mapping[str, Mapping[str, ByTask]]
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """(title, measure, tasks): all that have scores together, then each task."""
+    """Yield (title, measure, tasks): first all tasks with scores together, then each task."""
     tasks = list(dict.fromkeys(found["task"]))
     scored = [task for task in tasks if all(task in own.get(SCORE, {}) for own in values.values())]
     if len(scored) > 1:
@@ -120,8 +113,8 @@ def _panels(
         yield f"return on {scores.reference(task).environment}", RETURN, [task]
 
 
-def _cheapness(part: pd.DataFrame, tasks: Sequence[str], cost: Cost) -> ByTask:
-    """Minus the decimal logarithm of the cost, by task and seed: the more the better, as of scores."""
+def _cheapness(part: pd.DataFrame, tasks: Sequence[str], cost: CostAxis) -> ByTask:
+    """Return minus the decimal logarithm of the cost, by task and seed: higher is better, as for scores."""
     own = part[part[cost.column] > 0]
     logarithms = -np.log10(own[cost.column] / cost.unit)
     by_task: dict[str, dict[int, float | None]] = {task: {} for task in tasks}
@@ -131,7 +124,7 @@ def _cheapness(part: pd.DataFrame, tasks: Sequence[str], cost: Cost) -> ByTask:
     return by_task
 
 
-def _table(panels: Mapping[str, Mapping[str, Outcome]], cost: Cost, where: str) -> Table:
+def _table(panels: Mapping[str, Mapping[str, Outcome]], cost: CostAxis, where: str) -> Table:
     body = []
     for title, found in panels.items():
         fronts = pareto.on_front(found)
@@ -148,5 +141,5 @@ def _table(panels: Mapping[str, Mapping[str, Outcome]], cost: Cost, where: str) 
 
 
 def _spent(cheapness: float) -> str:
-    """A cost from minus its logarithm."""
+    """Format a cost that is given as minus its decimal logarithm."""
     return significant(10**-cheapness)

@@ -1,127 +1,134 @@
-"""One HTML page that holds all it shows: figures, tables that can be sorted, and nothing from outside.
+"""One HTML page that needs no other file: figures, tables that can be sorted, lists and text.
 
-The page's own policy forbids every request, so that it looks the same from file://, on a server, and in ten years.
+A section lists its parts as data, and a template of this folder renders each kind of part. Templates escape all text.
+The page's content security policy forbids every request, so it looks the same from file://, on a server, and in ten
+years.
 """
 
 import base64
-import html
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis.figures import style
 from analysis.render.markup import NONE, Table
 
-PARTS = Path(__file__).parent
-MOST_POINTS = 15_000  # of a figure's lines; one with more is shown as PNG, as its SVG would be megabytes
+FOLDER = Path(__file__).parent
+MOST_POINTS = 15_000  # of a figure's lines; a figure with more is shown as PNG, as its SVG would take megabytes
 SCREEN_DPI = 160
-MOST_ROWS = 100  # of a table that stands open
+MOST_ROWS = 100  # a longer table is folded
+
+
+class Paragraph(NamedTuple):
+    text: str
+
+
+class Listing(NamedTuple):
+    """A bulleted list."""
+
+    lines: Sequence[str]
+    title: str = ""
+
+
+class Facts(NamedTuple):
+    """A list of (name, text) pairs."""
+
+    pairs: Sequence[tuple[str, str]]
+
+
+class Command(NamedTuple):
+    """A shell command. It is folded, as most are long."""
+
+    text: str
+
+
+class SortableTable(NamedTuple):
+    """A table whose headers sort it; it is folded if it is long. `more` are further columns, which do not sort it:
+    header -> a cell for each row."""
+
+    table: Table
+    more: Mapping[str, Sequence[str | Command]] = {}
 
 
 class Picture(NamedTuple):
-    """A figure to be drawn; `name` is that of the files beside the page."""
+    """A figure to be drawn. `name` is that of its files beside the page."""
 
     name: str
     caption: str
     draw: Callable[[], Figure]
 
 
-Part = str | Picture  # a str is HTML
+Written = Paragraph | Listing | Facts | Command | SortableTable  # what a template renders
+Part = Written | Picture
+
+TEMPLATES: dict[type, str] = {
+    Paragraph: "paragraph.html",
+    Listing: "listing.html",
+    Facts: "facts.html",
+    Command: "command.html",
+    SortableTable: "table.html",
+}
 
 
 class Section(NamedTuple):
     title: str
     parts: Sequence[Part]
 
+    @property
+    def anchor(self) -> str:
+        """The section's id in the page."""
+        return re.sub(r"\W+", "-", self.title.lower())
 
-def page(title: str, sections: Iterable[Section], show: Callable[[Picture], str]) -> str:
-    """The whole document; `show` makes HTML of a picture. Sections without a part are left out."""
+
+def page(title: str, sections: Iterable[Section], show: Callable[[Picture], Markup]) -> str:
+    """Render the whole document. `show` gives the HTML of a picture. Sections without a part are left out."""
+    style, script = (Markup((FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+
+    def rendered(part: Part) -> Markup:
+        return show(part) if isinstance(part, Picture) else render(part)
+
     shown = [section for section in sections if section.parts]
-    anchors = {section.title: re.sub(r"\W+", "-", section.title.lower()) for section in shown}
-    contents = " ".join(f'<a href="#{anchors[s.title]}">{text(s.title)}</a>' for s in shown)
-    body = "\n".join(
-        f'<section id="{anchors[section.title]}">\n<h2>{text(section.title)}</h2>\n'
-        + "\n".join(show(part) if isinstance(part, Picture) else part for part in section.parts)
-        + "\n</section>"
-        for section in shown
-    )
-    template = Template((PARTS / "page.html").read_text(encoding="utf-8"))
-    style, script = (PARTS / "style.css").read_text(encoding="utf-8"), (PARTS / "script.js").read_text(encoding="utf-8")
-    return template.substitute(title=text(title), style=style, contents=contents, body=body, script=script)
+    template = ENVIRONMENT.get_template("page.html")
+    return template.render(title=title, sections=shown, rendered=rendered, style=style, script=script) + "\n"
 
 
-def text(words: str) -> str:
-    """Any text, so that it is read as text."""
-    return html.escape(words)
+def render(part: Written) -> Markup:
+    """Render a part as HTML."""
+    return Markup(ENVIRONMENT.get_template(TEMPLATES[type(part)]).render(part=part, most_rows=MOST_ROWS))
 
 
-def paragraph(words: str) -> str:
-    return f"<p>{text(words)}</p>"
-
-
-def listing(lines: Iterable[str], title: str = "") -> str:
-    items = "\n".join(f"<li>{text(line)}</li>" for line in lines)
-    return (f"<h3>{text(title)}</h3>\n" if title else "") + f"<ul>\n{items}\n</ul>"
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """(name, text) pairs."""
-    lines = "\n".join(f"<dt>{text(name)}</dt><dd>{text(words)}</dd>" for name, words in pairs)
-    return f"<dl>\n{lines}\n</dl>"
-
-
-def command(words: str) -> str:
-    """A shell command, folded, as most are long."""
-    return f"<details><summary>command</summary><code>{text(words)}</code></details>"
-
-
-def drawing(figure: Figure, name: str, caption: str) -> str:
-    """A drawn figure with its caption."""
+def drawing(figure: Figure, name: str, caption: str) -> Markup:
+    """Render a drawn figure with its caption."""
     if sum(np.size(line.get_xdata()) for axis in figure.axes for line in axis.lines) > MOST_POINTS:
         pixels = io.BytesIO()
         figure.savefig(pixels, format="png", dpi=SCREEN_DPI)
-        coded = base64.b64encode(pixels.getvalue()).decode()
-        element = f'<img alt="{text(caption)}" src="data:image/png;base64,{coded}">'
+        values = {"png": base64.b64encode(pixels.getvalue()).decode()}
     else:
-        element = style.markup(figure).replace("<svg", f'<svg role="img" aria-label="{text(caption)}"', 1)
-    wide = ' class="wide"' if figure.get_figwidth() > style.COLUMN else ""
-    return f'<figure id="figure-{name}"{wide}>\n{element}\n<figcaption>{text(caption)}</figcaption>\n</figure>'
+        values = {"svg": Markup(style.markup(figure).removeprefix("<svg"))}  # matplotlib has escaped its texts
+    template = ENVIRONMENT.get_template("figure.html")
+    wide = figure.get_figwidth() > style.COLUMN
+    return Markup(template.render(name=name, caption=caption, wide=wide, **values))
 
 
-def sortable(table: Table, more: Mapping[str, Sequence[str]] | None = None) -> str:
-    """A table whose headers sort it, folded when it is long. `more` are further columns of HTML by their headers, which
-    do not."""
-    heads = []
-    for column, name in enumerate(table.header):
-        kind = "text" if column < table.words else "number"
-        heads.append(f'<th scope="col" data-kind="{kind}"><button type="button">{text(name)}</button></th>')
-    heads += [f'<th scope="col">{text(name)}</th>' for name in more or {}]
-    lines = []
-    for i, cells in enumerate(table.body):
-        line = [_cell(cell, j >= table.words, (i, j) in table.bold) for j, cell in enumerate(cells)]
-        line += [f"<td>{column[i]}</td>" for column in (more or {}).values()]
-        lines.append(f"<tr>{''.join(line)}</tr>")
-    shown = (
-        f'<div class="scroll"><table class="sortable"><caption>{text(table.title)}</caption>\n'
-        f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>\n" + "\n".join(lines) + "\n</tbody></table></div>"
-    )
-    if len(lines) <= MOST_ROWS:
-        return shown
-    return f"<details><summary>{text(table.title)}: {len(lines):,} rows</summary>\n{shown}\n</details>"
+def sort_key(cell: str) -> str:
+    """The first number in a cell, by which a column of numbers is sorted; empty if there is none.
 
-
-def _cell(words: str, number: bool, bold: bool) -> str:
-    shown = f"<b>{text(words)}</b>" if bold else text(words)
-    return f'<td class="number" data-key="{key(words)}">{shown}</td>' if number else f"<td>{shown}</td>"
-
-
-def key(words: str) -> str:
-    """What a cell of numbers is sorted by, its first number: "4,810 [4,550, 5,069] (2)" -> "4810"; nothing: ""."""
-    found = re.match(r"[<>≥≤~ ]*(-?[\d,]*\.?\d+(?:e[-+]?\d+)?)", words) if words != NONE else None
+    >>> sort_key("4,810 [4,550, 5,069] (2)")
+    '4810'
+    """
+    found = re.match(r"[<>≥≤~ ]*(-?[\d,]*\.?\d+(?:e[-+]?\d+)?)", cell) if cell != NONE else None
     return found.group(1).replace(",", "") if found else ""
+
+
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+ENVIRONMENT.filters["sort_key"] = sort_key
+ENVIRONMENT.globals["render"] = render

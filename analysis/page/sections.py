@@ -1,25 +1,27 @@
-"""The parts of the report that are not about sparsity: summary, aggregates, tasks, runs, and what is missing."""
+"""The sections of the report beside those on sparsity and costs: summary, scores, tasks, runs, missing cells."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from analysis.data import scores
 from analysis.data.cells import OWN, Cell, Grid
 from analysis.data.runs import Run
 from analysis.figures import scores as score_figures
 from analysis.figures import style
-from analysis.page.page import Part, Picture, Section, command, facts, listing, paragraph, sortable
+from analysis.page.page import Command, Facts, Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.render import tables
 from analysis.render.markup import NONE, Table
 from analysis.render.tables import interval
 from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
 from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
-from analysis.stats.paired import Paired
+from analysis.stats.pairwise import Pairwise
+from analysis.stats.profiles import Curve
 from analysis.table import BAND_REPETITIONS, Results
 
 ON_A_COLUMN = 6  # tasks whose curves still fit in a column
@@ -27,7 +29,7 @@ ON_A_PAGE = 20  # tasks of one figure
 
 
 def summary(comparison: Comparison) -> Section:
-    """What was compared, and a line a row of the table."""
+    """List what was compared and one line for each row of the table, then the tables of aggregates."""
     grid = comparison.grid
     finished = sum(1 for _ in grid.finished())
     tasks = counted(len(grid.tasks), scores.noun(grid.tasks))
@@ -41,8 +43,7 @@ def summary(comparison: Comparison) -> Section:
             other, pair = comparison.against[row]
             said.append(f"better than {other} with probability {interval(pair.improvement, '.2f')}")
         lines.append(f"{row}: {', '.join(said) or 'no number'}.")
-    parts = [listing(lines), *(sortable(table) for table in _aggregates(comparison))]
-    return Section("Summary", parts)
+    return Section("Summary", [Listing(lines), *map(SortableTable, _aggregates(comparison))])
 
 
 def counted(count: int, noun: str) -> str:
@@ -54,7 +55,7 @@ def _aggregates(comparison: Comparison) -> list[Table]:
 
 
 def aggregates(results: Results) -> Section:
-    """Figures over all tasks; nothing without scores."""
+    """Draw the figures over all tasks. The section is empty without scores."""
     comparison, methods = results.comparison, results.comparison.grid.methods
     if not comparison.scored:
         return Section("Scores", [])
@@ -72,7 +73,7 @@ def aggregates(results: Results) -> Section:
     ]
     if comparison.against:
         parts.append(_improvement(comparison.against, methods))
-    curves = [
+    curves: list[tuple[str, Mapping[str, Curve], str, Callable[..., Figure]]] = [
         (
             "profiles",
             results.profiles,
@@ -83,14 +84,14 @@ def aggregates(results: Results) -> Section:
             "efficiency",
             results.efficiency,
             "IQM of the scores over training, with pointwise 95 % bands.",
-            score_figures.efficiency,
+            partial(score_figures.efficiency, x=results.x),
         ),
     ]
     parts += [Picture(name, caption, partial(draw, drawn, methods)) for name, drawn, caption, draw in curves if drawn]
     return Section("Scores", parts)
 
 
-def _improvement(against: dict[str, tuple[str, Paired]], methods: dict[str, str]) -> Picture:
+def _improvement(against: dict[str, tuple[str, Pairwise]], methods: dict[str, str]) -> Picture:
     title = "P(better than the reference)"
     found = {title: {row: pair.improvement for row, (_, pair) in against.items()}}
     others = ", ".join(dict.fromkeys(other for other, _ in against.values()))
@@ -99,7 +100,7 @@ def _improvement(against: dict[str, tuple[str, Paired]], methods: dict[str, str]
 
 
 def by_task(results: Results, settings: Settings) -> Section:
-    """Learning curves, sparsity over time, and the tables of each task."""
+    """Draw learning curves and sparsity over training, and list the tables of each task."""
     grid, frame = results.comparison.grid, results.drawn
     width = style.COLUMN if len(grid.tasks) <= ON_A_COLUMN else style.PAGE
     count = -(-len(grid.tasks) // ON_A_PAGE)
@@ -113,11 +114,19 @@ def by_task(results: Results, settings: Settings) -> Section:
             for i, chunk in enumerate(chunks, start=1):
                 own = frame.loc[frame["task"].isin(chunk), [*style.PLACED, column]]
                 picture = partial(
-                    style.curves, own, grid.methods, chunk, {column: label}, settings.seed, BAND_REPETITIONS, width
+                    style.curves,
+                    own,
+                    grid.methods,
+                    chunk,
+                    {column: label},
+                    settings.seed,
+                    BAND_REPETITIONS,
+                    width,
+                    settings.x,
                 )
                 suffix = f"-{i}" * (count > 1)
                 parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture))
-    parts += [sortable(table) for table in tables.all_tables(results.comparison) if table.header[0] != "method"]
+    parts += [SortableTable(table) for table in tables.all_tables(results.comparison) if table.header[0] != "method"]
     return Section("Tasks", parts)
 
 
@@ -125,9 +134,10 @@ def by_task(results: Results, settings: Settings) -> Section:
 
 
 def runs(grid: Grid) -> Section:
-    """Every run there is, with its status and the command that makes it again."""
+    """List every run with its status and the command that repeats it."""
     header = ["run", "method", "task", "status", "source", "seed", "return", "sparsity", "agent steps", "hours"]
-    body, commands = [], []
+    body: list[list[str]] = []
+    commands: list[str | Command] = []
     for cell, run in grid.present():
         last = {key: run.final(key) for key in (SPARSITY, "agent_step", "seconds")}
         numbers = [
@@ -139,9 +149,10 @@ def runs(grid: Grid) -> Section:
         ]
         status = run.status + (f": {run.reason}" if run.reason else "")
         body.append([run.name, cell.row, cell.task, status, run.source, *numbers])
-        commands.append(command(words) if (words := reproduce(run)) else "")
-    table = Table("Every run, and the command that makes it again", header, body, words=5)
-    return Section("Runs", [sortable(table, {"": commands})])
+        words = reproduce(run)
+        commands.append(Command(words) if words else "")
+    table = Table("Every run, and the command that repeats it", header, body, words=5)
+    return Section("Runs", [SortableTable(table, {"": commands})])
 
 
 def _number(value: float | None, form: str) -> str:
@@ -149,7 +160,7 @@ def _number(value: float | None, form: str) -> str:
 
 
 def reproduce(run: Run) -> str:
-    """The command line of a run of this benchmark, every option named; empty for others."""
+    """Return the command line that repeats a run of this benchmark, with every option; empty for other runs."""
     if run.source not in OWN:
         return ""
     options = {key: value for key, value in run.options.items() if not key.startswith("method.")}
@@ -159,9 +170,9 @@ def reproduce(run: Run) -> str:
 
 
 def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -> Section:
-    """The cells without a result, and how to fill them."""
+    """List the cells without a result, and the command that runs them."""
     if not comparison.gaps:
-        return Section("Missing", [paragraph("Nothing: every cell has a result.")])
+        return Section("Missing", [Paragraph("Nothing: every cell has a result.")])
     required = comparison.grid.required
     body = [
         [cell.row, cell.task, why, "required" if cell in required else "", str(cell.seed)]
@@ -169,20 +180,19 @@ def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -
     ]
     header = ["method", "task", "why", "", "seed"]
     title = f"Cells without a result ({len(body)} of {len(comparison.grid.runs)})"
-    parts: list[Part] = [sortable(Table(title, header, body, words=4))]
+    parts: list[Part] = [SortableTable(Table(title, header, body, words=4))]
     if sweep is not None and len(places) == 1:
         again = shlex.join(["python", "-m", "sweeps.launch", str(sweep), "--folder", places[0]])
-        parts.insert(
-            0, paragraph("The grid goes on with the runs that are not finished by this command:") + command(again)
-        )
+        parts[:0] = [Paragraph("Rerun this command to resume or start the runs that are not finished:"), Command(again)]
     return Section("Missing", parts)
 
 
 def about(comparison: Comparison) -> Section:
-    parts = [listing(comparison.notes, "Notes")] if comparison.notes else []
-    return Section("About", [*parts, facts(comparison.source)])
+    """List the notes, and where the numbers come from."""
+    notes: list[Part] = [Listing(comparison.notes, "Notes")] if comparison.notes else []
+    return Section("About", [*notes, Facts(comparison.source)])
 
 
 def folders(grid: Grid) -> dict[Cell, Path]:
-    """Where the runs that have a folder have it."""
+    """Return the run folder of each cell whose run has one."""
     return {cell: run.folder for cell, run in grid.present() if run.folder}

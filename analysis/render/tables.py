@@ -1,9 +1,8 @@
-"""A comparison as Markdown, as a LaTeX document (booktabs), and as tidy CSV."""
+"""A comparison as Markdown and as a LaTeX document (booktabs)."""
 
-import csv
-import io
+import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from analysis.data import scores
 from analysis.data.provenance import letter
@@ -17,11 +16,21 @@ from analysis.render.markup import (
     markdown_list,
     markdown_table,
 )
-from analysis.stats.comparison import ACTOR_SPARSITY, OPERATIONS, RETURN, SECONDS, SPARSITY, Comparison
+from analysis.stats.comparison import (
+    ACTOR_SPARSITY,
+    AREA,
+    BEST,
+    LOST,
+    OPERATIONS,
+    RETURN,
+    SECONDS,
+    SPARSITY,
+    Comparison,
+)
 from analysis.stats.metrics import FEW_SEEDS, NOTHING, SCORE_STATISTICS, Estimate
 
+MOST_GAPS = 10  # cells without a result that are listed
 ACROSS = 4  # methods beside each other; more go into a further table
-CSV_COLUMNS = ("method", "task", "statistic", "value", "low", "high", "seeds", "expected_seeds", "gaps")
 LOWER_IS_BETTER = ("optimality gap",)
 HOUR = 3600.0
 
@@ -49,31 +58,6 @@ def latex(comparison: Comparison, more: Sequence[Table] = ()) -> str:
     return latex_document([*parts, latex_list("Source", source)])
 
 
-def tidy_csv(comparison: Comparison) -> str:
-    """One line a method, task ("all" for the aggregates) and statistic; `gaps` names the cells without a result."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in comparison.grid.rows:
-        entries = [("all", name, estimate) for name, estimate in comparison.overall[row].items()]
-        if row in comparison.against:
-            other, pair = comparison.against[row]
-            entries.append(("all", f"difference to {other}", pair.difference))
-            entries.append(("all", f"probability of improvement over {other}", pair.improvement))
-        for task in comparison.grid.tasks:
-            entries += [(task, name, estimate) for name, estimate in comparison.on_task[row, task].items()]
-        for task, name, estimate in entries:
-            gaps = [
-                f"{cell.task} seed {cell.seed}: {why}"
-                for cell, why in comparison.gaps.items()
-                if cell.row == row and task in ("all", cell.task)
-            ]
-            expected = comparison.grid.seeds(row, None if task == "all" else task)
-            numbers = ["" if number is None else repr(number) for number in estimate[:3]]
-            writer.writerow([row, task, name, *numbers, estimate.seeds, expected, "; ".join(gaps)])
-    return out.getvalue()
-
-
 def all_tables(comparison: Comparison) -> list[Table]:
     """For each block of one protocol: the aggregates, the comparison with the reference, then task by task."""
     families = list(scores.by_family(comparison.grid.tasks).values())
@@ -86,6 +70,10 @@ def all_tables(comparison: Comparison) -> list[Table]:
             tables.append(_overall(comparison, block, where))
         if any(row in comparison.against for row in block):
             tables.append(_compared(comparison, block, where))
+        if comparison.improvement and len(block) > 2:
+            tables.append(_improvement(comparison, block, where))
+        if any(row in comparison.over_training for row in block):
+            tables.append(_over_training(comparison, block, where))
         for name in (RETURN, SPARSITY, ACTOR_SPARSITY, SECONDS, OPERATIONS):
             for tasks in families:
                 if any(name in comparison.on_task[row, task] for row in block for task in tasks):
@@ -103,8 +91,7 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
     columns = [[comparison.overall[row].get(name, NOTHING) for row in rows] for name in names]
     body = []
     for i, row in enumerate(rows):
-        there = columns[0][i].seeds if columns else 0
-        body.append([row, *(interval(c[i], ".3f") for c in columns), _seeds(there, comparison.grid.seeds(row))])
+        body.append([row, *(interval(column[i], ".3f") for column in columns), _seeds_of_tasks(comparison, row)])
     bold = {
         (best, j)
         for j, (name, column) in enumerate(zip(names, columns, strict=True), start=1)
@@ -121,18 +108,43 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
 
 
 def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
-    noun = scores.noun(comparison.grid.tasks)
-    header = ["method", "compared with", "difference of mean score", "probability of improvement"]
-    header += [f"{noun}s better", f"{noun}s worse", f"{noun}s", "seeds needed"]
+    noun, statistic = scores.noun(comparison.grid.tasks), comparison.statistic
+    header = ["method", "compared with", f"difference of {statistic}", f"ratio of {statistic}"]
+    header += ["probability of improvement", f"{noun}s better", f"{noun}s worse", f"{noun}s", "seeds needed"]
     body = []
     for row in rows:
         if row in comparison.against:
             other, pair = comparison.against[row]
             needed = NONE if pair.seeds_needed is None else f"{pair.seeds_needed:,}"
             apart = [str(len(names)) if pair.judged else NONE for names in (pair.better, pair.worse)]
-            difference, improvement = interval(pair.difference, ".3f"), interval(pair.improvement, ".2f")
-            body.append([row, other, difference, improvement, *apart, str(len(pair.tasks)), needed])
-    return Table(f"Each method against a reference, {noun} by {noun}{where}", header, body, words=2)
+            numbers = [interval(estimate, ".3f") for estimate in (pair.difference, pair.ratio)]
+            improvement = interval(pair.improvement, ".2f")
+            body.append([row, other, *numbers, improvement, *apart, str(len(pair.tasks)), needed])
+    return Table(f"Each method against a reference [95 % interval]{where}", header, body, words=2)
+
+
+def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
+    """The matrix of pairwise probabilities; its columns have numbers where names would not fit."""
+    named = len(rows) <= ACROSS
+    body = [
+        [row if named else f"{i} {row}"]
+        + [NONE if row == other else _number(comparison.improvement[row, other].value, ".2f") for other in rows]
+        for i, row in enumerate(rows, start=1)
+    ]
+    header = ["method", *(rows if named else map(str, range(1, len(rows) + 1)))]
+    title = "Probability that a run of the method (line) has a higher score than one of another (column)"
+    return Table(title + where, header, body)
+
+
+def _over_training(comparison: Comparison, rows: list[str], where: str) -> Table:
+    names = {"IQM": "final", BEST: BEST, LOST: LOST, AREA: AREA}
+    found = [comparison.over_training.get(row, {}) for row in rows]
+    body = [
+        [row, *(interval(own.get(name, NOTHING), ".3f") for name in names)]
+        for row, own in zip(rows, found, strict=True)
+    ]
+    title = "IQM of the scores of the final return, the best epoch's, and the mean over training (area under the curve)"
+    return Table(title + where, ["method", *names.values()], body)
 
 
 def _heading(name: str, actors: list[str]) -> str:
@@ -156,21 +168,23 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
         cells = [task.environment]
         if returns:
             cells += [_number(task.random), NONE if task.reference is None else _number(task.reference)]
-        if returns and (best := _best_of_block(comparison, task.name, rows)) is not None:
-            bold.add((i, len(cells) + best))
         for row in rows:
+            if returns and (row, task.name) in comparison.best:
+                bold.add((i, len(cells)))
             estimate = comparison.on_task[row, task.name].get(name, NOTHING)
             seeds = _seeds(estimate.seeds, comparison.grid.seeds(row, task.name))
             cells.append(f"{interval(_in(unit, estimate), form)} ({seeds})")
         body.append(cells)
-    return Table(f"{_capital(what)} per {noun} [95 % interval] (seeds){where}", header, body, bold=bold)
+    brackets = _brackets(comparison.on_task[row, task].get(name, NOTHING) for row in rows for task in tasks)
+    return Table(f"{_capital(what)} per {noun} [{brackets}] (seeds){where}", header, body, bold=bold)
 
 
-def _best_of_block(comparison: Comparison, task: str, rows: list[str]) -> int | None:
-    """The place among `rows` of the clear best of their whole block, if it is one of them."""
-    block = next(block for block in comparison.blocks if rows[0] in block)
-    best = clear_best([comparison.on_task[row, task].get(RETURN, NOTHING) for row in block])
-    return rows.index(block[best]) if best is not None and block[best] in rows else None
+def _brackets(estimates: Iterable[Estimate]) -> str:
+    """What the brackets of a table of single tasks are."""
+    few = {estimate.seeds < FEW_SEEDS for estimate in estimates if estimate.low is not None}
+    if few == {True}:
+        return "range of runs"
+    return f"95 % interval; range if fewer than {FEW_SEEDS} runs" if True in few else "95 % interval"
 
 
 def clear_best(estimates: Sequence[Estimate], lower: bool = False) -> int | None:
@@ -192,6 +206,15 @@ def _seeds(there: int, expected: int) -> str:
     return str(there) if there == expected else f"{there} of {expected}"
 
 
+def _seeds_of_tasks(comparison: Comparison, row: str) -> str:
+    """How many runs a row has on the tasks, and how many it should have if some are missing."""
+    grid = comparison.grid
+    counts = {task: comparison.on_task[row, task].get(RETURN, NOTHING).seeds for task in grid.tasks}
+    few, many = min(counts.values()), max(counts.values())
+    there = str(few) if few == many else f"{few} to {many}"
+    return there + f" of {grid.seeds(row)}" * any(count < grid.seeds(row, task) for task, count in counts.items())
+
+
 def _in(unit: float, estimate: Estimate) -> Estimate:
     value, low, high = (None if number is None else number / unit for number in estimate[:3])
     return Estimate(value, low, high, estimate.seeds)
@@ -205,16 +228,25 @@ def interval(estimate: Estimate, form: str) -> str:
     return f"{_number(estimate.value, form)} [{_number(estimate.low, form)}, {_number(estimate.high, form)}]"
 
 
-def _number(value: float, form: str = "") -> str:
+def _number(value: float | None, form: str = "") -> str:
     """Without a form: one decimal, none from 1,000 on. A negative zero is a zero."""
+    if value is None:
+        return NONE
     text = format(value, form or (",.1f" if abs(value) < 1000 else ",.0f"))
     return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 def lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
-    gaps = [f"{cell}: {textwrap.shorten(why, 240, placeholder=' ...')}" for cell, why in comparison.gaps.items()]
+    """(title, lines) of what is missing and of the notes."""
+    gaps = comparison.gaps
+    lines = [
+        f"{cell}: {textwrap.shorten(why, 240, placeholder=' ...')}"
+        for cell, why in itertools.islice(gaps.items(), MOST_GAPS)
+    ]
+    if len(gaps) > MOST_GAPS:
+        lines.append(f"{len(gaps) - MOST_GAPS:,} more, all of them in details.csv")
     named = [
-        (f"Cells without a result ({len(gaps)} of {len(comparison.grid.runs)})", gaps),
+        (f"Cells without a result ({len(gaps):,} of {len(comparison.grid.runs):,})", lines),
         ("Notes", comparison.notes),
     ]
     return [(title, lines) for title, lines in named if lines]

@@ -1,28 +1,35 @@
 """What a comparison says: the numbers, what is missing, and what to know when reading them."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from analysis.data import protocol, provenance, scores
-from analysis.data.cells import Cell, Grid
+from analysis.data.cells import Cell, Detail, Grid
 from analysis.data.scores import PUBLISHED, References
 from analysis.settings import Settings
-from analysis.stats import metrics, paired
+from analysis.stats import metrics, pairwise, significance
+from analysis.stats import notes as notes_on
 from analysis.stats.metrics import Estimate
-from analysis.stats.paired import Paired
+from analysis.stats.pairwise import Pairwise
 from suite.errors import UserError
 
 RETURN, SCORE, SPARSITY, ACTOR_SPARSITY = "return", "score", "sparsity", "actor_sparsity"
 SECONDS, OPERATIONS = "seconds", "operations"
+BEST, LOST, AREA = "best epoch", "best - final", "mean over training"
 MEASURES = (RETURN, SCORE, SPARSITY, ACTOR_SPARSITY, SECONDS, OPERATIONS)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`overall[row][statistic]` and `on_task[row, task][measure]` are estimates, in the order of the tables; `scored`
-    the tasks whose scores are aggregated; `actors` those whose agent has an actor, so that `sparsity` is the critics';
-    `blocks` the rows that share a protocol; `against[row]` the reference row and the comparison with it; `gaps` the
-    cells without a result; `notes` full sentences; `source` (heading, text) pairs for the footer."""
+    """`overall[row][statistic]`, `over_training[row][name]` and `on_task[row, task][measure]` are estimates, in the
+    order of the tables; `scored` the tasks whose scores are aggregated; `actors` those whose agent has an actor, so
+    that `sparsity` is the critics'; `blocks` the rows that share a protocol; `against[row]` the reference row and the
+    comparison with it; `improvement[row, other]` the probability that a run of the row beats one of the other; `best`
+    the (row, task) pairs where the row is the clear best of its block; `gaps` the cells without a result; `notes` full
+    sentences, one line each, and `details` what they count; `source` (heading, text) pairs for the footer."""
 
     grid: Grid
     references: References
@@ -30,11 +37,16 @@ class Comparison:
     actors: list[str]
     blocks: list[list[str]]
     overall: dict[str, dict[str, Estimate]]
+    over_training: dict[str, dict[str, Estimate]]
     on_task: dict[tuple[str, str], dict[str, Estimate]]
-    against: dict[str, tuple[str, Paired]]
+    against: dict[str, tuple[str, Pairwise]]
+    improvement: dict[tuple[str, str], Estimate]
+    best: set[tuple[str, str]]
     gaps: dict[Cell, str]
     notes: list[str]
+    details: list[Detail]
     source: list[tuple[str, str]]
+    statistic: str = "IQM"
 
 
 def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
@@ -44,7 +56,7 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
     """
     families = scores.by_family(grid.tasks)
     signatures = grid.signatures()
-    blocks, notes = _blocks(signatures, settings.mix)
+    blocks, notes = _blocks(grid, signatures, settings.mix)
     references = settings.references
     scored = [] if settings.raw else [task for task in grid.tasks if scores.is_scored(task, references)]
     actors = _with_actor(grid, families)
@@ -61,23 +73,43 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
         }
         for task in grid.tasks:
             on_task[row, task] = {name: means[name][task] for name in MEASURES if task in means.get(name, {})}
-        for remark in _few_seeds(estimate for task in grid.tasks for estimate in on_task[row, task].values()):
+        for remark in notes_on.few_seeds(estimate for task in grid.tasks for estimate in on_task[row, task].values()):
             remarks.setdefault(remark, []).append(row)
     against = _against(grid, values, blocks, settings) if scored else {}
+    improvement = _improvement(values, blocks, against, settings) if scored else {}
+    trained = {row: _over_training(grid, row, scored, settings) | overall[row] for row in grid.rows} if scored else {}
     notes += [f"{'; '.join(rows)} - {remark}." for remark, rows in remarks.items()]
-    notes += grid.notes + _more_notes(grid, scored, against, settings)
+    notes += grid.notes + notes_on.remarks(grid, scored, against, settings)
     described = [(block, protocol.describe(signatures, block)) for block in blocks]
     source = provenance.source(grid, command, settings, scored, bool(actors), bool(against), described)
-    return Comparison(grid, references, scored, actors, blocks, overall, on_task, against, grid.gaps(), notes, source)
+    return Comparison(
+        grid=grid,
+        references=references,
+        scored=scored,
+        actors=actors,
+        blocks=blocks,
+        overall=overall,
+        over_training=trained,
+        on_task=on_task,
+        against=against,
+        improvement=improvement,
+        best=_best(grid, values, blocks),
+        gaps=grid.gaps(),
+        notes=notes,
+        details=notes_on.details(grid),
+        source=source,
+        statistic=settings.statistic,
+    )
 
 
-def _blocks(signatures: Mapping[str, protocol.Signature], mix: bool) -> tuple[list[list[str]], list[str]]:
-    """The blocks of the table, and what is mixed in them."""
+def _blocks(grid: Grid, signatures: Mapping[str, protocol.Signature], mix: bool) -> tuple[list[list[str]], list[str]]:
+    """The blocks of the table, and notes on what is mixed in them and on runs that are only shorter."""
     mixed, blocks = protocol.check_rows(signatures), protocol.blocks(signatures)
+    shorter = notes_on.shorter(grid)
     if mixed and not mix:
-        raise UserError(f"{mixed[0]}; such runs are aggregated only with --mix")
+        raise UserError("; ".join([mixed[0], *shorter, "such runs are aggregated only with --mix"]))
     if not mix:
-        return blocks, []
+        return blocks, [f"{note[:1].upper()}{note[1:]}." for note in shorter]
     notes = [f"{line} (--mix)." for line in mixed]
     if len(blocks) > 1:
         parts = [f"{', '.join(block)}: {protocol.describe(signatures, block)}" for block in blocks]
@@ -130,10 +162,34 @@ def _overall(values: Mapping[str, metrics.ByTask], settings: Settings) -> tuple[
     return estimates, list(remarks.values())
 
 
-def _few_seeds(estimates: Iterable[Estimate]) -> list[str]:
-    counts = sorted({estimate.seeds for estimate in estimates if 1 < estimate.seeds < metrics.FEW_SEEDS})
-    few, enough = " or ".join(map(str, counts)), metrics.FEW_SEEDS
-    return [f"{few} seeds: bootstrap intervals from fewer than {enough} seeds are too narrow"] * bool(counts)
+def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) -> dict[str, Estimate]:
+    """IQMs of the scores of other returns than the final one, and of what is lost since the best epoch."""
+    own = [(cell, run) for cell, run in grid.finished() if cell.row == row and cell.task in scored]
+    found: dict[str, dict[str, dict[int, float | None]]] = {
+        name: {task: {} for task in scored} for name in (BEST, LOST, AREA)
+    }
+    for cell, run in own:
+        final, best, area = (
+            scores.normalised(cell.task, value, settings.references)
+            for value in (grid.final_return(run), grid.best_return(run), grid.area(run))
+        )
+        lost = None if final is None or best is None else best - final
+        for name, value in ((BEST, best), (LOST, lost), (AREA, area)):
+            found[name][cell.task][cell.seed] = value
+    return {name: metrics.iqm(by_task, settings.seed, settings.repetitions) for name, by_task in found.items()}
+
+
+def _best(
+    grid: Grid, values: Mapping[str, Mapping[str, metrics.ByTask]], blocks: list[list[str]]
+) -> set[tuple[str, str]]:
+    """The (row, task) pairs with the clear best return of a block."""
+    kept = {row: metrics.numbers(measures[RETURN])[0] for row, measures in values.items()}
+    found = set()
+    for block in blocks:
+        runs = [{row: np.array(list(kept[row][task].values())) for row in block} for task in grid.tasks]
+        bests = significance.clear_best(runs, metrics.FEW_SEEDS)
+        found |= {(row, task) for row, task in zip(bests, grid.tasks, strict=True) if row is not None}
+    return found
 
 
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:
@@ -147,43 +203,37 @@ def reference_row(grid: Grid, row: str, reference: str) -> str | None:
 
 def _against(
     grid: Grid, values: Mapping[str, Mapping[str, metrics.ByTask]], blocks: list[list[str]], settings: Settings
-) -> dict[str, tuple[str, Paired]]:
+) -> dict[str, tuple[str, Pairwise]]:
     found = {}
     for block in blocks:
         for row in block:
             other = reference_row(grid, row, settings.reference)
             if other in block:
-                pair = values[row][SCORE], values[other][SCORE]
-                found[row] = (
-                    other,
-                    paired.against(*pair, settings.seed, settings.repetitions, settings.effect),
+                pair = pairwise.against(
+                    values[row][SCORE],
+                    values[other][SCORE],
+                    settings.seed,
+                    settings.repetitions,
+                    settings.effect,
+                    settings.statistic,
+                    settings.paired,
                 )
+                found[row] = other, pair
     return found
 
 
-def _more_notes(
-    grid: Grid, scored: list[str], against: Mapping[str, tuple[str, Paired]], settings: Settings
-) -> list[str]:
-    notes = []
-    unscored = [task for task in grid.tasks if not scores.is_scored(task, settings.references)]
-    if settings.raw:
-        notes.append("Returns are not normalised, and none is aggregated over tasks, as their units differ.")
-    elif unscored:
-        notes.append(
-            f"No reference return is known for {', '.join(unscored)}: no score, so not in the aggregates of scores; the"
-            " returns are shown as they are."
-        )
-    for row, (other, pair) in against.items():
-        apart = [task for task in scored if task not in pair.tasks]
-        if apart:
-            notes.append(f"{row} and {other} have not both a result on {', '.join(apart)}: not in their comparison.")
-    if scored and len(grid.rows) > 1 and not against:
-        notes.append(f"There is no row {settings.reference} of the same protocol to compare the others with.")
-    holes = {cell: int(grid.returns(run).isna().sum()) for cell, run in grid.finished()}
-    named = [f"{cell} ({count})" for cell, count in holes.items() if count]
-    if named:
-        notes.append(f"Epochs without a return, gaps in the curves: {'; '.join(named)}.")
-    mixed = provenance.mixed_versions(grid)
-    if mixed:
-        notes.append(f"The runs were made with more than one version of: {', '.join(mixed)}.")
-    return notes
+def _improvement(
+    values: Mapping[str, Mapping[str, metrics.ByTask]],
+    blocks: list[list[str]],
+    against: Mapping[str, tuple[str, Pairwise]],
+    settings: Settings,
+) -> dict[tuple[str, str], Estimate]:
+    """The probability of improvement of every row of a block over every other."""
+    found = {(row, other): pair.improvement for row, (other, pair) in against.items()}
+    for block in blocks:
+        for row, other in itertools.combinations(block, 2):
+            if (row, other) not in found and (other, row) not in found:
+                scored = values[row][SCORE], values[other][SCORE]
+                found[row, other] = pairwise.improvement(*scored, settings.seed, settings.repetitions, settings.paired)
+    reverse = {(other, row): pairwise.reversed_probability(estimate) for (row, other), estimate in found.items()}
+    return found | reverse

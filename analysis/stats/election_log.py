@@ -1,4 +1,4 @@
-"""The ledger of elections: in a run with several online networks, which one won when, and why pruning stopped.
+"""The election log: in a run with several online networks, which one won when, and why pruning stopped.
 
 Between two target updates the kept copy holds the target's sparsity and the others are sparser. A step of sparsity is
 taken when a network sparser than the target is elected, and refused when sparser ones stood but none of them was.
@@ -36,9 +36,9 @@ COLUMNS = {
 
 
 def read(folder: Path) -> pd.DataFrame:
-    """The elections of a run folder, with the columns COLUMNS; empty for a run with one online network.
+    """Return the election log of a run folder, with the columns COLUMNS; empty for a run with one online network.
 
-    Raises UserError when the record is damaged.
+    Raises UserError if the record is damaged.
     """
     path = folder / schema.METRICS
     if not path.exists() or not _has_elections(path):
@@ -65,7 +65,7 @@ def _is_valid(row: Mapping[str, Any]) -> bool:
 
 
 def _has_elections(path: Path) -> bool:
-    """Looks at the first target update only: most runs have one network, and their files are long."""
+    """Return whether the first target update has several networks: most runs have one, and their files are long."""
     with path.open(encoding="utf-8", errors="replace") as file:
         first = next((line for line in file if '"target_update"' in line[:40]), "")
     try:
@@ -75,7 +75,7 @@ def _has_elections(path: Path) -> bool:
 
 
 def elections(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Rows of kind target_update -> the ledger."""
+    """Make the election log, with the columns COLUMNS, of rows of kind target_update."""
     lines = []
     target: float | None = None
     for row in rows:
@@ -120,58 +120,58 @@ class Summary(NamedTuple):
     last_taken: int | None
 
 
-def summary(ledger: pd.DataFrame) -> Summary:
-    """Of a ledger with one election or more."""
-    outcome = ledger["outcome"]
-    taken = ledger[outcome == TAKEN]
+def summary(log: pd.DataFrame) -> Summary:
+    """Count what happened in a log with one election or more."""
+    outcome = log["outcome"]
+    taken = log[outcome == TAKEN]
     return Summary(
-        len(ledger),
+        len(log),
         len(taken),
         int((outcome == REFUSED).sum()),
         int((outcome == IDLE).sum()),
-        int(ledger["resets"].sum()),
-        float(ledger["level"].iloc[-1]),
+        int(log["resets"].sum()),
+        float(log["level"].iloc[-1]),
         _median(taken["step"]),
         int(taken["agent_step"].iloc[-1]) if len(taken) else None,
     )
 
 
 def _median(values: pd.Series) -> float:
-    """Of the values that are there; NaN without any."""
+    """Return the median of the values that are not NaN; NaN without any."""
     there = values.dropna()
     return float(there.median()) if len(there) else math.nan
 
 
-def stopped(ledger: pd.DataFrame) -> int | None:
-    """Position of the election after which no step was taken and that is a stop; None when pruning went on.
+def stopped(log: pd.DataFrame) -> int | None:
+    """Return the position of the last election that took a step, if pruning stopped there; None if it did not stop.
 
-    A stop is a row of refusals that would be unlikely (SURPRISE) if sparser networks had gone on to win as often as
-    until then; -1 when none has ever won.
+    Pruning stopped if the refusals since then are unlikely (SURPRISE) for sparser networks that win as often as before.
+    -1 means that no sparser network ever won.
     """
-    taken = np.flatnonzero(ledger["outcome"] == TAKEN)
-    refused = np.flatnonzero(ledger["outcome"] == REFUSED)
+    taken = np.flatnonzero(log["outcome"] == TAKEN)
+    refused = np.flatnonzero(log["outcome"] == REFUSED)
     if len(taken) == 0:
         return -1
     last = int(taken[-1])
     rate = (len(taken) + 1) / (len(taken) + int((refused < last).sum()) + 2)  # Laplace's: never 1, however few
-    after = len(ledger) - 1 - last  # idle elections too: pruning rests in them all the same
+    after = len(log) - 1 - last  # with idle elections, as they do not prune either
     return last if after and (1 - rate) ** after < SURPRISE else None
 
 
-def why(ledger: pd.DataFrame) -> str:
-    """A few sentences on where pruning stopped, and what stood against it."""
-    if ledger.empty:
+def why(log: pd.DataFrame) -> str:
+    """State in a few sentences where pruning stopped, and why."""
+    if log.empty:
         return "No election was held."
-    count, last = summary(ledger), stopped(ledger)
+    count, last = summary(log), stopped(log)
     level = f"a sparsity of {count.sparsity:.3f}"
     if last is None:
-        since = int((ledger["agent_step"] > count.last_taken).sum())
+        since = int((log["agent_step"] > count.last_taken).sum())
         rest = f", {since} election{'s' * (since != 1)} before the end" if since else ", at the last election"
         return (
             f"Pruning did not stop: it reached {level}, and its last step was at agent step {count.last_taken:,}{rest};"
             f" {count.taken} of {count.held} elections took a step."
         )
-    after = ledger.iloc[last + 1 :]
+    after = log.iloc[last + 1 :]
     start = (
         f"Pruning stopped at agent step {count.last_taken:,}, at {level}"
         if last >= 0
@@ -181,7 +181,7 @@ def why(ledger: pd.DataFrame) -> str:
 
 
 def _against(after: pd.DataFrame, typical: float) -> str:
-    """What the elections since the last step say."""
+    """Describe the elections since the last step."""
     refused = after[after["outcome"] == REFUSED]
     idle = len(after) - len(refused)
     parts = [f"Of the {len(after)} elections since, the sparser networks lost {len(refused)}"]
@@ -200,9 +200,9 @@ def _against(after: pd.DataFrame, typical: float) -> str:
 
 
 def final_layers(folder: Path) -> dict[str, float]:
-    """{layer: sparsity} of a run folder's last epoch, an actor's behind the others; empty where the record has none.
+    """Return {layer: sparsity} of a run folder's last epoch, with an actor's layers last; empty if there is none.
 
-    Raises UserError when the record is damaged.
+    Raises UserError if the record is damaged.
     """
     path = folder / schema.METRICS
     if not path.exists():
@@ -217,7 +217,7 @@ def final_layers(folder: Path) -> dict[str, float]:
 
 
 def _last_lines(path: Path, size: int = 1 << 16) -> list[str]:
-    """The complete lines of the end of a file, and all of it if they hold no epoch."""
+    """Return the complete lines at the end of a file, or all of its lines if those hold no epoch."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         file.seek(max(0, end - size))

@@ -1,27 +1,37 @@
-"""Aggregates over runs, with 95 % intervals from rliable's stratified bootstrap (Agarwal et al. 2021, section 4).
+"""Aggregates over runs, with 95 % intervals from a stratified bootstrap (Agarwal et al. 2021, section 4).
 
-Values come by task and seed: {"atari/Pong": {0: 0.3, 1: 0.5}, ...}. rliable needs a full matrix [seeds, tasks] of
-numbers, and what does not fit is handled here and said in a note: a value that is no number is left out; with ragged
-seeds every task gives as many values as the poorest one; one seed gives a value and no interval; a task without any
-value, no aggregate.
-
-The bootstrap resamples the seeds within each task, for each task on its own, and never the tasks.
+Values come by task and seed: {"atari/Pong": {0: 0.3, 1: 0.5}, ...}. Where all tasks have equally many runs, rliable
+computes aggregates and intervals from a matrix [seeds, tasks]; otherwise analysis.stats.stratified does, and equals it
+for equal numbers. A value that is no finite number is left out. One run gives a value and no interval; a task without
+any value, no aggregate.
 """
 
 import contextlib
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from rliable import library, metrics
 
+from analysis.stats import stratified
+from analysis.stats.stratified import Sample
+
 ByTask = Mapping[str, Mapping[int, float | None]]
-Statistic = Callable[[np.ndarray], float]  # [seeds, tasks] -> number
+
+
+class Statistic(NamedTuple):
+    """An aggregate, of a matrix [seeds, tasks] -> number as rliable computes it, and of runs of unequal number."""
+
+    matrix: Callable[[np.ndarray], float]
+    weighted: Callable[[Sample, np.ndarray], np.ndarray]
+
 
 LEVEL = 0.95
 PERCENTILES = (2.5, 97.5)
-FEW_SEEDS = 5  # below that, percentile intervals over seeds cover far less than they say
+FEW_SEEDS = 5  # with fewer, percentile intervals over seeds cover far less than they say
+NAMED = 3  # tasks that a note names
 
 #: {seeds: (mean on one task, IQM over ten tasks)}: the share, in %, of such 95 % intervals that hold the true value.
 #: Simulated with normal scores (tests/analysis/stats/test_coverage.py does it again). The resampled seeds of a task
@@ -36,15 +46,16 @@ COVERAGE: dict[int, tuple[float, float]] = {
 }
 
 SCORE_STATISTICS: dict[str, Statistic] = {
-    "IQM": metrics.aggregate_iqm,
-    "median": metrics.aggregate_median,
-    "mean": metrics.aggregate_mean,
-    "optimality gap": metrics.aggregate_optimality_gap,
+    "IQM": Statistic(metrics.aggregate_iqm, stratified.iqm),
+    "median": Statistic(metrics.aggregate_median, stratified.median),
+    "mean": Statistic(metrics.aggregate_mean, stratified.mean),
+    "optimality gap": Statistic(metrics.aggregate_optimality_gap, stratified.optimality_gap),
 }
 
 
 class Estimate(NamedTuple):
-    """A value and its interval; None where there is none. `seeds` is how many seeds (of each task) it rests on."""
+    """A value and its interval; None where there is none. `seeds` is how many runs it rests on, on the task that has
+    fewest."""
 
     value: float | None
     low: float | None
@@ -83,81 +94,110 @@ def bootstrap(
 
 
 def numbers(by_task: ByTask) -> tuple[dict[str, dict[int, float]], list[str]]:
-    """The values that are finite numbers, and a note for those that are not."""
-    kept: dict[str, dict[int, float]] = {}
-    notes = []
-    for task, values in by_task.items():
-        kept[task] = {seed: float(v) for seed, v in sorted(values.items()) if v is not None and math.isfinite(v)}
-        lost = sorted(values.keys() - kept[task].keys())
-        if lost:
-            notes.append(f"{task}: seed {', '.join(map(str, lost))} has no finite number and was left out")
-    return kept, notes
+    """The values that are finite numbers, and a note that counts the others."""
+    kept = {
+        task: {seed: float(v) for seed, v in sorted(values.items()) if v is not None and math.isfinite(v)}
+        for task, values in by_task.items()
+    }
+    lost = {task: len(values) - len(kept[task]) for task, values in by_task.items() if len(values) > len(kept[task])}
+    if not lost:
+        return kept, []
+    return kept, [f"{sum(lost.values())} runs without a finite number were left out, on {some(lost)}"]
 
 
-def matrix(by_task: Mapping[str, Mapping[int, float]]) -> tuple[np.ndarray, list[str]]:
-    """[seeds, tasks], tasks in their order; empty [0, tasks] when a task has no value.
+def some(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = len(names) - NAMED
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:NAMED])} and {more} more"
 
-    Seeds of different tasks are not paired, so ragged ones are cut to the smallest count, lowest seeds first.
-    """
-    counts = {task: len(values) for task, values in by_task.items()}
-    least = min(counts.values(), default=0)
-    notes = []
-    if least == 0:
-        empty = [task for task, count in counts.items() if count == 0]
-        notes.append(f"no aggregate: no finished run on {', '.join(empty) or 'any task'}")
-    elif max(counts.values()) > least:
-        poorest = next(task for task, count in counts.items() if count == least)
-        dropped = [f"{task} seed {seed}" for task, values in by_task.items() for seed in sorted(values)[least:]]
-        notes.append(
-            f"ragged seeds: {poorest} has {least}, so the aggregate takes the {least} lowest of every task,"
-            f" without {', '.join(dropped)}"
-        )
-    columns = [[values[seed] for seed in sorted(values)[:least]] for values in by_task.values()]
-    return np.asarray(columns, dtype=float).reshape(len(by_task), least).T, notes
+
+def no_aggregate(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """The note on tasks without any value; empty where every task has one."""
+    empty = [task for task, values in kept.items() if not values]
+    if kept and not empty:
+        return []
+    return [f"no aggregate: no finished run on {some(empty) or 'any task'}"]
+
+
+def unequal(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """The note on tasks with different numbers of values."""
+    counts = {len(values) for values in kept.values()}
+    few, many = min(counts), max(counts)
+    if few == many:
+        return []
+    return [f"unequal numbers of runs, {few} to {many}: all are used, each with a weight of 1 / n"]
 
 
 def aggregate(
     by_task: ByTask, statistics: Mapping[str, Statistic], seed: int, repetitions: int
 ) -> tuple[dict[str, Estimate], list[str]]:
-    """One estimate a statistic, over all tasks and seeds."""
+    """One estimate a statistic, over all tasks and runs, and notes."""
     kept, notes = numbers(by_task)
-    values, more = matrix(kept)
-    notes += more
-    seeds = len(values)
-    if seeds == 0:
-        return dict.fromkeys(statistics, NOTHING), notes
-    functions = list(statistics.values())
+    if missing := no_aggregate(kept):
+        return dict.fromkeys(statistics, NOTHING), notes + missing
+    found = stratified.sample(kept)
+    notes += unequal(kept)
+    fewest = int(found.counts.min())
+    if fewest == 1:
+        single = [task for task, values in kept.items() if len(values) == 1]
+        notes.append(f"one seed on {some(single)}: no interval over seeds exists")
+    if fewest < found.counts.max():
+        return _weighted(found, statistics, seed, repetitions), notes
+    values = found.values.reshape(len(kept), fewest).T  # [seeds, tasks]
+    if fewest == 1:
+        return {name: Estimate(float(each.matrix(values)), None, None, 1) for name, each in statistics.items()}, notes
 
-    def together(
-        sample: np.ndarray,
-    ) -> np.ndarray:  # all statistics of one resample: four times fewer resamples
-        return np.array([function(sample) for function in functions])
+    def together(resample: np.ndarray) -> np.ndarray:  # all statistics of one resample: four times fewer resamples
+        return np.array([each.matrix(resample) for each in statistics.values()])
 
-    if seeds == 1:
-        notes.append("one seed: no interval over seeds exists")
-        return {name: Estimate(float(f(values)), None, None, 1) for name, f in statistics.items()}, notes
     point, low, high = bootstrap(values, together, seed, repetitions)
     return {
-        name: Estimate(float(point[i]), float(low[i]), float(high[i]), seeds) for i, name in enumerate(statistics)
+        name: Estimate(float(point[i]), float(low[i]), float(high[i]), fewest) for i, name in enumerate(statistics)
     }, notes
 
 
+def iqm(by_task: ByTask, seed: int, repetitions: int) -> Estimate:
+    """That of `aggregate`, faster: without rliable."""
+    kept, _ = numbers(by_task)
+    if no_aggregate(kept):
+        return NOTHING
+    return _weighted(stratified.sample(kept), {"IQM": SCORE_STATISTICS["IQM"]}, seed, repetitions)["IQM"]
+
+
+def _weighted(found: Sample, statistics: Mapping[str, Statistic], seed: int, repetitions: int) -> dict[str, Estimate]:
+    """The estimates of tasks with any numbers of runs; no interval where a task has a single one."""
+    fewest = int(found.counts.min())
+    times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
+    estimates = {}
+    for name, each in statistics.items():
+        value = float(each.weighted(found, found.once))
+        low, high = np.percentile(each.weighted(found, times), PERCENTILES).tolist() if fewest > 1 else (None, None)
+        estimates[name] = Estimate(value, low, high, fewest)
+    return estimates
+
+
 def task_means(by_task: ByTask, seed: int, repetitions: int) -> dict[str, Estimate]:
-    """The mean over the seeds of each task, every finite value used; no interval with a single seed."""
+    """The mean over the runs of each task, every finite value used.
+
+    With FEW_SEEDS runs or more, its 95 % interval; with fewer, the lowest and the highest run; with one, neither.
+    """
     kept, _ = numbers(by_task)
     estimates = dict.fromkeys(by_task, NOTHING)
-    for count in {len(values) for values in kept.values()} - {0}:  # rliable wants equally many seeds in each column
+    for count in {len(values) for values in kept.values()} - {0}:  # rliable draws equally many seeds of each task
         tasks = [task for task, values in kept.items() if len(values) == count]
         values = np.array([list(kept[task].values()) for task in tasks]).T  # [seeds, tasks]
-        means = values.mean(axis=0)
-        if count == 1:
-            estimates.update(
-                {task: Estimate(float(mean), None, None, 1) for task, mean in zip(tasks, means, strict=True)}
-            )
-            continue
-        _, low, high = bootstrap(values, lambda sample: sample.mean(axis=0), seed, repetitions)
+        if count >= FEW_SEEDS:
+            times = stratified.rliables_resamples((count,) * len(tasks), seed, repetitions)
+            found = Sample(values.T.ravel(), np.full(len(tasks), count))
+            means, (low, high) = values.mean(axis=0), percentiles(stratified.task_means(found, times))
+        else:
+            means, low, high = values.mean(axis=0), values.min(axis=0), values.max(axis=0)
         for i, task in enumerate(tasks):
-            estimates[task] = Estimate(float(means[i]), float(low[i]), float(high[i]), count)
+            if count == 1:
+                estimates[task] = Estimate(float(means[i]), None, None, 1)
+            else:
+                estimates[task] = Estimate(float(means[i]), float(low[i]), float(high[i]), count)
     return estimates
 
 
@@ -170,7 +210,17 @@ def band(curves: np.ndarray, seed: int, repetitions: int) -> tuple[np.ndarray, n
     mean = curves.mean(axis=0)
     if len(curves) < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    picks = np.random.default_rng(seed).integers(len(curves), size=(repetitions, len(curves)))
-    weights = np.stack([(picks == i).mean(axis=1) for i in range(len(curves))], axis=1)  # [repetitions, seeds]
-    low, high = np.percentile(weights @ curves, PERCENTILES, axis=0)
-    return mean, low, high
+    return mean, *percentiles(_mean_weights(len(curves), seed, repetitions) @ curves)
+
+
+def percentiles(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(low, high), each [points], of draws [repetitions, points]. numpy takes percentiles of sorted values faster."""
+    low, high = np.percentile(np.sort(draws, axis=0), PERCENTILES, axis=0)
+    return low, high
+
+
+@functools.cache
+def _mean_weights(runs: int, seed: int, repetitions: int) -> np.ndarray:
+    """[repetitions, runs]: what each run weighs in the mean of a resample. There is a band a method and task."""
+    picks = np.random.default_rng(seed).integers(runs, size=(repetitions, runs))
+    return np.stack([(picks == i).mean(axis=1) for i in range(runs)], axis=1)

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.stats import f as f_distribution
 
-from analysis.stats.metrics import FEW_SEEDS, LEVEL, NOTHING, ByTask, Estimate, matrix, numbers
+from analysis.stats import stratified
+from analysis.stats.metrics import FEW_SEEDS, LEVEL, NOTHING, ByTask, Estimate, numbers
+from analysis.stats.stratified import Sample
 
 KEPT = 0.95  # of dense's score: "within 5 % of dense"
 LEAST_FREEDOM = 4  # degrees; below that a 95 % region would be larger than any figure
@@ -24,7 +26,7 @@ NO_SPREAD = 1e-9  # standard deviation of a sparsity or a score that is rounding
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """One row of the table: `point` [2] = (sparsity, score), its resamples `draws` [repetitions, 2], how many seeds of
-    how many tasks it rests on."""
+    how many tasks it rests on (of the task that has fewest)."""
 
     point: np.ndarray
     draws: np.ndarray
@@ -46,50 +48,44 @@ def outcomes(
     it would be compared over other tasks than the rest."""
     found, notes = {}, []
     for row in sparsities:
-        values = paired(sparsities[row], scores[row])
-        if values.shape[0] == 0:
+        values, counts = both(sparsities[row], scores[row])
+        seeds = int(counts.min(initial=len(values)))
+        if seeds == 0:
             notes.append(f"{row}: not on the two axes, as a task has no run with both {axes}")
             continue
-        if values.shape[0] == 1:
+        if seeds == 1:
             notes.append(f"{row}: one seed, so a point without a region, and in none of the probabilities")
-        elif values.shape[0] < FEW_SEEDS:
-            notes.append(
-                f"{row}: {values.shape[0]} seeds, so its probabilities are surer of themselves than they should be"
-            )
-        draws = resample(values, np.random.default_rng([seed, *row.encode()]), repetitions)
-        found[row] = Outcome(point(values), draws, *values.shape[:2])
+        elif seeds < FEW_SEEDS:
+            notes.append(f"{row}: {seeds} seeds, so its probabilities are surer of themselves than they should be")
+        rng = np.random.default_rng([seed, *row.encode()])
+        once = np.ones(len(values), dtype=int)
+        found[row] = Outcome(
+            point(values, counts, once), resample(values, counts, rng, repetitions), seeds, len(counts)
+        )
     return found, notes
 
 
-def paired(sparsities: ByTask, scores: ByTask) -> np.ndarray:
-    """[seeds, tasks, 2] of the runs that have both; ragged seeds are cut as `metrics.matrix` cuts them."""
-    both = {task: numbers(sparsities)[0][task].keys() & kept.keys() for task, kept in numbers(scores)[0].items()}
-    columns = [
-        matrix({task: {seed: float(values[task][seed] or 0.0) for seed in seeds} for task, seeds in both.items()})[0]
-        for values in (sparsities, scores)
-    ]
-    return np.stack(columns, axis=-1)
+def both(sparsities: ByTask, scores: ByTask) -> tuple[np.ndarray, np.ndarray]:
+    """(values [runs, 2], counts [tasks]) of the runs that have a sparsity and a score, task by task, seeds rising."""
+    levels, reached = numbers(sparsities)[0], numbers(scores)[0]
+    runs = {task: sorted(levels[task].keys() & kept.keys()) for task, kept in reached.items()}
+    values = [(levels[task][seed], reached[task][seed]) for task, seeds in runs.items() for seed in seeds]
+    return np.array(values, dtype=float).reshape(-1, 2), np.array([len(seeds) for seeds in runs.values()], dtype=int)
 
 
-def point(values: np.ndarray) -> np.ndarray:
-    """[..., seeds, tasks, 2] -> [..., 2]: (mean sparsity, IQM of the scores). Sparsities are rounded to a millionth, so
-    that methods which prune to the same level are equally sparse."""
-    flat = values.reshape(*values.shape[:-3], -1, 2)
-    return np.stack([flat[..., 0].mean(axis=-1).round(6), iqm(flat[..., 1])], axis=-1)
+def point(values: np.ndarray, counts: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(mean sparsity, IQM of the scores) of runs [runs, 2], each taken `times` [..., runs] -> [..., 2].
+
+    Sparsities are rounded to a millionth, so that methods which prune to the same level are equally sparse.
+    """
+    sparsity, score = (Sample(column, counts) for column in values.T)
+    return np.stack([stratified.mean(sparsity, times).round(6), stratified.iqm(score, times)], axis=-1)
 
 
-def iqm(values: np.ndarray) -> np.ndarray:
-    """[..., n] -> [...]: the mean without the lowest and the highest quarter (Agarwal et al. 2021), rounded down."""
-    cut = values.shape[-1] // 4
-    return np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1)
-
-
-def resample(values: np.ndarray, rng: np.random.Generator, repetitions: int) -> np.ndarray:
-    """[seeds, tasks, 2] -> [repetitions, 2]: the point of seeds drawn with replacement within each task, the same ones
-    for both axes."""
-    seeds, tasks, _ = values.shape
-    picks = rng.integers(seeds, size=(repetitions, seeds, tasks))
-    return point(values[picks, np.arange(tasks)])
+def resample(values: np.ndarray, counts: np.ndarray, rng: np.random.Generator, repetitions: int) -> np.ndarray:
+    """[runs, 2] -> [repetitions, 2]: the point of runs drawn with replacement within each task, the same ones for both
+    axes."""
+    return point(values, counts, stratified.resamples(rng.integers, counts, repetitions))
 
 
 def interval(value: float, draws: np.ndarray, seeds: int) -> Estimate:
@@ -112,7 +108,8 @@ class Region(NamedTuple):
     def outline(self, points: int = 100) -> np.ndarray:
         """[points, 2], closed."""
         angle = np.linspace(0, 2 * np.pi, points)
-        return self.centre + np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ self.axes.T
+        points_there: np.ndarray = self.centre + np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ self.axes.T
+        return points_there
 
     def holds(self, where: np.ndarray) -> bool:
         away = np.asarray(where) - self.centre
@@ -139,7 +136,7 @@ def region(outcome: Outcome) -> Region | None:
     variances, directions = np.linalg.eigh(np.cov(standard * (spread > 0), rowvar=False, bias=True))
     variances[variances < NO_SPREAD] = 0.0
     rank = int((variances > 0).sum())
-    radius2 = rank * freedom / (freedom - rank + 1) * stats.f.ppf(LEVEL, rank, freedom - rank + 1)
+    radius2 = rank * freedom / (freedom - rank + 1) * f_distribution.ppf(LEVEL, rank, freedom - rank + 1)
     return Region(outcome.point, spread[:, None] * directions * np.sqrt(variances * radius2))
 
 

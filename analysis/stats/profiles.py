@@ -1,6 +1,6 @@
 """Scores over thresholds and over training: performance profiles and sample-efficiency curves (Agarwal et al. 2021)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,11 +8,13 @@ import pandas as pd
 
 from analysis.data import scores
 from analysis.data.scores import PUBLISHED, References
-from analysis.stats import metrics
+from analysis.stats import metrics, stratified
 from analysis.stats.metrics import ByTask
+from analysis.stats.stratified import Sample
 
 TAUS = np.linspace(0.0, 2.0, 81)  # thresholds of a normalised score
-TRIM = 0.25  # of the runs, at either end of an interquartile mean
+REMAIN = 0.05  # share of runs that are above the last threshold, where scores go beyond TAUS
+BEYOND = 40  # thresholds there
 
 
 class Curve(NamedTuple):
@@ -24,38 +26,53 @@ class Curve(NamedTuple):
     high: np.ndarray
 
 
+def thresholds(rows: Iterable[ByTask]) -> np.ndarray:
+    """TAUS, and geometrically spaced ones from there to the score that REMAIN of the runs of some row are above."""
+    tops = []
+    for by_task in rows:
+        kept = metrics.numbers(by_task)[0]
+        if not metrics.no_aggregate(kept):
+            found = stratified.sample(kept)
+            order = np.argsort(found.values)
+            upto = np.cumsum(stratified.weights(found, found.once)[order])
+            tops.append(found.values[order][np.searchsorted(upto, 1 - REMAIN)])
+    top = max(tops, default=0.0)
+    return np.concatenate([TAUS, np.geomspace(TAUS[-1], top, BEYOND + 1)[1:]]) if top > TAUS[-1] else TAUS
+
+
 def profile(by_task: ByTask, seed: int, repetitions: int, taus: np.ndarray = TAUS) -> tuple[Curve | None, list[str]]:
-    """The fraction of runs whose score is above each threshold, with a pointwise 95 % band; None without any run."""
+    """The fraction of runs whose score is above each threshold, with a pointwise 95 % band; None without any run.
+
+    Each task weighs the same. With equally many runs a task the numbers are rliable's, and so is the generator.
+    """
     kept, notes = metrics.numbers(by_task)
-    values, more = metrics.matrix(kept)
-    if len(values) == 0:
-        return None, notes + more
-
-    def above(sample: np.ndarray) -> np.ndarray:
-        return 1 - np.searchsorted(np.sort(sample, axis=None), taus, side="right") / sample.size
-
-    if len(values) == 1:
+    if missing := metrics.no_aggregate(kept):
+        return None, notes + missing
+    found = stratified.sample(kept)
+    weight = stratified.weights(found, found.once)
+    above = found.values[:, None] > taus  # [runs, thresholds]
+    value = weight @ above
+    if found.counts.min() == 1:
         nothing = np.full(len(taus), np.nan)
-        return Curve(taus, above(values), nothing, nothing), notes + more
-    return Curve(taus, *metrics.bootstrap(values, above, seed, repetitions)), notes + more
-
-
-def iqm(values: np.ndarray) -> np.ndarray:
-    """Interquartile mean over the first axis; a column with a NaN has NaN."""
-    count, cut = len(values), int(TRIM * len(values))
-    middle = np.partition(values, (cut, count - cut - 1), axis=0)[cut : count - cut]
-    return np.where(np.isnan(values).any(axis=0), np.nan, middle.mean(axis=0))
+        return Curve(taus, value, nothing, nothing), notes
+    times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
+    return Curve(taus, value, *metrics.percentiles((times * weight) @ above)), notes
 
 
 def sample_efficiency(
-    frame: pd.DataFrame, tasks: Sequence[str], seed: int, repetitions: int, references: References = PUBLISHED
+    frame: pd.DataFrame,
+    tasks: Sequence[str],
+    seed: int,
+    repetitions: int,
+    references: References = PUBLISHED,
+    x: str = "agent_step",
 ) -> tuple[Mapping[str, Curve], list[str]]:
     """For each row of the tidy frame, the IQM of the normalised scores on the tasks, which have references, over the
     agent steps, with a pointwise 95 % band. A row without a run on one of them has no curve, as it has no aggregate.
 
-    Runs are aligned by epoch and placed at the median agent step of theirs. Whole curves are resampled, seeds within
-    each task (rliable would resample every point on its own). Ragged seeds are cut as in metrics.matrix, ragged epochs
-    to the fewest of a row. A point where any run has no return is a gap.
+    Runs are aligned by epoch and placed at the median agent step of theirs, or at the median of another column `x`.
+    Whole curves are resampled, runs within each task (rliable would resample every point on its own). Unequal numbers
+    of epochs are cut to the fewest of a row. A point where any run has no return is a gap.
     """
     curves, notes = {}, []
     for row, own in frame.groupby("row", sort=False):
@@ -63,14 +80,13 @@ def sample_efficiency(
             continue
         own = own[own["task"].isin(tasks)]
         lines = {task: own[own["task"] == task].pivot(index="seed", columns="epoch", values="return") for task in tasks}
-        seeds, epochs = (min(line.shape[axis] for line in lines.values()) for axis in (0, 1))
+        epochs = min(line.shape[1] for line in lines.values())
         if max(line.shape[1] for line in lines.values()) > epochs:
             notes.append(f"{row}: its curve ends at epoch {epochs}, the last that every task has")
-        cube = np.stack(
-            [_scored(task, line.to_numpy(float)[:seeds, :epochs], references) for task, line in lines.items()], axis=1
-        )  # [seeds, tasks, epochs]
-        steps = own.groupby("epoch")["agent_step"].median().to_numpy(float)[:epochs]
-        curves[str(row)] = Curve(steps, *_iqm_band(cube, seed, repetitions))
+        scored = [_scored(task, line.to_numpy(float)[:, :epochs], references) for task, line in lines.items()]
+        counts = np.array([len(line) for line in scored])
+        places = own.groupby("epoch")[x].median().to_numpy(float)[:epochs]
+        curves[str(row)] = Curve(places, *_iqm_band(np.concatenate(scored), counts, seed, repetitions))
     return curves, notes
 
 
@@ -80,19 +96,17 @@ def _scored(task: str, returns: np.ndarray, references: References) -> np.ndarra
     return (returns - known.random) / (known.reference - known.random)
 
 
-def _iqm_band(cube: np.ndarray, seed: int, repetitions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(value, low, high), each [points], of curves [seeds, tasks, points]."""
-    seeds, tasks, points = cube.shape
-    value = iqm(cube.reshape(-1, points))
-    if seeds < 2:
-        return value, np.full(points, np.nan), np.full(points, np.nan)
-    rng = np.random.default_rng(seed)
-    draws = np.empty((repetitions, points))
-    for draw in draws:
-        picks = rng.integers(seeds, size=(seeds, tasks))
-        draw[:] = iqm(cube[picks, np.arange(tasks)].reshape(-1, points))
-    low, high = np.percentile(draws, metrics.PERCENTILES, axis=0)
-    return value, low, high
+def _iqm_band(
+    lines: np.ndarray, counts: np.ndarray, seed: int, repetitions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(value, low, high), each [points], of curves [runs, points] of tasks with so many runs [tasks]."""
+    points = [Sample(values, counts) for values in lines.T]
+    value = np.array([stratified.iqm(found, found.once) for found in points])
+    if counts.min() < 2:
+        return value, np.full(len(value), np.nan), np.full(len(value), np.nan)
+    times = stratified.resamples(np.random.default_rng(seed).integers, counts, repetitions)
+    draws = np.stack([stratified.iqm(found, times) for found in points], axis=1)  # [repetitions, points]
+    return value, *metrics.percentiles(draws)
 
 
 def tidy(curves: Mapping[str, Curve], x: str, value: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ well, 1 W&B does not take them, 2 bad input.
 import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from wandb_workspaces.workspaces import internal
 from suite.errors import Parser, UserError, expanded, first_line, one_line
 from suite.program import terminal
 from suite.program.command import start
+from suite.publish import colours
 from suite.publish.sync import find
 from suite.publish.upload import PROJECT, entity_of, has_key
-from suite.record import reader
 
 WANDB = Path(sys.executable).with_name("wandb")
 AXIS = "agent_step"
@@ -48,8 +48,11 @@ SYSTEM = {
 }
 
 
-def workspace(entity: str, project: str, task: str) -> ws.Workspace:
-    """The charts of one task's runs; those that differ in their seed alone are one group."""
+def workspace(entity: str, project: str, task: str, colours: Mapping[str, str]) -> ws.Workspace:
+    """Return the charts of one task's runs. Runs that differ in their seed alone are one group.
+
+    `colours` maps groups to colours, as #rrggbb.
+    """
     sections = [
         ws.Section(name, panels=list(map(_grouped, *zip(*curves.items(), strict=True))), is_open=True)
         for name, curves in CURVES.items()
@@ -72,7 +75,9 @@ def workspace(entity: str, project: str, task: str) -> ws.Workspace:
             ws.Section("System", panels=[_single(*curve) for curve in SYSTEM.items()]),
         ],
         settings=ws.WorkspaceSettings(x_axis=AXIS, max_runs=100),
-        runset_settings=ws.RunsetSettings(filters=[ws.Config("task") == task], groupby=[ws.Config("group")]),
+        runset_settings=ws.RunsetSettings(
+            filters=[ws.Config("task") == task], groupby=[ws.Config("group")], group_colors=dict(colours.items())
+        ),
     )
 
 
@@ -99,14 +104,16 @@ def _scatter(title: str, metric: str) -> wr.ScatterPlot:
     )
 
 
-def save(project: str, tasks: Sequence[str]) -> Iterator[str]:
-    """Save a workspace a task, in the place of what an earlier call has saved, changes by hand included; -> what to
-    tell. Raises whatever W&B's client raises."""
+def save(project: str, tasks: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Save a workspace for each task; yield a line to print. A workspace of an earlier call is replaced.
+
+    `tasks` maps each task to the colours of its groups. Raises the errors of W&B's client.
+    """
     import wandb
 
     entity = entity_of(wandb.Api())
-    for task in tasks:
-        drawn = workspace(entity, project, task)
+    for task, shown in tasks.items():
+        drawn = workspace(entity, project, task, shown)
         drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one
         drawn._internal_id = _there(entity, project, drawn._internal_name)
         yield f"{task}: {drawn.save().url}"
@@ -118,10 +125,6 @@ def _there(entity: str, project: str, name: str) -> str:
         return str(internal.get_view_dict(entity, project, internal._internal_name_to_url_query_str(name))["id"])
     except ValueError:
         return ""
-
-
-def tasks_in(place: Path) -> list[str]:
-    return sorted({reader.config(folder).task for folder in find([place])})
 
 
 def offline(place: Path) -> str:
@@ -149,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", PROJECT), help="on W&B [eaudeqn]")
     try:
         given = parser.parse_args(arguments)
-        tasks = tasks_in(given.runs)
+        tasks = colours.by_task(find([given.runs]))
         if not has_key():
             print(offline(given.runs), flush=True)
             show_offline(given.runs)

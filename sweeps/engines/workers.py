@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from suite.program.compiled import VARIABLE, own_folder
 from suite.program.limits import cores
 
 Process = subprocess.Popen[bytes]
@@ -86,8 +85,6 @@ def kill_group(process: Process) -> None:
 
 
 def _environment(threads: int, gpu: Mapping[str, str]) -> Mapping[str, str]:
-    """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise. What one worker has
-    compiled, the next one that has as many cores need not: for another number JAX compiles other code."""
-    compiled = Path(os.environ.get(VARIABLE) or own_folder()) / f"{threads}-cores"
+    """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise."""
     widths = dict.fromkeys(THREADS, str(threads))
-    return {**widths, "PYTHONUNBUFFERED": "1", **os.environ, **gpu, VARIABLE: str(compiled)}
+    return {**widths, "PYTHONUNBUFFERED": "1", **os.environ, **gpu}

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from suite.errors import UserError
-from suite.program import compiled
+from suite.program import compile_cache
 from suite.program.command import start
 from suite.trainer import batch_rng
 from sweeps.compose import compose
@@ -29,7 +29,7 @@ SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 def measure(run: Run, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
-    compiled.drop_truncated()
+    compile_cache.use()
     experience, make_environment, learner = compose(run)
     state = learner.init(0)
     experience.start(0)

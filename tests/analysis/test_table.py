@@ -17,7 +17,7 @@ from analysis.table import Selection
 
 ROOT = Path(__file__).parents[2]
 FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv"}
-FILES |= {"efficiency.csv", "profiles.csv", "costs.csv"}
+FILES |= {"efficiency.csv", "profiles.csv", "costs.csv", "details.csv"}
 
 
 def call(*arguments):
@@ -86,8 +86,9 @@ def test_one_seed_and_ragged_tasks_are_said(tmp_path, run, seeds, capsys):
     run(task="atari/Boxing")
     assert call("--runs", tmp_path / "runs", "--allow-missing") == 0
     output = capsys.readouterr().out
-    assert "one seed: no interval over seeds exists" in output
-    assert ("ragged seeds: atari/Boxing has 1" in output) == (seeds == 3)
+    said = "one seed on atari/Boxing" if seeds == 3 else "one seed on atari/Boxing, atari/Pong"
+    assert f"dense - {said}: no interval over seeds exists." in output
+    assert ("unequal numbers of runs, 1 to 3: all are used" in output) == (seeds == 3)
 
 
 def test_the_same_seed_gives_the_same_files(grid, tmp_path):
@@ -144,6 +145,9 @@ def test_an_output_that_cannot_be_written(grid, tmp_path, capsys):
         ["--seed", str(2**64)],
         ["--return", "best"],
         ["--effect", "0"],
+        ["--statistic", "mode"],
+        ["--last", "0"],
+        ["--x", "seconds"],
         ["--effect", "nan"],
         ["--agent-steps", "0"],
         ["--video-pinball-random", "inf"],

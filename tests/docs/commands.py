@@ -80,7 +80,7 @@ def make(words: list[str]) -> None:
 
 def module(name: str, words: list[str]) -> None:
     """Of this project: its own parser takes the words, and the sweep files among them are there."""
-    if name.partition(".")[0] not in ("suite", "sweeps", "analysis", "tests"):
+    if name.partition(".")[0] not in ("suite", "sweeps", "analysis", "examples", "tests"):
         return
     for word in words:
         if re.fullmatch(r"sweeps/\w+/\S+\.yaml", word):

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -27,15 +28,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWa
 
 
 @pytest.fixture(autouse=True)
-def the_guides_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`halving` is there, as it is once a reader has followed the guide."""
+def the_guides_method(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`halving` is there, as it is once a reader has followed the guide. A page may register others."""
+    methods = dict(METHODS)
     (block,) = [b for b in written_in("python") if "def halving" in b.text]
     module = ModuleType("halving")
-    monkeypatch.setitem(METHODS, "halving", METHODS["dense"])  # so that it is removed in the end
-    del METHODS["halving"]
     exec(block.text, vars(module))
     monkeypatch.setitem(sys.modules, "halving", module)
     monkeypatch.setenv(extensions.VARIABLE, "")
+    yield
+    METHODS.clear()
+    METHODS.update(methods)
+    sys.modules.pop("examples.add_a_method", None)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 
 from analysis.data import cells
 from analysis.data.sources import runfolder
-from analysis.render import tables
+from analysis.render import tidy
 from analysis.settings import Settings
 from analysis.stats.comparison import compare
 
@@ -61,5 +61,5 @@ def check_latex(text):
 
 def csv_of(comparison):
     """{(method, task, statistic): line}."""
-    lines = csv.DictReader(io.StringIO(tables.tidy_csv(comparison)))
+    lines = csv.DictReader(io.StringIO(tidy.tidy_csv(comparison)))
     return {(line["method"], line["task"], line["statistic"]): line for line in lines}

@@ -1,4 +1,4 @@
-"""Where runs are read from: a table of readers, a module a kind of source.
+"""The sources of runs: a table of readers, with a module for each kind of source.
 
 | place | what |
 |---|---|
@@ -23,7 +23,7 @@ Found = tuple[list[Run], list[str]]  # runs, and notes on what was left out
 
 class Reader(NamedTuple):
     reads: Callable[[str], bool]
-    # place, the folder that is written to and is not looked at, processes
+    # (place, folder of the report, number of processes) -> runs and notes
     load: Callable[[str, Path | None, int], Found]
 
 
@@ -43,7 +43,7 @@ def _read_folders(place: str, report: Path | None, processes: int) -> Found:
     return runfolder.load(Path(place), report, processes)
 
 
-#: The first that reads a place has it. Run folders hold .wandb files too: their record goes first.
+#: The first reader that reads a place is used. Run folders hold .wandb files too, so their records come first.
 READERS = (
     Reader(lambda place: place.startswith(wandb.PREFIX), lambda place, *_: wandb.project(place)),
     Reader(lambda place: place.endswith(".csv"), lambda place, *_: csvfile.load(Path(place))),
@@ -56,8 +56,12 @@ READERS = (
 
 
 def load(places: Iterable[str], report: Path | None = None, processes: int = 1) -> Found:
-    """The runs of all places, in their order, and the notes on them. More processes than one read large folders of
-    runs; they need a main module that can be imported.
+    """Return the runs of all places, in their order, and notes on what was left out.
+
+    Args:
+        places: folders, files or W&B projects.
+        report: the folder that the report is written to; it is not read.
+        processes: that read large folders. With more than one, the main module must be importable.
 
     Raises UserError for a place that cannot be read, holds no run, or is damaged.
     """

@@ -1,24 +1,26 @@
-"""CSV files -> runs, in the layout of the curves.csv that analysis.table writes: a row an epoch of a run.
+"""CSV files -> runs, in the layout of the curves.csv that analysis.table writes: one row for each epoch of a run.
 
     method,task,seed,agent_step,return
     my method,atari/Pong,0,250000,-20.1
 
-Needed are method, task, seed, agent_step, and return or evaluation_return. Further columns of
-analysis.data.runs.COLUMNS are taken too (status: finished unless stated; protocol; row, which then is the method),
-others are left out and named. The seeds of a method on a task need their rows at about the same agent steps. Columns
-and tasks may also have the names of Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
+The columns method, task, seed, agent_step, and return or evaluation_return are needed. Other columns of
+analysis.data.runs.COLUMNS are optional (status: finished by default; protocol; row, which replaces method); a note
+names the columns that are ignored. The seeds of a method on a task need rows at about the same agent steps. Columns and
+tasks may have their names in Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
 """
 
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field, TypeAdapter
 
+from analysis.data import validation
 from analysis.data.protocol import ALIKE
-from analysis.data.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
+from analysis.data.runs import FINISHED, Run, history
 from analysis.data.sources.names import task_named, version_of
+from analysis.data.validation import Amount, Count, Number, Share, Text, Whole
 from suite.errors import UserError
 
 OTHER_NAMES = {
@@ -28,85 +30,80 @@ OTHER_NAMES = {
     "episodic_return": "return",
     "charts/episodic_return": "return",
 }
-NEEDED = ("method", "task", "seed", "agent_step")
 RUN = ["method", "task", "seed"]
-EXACT = 2**53  # below, a float tells every whole number from the next
-COUNTS = ("epoch", "agent_step", "frame", "gradient_step", "operations")
-SHARES = ("sparsity", "actor_sparsity")
-TEXTS = ("method", "task", "name", "status", "protocol")
+IGNORED = {"row", "source"}  # `row` replaces `method`
+
+Status = Annotated[
+    Literal["finished", "failed", "unfinished"] | None, Field(description="finished, failed or unfinished")
+]
+
+
+class CurveRow(BaseModel):
+    """A row of a file: an epoch of a run."""
+
+    method: Text
+    task: Text
+    seed: Whole
+    agent_step: Count
+    training_return: Number = Field(None, alias="return")
+    evaluation_return: Number = None
+    name: Text | None = None
+    status: Status = None
+    protocol: Text | None = None
+    epoch: Amount = None  # counted anew, as those of a file may have gaps
+    frame: Amount = None
+    gradient_step: Amount = None
+    operations: Amount = None
+    sparsity: Share = None
+    actor_sparsity: Share = None
+    seconds: Number = None
+
+
+FIELDS = {field.alias or name: field for name, field in CurveRow.model_fields.items()}
+NEEDED = [name for name, field in FIELDS.items() if field.is_required()]
+ROWS = TypeAdapter(list[CurveRow])
 
 
 def load(path: Path) -> tuple[list[Run], list[str]]:
-    """The runs of a file, and a note for columns that were left out.
+    """Return the runs of a file, and a note if columns were ignored.
 
     Raises UserError for a file in another layout, a value that no run can have, an agent step that a run has twice, or
-    seeds whose rows stand at different agent steps.
+    seeds whose rows have different agent steps.
     """
-    frame = _read(path)
-    known = {*TEXTS, *RUN, *HISTORY, "row", "source"}
-    others = [column for column in frame.columns if column not in known]
+    cells = validation.read_csv(path)
+    for old, new in OTHER_NAMES.items():
+        if new not in cells.columns:
+            cells = cells.rename(columns={old: new})
+    _check_columns(path, cells)
+    others = [column for column in cells.columns if column not in FIELDS.keys() | IGNORED]
     notes = [f"{path}: columns that are not known were left out: {', '.join(others)}."] if others else []
-    frame = frame.drop(columns=others)
-    if "row" in frame:
-        frame["method"] = frame["row"].fillna(frame["method"])
-    numbers = [column for column in frame.columns if column in HISTORY or column == "seed"]
-    for column in numbers:
-        frame[column] = _numbers(path, frame[column], whole=column in ("seed", "agent_step"))
-    runs = [_run(path, rows) for _, rows in frame.groupby(RUN, sort=False)]
-    for who, rows in frame.groupby(["method", "task"], sort=False):
-        _check_steps(f"{path}: {', '.join(map(str, who))}", rows)
+    if "row" in cells:
+        cells["method"] = cells["row"].fillna(cells["method"])
+    cells = cells[[column for column in cells.columns if column in FIELDS]]
+    rows = validation.rows(path, cells, CurveRow)
+    frame = pd.DataFrame(ROWS.dump_python(rows, by_alias=True, exclude_unset=True))
+    runs = [_run(path, part) for _, part in frame.groupby(RUN, sort=False)]
+    for who, part in frame.groupby(["method", "task"], sort=False):
+        _check_steps(f"{path}: {', '.join(map(str, who))}", part)
     return runs, notes
 
 
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
-            frame = pd.read_csv(path, dtype=str, index_col=False)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise UserError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
-    for old, new in OTHER_NAMES.items():
-        if new not in frame.columns:
-            frame = frame.rename(columns={old: new})
-    missing = [column for column in NEEDED if column not in frame.columns]
-    if not {"return", "evaluation_return"} & set(frame.columns):
+def _check_columns(path: Path, cells: pd.DataFrame) -> None:
+    """Raise UserError for a file without a column that is needed, or without rows."""
+    missing = [column for column in NEEDED if column not in cells.columns]
+    if not {"return", "evaluation_return"} & set(cells.columns):
         missing.append("return")
     if missing:
         raise UserError(f"{path}: has no column {', '.join(missing)}; needed are {', '.join(NEEDED)} and return")
-    if frame.empty:
+    if cells.empty:
         raise UserError(f"{path}: holds no row")
-    for column in NEEDED:
-        if frame[column].isna().any():
-            raise UserError(f"{path}:{_line(frame[column].isna())}: {column} is empty")
-    return frame
-
-
-def _numbers(path: Path, column: pd.Series, whole: bool) -> pd.Series:
-    values = pd.to_numeric(column, errors="coerce")
-    wrong = values.isna() & column.notna()
-    if whole:
-        wrong |= (values % 1 != 0) | (values.abs() >= EXACT)
-    kind = "whole number" if whole else "number"
-    if column.name in SHARES:
-        kind += " from 0 to 1"
-        wrong |= (values < 0) | (values > 1)
-    elif column.name in COUNTS:
-        kind += " from 0 on"
-        wrong |= values < 0
-    if wrong.any():
-        raise UserError(f"{path}:{_line(wrong)}: {column.name} should be a {kind}, found {column[wrong].iloc[0]!r}")
-    return values.astype("int64") if whole else values
-
-
-def _line(wrong: pd.Series) -> int:
-    return int(wrong.to_numpy().argmax()) + 2  # after the header, from 1
 
 
 def _check_steps(who: str, rows: pd.DataFrame) -> None:
-    """Raises UserError when the epochs of seeds, which are compared with each other, lie more than an epoch apart (and
-    more than is usual where an epoch ends with an episode)."""
+    """Raise UserError if the rows of different seeds, which are compared, are more than an epoch apart.
+
+    Small differences are allowed, as an epoch may end with an episode.
+    """
     rows = rows.sort_values("agent_step")
     steps = rows.assign(epoch=rows.groupby("seed").cumcount()).pivot(index="epoch", columns="seed", values="agent_step")
     lowest, highest = steps.min(axis=1), steps.max(axis=1)
@@ -120,6 +117,7 @@ def _check_steps(who: str, rows: pd.DataFrame) -> None:
 
 
 def _run(path: Path, rows: pd.DataFrame) -> Run:
+    """Make a run of its rows. Raises UserError if they contradict each other."""
     method, task, seed = rows[RUN].iloc[0]
     who = f"{path}: {method}, {task}, seed {seed}"
     rows = rows.sort_values("agent_step", kind="stable")
@@ -134,8 +132,6 @@ def _run(path: Path, rows: pd.DataFrame) -> Run:
             raise UserError(f"{who} has more than one {column}: {', '.join(values)}")
         stated |= {column: values[0]} if len(values) else {}
     status = stated.get("status", FINISHED)
-    if status not in (FINISHED, FAILED, UNFINISHED):
-        raise UserError(f"{who}: the status should be finished, failed or unfinished, found {status!r}")
     version = version_of(task)
     return Run(
         name=stated.get("name", f"{path.name} {method} {task} {seed}"),
@@ -154,5 +150,5 @@ def _run(path: Path, rows: pd.DataFrame) -> Run:
 
 
 def _epochs(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Epochs are counted here: those of a file may have gaps."""
+    """Return the rows of a run with epochs 1, 2, 3, ..."""
     return [{**line, "epoch": epoch} for epoch, line in enumerate(rows.to_dict("records"), start=1)]

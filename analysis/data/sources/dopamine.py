@@ -1,16 +1,18 @@
 """Dopamine's published baselines (github.com/google/dopamine, baselines/{atari,mujoco}/data) -> runs.
 
-One JSON file a task, named after it (pong.json, halfcheetah.json): a list of {"Iteration", "Value", "Agent"}. An
-iteration stands several times for an agent, once a seed: either seed after seed, or all seeds of an iteration together;
-in the second case nothing says which value belongs to which seed, and the order in the file is taken. Values are mean
-training returns (baselines/mujoco/README.md). On Atari an iteration is 250,000 agent steps (1M frames) and its value is
-put at its end; on MuJoCo it counts thousands of agent steps. Files with a suffix (pong_CNN.json) are other networks.
+There is one JSON file for each task (pong.json, halfcheetah.json), a list of {"Iteration", "Value", "Agent"}. An agent
+has one entry for each seed and iteration: either seed after seed, or iteration after iteration; in the second case the
+file does not say which value belongs to which seed, and the order of the file is used. Values are mean training returns
+(baselines/mujoco/README.md). On Atari an iteration is 250,000 agent steps (1M frames), and its value is that at its
+end; on MuJoCo it counts thousands of agent steps. Files with a suffix (pong_CNN.json) are of other networks.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
 from analysis.data.runs import FINISHED, UNFINISHED, Run, history
 from analysis.data.sources.names import task_named
@@ -27,10 +29,23 @@ PROTOCOLS = {
 }
 
 
-def load(place: Path) -> tuple[list[Run], list[str]]:
-    """The runs of a file, or of the files of a folder; files of unknown tasks and plots (*.vg.json) are named.
+class Point(BaseModel):
+    """An entry of a file: the mean return of an agent in one iteration of one seed."""
 
-    Raises UserError for a file in another layout, or when there is no run.
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    iteration: float = Field(alias="Iteration", gt=-MOST_ITERATIONS, lt=MOST_ITERATIONS)
+    value: float = Field(alias="Value")
+    agent: str = Field(alias="Agent")
+
+
+POINTS: TypeAdapter[list[Point]] = TypeAdapter(Annotated[list[Point], FailFast()])
+
+
+def load(place: Path) -> tuple[list[Run], list[str]]:
+    """Return the runs of a file or of a folder's files, and notes on files of unknown tasks and plots (*.vg.json).
+
+    Raises UserError for a file in another layout, or if there is no run.
     """
     paths = sorted(place.glob("*.json")) if place.is_dir() else [place]
     plots = [path for path in paths if path.name.endswith(".vg.json")]
@@ -54,13 +69,10 @@ def load(place: Path) -> tuple[list[Run], list[str]]:
 
 
 def _read(path: Path, task: str, network: str) -> list[Run]:
+    """Return the runs of a file. Raises UserError if it is damaged."""
     agents: dict[str, list[tuple[int, float]]] = {}
-    for number, row in enumerate(_rows(path), start=1):
-        match row:
-            case {"Iteration": iteration, "Value": value, "Agent": str(agent)} if _is_point(iteration, value):
-                agents.setdefault(agent, []).append((int(iteration), float(value)))
-            case _:
-                raise UserError(f"{path}: entry {number} is no {{Iteration, Value, Agent}}: {str(row)[:80]}")
+    for point in _points(path):
+        agents.setdefault(point.agent, []).append((int(point.iteration), point.value))
     runs = []
     for agent, values in agents.items():
         seeds = by_seed(values)
@@ -87,24 +99,29 @@ def _read(path: Path, task: str, network: str) -> list[Run]:
     return runs
 
 
-def _is_point(iteration: Any, value: Any) -> bool:
-    return schema.number(value) and schema.number(iteration) and abs(iteration) < MOST_ITERATIONS
-
-
-def _rows(path: Path) -> list[Any]:
+def _points(path: Path) -> list[Point]:
+    """Return the entries of a file. Raises UserError, which names the first wrong one."""
     try:
-        rows = schema.parse(path.read_text(encoding="utf-8"))
+        entries = schema.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); the file is damaged") from None
-    if not isinstance(rows, list):
-        raise UserError(f"{path}: expected a list of {{Iteration, Value, Agent}}, as Dopamine's baselines are")
-    return rows
+    try:
+        return POINTS.validate_python(entries)
+    except ValidationError as error:
+        where = error.errors(include_url=False)[0]["loc"]
+        if not where:
+            raise UserError(
+                f"{path}: expected a list of {{Iteration, Value, Agent}}, as in Dopamine's baselines"
+            ) from None
+        number = int(where[0])
+        wrong = str(entries[number])[:80]
+        raise UserError(f"{path}: entry {number + 1} is no {{Iteration, Value, Agent}}: {wrong}") from None
 
 
 def by_seed(values: list[tuple[int, float]]) -> list[list[tuple[int, float]]]:
-    """(iteration, value) pairs of an agent, in the order of the file -> those of each seed, by iteration."""
+    """Split the (iteration, value) pairs of an agent, in the order of the file, into those of each seed."""
     iterations = [iteration for iteration, _ in values]
     together = iterations == sorted(iterations)
     seeds: list[list[tuple[int, float]]] = []

@@ -1,16 +1,16 @@
-"""The tasks as others call them: PongNoFrameskip-v4, ALE/Pong-v5, pong, HalfCheetah-v2, halfcheetah."""
+"""Names of the tasks in other projects: PongNoFrameskip-v4, ALE/Pong-v5, pong, HalfCheetah-v2, halfcheetah."""
 
 import re
 
 from suite.tasks import TASKS
 
-# Where families share an environment, the first is meant: published numbers are of learning online.
+# If families share an environment, take the first: published results are of online learning.
 _BY_NAME = {TASKS[name].environment.lower(): name for name in reversed(TASKS)}
 _OTHERS = re.compile(r"^(ALE/)?(?P<name>\w+?)(NoFrameskip|Deterministic)?(-(?P<version>v\d+))?$", re.IGNORECASE)
 
 
 def task_named(text: str) -> str | None:
-    """The task (atari/Pong) of a name in use elsewhere; None when none is meant."""
+    """Return the task (atari/Pong) that another project's name means; None if it means none."""
     if text in TASKS:
         return text
     match = _OTHERS.match(text)
@@ -18,6 +18,6 @@ def task_named(text: str) -> str | None:
 
 
 def version_of(text: str) -> str | None:
-    """ "v4" of HalfCheetah-v4: the version of the environment, where the name says it."""
+    """Return the version of the environment that a name states: "v4" for HalfCheetah-v4; None without one."""
     match = _OTHERS.match(text)
     return match["version"] if match else None

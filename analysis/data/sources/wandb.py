@@ -1,11 +1,9 @@
 """Runs of this benchmark on W&B -> runs: a project over the network, or the .wandb files of offline runs.
 
-W&B has a record's configuration and rows under names of its own (suite.tracking.tracker). Its copy may lack the last
-rows of a run that was killed, so the record is to be preferred where there is one. The package `wandb` is imported for
-a project only.
+W&B has a record's configuration and rows under other names (suite.tracking.tracker). Its copy may lack the last rows of
+a run that was killed, so a record is preferable. The package `wandb` is imported for a project only.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
 
 from analysis.data.runs import FAILED, FINISHED, UNFINISHED, Run
 from analysis.data.sources import runfolder
@@ -21,41 +21,85 @@ from suite.errors import UserError
 from suite.record import schema
 
 PREFIX = "wandb:"
-GO_ON = ("running", "pending", "preempting", "preempted")  # what W&B calls a run that is not at its end
+NOT_ENDED = ("running", "pending", "preempting", "preempted")  # W&B's states of a run that may go on
 WORKERS = 4  # each waits for a process of its own
 
 
+class Updates(BaseModel):
+    """Options of a run that W&B received at once."""
+
+    update: dict[str, Any] = {}
+
+
+class Start(BaseModel):
+    config: Updates = Updates()
+
+
+class History(BaseModel):
+    item: dict[str, Any]  # metric -> value
+
+
+class Exit(BaseModel):
+    exit_code: int = 0
+
+
+class LogEntry(BaseModel):
+    """An entry of a .wandb file, as `wandb leet inspect --json` prints it. There are other types too."""
+
+    type: str
+    run: Start | None = None
+    history: History | None = None
+    exit: Exit | None = None
+
+
+class Download(NamedTuple):
+    """A run on W&B. `rows` is empty for a run of another program."""
+
+    id: str
+    name: str
+    state: str
+    config: Mapping[str, Any]
+    rows: list[dict[str, Any]]
+
+    @property
+    def is_ours(self) -> bool:
+        return "schema" in self.config
+
+
 def project(place: str) -> tuple[list[Run], list[str]]:
-    """All runs of the project "wandb:entity/project", their complete histories, and a note for those of other programs.
+    """Return all runs of the project "wandb:entity/project" with their complete histories, and notes on other runs.
 
-    Raises UserError when W&B does not answer, or there is no run of this benchmark.
+    Raises UserError if W&B does not answer, or if there is no run of this benchmark.
     """
-    import wandb  # also where W&B is installed, nothing else needs it
-
     path = place.removeprefix(PREFIX)
     if path.count("/") != 1 or not all(path.split("/")):
         raise UserError(f"{place}: a W&B project is named wandb:entity/project")
     found, notes = [], []
-    try:
-        for each in wandb.Api().runs(path):
-            where = f"{place}/{each.id}"
-            if "schema" not in each.config:
-                notes.append(f"The run {each.name} of {place} is none of this benchmark and was left out.")
-                continue
-            rows = list(each.scan_history())  # run.history() would be a sample
-            status = FINISHED if each.state == FINISHED else "running" if each.state in GO_ON else FAILED
-            found.append(_run(where, each.config, rows, status, f"W&B calls it {each.state}"))
-    except UserError:
-        raise
-    except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
-        raise UserError(f"{place}: W&B does not give it ({_one_line(error)})") from None
+    for each in _downloads(place, path):
+        if not each.is_ours:
+            notes.append(f"The run {each.name} of {place} is none of this benchmark and was left out.")
+            continue
+        status = FINISHED if each.state == FINISHED else "running" if each.state in NOT_ENDED else FAILED
+        found.append(_run(f"{place}/{each.id}", each.config, each.rows, status, f"W&B calls it {each.state}"))
     if not found:
         raise UserError(f"{place}: holds no run of this benchmark")
     return _once(found, notes, place), notes
 
 
+def _downloads(place: str, path: str) -> Iterator[Download]:
+    """Download the runs of a project one by one. Raises UserError for any error of W&B's client."""
+    import wandb  # optional: no other source needs it
+
+    try:
+        for each in wandb.Api().runs(path):
+            found = Download(each.id, each.name, each.state, each.config, [])
+            yield found._replace(rows=list(each.scan_history())) if found.is_ours else found  # .history() is a sample
+    except Exception as error:  # network, key, project: the client raises errors of many types
+        raise UserError(f"{place}: W&B does not give it ({_one_line(error)})") from None
+
+
 def _once(found: Iterable[Run], notes: list[str], place: str) -> list[Run]:
-    """Each run once, with a note: a sweep has a copy of its own of a run that was finished before."""
+    """Keep the most complete copy of each run, and note the others: a sweep copies runs that finished before it."""
     best: dict[str, Run] = {}
     for run in found:
         if run.name in best:
@@ -65,35 +109,33 @@ def _once(found: Iterable[Run], notes: list[str], place: str) -> list[Run]:
 
 
 def offline(place: Path) -> tuple[list[Run], list[str]]:
-    """The runs in the .wandb files below a folder, and a note for those of other programs and for folders that cannot
-    be read. Raises UserError."""
+    """Return the runs in the .wandb files below a folder, and notes on other programs' runs and unreadable folders.
+
+    Raises UserError if W&B cannot read a file, or if there is no run of this benchmark.
+    """
     found: list[Run] = []
     notes: list[str] = []
     paths = sorted(files_below(place, notes))
     with ThreadPoolExecutor(WORKERS) as pool:
-        for path, lines in zip(paths, pool.map(_inspect, paths), strict=True):
+        for path, entries in zip(paths, pool.map(_entries, paths), strict=True):
             config: dict[str, Any] = {}
-            rows, exit_code = [], None
-            for line in lines:
-                match line:
-                    case {"type": "run", "run": {"config": {"update": update}}}:
-                        config |= update
-                    case {"type": "history", "history": {"item": item}}:
-                        rows.append(item)
-                    case {"type": "exit", "exit": ended}:
-                        exit_code = ended.get("exit_code", 0)
+            for entry in entries:
+                if entry.run:
+                    config |= entry.run.config.update
             if "schema" not in config:
                 notes.append(f"{path} holds no run of this benchmark and was left out.")
                 continue
-            status = "running" if exit_code is None else FAILED if exit_code else FINISHED
-            found.append(_run(path, config, rows, status, f"it ended with exit code {exit_code}"))
+            rows = [entry.history.item for entry in entries if entry.history]
+            exits = [entry.exit.exit_code for entry in entries if entry.exit]
+            status = "running" if not exits else FAILED if exits[-1] else FINISHED
+            found.append(_run(path, config, rows, status, f"it ended with exit code {exits[-1] if exits else None}"))
     if not found:
         raise UserError(f"{place}: holds no run of this benchmark")
     return found, notes
 
 
 def files_below(place: Path, notes: list[str]) -> Iterator[Path]:
-    """The .wandb files below a folder. Folders that cannot be read are added to the notes."""
+    """Yield the .wandb files below a folder. Folders that cannot be read are added to the notes."""
 
     def note(error: OSError) -> None:
         if Path(error.filename) != place:
@@ -103,17 +145,19 @@ def files_below(place: Path, notes: list[str]) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name.endswith(".wandb"))
 
 
-def _inspect(path: Path) -> list[dict[str, Any]]:
-    """The entries of a .wandb file, as W&B itself reads them."""
+def _entries(path: Path) -> list[LogEntry]:
+    """Read the entries of a .wandb file with W&B's own program. Raises UserError if that fails."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
-    try:
-        if done.returncode:
-            raise ValueError
-        return [json.loads(line) for line in done.stdout.splitlines()]
-    except ValueError:
+    if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise UserError(f"{path}: W&B cannot read it ({said[-1]})") from None
+        raise UserError(f"{path}: W&B cannot read it ({said[-1]})")
+    try:
+        return [LogEntry.model_validate_json(line) for line in done.stdout.splitlines()]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "an entry"
+        raise UserError(f"{path}: W&B cannot read it ({where}: {first['msg']})") from None
 
 
 def _run(where: object, config: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], status: str, why: str) -> Run:

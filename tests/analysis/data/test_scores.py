@@ -66,11 +66,12 @@ def test_references_of_ones_own(tmp_path):
     [
         ("task,random\natari/Pong,1", "have the columns task, random, reference"),
         ("", "not a CSV file"),
-        ("task,random,reference\n", "a row a task"),
+        ("task,random,reference\n", "a row for each task"),
         ("task,random,reference\natari/Pang,1,2", "'atari/Pang'"),
         ("task,random,reference\natari/Pong,1,1", "two different numbers are needed, found 1 and 1"),
-        ("task,random,reference\natari/Pong,1,high", "found 1 and high"),
-        ("task,random,reference\natari/Pong,,3", "two different numbers"),
+        ("task,random,reference\natari/Pong,1,high", ":2: reference should be a finite number, found 'high'"),
+        ("task,random,reference\natari/Pong,,3", ":2: random is empty"),
+        ("task,random,reference\natari/Pong,1,inf", "reference should be a finite number"),
     ],
 )
 def test_a_file_of_references_that_is_none(tmp_path, text, message):

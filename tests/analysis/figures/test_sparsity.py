@@ -73,11 +73,11 @@ def test_layers(columns):
 
 
 @pytest.mark.parametrize("text", ["ttttrrrr", "tttt", "r", "", "t.r"])
-def test_any_ledger_can_be_drawn(text):
+def test_any_election_log_can_be_drawn(text):
     assert_readable(sparsity_figures.elections(outcomes(text), "Pong, eaudeqn, seed 0"))
 
 
-def test_a_ledger_says_where_it_stopped():
+def test_an_election_log_shows_where_pruning_stopped():
     book = outcomes("tt.ttrtrrrrrrrr")
     figure = sparsity_figures.elections(book, "title")
     assert_readable(figure)

@@ -1,4 +1,4 @@
-"""The curves: one style a row of the table, any number of tasks."""
+"""The curves: any number of tasks, gaps, and the sparsity of actors."""
 
 import matplotlib.image
 import pytest
@@ -6,21 +6,6 @@ import pytest
 from analysis.data import runs
 from analysis.data.sources import runfolder
 from analysis.figures import style
-
-
-@pytest.mark.parametrize("count", [1, 3, 10, 23])
-def test_methods_are_told_apart(count):
-    styles = style.styles({f"m{i}": f"m{i}" for i in range(count)}).values()
-    assert len({(style["color"], str(style["linestyle"])) for style in styles}) == count
-    if count > 1:
-        assert len({str(style["linestyle"]) for style in styles}) > 1  # also without colours
-
-
-def test_variants_share_their_methods_colour():
-    styles = style.styles({f"{m}, width={w}": m for m in ("dense", "gmp") for w in (32, 512)})
-    assert styles["gmp, width=32"]["color"] == styles["gmp, width=512"]["color"] != styles["dense, width=32"]["color"]
-    assert styles["gmp, width=32"]["linestyle"] != styles["gmp, width=512"]["linestyle"]
-
 
 METHODS = {"dense": "dense", "gmp": "gmp"}
 PANELS = {"return": "my return", "sparsity": "sparsity"}

@@ -9,6 +9,7 @@ from analysis import report, table
 from analysis.figures import costs as cost_figures
 from analysis.figures import style
 from analysis.page import costs as cost_sections
+from analysis.page.page import render
 from analysis.render.markup import significant
 from analysis.settings import Settings
 from analysis.stats import pareto
@@ -35,7 +36,7 @@ def results(root):
 def parts_of(results):
     section = cost_sections.buys(*results)
     pictures = [part for part in section.parts if isinstance(part, cost_sections.Picture)]
-    return pictures, "".join(part for part in section.parts if isinstance(part, str))
+    return pictures, "".join(render(part) for part in section.parts if part not in pictures)
 
 
 def test_bytes_and_latency_each_with_its_front(results):

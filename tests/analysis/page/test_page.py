@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
 from analysis.figures import style
 from analysis.page import page
-from analysis.page.page import Picture, Section
+from analysis.page.page import Command, Facts, Listing, Paragraph, Picture, Section, SortableTable
 from analysis.render.markup import NONE, Table
 
 
@@ -25,30 +26,31 @@ from analysis.render.markup import NONE, Table
     ],
 )
 def test_a_cell_is_sorted_by_its_first_number(words, key):
-    assert page.key(words) == key
+    assert page.sort_key(words) == key
 
 
 def test_any_text_is_read_as_text():
     evil = '<script>alert("x")</script> & more'
     table = Table(evil, [evil, evil], [[evil, evil]], bold={(0, 0)})
-    parts = [page.paragraph(evil), page.listing([evil], evil), page.facts([(evil, evil)])]
-    parts += [page.command(evil), page.sortable(table)]
+    parts = [Paragraph(evil), Listing([evil], evil), Facts([(evil, evil)]), Command(evil)]
+    parts += [SortableTable(table), SortableTable(table, {evil: [evil]}), SortableTable(table, {"": [Command(evil)]})]
     whole = page.page(evil, [Section(evil, parts)], lambda _: "")
     assert whole.count("<script>") == 1  # the page's own
-    assert whole.count("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; more") == 15
+    assert evil not in whole
+    assert whole.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; more") == 28
 
 
 def test_a_long_table_is_folded(monkeypatch):
     monkeypatch.setattr(page, "MOST_ROWS", 2)
     tables = [Table("Numbers", ["name"], [[str(i)] for i in range(count)]) for count in (2, 3)]
-    short, long = map(page.sortable, tables)
+    short, long = (page.render(SortableTable(table)) for table in tables)
     assert "<details>" not in short
     assert long.startswith("<details><summary>Numbers: 3 rows</summary>") and long.endswith("</details>")
     assert long.count("<tr>") == short.count("<tr>") + 1
 
 
 def test_sections_without_a_part_are_left_out():
-    whole = page.page("t", [Section("Full", ["x"]), Section("Empty", [])], lambda _: "")
+    whole = page.page("t", [Section("Full", [Paragraph("x")]), Section("Empty", [])], lambda _: "")
     assert '<a href="#full">' in whole and "Empty" not in whole
 
 
@@ -60,7 +62,7 @@ def figure(points):
 
 def test_pictures_are_shown_where_they_stand():
     picture = Picture("name", "caption", lambda: figure(3))
-    shown = page.page("t", [Section("A", ["<p>before</p>", picture])], lambda p: f"<i>{p.name}</i>")
+    shown = page.page("t", [Section("A", [Paragraph("before"), picture])], lambda p: Markup(f"<i>{p.name}</i>"))
     assert "<p>before</p>\n<i>name</i>" in shown
 
 

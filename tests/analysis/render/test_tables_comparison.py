@@ -1,9 +1,11 @@
 """Which method is best, methods against a reference, and what is not aggregated."""
 
+from dataclasses import replace
+
 import pytest
 
-from analysis.data import cells, scores
-from analysis.data.sources import csvfile
+from analysis.data import cells, protocol, scores
+from analysis.data.sources import csvfile, runfolder
 from analysis.render import tables
 from analysis.settings import Settings
 from analysis.stats.comparison import compare
@@ -23,11 +25,11 @@ def test_raw_returns_are_not_aggregated(grid):
     text = tables.markdown(comparison)
     found = read_markdown(text)
     assert found["Final sparsity over 2 games"][0] == ["method", "sparsity", "seeds"]
-    assert found["Mean return per game [95 % interval] (seeds)"][1][3] == "5.5 [5.0, 6.0] (2)"
+    assert found["Mean return per game [range of runs] (seeds)"][1][3] == "5.5 [5.0, 6.0] (2)"
     assert "- Returns are not normalised, and none is aggregated over tasks, as their units differ." in text
     assert "Normaliser: none, returns are raw" in text and "IQM" not in text and "score" not in text
     assert {name for _, _, name in csv_of(comparison)} == {"return", "sparsity", "seconds"}
-    assert "2 seeds: bootstrap intervals" in text
+    assert "2 seeds: brackets of means are the range of the runs" in text
 
 
 def estimates(*spans, seeds=5):
@@ -44,34 +46,120 @@ def test_the_best_is_clear_only_when_its_interval_is_apart():
     assert tables.clear_best([Estimate(9.0, None, None, 9), *estimates((0, 1))]) is None
 
 
-def test_the_clear_best_is_bold(tmp_path):
-    comparison = comparison_of(write_grid(tmp_path / "runs", seeds=5))
-    found = read_markdown(tables.markdown(comparison))
-    returns = found["Mean return per game [95 % interval] (seeds)"]
-    assert returns[1][3].startswith("7.0 [")  # seeds 0 to 4 on Boxing: 5 to 9 against 3 to 7, which overlap
-    comparison.on_task["gmp", "atari/Boxing"]["return"] = Estimate(20.0, 19.0, 21.0, 5)
+def test_the_clear_best_is_bold(tmp_path, run):
+    for seed, noise in enumerate((0.0, 1.0, 2.0, 1.0, 0.0)):
+        run(seed=seed, returns=(1.0, 1.0, 10 + noise))
+        run(seed=seed, returns=(1.0, 1.0, 5 + noise), method="gmp")
+        run(seed=seed, returns=(1.0, 1.0, 9.5 + noise), task="atari/Boxing")
+        run(seed=seed, returns=(1.0, 1.0, 9 + noise), task="atari/Boxing", method="gmp")
+    comparison = comparison_of(tmp_path / "runs")
+    assert comparison.best == {("dense", "atari/Pong")}
     comparison.overall["gmp"]["optimality gap"] = Estimate(-9.0, -9.1, -8.9, 5)
     text, tex = tables.markdown(comparison), tables.latex(comparison)
-    assert read_markdown(text)["Mean return per game [95 % interval] (seeds)"][1][4] == "**20.0 [19.0, 21.0] (5)**"
+    boxing, pong = read_markdown(text)["Mean return per game [95 % interval] (seeds)"][1:]
+    assert pong[3].startswith("**10.8 [") and pong[3].endswith("] (5)**") and pong[4].startswith("5.8 [")
+    assert not any("**" in cell for cell in boxing)
     assert "**-9.000 [-9.100, -8.900]**" in text
-    assert "\\textbf{20.0 {[}19.0, 21.0{]} (5)}" in tex and "\\textbf{$-$9.000" in tex
+    assert "\\textbf{10.8 {[}" in tex and "\\textbf{$-$9.000" in tex
     check_latex(tex)
 
 
 def test_methods_are_compared_with_dense(tmp_path):
     comparison = comparison_of(write_grid(tmp_path / "runs", seeds=5))
-    found = read_markdown(tables.markdown(comparison))["Each method against a reference, game by game"]
+    found = read_markdown(tables.markdown(comparison))["Each method against a reference [95 % interval]"]
     assert found[0] == [
-        *("method", "compared with", "difference of mean score", "probability of improvement"),
+        *("method", "compared with", "difference of IQM", "ratio of IQM", "probability of improvement"),
         *("games better", "games worse", "games", "seeds needed"),
     ]
     assert len(found) == 2 and found[1][:2] == ["gmp", "dense"]
-    difference = -2 * (1 / 35.3 + 1 / 12) / 2
-    assert found[1][2].startswith(f"{difference:.3f} [")
     lines = csv_of(comparison)
-    assert float(lines["gmp", "all", "difference to dense"]["value"]) == pytest.approx(difference)
+    iqms = [float(lines[row, "all", "IQM"]["value"]) for row in ("gmp", "dense")]
+    assert float(lines["gmp", "all", "difference of IQM to dense"]["value"]) == pytest.approx(iqms[0] - iqms[1])
+    assert float(lines["gmp", "all", "ratio of IQM to dense"]["value"]) == pytest.approx(iqms[0] / iqms[1])
     other = comparison_of(tmp_path / "runs", reference="gmp")
-    assert float(csv_of(other)["dense", "all", "difference to gmp"]["value"]) == pytest.approx(-difference)
+    found = float(csv_of(other)["dense", "all", "difference of IQM to gmp"]["value"])
+    assert found == pytest.approx(iqms[1] - iqms[0])
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_means_and_medians_are_compared_on_request(tmp_path, statistic):
+    comparison = comparison_of(write_grid(tmp_path / "runs", seeds=5), statistic=statistic)
+    difference = -2 * (1 / 35.3 + 1 / 12) / 2
+    lines = csv_of(comparison)
+    assert float(lines["gmp", "all", f"difference of {statistic} to dense"]["value"]) == pytest.approx(difference)
+    assert f"difference of {statistic}" in tables.markdown(comparison)
+
+
+TITLE = "Probability that a run of the method (line) has a higher score than one of another (column)"
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_every_pair_has_a_probability_of_improvement(tmp_path, run, count):
+    for i in range(count):
+        for seed in range(2):
+            run(method=f"m{i}", seed=seed, returns=(1.0, 1.0, float(i + 2 * (seed == 0 and i == 0))))
+    comparison = comparison_of(tmp_path / "runs")
+    found = read_markdown(tables.markdown(comparison))[TITLE]
+    names = [f"m{i}" for i in range(count)]
+    few = count <= tables.ACROSS
+    assert found[0] == ["method", *(names if few else map(str, range(1, count + 1)))]
+    assert found[1][:3] == ["m0" if few else "1 m0", "—", "0.50"]  # 2 and 0 against 1 and 1
+    assert [line[-1] for line in found[2:]] == ["0.00"] * (count - 2) + ["—"]
+    line = csv_of(comparison)["m1", "all", "probability of improvement over m2"]
+    assert line["value"] == "0.0" == line["low"] and 0.1 < float(line["high"]) < 1
+    check_latex(tables.latex(comparison))
+
+
+def test_two_methods_need_no_matrix(grid):
+    assert TITLE not in tables.markdown(comparison_of(grid))
+
+
+def test_final_against_best_and_the_area_under_the_curve(tmp_path, run):
+    """Pong is scored by (return + 20.7) / 35.3; epochs end at 1,000, 2,000 and 3,000 agent steps."""
+    for seed in (0, 1):
+        run(seed=seed, returns=(0.0, 30.0, 10.0), folder=f"run{seed}")
+    comparison = comparison_of(tmp_path / "runs")
+    found = comparison.over_training["dense"]
+    assert found["best epoch"].value == pytest.approx((30 + 20.7) / 35.3)
+    assert found["best - final"].value == pytest.approx(20 / 35.3)
+    assert found["mean over training"].value == pytest.approx((40 / 3 + 20.7) / 35.3, rel=1e-3)
+    assert "area under the curve" in tables.markdown(comparison)
+
+
+def test_the_last_epochs_are_averaged_on_request(tmp_path, run):
+    for seed in (0, 1):
+        run(seed=seed, returns=(2.0, None, 10.0))
+    grid = cells.seen(runfolder.load(tmp_path / "runs")[0])
+    for last, value in ((1, 10.0), (2, 10.0), (3, 6.0), (99, 6.0)):
+        comparison = compare(replace(grid, last=last), COMMAND, Settings(repetitions=5))
+        assert comparison.on_task["dense", "atari/Pong"]["return"].value == pytest.approx(value)
+    assert "Return: mean of the last 99 epochs of a run: mean undiscounted" in tables.markdown(comparison)
+
+
+def test_a_training_return_in_place_of_an_evaluation_is_labelled(tmp_path):
+    text = "method,task,seed,agent_step,return,evaluation_return\n"
+    text += "".join(f"me,atari/Pong,{seed},1,{seed},5\n" for seed in (0, 1))
+    (tmp_path / "mine.csv").write_text(text)
+    (tmp_path / "theirs.csv").write_text("method,task,seed,agent_step,return\nthey,atari/Pong,0,1,2\n")
+    found = [run for name in ("mine", "theirs") for run in csvfile.load(tmp_path / f"{name}.csv")[0]]
+    comparison = compare(cells.seen(found, "evaluation"), COMMAND, Settings(repetitions=5))
+    rows = dict(comparison.source)["Rows"]
+    assert "me: 2 finished runs on 1 game (CSV file), evaluation return;" in rows
+    assert rows.endswith("they: 1 finished runs on 1 game (CSV file), training return, as it has no evaluation return.")
+    assert "they: training returns are compared, as it has no evaluation returns." in comparison.notes
+    assert comparison.blocks == [["me"], ["they"]]
+
+
+def test_shorter_runs_name_the_option_that_keeps_them(tmp_path, run):
+    run(seed=0)
+    run(seed=1)
+    run(seed=2, status=None, returns=(1.0, 2.0))
+    comparison = comparison_of(tmp_path / "runs")
+    note = "1 runs are shorter than comparable ones: --agent-steps 2002 keeps all of them."
+    assert note in comparison.notes
+    found = [protocol.cut(run, 2002) for run in runfolder.load(tmp_path / "runs")[0]]
+    assert not cells.seen(found).gaps()
+    assert not any("shorter" in note for note in compare(cells.seen(found), COMMAND, Settings(repetitions=5)).notes)
 
 
 def test_without_the_reference_that_is_said(grid):

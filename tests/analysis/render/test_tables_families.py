@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from analysis.render import tables
+from analysis.render import tables, tidy
 from analysis.stats.metrics import NOTHING
 from tests.support.tables import OVERALL, check_latex, comparison_of, csv_of, read_markdown
 
@@ -18,13 +18,13 @@ def test_mujoco_is_measured_by_dense_sac_and_has_an_actor(mujoco):
     hopper, reacher = (0.5 - 17.8) / (3542.2 - 17.8), (100.5 + 43.4) / (43.4 - 2.6)
     assert overall[1][3].startswith(f"{(hopper + reacher) / 2:.3f} [")
     assert overall[2][5:7] == ["0.900 [0.900, 0.900]", "0.800 [0.800, 0.800]"]
-    assert found["Mean return per task [95 % interval] (seeds)"] == [
+    assert found["Mean return per task [range of runs] (seeds)"] == [
         ["task", "random", "dense SAC", "dense", "gmp"],
         ["Hopper", "17.8", "3,542", "0.5 [0.0, 1.0] (2)", "-19.5 [-20.0, -19.0] (2)"],
         ["Reacher", "-43.4", "-2.6", "100.5 [100.0, 101.0] (2)", "80.5 [80.0, 81.0] (2)"],
     ]
-    assert found["Final critic sparsity per task [95 % interval] (seeds)"][1][2] == "0.900 [0.900, 0.900] (2)"
-    assert found["Final actor sparsity per task [95 % interval] (seeds)"][1][2] == "0.800 [0.800, 0.800] (2)"
+    assert found["Final critic sparsity per task [range of runs] (seeds)"][1][2] == "0.900 [0.900, 0.900] (2)"
+    assert found["Final actor sparsity per task [range of runs] (seeds)"][1][2] == "0.800 [0.800, 0.800] (2)"
     assert "game" not in text and "human" not in text and "Tianshou" in text and "told apart" in text
     assert "score = (return - random) / (dense SAC - random)" in text
     lines = csv_of(comparison)
@@ -36,7 +36,7 @@ def test_mujoco_is_measured_by_dense_sac_and_has_an_actor(mujoco):
 def test_atari_alone_has_no_actor_and_no_tasks(grid):
     comparison = comparison_of(grid)
     text = tables.markdown(comparison)
-    assert "actor_sparsity" not in tables.tidy_csv(comparison)
+    assert "actor_sparsity" not in tidy.tidy_csv(comparison)
     assert not any(word in text for word in ("SAC", "task", "actor", "critic"))
     assert "Final sparsity per game" in text
 
@@ -49,11 +49,11 @@ def test_families_side_by_side(grid, mujoco):
     found = read_markdown(text)
     title = "Human- or dense-SAC-normalised score over 4 tasks, and final sparsity of critics and actor"
     assert found[title][2][5:7] == ["0.925 [0.925, 0.925]", "0.800 [0.800, 0.800]"]  # the actor's of two tasks
-    assert found["Mean return per game [95 % interval] (seeds)"][0][:3] == ["game", "random", "human"]
-    assert found["Mean return per task [95 % interval] (seeds)"][0][:3] == ["task", "random", "dense SAC"]
-    assert len(found["Final sparsity per game [95 % interval] (seeds)"]) == 3
-    assert len(found["Final critic sparsity per task [95 % interval] (seeds)"]) == 3
-    assert len(found["Final actor sparsity per task [95 % interval] (seeds)"]) == 3
+    assert found["Mean return per game [range of runs] (seeds)"][0][:3] == ["game", "random", "human"]
+    assert found["Mean return per task [range of runs] (seeds)"][0][:3] == ["task", "random", "dense SAC"]
+    assert len(found["Final sparsity per game [range of runs] (seeds)"]) == 3
+    assert len(found["Final critic sparsity per task [range of runs] (seeds)"]) == 3
+    assert len(found["Final actor sparsity per task [range of runs] (seeds)"]) == 3
     assert all(part in text for part in ("(human or dense SAC - random): for atari, the", "for mujoco, "))
     assert "ALE v5, frame_skip=4, " in text and "gymnasium v5, mujoco of unknown version, frame_skip=2, " in text
     check_latex(tables.latex(comparison))
@@ -70,7 +70,7 @@ def test_a_task_without_reference_has_a_return_and_no_score(mujoco, run, tmp_pat
     comparison = comparison_of(mujoco)
     found = read_markdown(tables.markdown(comparison))
     assert "Dense-SAC-normalised score over 2 of 3 tasks, and final sparsity of critics and actor" in found
-    pusher = found["Mean return per task [95 % interval] (seeds)"][2]
+    pusher = found["Mean return per task [range of runs] (seeds)"][2]
     assert pusher == ["Pusher", "-148.8", "—", "0.0 [0.0, 0.0] (2)", "0.0 [0.0, 0.0] (2)"]
     assert any("No reference return is known for mujoco/Pusher" in note for note in comparison.notes)
     assert ("dense", "mujoco/Pusher", "score") not in csv_of(comparison)

@@ -22,7 +22,7 @@ def test_latex_is_well_formed(holed):
     text = tables.latex(holed)
     check_latex(text)
     assert "rigl:a\\_b=1" in text and "$-$20.7" in text
-    assert text.count("\\toprule") == text.count("\\bottomrule") == 5
+    assert text.count("\\toprule") == text.count("\\bottomrule") == 7
 
 
 def compiled(text, folder):

@@ -1,4 +1,4 @@
-"""The ledger against elections that are worked out by hand, and what it says of them."""
+"""The election log against elections that are worked out by hand, and what it says of them."""
 
 import json
 import math
@@ -34,7 +34,7 @@ ROWS = [
 ]
 
 
-def test_the_ledger_by_hand():
+def test_the_election_log_by_hand():
     book = election_log.elections(ROWS)
     assert list(book.columns) == list(election_log.COLUMNS)
     assert book["agent_step"].tolist() == [100, 200, 300, 400, 500]
@@ -90,7 +90,7 @@ def test_steps_add_up_and_outcomes_are_all_there_are(rows):
 
 
 def outcomes(text):
-    """ "tr." -> a ledger of a step taken, one refused, and an idle election."""
+    """ "tr." -> the log of a step taken, one refused, and an idle election."""
     level, rows = 0.0, [update(0, [0.0, 0.0], [1.0, 1.0], 0)]
     for i, outcome in enumerate(text, start=1):
         offer = level if outcome == "." else level + 0.01

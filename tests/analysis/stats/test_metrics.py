@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from analysis.stats import metrics
 from analysis.stats.metrics import (
     NOTHING,
     SCORE_STATISTICS,
     aggregate,
     band,
     bootstrap,
-    matrix,
     numpy_seeded,
     task_means,
 )
@@ -133,22 +133,33 @@ def test_numpys_state_is_restored_after_an_error():
 def test_one_seed_gives_a_value_no_interval_and_says_so():
     estimates, notes = aggregate({"a": {3: 1.0}, "b": {4: 2.0}}, SCORE_STATISTICS, seed=0, repetitions=10)
     assert estimates["mean"] == (1.5, None, None, 1)
-    assert notes == ["one seed: no interval over seeds exists"]
+    assert notes == ["one seed on a, b: no interval over seeds exists"]
 
 
-def test_ragged_seeds_are_cut_to_the_poorest_task_and_named():
+def test_unequal_numbers_of_runs_are_all_used_and_counted():
     values = {"a": {0: 1.0, 1: 3.0, 2: 50.0}, "b": {1: 5.0, 4: 7.0}}
     estimates, notes = aggregate(values, MEAN, seed=0, repetitions=10)
-    assert estimates["mean"].value == 4.0
+    assert estimates["mean"].value == (18.0 + 6.0) / 2
     assert estimates["mean"].seeds == 2
-    assert "b has 2" in notes[0] and "a seed 2" in notes[0] and "b seed" not in notes[0]
+    assert notes == ["unequal numbers of runs, 2 to 3: all are used, each with a weight of 1 / n"]
+
+
+def test_a_single_run_on_one_task_leaves_no_interval():
+    estimates, notes = aggregate({"a": {0: 1.0, 1: 3.0}, "b": {1: 5.0}}, SCORE_STATISTICS, seed=0, repetitions=10)
+    assert estimates["mean"] == (3.5, None, None, 1)
+    assert notes[1] == "one seed on b: no interval over seeds exists"
+
+
+def test_a_note_names_few_tasks():
+    assert metrics.some("abcd") == "a, b, c, d"
+    assert metrics.some("abcde") == "a, b, c and 2 more"
 
 
 @pytest.mark.parametrize("hole", [None, float("nan"), float("inf")])
 def test_what_is_no_number_is_left_out_and_named(hole):
     estimates, notes = aggregate({"a": {0: 1.0, 1: hole, 2: 3.0}}, MEAN, seed=0, repetitions=10)
     assert (estimates["mean"].value, estimates["mean"].seeds) == (2.0, 2)
-    assert notes[0] == "a: seed 1 has no finite number and was left out"
+    assert notes[0] == "1 runs without a finite number were left out, on a"
     assert task_means({"a": {0: 1.0, 1: hole, 2: 3.0}}, 0, 10)["a"].value == 2.0
 
 
@@ -158,9 +169,9 @@ def test_a_task_without_values_leaves_no_aggregate():
     assert notes == ["no aggregate: no finished run on b"]
 
 
-def test_task_means_use_every_seed_of_ragged_tasks():
+def test_task_means_use_every_run():
     rng = np.random.default_rng(1)
-    values = {"a": rng.normal(size=6), "b": rng.normal(size=3), "c": rng.normal(size=6), "d": [2.0], "e": []}
+    values = {"a": rng.normal(size=6), "b": rng.normal(size=5), "c": rng.normal(size=6), "d": [2.0], "e": []}
     estimates = task_means({task: dict(enumerate(v)) for task, v in values.items()}, seed=0, repetitions=2000)
     assert list(estimates) == list(values)
     for task in "abc":
@@ -174,16 +185,17 @@ def test_task_means_use_every_seed_of_ragged_tasks():
     assert estimates["e"] == NOTHING
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_few_runs_of_a_task_have_their_range(count):
+    values = np.random.default_rng(count).normal(size=count)
+    estimate = task_means({"a": dict(enumerate(values))}, seed=0, repetitions=50)["a"]
+    assert estimate == (pytest.approx(values.mean()), values.min(), values.max(), count)
+
+
 @pytest.mark.parametrize("values", [np.ones((1, 2)), np.array([[1.0], [np.nan]]), np.ones(3)])
 def test_bootstrap_refuses_what_rliable_would_not(values):
     with pytest.raises(ValueError, match="finite"):
         bootstrap(values, lambda x: x.mean(axis=0), 0, 10)
-
-
-def test_matrix_has_seeds_down_and_tasks_across():
-    values, notes = matrix({"a": {1: 2.0, 0: 1.0}, "b": {0: 3.0, 5: 4.0}})
-    assert values.tolist() == [[1.0, 3.0], [2.0, 4.0]]
-    assert notes == []
 
 
 def test_band_is_the_bootstrap_of_the_mean_curve():

@@ -43,14 +43,19 @@ OTHER = np.array([[[0.2, 2.0], [0.4, 1.0]], [[0.2, 5.0], [0.7, 8.0]]])
 # The joint bootstrap ----------
 
 
-@given(st.lists(st.floats(-100, 100), min_size=1, max_size=30))
-def test_iqm_is_the_trimmed_mean(values):
-    assert pareto.iqm(np.array(values)) == pytest.approx(scipy.stats.trim_mean(values, 0.25), abs=1e-9)
+def flat(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[seeds, tasks, 2] -> runs [seeds * tasks, 2], task by task, and how many each task has."""
+    seeds, tasks, _ = values.shape
+    return values.swapaxes(0, 1).reshape(-1, 2), np.full(tasks, seeds)
+
+
+def resample(values: np.ndarray, seed: int, repetitions: int) -> np.ndarray:
+    return pareto.resample(*flat(values), np.random.default_rng(seed), repetitions)
 
 
 def test_resamples_are_those_of_an_exact_enumeration():
     """Each of the 16 resamples comes as often as it should, and no other does."""
-    draws = pareto.resample(TINY, np.random.default_rng(0), 40_000)
+    draws = resample(TINY, 0, 40_000)
     exact: dict[tuple[float, float], float] = {}
     for draw in all_resamples(TINY):
         key = round(draw[0], 6), round(draw[1], 6)
@@ -64,11 +69,9 @@ def test_both_axes_are_of_the_same_runs():
     """Score = 3 sparsity in each run: drawn apart, the two would not agree."""
     sparsity = np.random.default_rng(0).uniform(size=(5, 1))
     values = np.stack([sparsity, 3 * sparsity], axis=-1)
-    draws = pareto.resample(
-        np.repeat(values[:2], 2, axis=0), np.random.default_rng(1), 200
-    )  # 4 runs: IQM of the middle 2
+    draws = resample(np.repeat(values[:2], 2, axis=0), 1, 200)  # 4 runs: IQM of the middle 2
     assert np.corrcoef(draws.T)[0, 1] > 0.9
-    alone = pareto.resample(values[:3], np.random.default_rng(1), 200)  # 3 runs: nothing is cut, so a mean
+    alone = resample(values[:3], 1, 200)  # 3 runs: nothing is cut, so a mean
     assert alone[:, 1] == pytest.approx(3 * alone[:, 0], abs=1e-5)
 
 
@@ -83,7 +86,18 @@ def test_a_row_does_not_depend_on_its_company():
 def test_a_run_counts_only_with_both_numbers():
     sparsities = {"t": {0: 0.1, 1: 0.2, 2: None}}
     scores = {"t": {0: 1.0, 1: float("nan"), 2: 3.0}}
-    assert pareto.paired(sparsities, scores).tolist() == [[[0.1, 1.0]]]
+    values, counts = pareto.both(sparsities, scores)
+    assert values.tolist() == [[0.1, 1.0]] and counts.tolist() == [1]
+
+
+def test_unequal_numbers_of_runs_are_all_used():
+    """Each task weighs the same: 4 runs of one and 2 of the other."""
+    sparsities = {"t": dict.fromkeys(range(4), 0.2), "u": dict.fromkeys(range(2), 0.8)}
+    scores = {"t": dict.fromkeys(range(4), 1.0), "u": dict.fromkeys(range(2), 3.0)}
+    found, _ = pareto.outcomes({"a": sparsities}, {"a": scores}, 0, 20)
+    assert found["a"].point == pytest.approx([0.5, 2.0])
+    assert found["a"].draws == pytest.approx(np.tile([0.5, 2.0], (20, 1)))
+    assert (found["a"].seeds, found["a"].tasks) == (2, 2)
 
 
 def test_what_is_missing_is_said():
@@ -124,7 +138,9 @@ def test_regions_cover_what_they_say(seeds, tasks):
     hits = 0
     for _ in range(simulations):
         values = 0.5 + rng.normal(size=(seeds, tasks, 2)) @ mix
-        found = pareto.region(Outcome(pareto.point(values), pareto.resample(values, rng, 300), seeds, tasks))
+        runs, counts = flat(values)
+        point = pareto.point(runs, counts, np.ones(len(runs), dtype=int))
+        found = pareto.region(Outcome(point, pareto.resample(runs, counts, rng, 300), seeds, tasks))
         hits += found is not None and found.holds(np.array([0.5, 0.5]))
     assert 0.93 < hits / simulations < 0.99
 

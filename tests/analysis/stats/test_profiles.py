@@ -8,7 +8,7 @@ from rliable import library
 
 from analysis.stats import profiles
 from analysis.stats.metrics import numpy_seeded
-from analysis.stats.profiles import iqm, profile, sample_efficiency
+from analysis.stats.profiles import profile, sample_efficiency
 from suite.tasks import TASKS
 
 GAMES = ("atari/Pong", "atari/Boxing", "atari/Qbert")
@@ -39,14 +39,20 @@ def test_profile_counts_what_is_above_and_not_at():
     assert profile({"a": {}}, 0, 10)[0] is None
 
 
-@pytest.mark.parametrize("count", range(1, 14))
-def test_iqm_is_scipys_trimmed_mean(count):
-    values = np.random.default_rng(count).normal(size=(count, 3))
-    assert iqm(values) == pytest.approx(scipy.stats.trim_mean(values, 0.25, axis=0))
+def test_a_profile_weighs_each_task_the_same():
+    values = {"a": {0: 2.0, 1: 2.0, 2: 2.0, 3: 0.0}, "b": {0: 2.0, 1: 0.0}}
+    curve, _ = profile(values, 0, 200, np.array([1.0]))
+    assert curve.value == pytest.approx([(0.75 + 0.5) / 2])
+    assert 0 <= curve.low[0] < curve.value[0] < curve.high[0] <= 1
 
 
-def test_iqm_of_a_column_with_a_nan_is_nan():
-    assert np.isnan(iqm(np.array([[1.0, np.nan], [2.0, 3.0]]))).tolist() == [False, True]
+def test_thresholds_extend_to_where_a_twentieth_of_the_runs_remain():
+    low = by_task(np.full((5, 4), 0.5))
+    assert profiles.thresholds([low]) is profiles.TAUS
+    high = by_task(np.arange(1.0, 101.0).reshape(20, 5))
+    taus = profiles.thresholds([low, high, {"a": {}}])
+    assert taus[: len(profiles.TAUS)].tolist() == profiles.TAUS.tolist() and (np.diff(taus) > 0).all()
+    assert profile(high, 0, 5, taus)[0].value[-1] == pytest.approx(0.05)
 
 
 def frame_of(scores, row="dense", games=GAMES):
@@ -75,6 +81,25 @@ def test_sample_efficiency_agrees_with_plain_loops():
             draws.append(scipy.stats.trim_mean(np.concatenate(columns), 0.25))
         low, high = np.percentile(draws, [2.5, 97.5])
         assert (curve.low[point], curve.high[point]) == pytest.approx((low, high), abs=0.1 * (high - low))
+
+
+def test_a_curve_uses_every_run_and_weighs_each_task_the_same():
+    scores = np.random.default_rng(0).normal(size=(4, 3, 2))
+    frame = frame_of(scores)
+    frame = frame[(frame["task"] != NAMES[0]) | (frame["seed"] < 2)]
+    curve = sample_efficiency(frame, NAMES, seed=0, repetitions=50)[0]["dense"]
+    for point in range(2):
+        runs = [scores[:2, 0, point], scores[:, 1, point], scores[:, 2, point]]
+        values = np.sort(np.repeat(np.concatenate(runs), [2, 2, *[1] * 8]))  # equal weights: the first task's twice
+        assert curve.value[point] == pytest.approx(values[3:-3].mean())
+    assert not np.isnan(curve.low).any()
+
+
+def test_the_x_axis_may_be_in_frames():
+    frame = frame_of(np.ones((2, 3, 2)))
+    frame["frame"] = 4 * frame["agent_step"]
+    curves, _ = sample_efficiency(frame, NAMES, seed=0, repetitions=5, x="frame")
+    assert curves["dense"].x == pytest.approx(4 * frame.groupby("epoch")["agent_step"].median().to_numpy())
 
 
 def test_whole_curves_are_resampled():

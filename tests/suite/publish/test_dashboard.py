@@ -73,7 +73,7 @@ def test_a_second_call_updates_them(server: Server, runs: Path, capsys: pytest.C
 
 
 def test_charts_are_of_columns_that_there_are() -> None:
-    view = dashboard.workspace("me", "mine", "atari/Pong")._to_model()
+    view = dashboard.workspace("me", "mine", "atari/Pong", {})._to_model()
     named: set[str] = set()
     for section in view.spec.section.panel_bank_config.sections:
         for panel in section.panels:

@@ -162,3 +162,23 @@ def test_a_damaged_offline_file_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"run-1.wandb: W&B cannot read it|holds no run of this benchmark") as caught:
         wandb.offline(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["", "3", "{}", '{"type": "history", "history": {}}', '{"type": "exit", "exit": 1}'])
+def test_an_entry_in_another_layout_is_one_line(line, tmp_path, monkeypatch):
+    (tmp_path / "run-1.wandb").write_text("")
+    said = SimpleNamespace(returncode=0, stdout=f'{{"type": "header"}}\n{line}\n', stderr="")
+    monkeypatch.setattr(wandb.subprocess, "run", lambda *_, **__: said)
+    with pytest.raises(UserError, match=r"run-1\.wandb: W&B cannot read it") as caught:
+        wandb.offline(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_our_own_errors_are_not_blamed_on_wandb(run, project, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    project(as_wandb_has_it(run()))
+    monkeypatch.setattr(wandb, "_run", broken)
+    with pytest.raises(ZeroDivisionError):
+        wandb.project("wandb:me/mine")

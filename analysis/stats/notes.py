@@ -1,0 +1,76 @@
+"""What to know when reading a comparison: one line each, with counts; `details` is what they count, run by run."""
+
+from collections.abc import Iterable, Mapping
+
+from analysis.data import protocol, provenance, scores
+from analysis.data.cells import Detail, Grid
+from analysis.data.runs import FAILED, UNFINISHED
+from analysis.settings import Settings
+from analysis.stats import metrics
+from analysis.stats.metrics import Estimate
+from analysis.stats.pairwise import Pairwise
+
+
+def remarks(
+    grid: Grid, scored: list[str], against: Mapping[str, tuple[str, Pairwise]], settings: Settings
+) -> list[str]:
+    """Notes on what was left out, on the reference, and on the runs."""
+    notes = []
+    unscored = [task for task in grid.tasks if not scores.is_scored(task, settings.references)]
+    if settings.raw:
+        notes.append("Returns are not normalised, and none is aggregated over tasks, as their units differ.")
+    elif unscored:
+        notes.append(
+            f"No reference return is known for {metrics.some(unscored)}: no score, so not in the aggregates of scores;"
+            " the returns are shown as they are."
+        )
+    for row, (other, pair) in against.items():
+        apart = [task for task in scored if task not in pair.tasks]
+        if apart:
+            notes.append(f"{row} and {other}: compared without {metrics.some(apart)}, where one has no result.")
+    if scored and len(grid.rows) > 1 and not against:
+        notes.append(f"There is no row {settings.reference} of the same protocol to compare the others with.")
+    holes = [int(grid.returns(run).isna().sum()) for _, run in grid.finished()]
+    if any(holes):
+        runs = sum(count > 0 for count in holes)
+        notes.append(f"{sum(holes)} epochs of {runs} runs have no return: gaps in the curves.")
+    for row, kind in provenance.substituted(grid).items():
+        notes.append(f"{row}: {kind} returns are compared, as it has no {grid.which} returns.")
+    mixed = provenance.mixed_versions(grid)
+    if mixed:
+        notes.append(f"The runs were made with more than one version of: {', '.join(mixed)}.")
+    return notes
+
+
+def shorter(grid: Grid) -> list[str]:
+    """What to do where runs of a task differ only in their length; empty where they do not."""
+    lengths: dict[str, list[int]] = {}
+    for cell, run in grid.present():
+        if run.status != FAILED and len(run.history):
+            reached = int(run.history["agent_step"].iloc[-1])
+            length = reached if run.status == UNFINISHED else run.agent_steps or reached
+            lengths.setdefault(cell.task, []).append(length)
+    counts = [
+        sum(length * (1 + protocol.ALIKE) < max(own) for length in own) for own in lengths.values() if len(own) > 1
+    ]
+    if not sum(counts):
+        return []
+    least = min(min(own) for own in lengths.values())
+    return [f"{sum(counts)} runs are shorter than comparable ones: --agent-steps {least} keeps all of them"]
+
+
+def few_seeds(estimates: Iterable[Estimate]) -> list[str]:
+    """The remark on what few seeds do to the brackets, of the estimates on single tasks."""
+    counts = sorted({estimate.seeds for estimate in estimates if 1 < estimate.seeds < metrics.FEW_SEEDS})
+    few = " or ".join(map(str, counts))
+    remark = f"{few} seeds: brackets of means are the range of the runs, and intervals of aggregates are too narrow"
+    return [remark] * bool(counts)
+
+
+def details(grid: Grid) -> list[Detail]:
+    """What the notes count, run by run."""
+    found = [Detail("no result", *cell, why) for cell, why in grid.gaps().items()]
+    for cell, run in grid.finished():
+        if count := int(grid.returns(run).isna().sum()):
+            found.append(Detail("epochs without a return", *cell, f"{count} epochs"))
+    return found + grid.details

@@ -1,0 +1,149 @@
+"""Statistics of runs on several tasks, with any number of runs on each: every task weighs the same.
+
+A run weighs 1 / (tasks x n), where n is how many runs its task has. The bootstrap resamples the runs within each task,
+n of them on each, and never the tasks (Agarwal et al. 2021, section 4). A resample is given by how often it takes each
+run: `times` [..., runs], whole numbers. With equal n all statistics are those of rliable (tests/analysis/stats).
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+TRIM = 0.25  # of the weight, at either end of an interquartile mean
+ROUNDING = 1e-6  # of a run: errors of a cumulated weight are far smaller
+
+Draw = Callable[..., np.ndarray]  # (n, size=...) -> whole numbers in [0, n), as Generator.integers draws them
+
+
+class Sample(NamedTuple):
+    """The runs of one method: `values` [runs], task by task, and `counts` [tasks], how many runs each task has."""
+
+    values: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def once(self) -> np.ndarray:
+        """[runs]: each run one time, which is the sample itself."""
+        return np.ones(len(self.values), dtype=int)
+
+
+def sample(by_task: Mapping[str, Mapping[int, float]]) -> Sample:
+    """{task: {seed: value}} -> the runs of all tasks, seeds rising. Raises ValueError where a task has no run."""
+    counts = np.array([len(values) for values in by_task.values()], dtype=int)
+    if len(counts) == 0 or counts.min() == 0:
+        raise ValueError("every task needs a run")
+    values = [values[seed] for values in by_task.values() for seed in sorted(values)]
+    return Sample(np.array(values, dtype=float), counts)
+
+
+# Resamples ----------
+
+
+def resamples(draw: Draw, counts: Sequence[int] | np.ndarray, repetitions: int) -> np.ndarray:
+    """`times` [repetitions, runs] of resamples with as many runs of each task as it has.
+
+    Equal counts are drawn as one matrix [repetitions, runs, tasks], as rliable draws them.
+    """
+    counts = np.asarray(counts)
+    if (counts == counts[0]).all():
+        picks = draw(counts[0], size=(repetitions, counts[0], len(counts)))
+        return _times(picks + counts[0] * np.arange(len(counts)), counts.sum())
+    parts = [_times(draw(n, size=(repetitions, n)), n) for n in counts]
+    return np.concatenate(parts, axis=1)
+
+
+def _times(picks: np.ndarray, runs: int) -> np.ndarray:
+    """[repetitions, ...] indices of runs -> how often each of the runs was picked [repetitions, runs]."""
+    repetitions = len(picks)
+    flat = picks.reshape(repetitions, -1) + runs * np.arange(repetitions)[:, None]
+    return np.bincount(flat.ravel(), minlength=repetitions * runs).reshape(repetitions, runs)
+
+
+@functools.lru_cache(maxsize=4)
+def rliables_resamples(counts: tuple[int, ...], seed: int, repetitions: int) -> np.ndarray:
+    """Those of rliable after numpy.random.seed(seed), for equal counts; kept, as most methods have the same counts."""
+    return resamples(np.random.RandomState(seed).randint, counts, repetitions)
+
+
+# Statistics: (a sample, times [..., runs]) -> [...] ----------
+
+
+def task_means(found: Sample, times: np.ndarray) -> np.ndarray:
+    """[..., tasks]"""
+    means: np.ndarray = _by_task(found, times * found.values) / _by_task(found, times)
+    return means
+
+
+def _by_task(found: Sample, values: np.ndarray) -> np.ndarray:
+    """Sums of [..., runs] -> [..., tasks]."""
+    starts = np.cumsum(found.counts) - found.counts
+    sums: np.ndarray = np.add.reduceat(values, starts, axis=-1)
+    return sums
+
+
+def mean(found: Sample, times: np.ndarray) -> np.ndarray:
+    value: np.ndarray = task_means(found, times).mean(axis=-1)
+    return value
+
+
+def median(found: Sample, times: np.ndarray) -> np.ndarray:
+    """Of the tasks' means."""
+    value: np.ndarray = np.median(task_means(found, times), axis=-1)
+    return value
+
+
+def optimality_gap(found: Sample, times: np.ndarray) -> np.ndarray:
+    """How far the runs are from a score of 1 on average; a run above 1 counts as 1."""
+    return 1 - mean(Sample(np.minimum(found.values, 1.0), found.counts), times)
+
+
+def iqm(found: Sample, times: np.ndarray) -> np.ndarray:
+    return trimmed_mean(found.values, times, weights(found, times))
+
+
+def weights(found: Sample, times: np.ndarray) -> np.ndarray:
+    """[runs], what a run weighs each time that it is taken; every resample takes equally many of a task."""
+    taken = _by_task(found, times.reshape(-1, len(found.values))[0])
+    return np.repeat(1 / (len(taken) * taken), found.counts)
+
+
+def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Interquartile mean of weighted values.
+
+    values [runs], times [..., runs], weight [runs] -> [...]. A run is left out each time that its whole weight lies in
+    the lowest or the highest quarter of all weight. With equal weights this is scipy.stats.trim_mean(..., 0.25), which
+    rounds the number of runs that it leaves out down. A NaN among the values makes the result NaN.
+    """
+    order = np.argsort(values, kind="stable")
+    if np.isnan(values[order[-1]]):
+        return np.full(times.shape[:-1], np.nan)
+    times, weight = times[..., order], weight[order]
+    if (weight == weight[0]).all():
+        return _trimmed_mean_of_equals(values[order], times)
+    upto = np.cumsum(times * weight, axis=-1)
+    before = upto - times * weight
+    low = np.clip(np.floor((TRIM - before) / weight + ROUNDING), 0, times)
+    high = np.clip(np.floor((upto - (1 - TRIM)) / weight + ROUNDING), 0, times)
+    kept = np.maximum(times - low - high, 0) * weight
+    value: np.ndarray = (kept @ values[order]) / kept.sum(axis=-1)
+    return value
+
+
+def _trimmed_mean_of_equals(rising: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The same for equal weights, in whole numbers: several times faster. Every resample has the same size."""
+    upto = np.cumsum(times, axis=-1)
+    size = int(upto.reshape(-1, len(rising))[0, -1])
+    cut = int(TRIM * size)
+    kept = np.diff(np.clip(upto, cut, size - cut), axis=-1, prepend=cut)
+    value: np.ndarray = (kept @ rising) / (size - 2 * cut)
+    return value
+
+
+STATISTICS: dict[str, Callable[[Sample, np.ndarray], np.ndarray]] = {
+    "IQM": iqm,
+    "median": median,
+    "mean": mean,
+    "optimality gap": optimality_gap,
+}

@@ -1,0 +1,156 @@
+"""`python -m sweeps.gpu`: measure the parts one after the other, each in a process and with a time of its own.
+
+The files in results/gpu are written anew whenever a row is there, so that a check that is cut off leaves what it has.
+Time that a part does not use is for the parts behind it. This process computes nothing: the memory of the card is for
+the parts.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from suite.errors import Parser, expanded
+from suite.program import signals
+from suite.program.command import start
+from sweeps.gpu.report import Part, Report
+from sweeps.gpu.sizes import FULL, TINY, Row, Size
+
+PARTS = (
+    Part("card", "Card, driver and versions", 0.06),
+    Part("agreement", "Agreement with the CPU: gradient steps from the same batches", 0.20),
+    Part("resuming", "An interrupted and resumed run against one that was not", 0.20),
+    Part("steps", "Gradient step", 0.22),
+    Part("loops", "Whole runs, and the time of each phase", 0.12),
+    Part("sharing", "Several runs at once: EauDeQN on DQN", 0.19),
+    Part("grids", "The paper's grids", 0.01),
+)
+POLL = 0.1  # seconds between two looks at what a part has measured
+GRACE = 10.0  # seconds between asking a part to end and killing it
+SHORTEST = 20.0  # seconds that every part gets
+OUT = Path("results/gpu")
+PROGRAM = ("-m", "sweeps.gpu.parts")  # measures one part
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m sweeps.gpu", description="Whether a GPU computes what a CPU does, and how fast.")
+    parser.add_argument("--minutes", type=float, default=8.0, metavar="M", help="time of all parts together [8]")
+    parser.add_argument("--out", type=expanded, default=OUT, metavar="DIR", help=f"where the files go [{OUT}]")
+    parser.add_argument(
+        "--parts", default=",".join(part.name for part in PARTS), help="names, separated by commas [all]"
+    )
+    options = parser.parse_args(arguments)
+    known = [part.name for part in PARTS]
+    chosen = options.parts.split(",")
+    for name in chosen:
+        if name not in known:
+            parser.error(f"--parts: no part {name!r}; there are {', '.join(known)}")
+    parts = [part for part in PARTS if part.name in ("card", *chosen)]
+    ended = signals.handled((signal.SIGTERM,), lambda *_: sys.exit(128 + signal.SIGTERM))  # and the parts with us
+    with ended, tempfile.TemporaryDirectory(prefix="eaudeqn-gpu-") as scratch:
+        report = check(parts, Path(scratch), options.out, 60 * options.minutes)
+    found = faults(report)
+    print("\n".join([f"written: {report.path}", *found]), flush=True)
+    return 1 if found else 0
+
+
+def check(parts: Sequence[Part], scratch: Path, out: Path, seconds: float) -> Report:
+    """Measure these parts within about so many seconds; the first names the card."""
+    end, report = time.monotonic() + seconds, Report(out, parts)
+    for number, part in enumerate(parts):
+        left = sum(other.share for other in parts[number:])
+        limit = max((end - time.monotonic()) * part.share / left, SHORTEST)
+        print(f"{part.title}: at most {limit:.0f} s", flush=True)
+        show = report.update if number else lambda part: None  # until then, the card has no name
+        part = run(part, report.size, scratch, limit, show)
+        if number == 0:
+            report.card, report.size = identify(part.rows)
+        report.update(part)
+        print(f"  {part.state}, {len(part.rows)} rows, {part.seconds:.0f} s", flush=True)
+    return report
+
+
+def faults(report: Report) -> list[str]:
+    """What a user should look at: parts that failed, and figures that prove something wrong."""
+    found = [f"{part.title}: {part.state}" for part in report.parts.values() if part.state.startswith("failed")]
+    for row in (row for part in report.parts.values() for row in part.rows):
+        if row.get("agrees") is False:
+            found.append(f"{row['problem']}, {row['way']}: a gradient step differs from the CPU's")
+        if row.get("deterministic operations") and not row["bit for bit"]:
+            found.append(f"{row['case']}: a resumed run differs, also with deterministic operations")
+    return found
+
+
+def identify(rows: Sequence[Row]) -> tuple[str, Size]:
+    """The card's name, and how much is measured on it."""
+    facts = {row["what"]: row["value"] for row in rows}
+    return facts.get("card", "unknown"), TINY if facts.get("backend") == "cpu" else FULL
+
+
+def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Part], None]) -> Part:
+    """Measure a part in a process of its own, and show it whenever it has a new row."""
+    folder = scratch / part.name
+    folder.mkdir()
+    out, log, before = folder / "rows.jsonl", folder / "log", scratch / "measured.json"
+    out.touch()
+    if not before.exists():
+        before.write_text("{}", encoding="utf-8")
+    command = [sys.executable, *PROGRAM, part.name, size.name, str(before), str(out), str(folder)]
+    began = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, process_group=0)
+        try:
+            while process.poll() is None and time.monotonic() - began < limit:
+                rows = read(out)
+                if len(rows) > len(part.rows):
+                    part = part._replace(rows=rows, state="running", seconds=time.monotonic() - began)
+                    show(part)
+                time.sleep(POLL)
+            code = process.poll()
+        finally:
+            stop(process)
+    part = part._replace(rows=read(out), state=state(code, log, limit), seconds=time.monotonic() - began)
+    keep(before, part)
+    return part
+
+
+def read(path: Path) -> tuple[Row, ...]:
+    """The complete lines of a file of rows."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return tuple(json.loads(line) for line in lines if line.endswith("\n"))
+
+
+def keep(path: Path, part: Part) -> None:
+    """Add a part's rows to the file for the parts behind it."""
+    measured = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(measured | {part.name: part.rows}), encoding="utf-8")
+
+
+def state(code: int | None, log: Path, limit: float) -> str:
+    """How a part ended, by its exit code, None if its time was over, and by what it printed."""
+    if code is None:
+        return f"cut off after {limit:.0f} s"
+    if code == 0:
+        return "complete"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"failed with code {code}: {last[:300]}"
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a part and the processes that it started."""
+    for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left (the second: macOS)
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=grace)
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,94 @@
+"""Part (e): agent steps per second of whole runs, and where the time of one goes."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from suite.trainer import Trainer
+from sweeps.gpu import runs
+from sweeps.gpu.sizes import Measured, Row, Size
+
+WARM_UP = 3  # gradient steps after which everything is compiled
+
+
+def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    runs.begin()
+    for case in (runs.dqn(size), runs.sac(size)):
+        for networks in sorted(size.networks[:2]):
+            run = runs.run_of(case, networks, runs.ENDLESS, size.filled)
+            trainer = warm(runs.trainer(run, scratch / run.name))
+            rates = loop(trainer, size.loop_seconds)
+            phases = profile(trainer, size.seconds)
+            busy = rates["gradient steps per second"] * phases["gradient step (ms)"] / 1e3
+            yield {
+                "case": case.name,
+                "agent": run.agent,
+                "width": runs.work(run).width,
+                "K": networks,
+                **rates,
+                **phases,
+                "idle card": max(1 - busy, 0.0),
+            }
+
+
+def warm(trainer: Trainer) -> Trainer:
+    """The trainer once it has learned a little."""
+    while trainer.gradient_step < WARM_UP:
+        trainer.step()
+    jax.block_until_ready(trainer.state)
+    return trainer
+
+
+def loop(trainer: Trainer, seconds: float) -> dict[str, float]:
+    """The rates of the trainer's own loop."""
+    steps, gradient_steps = trainer.experience.agent_step, trainer.gradient_step
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        trainer.step()
+    jax.block_until_ready(trainer.state)
+    taken = time.perf_counter() - began
+    return {
+        "agent steps per second": (trainer.experience.agent_step - steps) / taken,
+        "gradient steps per second": (trainer.gradient_step - gradient_steps) / taken,
+    }
+
+
+def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
+    """Milliseconds of each phase alone, waited for; in the loop, the environment and the device work side by side.
+
+    The trainer's state is consumed.
+    """
+    experience, learner, rng = trainer.experience, trainer.learner, np.random.default_rng(0)
+    state = trainer.state
+    batch = experience.sample(rng)
+    on_device = jax.device_put(batch)
+    action = np.asarray(experience.choose(lambda observation, step: learner.act(state, observation, step)))
+
+    def learn() -> Any:
+        nonlocal state
+        state = learner.gradient_step(state, on_device)
+        return state
+
+    return {
+        "acting (ms)": milliseconds(
+            lambda: np.asarray(experience.choose(lambda *seen: learner.act(state, *seen))), seconds
+        ),
+        "emulator (ms)": milliseconds(lambda: experience.take(action), seconds),
+        "sampling (ms)": milliseconds(lambda: experience.sample(rng), seconds),
+        "transfer (ms)": milliseconds(lambda: jax.device_put(batch), seconds),
+        "gradient step (ms)": milliseconds(learn, seconds),
+    }
+
+
+def milliseconds(function: Callable[[], Any], seconds: float) -> float:
+    """Mean of calls for about so many seconds, at least three, each waited for."""
+    jax.block_until_ready(function())
+    began, calls = time.perf_counter(), 0
+    while calls < 3 or time.perf_counter() - began < seconds:
+        jax.block_until_ready(function())
+        calls += 1
+    return 1e3 * (time.perf_counter() - began) / calls

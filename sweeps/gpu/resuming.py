@@ -1,0 +1,97 @@
+"""Part (c): whether a run that was interrupted ends bit for bit as one that was not, and what it costs to be sure."""
+
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from suite.program.command import start
+from suite.record import schema
+from sweeps.config import Run
+from sweeps.gpu import runs
+from sweeps.gpu.sizes import SIZES, Measured, Row, Size
+
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+ALONE, RESUMED, COST = "alone", "resumed", "cost.json"
+WARM_UP = 3  # gradient steps that compile and are not timed
+
+
+def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    """Computes nothing here: XLA reads its flags when a process starts."""
+    for case, deterministic in itertools.product(cases(size), (True, False)):
+        folder = scratch / f"{case}-{deterministic}"
+        flags = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC if deterministic else ''}".strip()
+        for attempt in ("interrupt", "resume"):
+            command = [sys.executable, "-m", "sweeps.gpu.resuming", size.name, case, str(folder), attempt]
+            subprocess.run(command, env={**os.environ, "XLA_FLAGS": flags}, check=True)
+        yield {
+            "case": case,
+            "deterministic operations": deterministic,
+            "bit for bit": numbers(folder / ALONE) == numbers(folder / RESUMED),
+            **json.loads((folder / COST).read_text(encoding="utf-8")),
+        }
+
+
+def cases(size: Size) -> dict[str, Run]:
+    """Short runs with several target updates, by their names."""
+
+    def run_of(case: runs.Case, ratio: float) -> Run:
+        steps = int(size.resumed_steps * ratio)
+        return runs.run_of(case, max(size.networks[:2]), steps, size.filled, learner__target_update_period=steps // 5)
+
+    found = {"DQN": (runs.dqn(size), 0.25), "SAC": (runs.sac(size), 1.0)}
+    return {name: run_of(*found[name]) for name in size.resumed}
+
+
+def numbers(folder: Path) -> tuple[list[dict[str, Any]], str]:
+    """All that a run's record holds but times: its rows, and the SHA-256 of its policy."""
+    rows = [
+        {key: value for key, value in row.items() if key != "seconds"}
+        for row in schema.read_rows(folder / schema.METRICS)
+    ]
+    return rows, hashlib.sha256((folder / schema.POLICY).read_bytes()).hexdigest()
+
+
+def gradient_step(run: Run, seconds: float) -> float:
+    """Milliseconds of a gradient step, its batch on the device."""
+    experience, learner = runs.parts(run)
+    batch = jax.device_put(next(runs.batches(run, experience)))
+    state = learner.init(run.seed)
+    for _ in range(WARM_UP):
+        state = jax.block_until_ready(learner.gradient_step(state, batch))
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        state = jax.block_until_ready(learner.gradient_step(state, batch))
+        steps += 1
+    return 1e3 * (time.perf_counter() - began) / steps
+
+
+def main() -> int:
+    """One process: a whole run and one that is interrupted in its middle, or its rest."""
+    size, case, folder, attempt = SIZES[sys.argv[1]], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    runs.begin()
+    run = cases(size)[case]
+    if attempt == "resume":
+        runs.train(run, folder / RESUMED)
+        return 0
+    runs.train(run, folder / ALONE)
+    turns, middle = itertools.count(), size.filled + size.resumed_steps // 2
+    try:
+        runs.train(run, folder / RESUMED, asked=lambda: next(turns) >= middle)
+    except KeyboardInterrupt:  # its checkpoint is written
+        cost = {"gradient step (ms)": gradient_step(run, size.seconds)}
+        (folder / COST).write_text(json.dumps(cost), encoding="utf-8")
+        return 0
+    raise RuntimeError("the run ended before it was interrupted")
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,157 @@
+"""The runs that are measured: the one module of the check that knows options, and what a run is composed of."""
+
+import gzip
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from suite import device
+from suite.errors import UserError
+from suite.experience import Experience
+from suite.learner import Learner
+from suite.program import compile_cache
+from suite.tracking.tracker import Tracker
+from suite.trainer import Trainer, batch_rng
+from suite.types import Batch
+from sweeps import grid
+from sweeps.compose import compose
+from sweeps.config import Run, resolve
+from sweeps.estimate.cost import EPISODE
+from sweeps.execute import execute
+from sweeps.gpu.sizes import Size
+
+ENDLESS = 10**6  # agent steps of a run that is only timed
+OFFLINE_TRANSITIONS = 400  # of the data set that CQL learns from here
+
+
+class Case(NamedTuple):
+    """What is trained: an agent with its network, on a task."""
+
+    name: str  # "DQN nature 512"
+    task: str
+    options: dict[str, Any]
+
+
+class Work(NamedTuple):
+    """What a run of a grid does, and the shape of its networks."""
+
+    agent: str
+    width: int
+    networks: int  # K
+    agent_steps: int  # in the environment, without evaluation
+    gradient_steps: int
+    evaluation_steps: int  # agent steps of evaluation, about
+
+
+def begin() -> None:
+    """Compute on the accelerator if there is one, as a run does, and keep what is compiled."""
+    device.choose("auto")
+    compile_cache.use()
+
+
+def dqn(size: Size, width: int | None = None) -> Case:
+    width = width or size.width
+    options = {"agent.network": size.network, "agent.width": width, "agent.epsilon_start": 0.01}  # the network acts
+    return Case(f"DQN {size.network} {width}", "atari/Pong", options)
+
+
+def impala() -> Case | None:
+    """DQN with the Impala network; None where there is no such network."""
+    case = Case("DQN impala", "atari/Pong", {"agent.network": "impala"})
+    try:
+        run_of(case, 1, ENDLESS)
+    except UserError:
+        return None
+    return case
+
+
+def sac(size: Size, width: int | None = None) -> Case:
+    width = width or size.sac_width
+    options = {"agent.critic_width": width, "agent.random_steps": 0}
+    return Case(f"SAC {size.environment} {width}", f"mujoco/{size.environment}", options)
+
+
+def cql(size: Size, folder: Path) -> Case:
+    """CQL on random transitions, which are written into a folder in the layout of DQN Replay."""
+    rng, number = np.random.default_rng(0), OFFLINE_TRANSITIONS
+    data = {
+        "observation": rng.integers(256, size=(number, 84, 84), dtype=np.uint8),
+        "action": rng.integers(6, size=number, dtype=np.int32),
+        "reward": rng.normal(size=number).astype(np.float32),
+        "terminal": (np.arange(number) % 50 == 49).astype(np.uint8),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, array in data.items():
+        with gzip.open(folder / f"$store$_{part}_ckpt.0.gz", "wb", compresslevel=1) as file:
+            np.save(file, array)
+    chunks = {"dataset.path": str(folder), "dataset.chunks": 1, "dataset.chunks_per_epoch": 1}
+    options = {"agent.network": size.network, "agent.width": size.width, "dataset.chunk_transitions": number, **chunks}
+    return Case(f"CQL {size.network} {size.width}", "offline/Pong", options)
+
+
+def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> Run:
+    """A run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is --learner.period 2."""
+    method = "dense" if networks == 1 else f"eaudeqn:num_networks={networks}"
+    given = {"task": case.task, "method": method, "seed": 0, **case.options, "trainer.epochs": 1}
+    given |= {name.replace("__", "."): value for name, value in options.items()}
+    if case.task.startswith("offline/"):
+        return resolve(given | {"trainer.epoch_agent_steps": gradient_steps, "trainer.evaluation_episodes": 0})
+    ratio = 0.25 if case.task.startswith("atari/") else 1.0
+    steps = filled + int(gradient_steps / ratio)
+    clock = {"trainer.epoch_agent_steps": steps, "trainer.initial_samples": filled, "trainer.replay_ratio": ratio}
+    given |= {"replay.capacity": 20_000, "trainer.evaluation_episodes": 0, **clock}
+    return resolve(given)
+
+
+def parts(run: Run) -> tuple[Experience, Learner]:
+    """A run's learner, and its experience of random actions, which are the same on every device."""
+    experience, _, learner = compose(run)
+    experience.start(run.seed)
+    experience.begin_epoch(1)
+    if not run.offline:
+        actions = experience.environment.action_space  # type: ignore[attr-defined]
+        actions.seed(run.seed)
+        while experience.agent_step < run.options.trainer.initial_samples:
+            experience.take(actions.sample())
+    return experience, learner
+
+
+def batches(run: Run, experience: Experience) -> Iterator[Batch]:
+    """The batches of a run's gradient steps."""
+    return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
+
+
+def trainer(run: Run, folder: Path) -> Trainer:
+    """A run's trainer, started, with a record in a folder."""
+    frame_skip = run.task.frame_skip
+    tracker = Tracker(folder, {"name": run.name}, frame_skip, run.total_agent_steps, "disabled")
+    started = Trainer(compose(run), tracker, run.options.trainer, run.seed)
+    started.start()
+    return started
+
+
+def train(run: Run, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
+    """What `python -m sweeps.run` does with this run. Raises KeyboardInterrupt where it is asked to end."""
+    execute(run, folder, wandb_mode="disabled", asked=asked)
+
+
+def grid_work(file: Path) -> list[Work]:
+    """What the runs of a sweep file do."""
+    return [work(resolve(cell)) for cell in grid.read(file).cells]
+
+
+def work(run: Run) -> Work:
+    options = run.options.dump()
+    trainer, agent = options["trainer"], options["agent"]
+    episodes = trainer["epochs"] * trainer["evaluation_episodes"]
+    return Work(
+        agent=run.agent,
+        width=agent["width"] if "width" in agent else agent["critic_width"],
+        networks=options["method"].get("num_networks", 1),
+        agent_steps=0 if run.offline else run.total_agent_steps,
+        gradient_steps=run.gradient_steps,
+        evaluation_steps=episodes * EPISODE,
+    )

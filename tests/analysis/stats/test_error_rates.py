@@ -1,0 +1,97 @@
+"""How often a method is called better or worse on a task where it is neither: simulated, at most 6 %."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from analysis.stats import significance
+
+EXPERIMENTS = 20_000
+MOST = 0.06
+OF_FAMILY = 0.07  # that any of ten tasks is: far in the tail Welch's approximation is a little less exact
+Draw = Callable[[np.random.Generator, float, tuple[int, ...]], np.ndarray]
+
+
+def normal(rng: np.random.Generator, deviation: float, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.normal(0, deviation, shape)
+
+
+def exponential(rng: np.random.Generator, mean: float, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.exponential(mean, shape)
+
+
+CASES = {
+    "equal variances": (normal, 1.0),
+    "a deviation of 3": (normal, 3.0),
+    "a deviation of 10": (normal, 10.0),
+    "exponential": (exponential, 1.0),
+}
+
+
+@pytest.mark.parametrize(("seeds", "others"), [(5, 5), (10, 10), (5, 10), (10, 5)])
+@pytest.mark.parametrize("case", CASES)
+def test_one_task(case: str, seeds: int, others: int) -> None:
+    draw, scale = CASES[case]
+    rng = np.random.default_rng(0)
+    p = significance.welch(draw(rng, 1.0, (EXPERIMENTS, seeds)), draw(rng, scale, (EXPERIMENTS, others)))
+    assert 0.015 < (p < significance.SIZE).mean() < MOST
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+@pytest.mark.parametrize("case", CASES)
+def test_any_of_ten_tasks(case: str, seeds: int) -> None:
+    """With Holm's correction; without it, it would be 25 to 40 %."""
+    draw, scale = CASES[case]
+    rng = np.random.default_rng(1)
+    shape = (EXPERIMENTS // 4, 10, seeds)
+    p = significance.welch(draw(rng, 1.0, shape), draw(rng, scale, shape))
+    wrong = (significance.holm(p) < significance.SIZE).any(axis=1).mean()
+    assert wrong < OF_FAMILY
+    assert (p < significance.SIZE).any(axis=1).mean() > 0.2
+
+
+def test_a_percentile_bootstrap_would_fail() -> None:
+    """What the test above is to prevent: with 5 seeds, percentile intervals of the difference exclude 0 too often."""
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 1000, 5))
+    picks = rng.integers(5, size=(2, 500, 5))
+    draws = x[:, picks[0]].mean(axis=2) - y[:, picks[1]].mean(axis=2)
+    low, high = np.percentile(draws, [2.5, 97.5], axis=1)
+    assert ((low > 0) | (high < 0)).mean() > MOST
+
+
+def test_a_real_difference_is_found() -> None:
+    rng = np.random.default_rng(3)
+    p = significance.welch(rng.normal(0, 1, (1000, 10)), rng.normal(2, 3, (1000, 10)))
+    assert (p < significance.SIZE).mean() > 0.4
+
+
+def test_welch_is_scipys() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 6))
+    assert significance.welch(x, y[:, :4]) == pytest.approx(
+        scipy.stats.ttest_ind(x, y[:, :4], axis=1, equal_var=False).pvalue
+    )
+    assert significance.one_sample(x) == pytest.approx(scipy.stats.ttest_1samp(x, 0, axis=1).pvalue)
+
+
+def test_samples_without_spread() -> None:
+    ones, twos = np.ones((1, 5)), np.full((1, 5), 2.0)
+    assert significance.welch(ones, twos).tolist() == [0.0] and significance.welch(ones, ones).tolist() == [1.0]
+
+
+def test_holm_by_hand() -> None:
+    assert significance.holm(np.array([0.04, 0.01, 0.03])) == pytest.approx([0.06, 0.03, 0.06])
+    assert significance.holm(np.array([0.6, 0.9])) == pytest.approx([1.0, 1.0])
+
+
+def test_the_clear_best() -> None:
+    runs = {name: centre + np.arange(5.0) for name, centre in (("a", 0.0), ("b", 20.0), ("c", 10.0))}
+    close = {"a": np.arange(5.0), "b": 1 + np.arange(5.0)}
+    few = {"a": np.arange(4.0), "b": 20 + np.arange(5.0)}
+    alone = {"a": np.arange(5.0), "b": np.array([])}
+    assert significance.clear_best([runs, close, few, alone, {}], 5) == ["b", None, None, None, None]
+    assert significance.clear_best([runs], 5) == ["b"]
+    tied = {**runs, "d": runs["b"] + 0.1}
+    assert significance.clear_best([tied], 5) == [None]  # better than a and c alone
