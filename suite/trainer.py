@@ -107,7 +107,7 @@ class Trainer:
 
     def _pause(self, *, epoch_ended: bool = False) -> None:
         """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
-        if self.checkpoints and self.checkpoints.due(epoch_ended=epoch_ended):
+        if self.checkpoints and self.checkpoints.should_save(epoch_ended=epoch_ended):
             self.checkpoints.save(self.save())
             if self.checkpoints.asked():
                 raise KeyboardInterrupt

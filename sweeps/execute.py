@@ -23,12 +23,13 @@ from suite.errors import (
 from suite.options import CHECKPOINT_INTERVAL
 from suite.program import compile_cache, signals
 from suite.publish.upload import patience
-from suite.record import lock, schema
+from suite.record import lock, reader, schema
 from suite.tracking.checkpoint import FOLDER, Checkpoints
 from suite.tracking.film import Camera
 from suite.tracking.policy import describe, save_policy
+from suite.tracking.progress import LINE
 from suite.tracking.provenance import versions
-from suite.tracking.tracker import LINE, Follower, Tracker, wandb_mode_of
+from suite.tracking.tracker import Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
 from sweeps import command_line, recorded
 from sweeps.compose import compose
@@ -131,7 +132,7 @@ def from_command_line(given: dict[str, Any]) -> int:
 
 def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
     """Whether nothing is left to do, which is then said."""
-    if not schema.is_finished(folder) or (record and not record.exists()):
+    if not reader.is_finished(folder) or (record and not record.exists()):
         return False
     _checkpoints(run, folder).clear()  # if it was killed before it could do so
     print(f"{run.name} is finished already: {folder}")

@@ -1,7 +1,7 @@
-"""A W&B sweep file -> the cells of its grid, offline.
+"""Expand a W&B sweep file to the cells of its grid, offline.
 
-The files are W&B's own, so that `wandb sweep` takes them too; of W&B's format we accept what a grid needs,
-and refuse the rest with one line rather than run something else than W&B would.
+`wandb sweep` accepts the same files. This module accepts the part of W&B's format that a grid needs and refuses the
+rest with one line, so that it never runs other cells than W&B would.
 """
 
 import itertools
@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
+from reprlib import repr  # a value may be long, and with aliases much longer than the file
 from typing import Any, NamedTuple
 
 from suite.errors import UserError, is_text
@@ -32,7 +32,7 @@ class Grid(NamedTuple):
 
 
 def read(path: str | Path) -> Grid:
-    """The grid in a sweep file. Raises UserError on anything that is not a grid of plain values."""
+    """The grid in a sweep file. Raises UserError for anything but a grid of plain values."""
     document = _load(path)
     try:
         _check_head(document)
@@ -42,8 +42,8 @@ def read(path: str | Path) -> Grid:
 
 
 def expand(parameters: Mapping[str, Any]) -> list[Cell]:
-    """The product of all parameters in the file's order, the last one varying fastest; but `seed` always
-    varies slowest, so that one seed of every task and method can be compared before the second seed begins.
+    """The product of all parameters in the file's order, the last one varying fastest. `seed` always varies slowest,
+    so that one seed of every task and method can be compared before the second seed begins.
 
     {"task": {"values": ["a", "b"]}, "seed": {"values": [0, 1]}} -> (a 0) (b 0) (a 1) (b 1)
     """
@@ -58,12 +58,12 @@ def expand(parameters: Mapping[str, Any]) -> list[Cell]:
 
 
 def flags(cell: Mapping[str, Any]) -> list[str]:
-    """The command line of a cell, exactly as a W&B agent writes it: {"seed": 0} -> ["--seed=0"]."""
+    """The command line of a cell, as a W&B agent writes it: {"seed": 0} -> ["--seed=0"]."""
     return [f"--{name}={value}" for name, value in cell.items()]
 
 
 def command(folder: str | Path) -> list[str]:
-    """What W&B's agents are to call, so that their runs lie where the other engines have them."""
+    """The command that W&B's agents call, with the folder in which the other engines put the runs."""
     return [*COMMAND[:-1], f"--folder={folder}", COMMAND[-1]]
 
 
@@ -87,7 +87,7 @@ def _check_head(document: Mapping[str, Any]) -> None:
 
 
 def _check_texts(name: str, values: Sequence[Any]) -> None:
-    """Raises UserError for a value that no command line holds, and for two that are the same there: 1 and "1"."""
+    """Raises UserError for a value that a command line cannot hold, and for two that are equal there: 1 and "1"."""
     for text, times in Counter(_text(name, value) for value in values).items():
         if times > 1:
             raise UserError(f"parameter {name}: duplicate value {repr(text)}")

@@ -13,7 +13,7 @@ from suite.options import Options
 from suite.program import limits
 from suite.program.limits import size
 from suite.program.terminal import duration
-from suite.record import schema
+from suite.record import reader
 from sweeps import grid
 from sweeps.config import Run
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, Plan
@@ -38,7 +38,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     if not is_text(str(folder)):
         raise UserError(f"--folder={folder}: a name that is no UTF-8")
     runs = resolve_all(sweep, options.file)
-    to_do = [run for run in runs if not schema.is_finished(folder / run.name)]
+    to_do = [run for run in runs if not reader.is_finished(folder / run.name)]
     print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = OK

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from suite.record import schema
+from suite.record import reader, schema
 from suite.tracking.checkpoint import FOLDER
 from tests.support import chaos_grid
 from tests.support.chaos_grid import MUJOCO, RUN
@@ -162,7 +162,7 @@ SIGNALS = {
 
 def outcome(path: Path, log: Path) -> dict[str, Any]:
     """All that a finished run leaves in its folder: every byte of its policy, and its record but for wall time."""
-    assert schema.is_finished(path), log.read_text()
+    assert reader.is_finished(path), log.read_text()
     assert not (path / FOLDER).exists()
     rows = [{**row, "seconds": None} for row in schema.read_rows(path / schema.METRICS)]
     card = schema.read_json(path / schema.POLICY_CARD)

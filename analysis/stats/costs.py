@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.render.markup import NONE, Table, significant
-from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader
+from suite.record.models import as_json
 
 WAYS = ("jax", "onnxruntime", "onnxruntime_cleaned", "numpy", "runner")  # of acting, see sweeps.export.latency
 FASTEST = "fastest_median"  # of the ways that were measured
@@ -44,22 +44,21 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
     """
     lines = []
     for row, task, seed, folder in runs:
-        path = folder / schema.COSTS
-        costs = schema.read_json(path) if path.exists() else {}
-        seconds = _number(folder / schema.STATUS, schema.read_json(folder / schema.STATUS), ("seconds",))
-        measured = {column: _number(path, costs, keys) for column, keys in MEASURED.items()}
-        lines.append({"row": row, "task": task, "seed": seed, "name": folder.name, "seconds": seconds, **measured})
+        costs, status = reader.costs(folder), reader.status(folder)
+        content = as_json(costs) if costs else {}
+        measured = {column: _value(content, keys) for column, keys in MEASURED.items()}
+        measured["seconds"] = status.seconds if status else None
+        lines.append({"row": row, "task": task, "seed": seed, "name": folder.name, **measured})
     found = pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(("seconds", *MEASURED), float))
     found[FASTEST] = found[[f"{way}_median" for way in WAYS]].min(axis=1)
     return found
 
 
-def _number(path: Path, value: Any, keys: tuple[str, ...]) -> float | None:
+def _value(content: Any, keys: tuple[str, ...]) -> float | None:
+    """The value at a path of keys; None where a part of it is missing or null."""
     for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    if value is not None and not schema.number(value):
-        raise UserError(f"{path}: {'.'.join(keys)} should be a number, found {value!r}; the file is damaged")
-    return None if value is None else float(value)
+        content = content.get(key) if content else None
+    return None if content is None else float(content)
 
 
 class Column(NamedTuple):

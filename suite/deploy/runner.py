@@ -111,7 +111,7 @@ def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> St
     after = (len(layer.weight), *(-(-size // layer.stride) for size in shape[1:])) if layer.convolves else (-1,)
 
     def activations(x: np.ndarray) -> np.ndarray:
-        y = multiply(prepare(x))
+        y: np.ndarray = multiply(prepare(x))
         y += bias
         if relu:
             np.maximum(y, 0, out=y)

@@ -43,4 +43,5 @@ def _mujoco() -> ModuleType:
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
         renderer = f" with MUJOCO_GL={os.environ['MUJOCO_GL']}" if "MUJOCO_GL" in os.environ else ""
         raise UserError(f"MuJoCo does not start{renderer} ({error}); egl and glfw are other renderers") from None
-    return mujoco
+    library: ModuleType = mujoco
+    return library

@@ -29,7 +29,7 @@ class Dataset:
     loaded: list[int]  # the chunks in the replay
     slot_bytes = 0  # the memory of a run does not grow
 
-    def __init__(self, action_space: spaces.Space, replay: Replay, options: DatasetOptions) -> None:
+    def __init__(self, action_space: spaces.Space[Any], replay: Replay, options: DatasetOptions) -> None:
         """Raises UserError when there is no data set, or it does not fit the environment or the replay."""
         self.action_space, self.replay, self.path = action_space, replay, Path(options.path)
         self.chunks = open_chunks(self.path, replay, action_space, options.chunks, options.chunk_transitions)
@@ -128,7 +128,7 @@ class Dataset:
         pass
 
 
-def open_chunks(path: Path, replay: Replay, action_space: spaces.Space, number: int, transitions: int) -> Chunks:
+def open_chunks(path: Path, replay: Replay, action_space: spaces.Space[Any], number: int, transitions: int) -> Chunks:
     """The data set in a folder, whichever of the layouts it has. Raises UserError when it has none."""
     try:
         place = data_folder(path)

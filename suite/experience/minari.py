@@ -55,7 +55,7 @@ class MinariChunks:
         folder: Path,
         frames: np.ndarray,
         observation_shape: tuple[int, ...],
-        action_space: spaces.Space,
+        action_space: spaces.Space[Any],
         transitions: int,
     ) -> None:
         """`frames` [..., frame] is where they will be kept: it says what one is like."""
@@ -78,7 +78,9 @@ class MinariChunks:
         self.ranges = _ranges(self.lengths, transitions)
         self.sizes = [sum(self.lengths[episode] for episode in part) for part in self.ranges]
 
-    def _check_spaces(self, frames: np.ndarray, observation_shape: tuple[int, ...], action_space: spaces.Space) -> None:
+    def _check_spaces(
+        self, frames: np.ndarray, observation_shape: tuple[int, ...], action_space: spaces.Space[Any]
+    ) -> None:
         found = self.storage.observation_space
         shapes = {frames.shape[1:], observation_shape}
         if found.shape not in shapes or found.dtype != frames.dtype:
@@ -141,7 +143,7 @@ class MinariChunks:
         return Episode(frames, data["actions"], data["rewards"], bool(data["terminations"][-1]))
 
 
-def unpacked(files: h5py.Dataset, space: spaces.Space) -> np.ndarray:
+def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
     """Frames that are JPEG files. A file says its size before it is unpacked, and has to be one of the space's frames.
 
     Raises ValueError.
@@ -231,7 +233,7 @@ class Recorder(gymnasium.Wrapper):
             self.partial.rename(self.folder)
 
 
-def frame_space(space: spaces.Space) -> spaces.Space:
+def frame_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
     """The space of one frame of a stack, which has three axes or more; other spaces are their own."""
     if isinstance(space, spaces.Box) and len(space.shape) >= 3:
         return spaces.Box(space.low[-1], space.high[-1], space.shape[1:], space.dtype.type)

@@ -46,7 +46,9 @@ class Replay:
     written: int  # slots ever written, each as often as it was
     episode_steps: int  # of the running episode; 0 if none is running
 
-    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space, options: ReplayOptions) -> None:
+    def __init__(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], options: ReplayOptions
+    ) -> None:
         """Reserve the ring; it takes memory as it fills. Raises UserError if the capacity cannot work."""
         shape = observation_space.shape
         if shape is None or action_space.shape is None or observation_space.dtype is None:
@@ -162,7 +164,8 @@ class Replay:
     def _observations(self, slots: np.ndarray) -> np.ndarray:
         """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
         rows = (slots[:, None] - np.minimum(self._back, self.depths[slots][:, None])) % self.capacity
-        return self.frames[rows].reshape(len(slots), *self.observation_shape)
+        stacks: np.ndarray = self.frames[rows].reshape(len(slots), *self.observation_shape)
+        return stacks
 
     def save(self) -> State:
         """All that `restore` needs. What earlier calls gave away is not given away again: see Segment."""

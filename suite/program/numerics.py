@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -71,10 +72,11 @@ BELOW = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETE
 
 
 def pin() -> None:
-    """Set what is pinned, before anything is computed. A flag that this JAX does not have is left out."""
+    """Set the pinned flags, before anything is computed. A flag that this version of JAX lacks is left out."""
+    config: Any = jax.config
     for name, value in PINNED.items():
-        if name in jax.config.values:
-            jax.config.update(name, value)
+        if name in config.values:
+            config.update(name, value)
 
 
 def is_harmless(flag: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from suite.record import schema
+from suite.record import reader
 
 METHODS = "baselines.registry:METHODS"  # by name, as the suite imports no baseline; its programs compose all packages
 
@@ -18,9 +18,9 @@ def by_task(folders: Iterable[Path]) -> dict[str, dict[str, str]]:
     methods: Mapping[str, Any] = resolve_name(METHODS)
     found: dict[str, dict[str, str]] = {}
     for folder in folders:
-        config = schema.read_json(folder / schema.CONFIG)
-        groups = found.setdefault(config["task"], {})
-        method = methods.get(str(config.get("method")).partition(":")[0])
-        if method is not None and "group" in config:
-            groups[config["group"]] = method.colour
+        config = reader.config(folder)
+        groups = found.setdefault(config.task, {})
+        method = methods.get(config.method.partition(":")[0])
+        if method is not None and config.group:
+            groups[config.group] = method.colour
     return dict(sorted(found.items()))

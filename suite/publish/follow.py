@@ -9,13 +9,14 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from suite.errors import Parser, one_line
 from suite.program.command import program, start
 from suite.publish.upload import Upload, forget_client, has_key, identity_of, opened, patience, remember, sole_sender
-from suite.record import schema
+from suite.record import reader
+from suite.record.models import Identity
 
 KILLED = 137  # exit code for W&B when a run's process ended without sending its own
 TICK = 1.0  # seconds between two looks at the record
@@ -30,8 +31,8 @@ def follow(folder: Path, mode: str) -> None:
     """
     code = None
     with sole_sender(folder, patience=INIT) as file:
-        identity = identity_of(file, schema.read_json(folder / schema.CONFIG)["name"])
-        if identity["id"] != os.environ.get("WANDB_RUN_ID"):  # which wins over an identity, in a sweep
+        identity = identity_of(file, reader.config(folder).name)
+        if identity.id != os.environ.get("WANDB_RUN_ID"):  # which wins over an identity, in a sweep
             os.environ.pop("WANDB_SWEEP_ID", None)
         if mode == "auto":
             mode = "online" if has_key() else "offline"  # the client has now read its variables
@@ -55,7 +56,7 @@ def follow(folder: Path, mode: str) -> None:
                 code = exit_code(INIT) if code is None else code
 
 
-def _opened(folder: Path, mode: str, identity: Mapping[str, str]) -> Upload:
+def _opened(folder: Path, mode: str, identity: Identity) -> Upload:
     return opened(
         folder,
         mode,

@@ -1,11 +1,11 @@
-"""Runs to Weights & Biases, from their records: `python -m suite.publish.sync runs/atari-laptop`.
+"""Send runs to Weights & Biases from their records: `python -m suite.publish.sync runs/atari-laptop`.
 
-W&B then has each row once, whatever it had before: a second call sends nothing. Exit codes: 0 it has all runs, 1 it has
-not, 2 bad input or no key.
+W&B then has each row once, whatever it had before; a second call sends nothing. Exit codes: 0 all runs were sent,
+1 some were not, 2 bad input or no key.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from suite.errors import Parser, UserError, expanded, first_line, one_line
 from suite.program import terminal
 from suite.program.command import program, start
 from suite.publish.upload import check_key, entity_of, identity_of, opened, remember, sole_sender
-from suite.record import schema
+from suite.record import reader, schema
+from suite.record.models import Identity, Versions
 
 PATIENCE = 60  # seconds for W&B to answer
-FEW_RETRIES = {  # W&B's client repeats refused requests for minutes; here the user reads the reason and decides
+FEW_RETRIES = {  # W&B's client repeats refused requests for minutes; here the user decides
     "x_graphql_retry_max": 3,
     "x_graphql_retry_wait_min_seconds": 0.5,
     "x_graphql_retry_wait_max_seconds": 1.0,
@@ -27,15 +28,15 @@ EXIT_CODES = {"finished": 0, "failed": 1, None: schema.RESUMABLE}  # of a run, b
 
 
 def sync(folder: Path) -> str:
-    """Send what W&B lacks of a run; -> what was done. Raises UserError, or whatever W&B's client raises."""
-    config = schema.read_json(folder / schema.CONFIG)
-    status = schema.read_json(folder / schema.STATUS)["status"] if (folder / schema.STATUS).exists() else None
+    """Send what W&B lacks of a run, and return what was done. Raises UserError, or any exception of W&B's client."""
+    config, ended = reader.config(folder), reader.status(folder)
+    status = ended.status if ended else None
     rows = (folder / schema.METRICS).read_bytes().count(b"\n") if (folder / schema.METRICS).exists() else 0
     with sole_sender(folder) as file:
-        identity = identity_of(file, config["name"])
+        identity = identity_of(file, config.name)
         run, there, others = remote(identity), 0, ""
         if run is not None:
-            others = _other_versions(run.config.get("versions") or {}, config["versions"])
+            others = _other_versions(run.config.get("versions") or {}, config.versions)
             there = run.lastHistoryStep + 1
             if there >= rows and run.state in _states(status) and (status != "finished" or _has_policy(run, folder)):
                 return f"was there, {rows:,} rows{others}"
@@ -48,7 +49,7 @@ def sync(folder: Path) -> str:
 
 
 def unreachable() -> str:
-    """Why W&B does not answer us, so that it is waited for once and not for each run; "" if it does."""
+    """Why W&B does not answer; "" if it does. Asked once, so that not every run waits for it."""
     import wandb
 
     try:
@@ -58,12 +59,12 @@ def unreachable() -> str:
     return ""
 
 
-def remote(identity: dict[str, str]) -> Any:
-    """The run as W&B has it, or None. Raises whatever W&B's client raises."""
+def remote(identity: Identity) -> Any:
+    """The run on W&B, or None. Raises any exception of W&B's client."""
     import wandb
 
     api = wandb.Api(timeout=PATIENCE)
-    path = f"{identity.get('entity') or entity_of(api)}/{identity['project']}/{identity['id']}"
+    path = f"{identity.entity or entity_of(api)}/{identity.project}/{identity.id}"
     try:
         return api.run(path)
     except wandb.errors.CommError as error:
@@ -80,19 +81,21 @@ def _has_policy(run: Any, folder: Path) -> bool:
 
 
 def _states(status: str | None) -> tuple[str, ...]:
-    """What W&B calls a run that has been sent to its end, by the status of its record."""
+    """W&B's states of a completely sent run whose record has this status."""
     return ("preempted", "failed", "crashed") if status is None else (status,)
 
 
-def _other_versions(theirs: dict[str, str], ours: dict[str, str]) -> str:
+def _other_versions(theirs: Mapping[str, Any], ours: Versions) -> str:
+    """A note that names the versions in which W&B's copy and the record differ; "" if there are none."""
     changed = [name for name in ours if theirs.get(name) != ours[name]]
     return f" (W&B's first rows are from another attempt, with other versions: {', '.join(changed)})" if changed else ""
 
 
 def find(places: Sequence[Path]) -> list[Path]:
-    """The run folders in some places, each of which may be one itself; those that cannot be read are named.
+    """The run folders in some places. A place is a run folder or holds run folders. Those that cannot be read are noted
+    on stderr.
 
-    Raises UserError when a place holds none, or cannot be read.
+    Raises UserError when a place holds no run, or cannot be read.
     """
     found: list[Path] = []
     for place in places:

@@ -1,8 +1,7 @@
-"""A run on Weights & Biases, made from its record alone, while it goes on (suite.publish.follow) or later
-(suite.publish.sync).
+"""Upload a run to Weights & Biases from its record, while it runs (suite.publish.follow) or later (suite.publish.sync).
 
-The number of a row is its step on W&B, whose client drops the steps that are there: each row is there once, however
-often a run is resumed, killed or sent again.
+The number of a row is its step on W&B, whose client drops steps that W&B already has. So W&B has each row once, however
+often a run is resumed, killed or uploaded again.
 """
 
 import contextlib
@@ -22,40 +21,41 @@ from typing import IO, Any
 import numpy as np
 
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
+from suite.record.models import Identity, as_json, validated
 
 PROJECT = "eaudeqn"
-IDENTITY = "wandb.json"  # where the run is on W&B; who sends it holds this file
+IDENTITY = "wandb.json"  # where the run is on W&B; the process that uploads it locks this file
 WAIT = "EAUDEQN_WANDB_WAIT"  # seconds that a run gives W&B at its end; it never waits for it before
 LONGEST_WAIT = 86_400
 MOST_CHARACTERS, KEPT_END = 128, 32  # of a name on W&B; how much of its end a long one keeps, where its digest is
 
 
 class Upload:
-    """An open run on W&B. Its trouble is an exception of any kind."""
+    """An open run on W&B. W&B's client may raise exceptions of any kind."""
 
-    def __init__(self, folder: Path, mode: str, identity: Mapping[str, str], there: int = 0, **settings: Any) -> None:
-        """`mode` is online or offline; `identity` has the id, and may have project and entity; W&B is known to have the
-        rows before `there`. It may have more: its client drops the rows of steps that are there."""
+    def __init__(self, folder: Path, mode: str, identity: Identity, there: int = 0, **settings: Any) -> None:
+        """`mode` is online or offline. W&B has the first `there` rows, and perhaps more."""
         import wandb
 
         self.folder, self.offset = folder, 0
-        config = schema.read_json(folder / schema.CONFIG)
-        shutil.rmtree(folder / "wandb", ignore_errors=True)  # of an earlier attempt: all of it comes from the record
+        config = reader.config(folder)
+        method = config.method.partition(":")[0]
+        shutil.rmtree(folder / "wandb", ignore_errors=True)  # of an earlier attempt; the record has all of it
         own = (folder / "wandb").resolve()  # the client's default is in HOME, which may be missing or read-only
         os.environ |= {"WANDB_DATA_DIR": str(own / "data"), "WANDB_CACHE_DIR": str(own / "cache")}
         self.run = wandb.init(
-            id=identity["id"],
+            id=identity.id,
             resume="allow",
-            project=identity.get("project"),
-            entity=identity.get("entity"),
+            project=identity.project,
+            entity=identity.entity,
             dir=folder,
             mode=mode,  # type: ignore[arg-type]
-            name=shortened(config["name"]),
-            group=shortened(config["group"]),
-            job_type=config["method"].partition(":")[0],
-            tags=[config["task"], config["method"].partition(":")[0], f"seed{config['seed']}"],
-            config=config,
+            name=shortened(config.name),
+            group=shortened(config.group) if config.group else None,
+            job_type=method,
+            tags=[config.task, method, f"seed{config.seed}"],
+            config=as_json(config),
             settings=wandb.Settings(console="off", silent=True, disable_git=True, **settings),
         )
         self.there, self.row = there, 0  # row: the next one of the record
@@ -63,7 +63,7 @@ class Upload:
         self.run.define_metric("*", step_metric="agent_step")
 
     def send(self) -> None:
-        """What the record has and W&B has not; a last line without its newline is being written."""
+        """Send the rows that W&B lacks. A last line without its newline is being written and is left out."""
         with (self.folder / schema.METRICS).open("rb") as file:
             file.seek(self.offset)
             for line in file:
@@ -71,10 +71,11 @@ class Upload:
                     break
                 self.offset += len(line)
                 if self.row >= self.there:
-                    self.run.log(self._metrics(json.loads(line)), step=self.row, commit=True)
+                    row = schema.parse_row(line.decode(errors="replace"), f"{file.name}:{self.row + 1}")
+                    self.run.log(self._metrics(row), step=self.row, commit=True)
                 self.row += 1
 
-    def _metrics(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _metrics(self, row: schema.Row) -> dict[str, Any]:
         import wandb
 
         if row["kind"] == "weights":
@@ -86,19 +87,19 @@ class Upload:
         return metrics
 
     def finish(self, exit_code: int) -> None:
-        """The results of a run that ended well, and the end. One that is to go on is marked as preempted."""
+        """Send the results of a finished run, and end it on W&B. A run that can be resumed is marked as preempted."""
         if exit_code == 0:
             self._results()
         if exit_code == schema.RESUMABLE:
-            self.run.mark_preempting()  # so that a sweep gives it out again
+            self.run.mark_preempting()  # so that a sweep assigns it again
         self.run.finish(exit_code=exit_code)
 
     def _results(self) -> None:
         import wandb
 
         names = [name for name in (schema.POLICY, schema.POLICY_CARD, schema.COSTS) if (self.folder / name).exists()]
-        if schema.COSTS in names:
-            self.run.summary.update({"costs": schema.read_json(self.folder / schema.COSTS)})
+        if costs := reader.costs(self.folder):
+            self.run.summary.update({"costs": as_json(costs)})
         if schema.POLICY in names:
             policy = wandb.Artifact(f"policy-{self.run.id}", type="policy")
             for name in names:
@@ -106,18 +107,18 @@ class Upload:
             self.run.log_artifact(policy)
 
 
-def opened(folder: Path, mode: str, identity: Mapping[str, str], there: int = 0, **settings: Any) -> Upload:
-    """The Upload of these arguments, under a new id if the run was deleted on W&B, which never takes its id again."""
+def opened(folder: Path, mode: str, identity: Identity, there: int = 0, **settings: Any) -> Upload:
+    """An Upload, with a new id if the run was deleted on W&B, which does not accept the id of a deleted run."""
     try:
         return Upload(folder, mode, identity, there, **settings)
     except Exception as error:
-        forget_client()  # which holds a refused id to be in use
+        forget_client()  # which believes that a refused id is in use
         if not _says_deleted(error):
             raise
     for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID"):  # which the client would prefer to the new id
         os.environ.pop(name, None)
-    new = {**identity, "id": secrets.token_hex(8)}
-    print(f"{folder.name}: this run was deleted on W&B; it is sent again, with the new id {new['id']}", flush=True)
+    new = identity.model_copy(update={"id": secrets.token_hex(8)})
+    print(f"{folder.name}: this run was deleted on W&B; it is sent again, with the new id {new.id}", flush=True)
     return Upload(folder, mode, new, **settings)
 
 
@@ -127,7 +128,7 @@ def _says_deleted(error: Exception) -> bool:
 
 
 def forget_client() -> None:
-    """End W&B's client, also one that was killed; the next run gets a new one."""
+    """End W&B's client, even if it was killed, so that the next run starts a new one."""
     import wandb
 
     with contextlib.suppress(ConnectionError):
@@ -135,13 +136,13 @@ def forget_client() -> None:
 
 
 def shortened(name: str) -> str:
-    """A name that W&B takes. Names differ in their digest, which is their end."""
+    """A name that is short enough for W&B. It keeps its end, the digest in which names differ."""
     if len(name) <= MOST_CHARACTERS:
         return name
     return f"{name[: MOST_CHARACTERS - KEPT_END - 3]}...{name[-KEPT_END:]}"
 
 
-def wandb_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+def wandb_metrics(row: schema.Row) -> dict[str, Any]:
     """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper."""
     metrics: dict[str, Any] = {clock: row[clock] for clock in schema.CLOCKS}
     for column, value in row.items():
@@ -165,43 +166,42 @@ def bars(layer: Mapping[str, Any]) -> Any:
     return wandb.Histogram(np_histogram=(counts, np.linspace(layer["low"], layer["high"], len(counts) + 1)))
 
 
-# Which run it is ----------
+# Identity ----------
 
 
-def identity_of(file: IO[str], name: str) -> dict[str, str]:
-    """Where W&B has the run: as it was last sent, so that it is there once, whichever sweeps have given it out since.
-    One that was never sent has the id that its sweep knows it by, or one that follows from its name.
+def identity_of(file: IO[str], name: str) -> Identity:
+    """Where W&B has the run: where it was last sent, even if another sweep assigns it now, so that W&B has it once.
+    A run that was never sent has the id that its sweep knows it by, or one that is derived from its name.
 
-    `file` is the folder's IDENTITY.
+    `file` is the folder's IDENTITY: empty before the run is first sent, and perhaps cut if a process was killed.
     """
     file.seek(0)
     try:
-        known = json.loads(file.read())
-        return {key: str(known[key]) for key in ("id", "project", "entity")}
-    except (ValueError, KeyError, TypeError):  # it was never sent
+        return validated(Identity, schema.parse(file.read()), IDENTITY)
+    except (ValueError, UserError):
         given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         own = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return {"id": given or own, "project": os.environ.get("WANDB_PROJECT", PROJECT)}
+        return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT", PROJECT))
 
 
 def entity_of(api: Any) -> str:
-    """Whose a run is on W&B where it does not say so itself: WANDB_ENTITY's, or the key's own. `api` is W&B's."""
+    """The entity of a run that names none: WANDB_ENTITY, or the owner of the key. `api` is W&B's."""
     return str(api.settings["entity"] or api.default_entity)
 
 
-def remember(file: IO[str], run: Any) -> dict[str, str]:
-    """Write down where the run is on W&B, in place, since the lock is on the file; -> the same. `run` is W&B's."""
+def remember(file: IO[str], run: Any) -> Identity:
+    """Write where the run is on W&B, and return it. In place, since the lock is on the file. `run` is W&B's."""
     file.seek(0)
     file.truncate()
-    identity = {"id": run.id, "project": run.project, "entity": run.entity, "url": run.url}
-    file.write(json.dumps(identity, indent=1) + "\n")
+    identity = Identity(id=run.id, project=run.project, entity=run.entity, url=run.url)
+    file.write(json.dumps(as_json(identity), indent=1) + "\n")
     file.flush()
     return identity
 
 
 @contextlib.contextmanager
 def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
-    """The folder's IDENTITY, locked. Raises UserError when somebody else still sends it after `patience` seconds."""
+    """Lock the folder's IDENTITY. Raises UserError when another process still holds it after `patience` seconds."""
     deadline = time.monotonic() + patience
     with (folder / IDENTITY).open("a+", encoding="utf-8") as file:
         while True:
@@ -212,18 +212,18 @@ def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
                 if time.monotonic() >= deadline:
                     raise UserError(f"{folder}: is being sent to W&B by its own run") from None
                 time.sleep(0.1)
-            except OSError:  # the file system has no such locks: W&B still has each row once
+            except OSError:  # the file system has no such locks; W&B still has each row once
                 break
         yield file
 
 
 def has_key() -> bool:
-    """Whether a key for W&B is known here. Whether it is good W&B says when it is used: it may not answer now."""
+    """Whether a key for W&B is known here. It is not verified, since W&B may not answer now."""
     import wandb
 
     try:
         return bool(wandb.login(prompt=False, verify=False))
-    except Exception:  # only where a key is there does W&B's client ask a server, which may be ill
+    except Exception:  # W&B's client asks a server only if there is a key; the server may fail
         return True
 
 
@@ -235,7 +235,7 @@ def check_key() -> None:
 
 
 def patience() -> float:
-    """WAIT, or 60 seconds. Raises UserError when it is no such number."""
+    """Seconds to wait for W&B at the end of a run: WAIT, or 60. Raises UserError for an invalid number."""
     text = os.environ.get(WAIT) or "60"
     try:
         seconds = float(text)

@@ -1,4 +1,4 @@
-"""Files that after a crash are there in full or not at all, and that show when they have changed. No JAX."""
+"""Write files that survive a crash whole or not at all, and detect changed ones by fingerprints. No JAX."""
 
 import errno
 import hashlib
@@ -6,26 +6,34 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 BLOCK = 2**20  # bytes read at a time
-#: What fsync says of a folder on a file system that has no such call for folders; of a file, each is an error.
+#: Errors of fsync on a file system that cannot sync folders. For a file, each is an error.
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 DTYPES = {  # numpy's names -> those of safetensors
     "bool": "BOOL", "uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "float16": "F16", "bfloat16": "BF16",
     "uint32": "U32", "int32": "I32", "float32": "F32", "uint64": "U64", "int64": "I64", "float64": "F64",
 }  # fmt: skip
 
-Fingerprint = dict[str, Any]  # {"bytes": size, "sha256": hexadecimal digest}
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The size of a file and its SHA-256."""
+
+    bytes: int
+    sha256: str  # hexadecimal
+    __pydantic_config__: ClassVar[dict[str, bool]] = {"strict": False}  # so that it is read from a JSON object
 
 
 def write(path: Path, parts: Iterable[bytes | memoryview], *, lasting: bool = True) -> Fingerprint:
-    """Write a file atomically, and unless it need not last, so that it outlives a power cut.
+    """Write a file atomically; if `lasting`, sync it, so that it survives a power cut.
 
-    Raises OSError, and leaves nothing behind then.
+    Raises OSError, and then leaves no part of the file.
     """
     temporary = path.with_name(path.name + ".tmp")
     digest, size = hashlib.sha256(), 0
@@ -44,13 +52,13 @@ def write(path: Path, parts: Iterable[bytes | memoryview], *, lasting: bool = Tr
         raise
     if lasting:
         sync(path.parent)
-    return {"bytes": size, "sha256": digest.hexdigest()}
+    return Fingerprint(size, digest.hexdigest())
 
 
 def sync(path: Path) -> None:
-    """What was written to a file, or which names a folder holds, outlives a power cut from here on.
+    """Make the content of a file, or the names in a folder, survive a power cut.
 
-    For a folder, as far as its file system can do that. Raises OSError.
+    Some file systems cannot sync folders; there this does nothing. Raises OSError.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -63,25 +71,25 @@ def sync(path: Path) -> None:
 
 
 def fingerprint(path: Path, most: int | None = None) -> Fingerprint:
-    """Of a file, or of its first `most` bytes. Raises OSError."""
+    """The fingerprint of a file, or of its first `most` bytes. Raises OSError."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while block := file.read(BLOCK if most is None else min(BLOCK, most - size)):
             digest.update(block)
             size += len(block)
-    return {"bytes": size, "sha256": digest.hexdigest()}
+    return Fingerprint(size, digest.hexdigest())
 
 
 def unchanged(path: Path, known: Fingerprint) -> bool:
-    """Whether a file is the one that the fingerprint was taken of. A wrong size is seen before anything is read."""
+    """Whether a file can be read and has this fingerprint. A file of another size is not read."""
     try:
-        return path.stat().st_size == known["bytes"] and fingerprint(path) == known
-    except (OSError, TypeError, KeyError):  # or what should be its fingerprint is none
+        return path.stat().st_size == known.bytes and fingerprint(path) == known
+    except OSError:
         return False
 
 
 def safetensors(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:
-    """The parts of a safetensors file of these arrays, which are not copied."""
+    """The parts of a safetensors file of these arrays, without copies."""
     header, end = {}, 0
     for name, array in arrays.items():
         begin, end = end, end + array.nbytes

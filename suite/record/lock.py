@@ -1,12 +1,13 @@
-"""One process at a time in a run's folder, whichever engine started it, on this or on another host. No JAX.
+"""Lets one process at a time work in a run's folder, on this or on another host. No JAX.
 
-Who works there holds a flock on lock.json, which names its host, its process id and when it began. On one host, and on
-a file system that carries flocks from host to host, the flock tells: it is gone with its process, however that ended.
-Elsewhere the file's time tells: its holder renews it every BEAT seconds, and a file STALE seconds old is free, so the
-hosts' clocks must agree within a minute. Whoever slept so long that another is there ends as soon as it notices.
+The process holds a flock on lock.json, which contains its host, its process id and its start time. On one host, and on
+a file system that shares flocks between hosts, the flock decides: it ends with its process. On other file systems the
+file's modification time decides: the holder renews it every BEAT seconds, and a file that is STALE seconds old is free.
+So the hosts' clocks must agree within a minute. A process that lost its lock, because it slept too long, exits as soon
+as it notices.
 
-Several machines and containers may have the same host name. A host is the same one if it was booted at the same time
-(`boot`). Where there are no flocks, a process id tells within one container only (`processes`, its pid namespace).
+Several machines and containers may have the same host name. A host is the same if it was booted at the same time
+(`boot`). Without flocks, a process id is meaningful within one container only (`processes`, its pid namespace).
 """
 
 import contextlib
@@ -20,26 +21,28 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from suite.errors import Busy, writing
+from suite.errors import Busy, UserError, writing
 from suite.record import schema
+from suite.record.models import Holder, as_json, validated
 
 BEAT, STALE = 15.0, 120.0  # seconds
-SETTLE = 1.0  # seconds until all who take over a stale lock at once have written their names: the last one has it
-PATIENCE, PAUSE = 1.0, 0.05  # seconds for a lock that is only being looked at, and between two tries
+SETTLE = 1.0  # seconds until all processes that take over a stale lock have written to it; the last one gets it
+PATIENCE, PAUSE = 1.0, 0.05  # seconds to retry, since a reader holds the lock for a moment, and between two tries
 MOST = 4096  # bytes of a lock file that are read
 
 
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Be the one process that works in `folder`, which is made, and removed again if nothing comes to lie in it.
+    """Lock `folder` for this process. The folder is made if need be, and removed if it is empty at the end.
 
-    Raises Busy when another process is, and UserError when the folder cannot be written.
+    Raises Busy if another process holds the lock, and UserError if the folder cannot be written.
     """
     path, ended = folder / schema.LOCK, threading.Event()
     since = datetime.now().astimezone().isoformat()
-    name = json.dumps({**_host(), **_container(), "pid": os.getpid(), "since": since}).encode()
+    ours = Holder(host=socket.gethostname(), boot=_boot(), processes=_processes(), pid=os.getpid(), since=since)
+    name = json.dumps(as_json(ours)).encode()
     with writing(folder):
         lock = _claim(path, name)
     beat = threading.Thread(target=_renew, args=(path, name, ended), daemon=True)
@@ -57,7 +60,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str | None:
-    """Who works in a run's folder now, in words; None if nobody does."""
+    """The process that works in a run's folder now, in words; None if there is none."""
     try:
         with (folder / schema.LOCK).open("rb", buffering=0) as lock:
             return _words(_read(lock)) if _taken(lock, _flock(lock, fcntl.LOCK_SH)) else None
@@ -66,11 +69,11 @@ def holder(folder: Path) -> str | None:
 
 
 def _claim(path: Path, name: bytes) -> IO[bytes]:
-    """The lock's file with our name in it; it is ours until it is closed."""
+    """The lock file with our name in it, which is locked until it is closed. Raises Busy."""
     patience = time.monotonic() + PATIENCE
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # whoever had it gives it up in this moment
+        with contextlib.suppress(FileNotFoundError):  # another process is releasing it
             with contextlib.suppress(FileExistsError), path.open("xb", buffering=0) as new:
                 new.write(name)
             lock = path.open("r+b", buffering=0)
@@ -84,16 +87,16 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
 
 
 def _enter(lock: IO[bytes], path: Path, name: bytes) -> bool:
-    """Put our name into an open lock file, unless another process has it; -> whether it is ours."""
+    """Put our name into an open lock file, unless another process holds it. Returns whether we hold it."""
     flocked = _flock(lock, fcntl.LOCK_EX)
-    mine = os.pread(lock.fileno(), MOST, 0) == name  # we have made the file
+    mine = os.pread(lock.fileno(), MOST, 0) == name  # we created the file
     if flocked is False or not (mine or not _taken(lock, flocked)):
         return False
     if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-        return False  # removed by whoever had it
+        return False  # removed by the process that held it
     if mine:
         return True
-    contested = not flocked or _age(lock) >= STALE  # other hosts may take it, too
+    contested = not flocked or _age(lock) >= STALE  # other hosts may take it too
     os.pwrite(lock.fileno(), name, 0)
     os.ftruncate(lock.fileno(), len(name))
     if contested:
@@ -102,7 +105,7 @@ def _enter(lock: IO[bytes], path: Path, name: bytes) -> bool:
 
 
 def _flock(lock: IO[bytes], operation: int) -> bool | None:
-    """Whether we have got the flock; None where there are no flocks."""
+    """Whether we got the flock; None where there are no flocks."""
     try:
         fcntl.flock(lock, operation | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -113,40 +116,39 @@ def _flock(lock: IO[bytes], operation: int) -> bool | None:
 
 
 def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
-    """Whether the process that is named in the file works there; `flocked` is what `_flock` said."""
+    """Whether the process in the file still holds the lock. `flocked` is the result of `_flock`."""
     if flocked is False:
         return True
     if _age(lock) >= STALE:
         return False
     named = _read(lock)
-    if not _host().items() <= named.items():  # a file without a name is being written
-        return True
+    if named is None or (named.host, named.boot) != (socket.gethostname(), _boot()):
+        return True  # held on another host, or being written
     if flocked:
         return False
-    return not _container().items() <= named.items() or _lives(named.get("pid"))
+    return named.processes != _processes() or _lives(named.pid)
 
 
-def _host() -> dict[str, str | None]:
-    """Which machine this is, and since which start of it."""
+def _boot() -> str | None:
+    """An id of this machine's last start."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:  # macOS
-        boot = None
-    return {"host": socket.gethostname(), "boot": boot}
+        return None
 
 
-def _container() -> dict[str, str | None]:
-    """Which processes can be seen from here."""
+def _processes() -> str | None:
+    """An id of the processes that are visible from here."""
     try:
-        return {"processes": str(Path("/proc/self/ns/pid").readlink())}
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # macOS
-        return {"processes": None}
+        return None
 
 
-def _lives(pid: Any) -> bool:
+def _lives(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError, OverflowError):
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):  # the second: larger than any process id
         return False
     except PermissionError:
         pass
@@ -157,21 +159,21 @@ def _age(lock: IO[bytes]) -> float:
     return time.time() - os.fstat(lock.fileno()).st_mtime
 
 
-def _read(lock: IO[bytes]) -> dict[str, Any]:
+def _read(lock: IO[bytes]) -> Holder | None:
+    """The process that the file names; None while the file is being written, or if it is damaged."""
     try:
-        named = json.loads(os.pread(lock.fileno(), MOST, 0))
-    except ValueError:
-        named = None
-    return named if isinstance(named, dict) else {}
+        return validated(Holder, schema.parse(os.pread(lock.fileno(), MOST, 0).decode()), lock.name)
+    except (ValueError, UserError):
+        return None
 
 
-def _words(named: dict[str, Any]) -> str:
-    return f"process {named.get('pid', '?')} on {named.get('host', '?')}, since {named.get('since', '?')},"
+def _words(named: Holder | None) -> str:
+    return f"process {named.pid} on {named.host}, since {named.since}," if named else "another process"
 
 
 def _renew(path: Path, name: bytes, ended: threading.Event) -> None:
-    """Keep the lock from looking stale, until it is given up. If it is no longer ours, end this process at once: every
-    further word would spoil the record that another one is writing."""
+    """Renew the lock until it is released. If it is lost, end this process at once, since another one writes the record
+    now."""
     while not ended.wait(BEAT):
         try:
             lost = path.read_bytes() != name
@@ -179,8 +181,8 @@ def _renew(path: Path, name: bytes, ended: threading.Event) -> None:
                 os.utime(path)
         except FileNotFoundError:
             lost = True
-        except OSError:  # the file system is away for a moment
+        except OSError:  # the file system does not answer for a moment
             lost = False
         if lost:
-            print(f"error: {path}: another process has the lock now, so this one ends", file=sys.stderr, flush=True)
+            print(f"error: {path}: another process has the lock now, so this one exits", file=sys.stderr, flush=True)
             os._exit(schema.RESUMABLE)

@@ -1,25 +1,27 @@
-"""The record of a run: one folder of small files, the source of truth for every table and figure.
+"""The names and columns of a run's record: one folder of small files, the source of every table and figure.
 
     config.json         what was run, with which options and versions (written first)
     metrics.jsonl       one JSON object a line, only ever appended to; see ROWS
     progress.json       where the run is now (rewritten while it runs)
     policy.safetensors  the elected network at the end, described by policy.json
-    costs.json          what its sparsity is worth (suite.deploy.costs)
+    costs.json          model size and operations of the run (suite.deploy.costs)
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
                         the size and SHA-256 of each of the files above but progress.json and costs.json
-    videos/             of the elected network, where they were asked for
+    videos/             of the elected network, if they were asked for
     checkpoints/        while the run is not finished; see suite.tracking.checkpoint
-    lock.json           while a process works on the run: who it is; no part of the record; see suite.record.lock
+    lock.json           while a process works on the run: who it is; not part of the record; see suite.record.lock
 
-Reading a record needs neither JAX nor W&B. NaN and infinity are written as null.
+suite.record.models declares the fields of each JSON file, and suite.record.reader reads them. This module needs neither
+JAX, W&B nor pydantic: an exported policy is read with it. NaN and infinity are written as null.
 """
 
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from reprlib import repr as shortened  # a value that a file holds may be very long
+from typing import Any, NamedTuple, NoReturn
 
 from suite.errors import UserError
 from suite.record import files
@@ -27,46 +29,124 @@ from suite.record import files
 SCHEMA = 2
 CONFIG, METRICS, PROGRESS, STATUS = "config.json", "metrics.jsonl", "progress.json", "status.json"
 LOCK = "lock.json"
-RESUMABLE = 75  # exit code of a run that was asked to end and goes on when it is started again: EX_TEMPFAIL
+RESUMABLE = 75  # exit code of a run that was asked to end and can be resumed: EX_TEMPFAIL
 POLICY, POLICY_CARD = "policy.safetensors", "policy.json"
 MOST_BYTES, MOST_BYTES_OF_ROWS = 2**26, 2**32  # that are read of a file, and of metrics.jsonl
-FIXED = (CONFIG, METRICS, POLICY, POLICY_CARD)  # what does not change once the run has ended
-COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the forms that sweeps.export makes of the policy
-
+FIXED = (CONFIG, METRICS, POLICY, POLICY_CARD)  # files that do not change once the run has ended
+COSTS, EXPORT = "costs.json", "export"  # EXPORT: the folder of the formats that sweeps.export makes of the policy
 VIDEOS = "videos"
+LARGEST = 2**53  # whole numbers below it are exact as floats
+
+Row = dict[str, Any]  # a line of metrics.jsonl: "kind", the clocks, and the columns of its kind
+
+
+class Column(NamedTuple):
+    """The values that a column may hold."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def number(value: Any, kind: type = float) -> bool:
+    """Whether a value that was read is a finite number, or with `kind` int a whole one, that numpy takes."""
+    if type(value) is float:
+        return kind is float and math.isfinite(value)
+    return type(value) is int and abs(value) < 2**63
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST
+
+
+def _is_share(value: Any) -> bool:
+    return (type(value) is float or type(value) is int) and 0 <= value <= 1
+
+
+def _is_histogram(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and number(value.get("low"))
+        and number(value.get("high"))
+        and type(value.get("counts")) is list
+        and all(map(_is_count, value["counts"]))
+    )
+
+
+def _or_null(column: Column) -> Column:
+    words, holds = column
+    return Column(f"{words} or null", lambda value: value is None or holds(value))
+
+
+def _list(item: Column) -> Column:
+    words, holds = item
+    return Column(f"a list, each {words}", lambda value: type(value) is list and all(map(holds, value)))
+
+
+def _by_layer(item: Column) -> Column:
+    words, holds = item
+    return Column(
+        f"an object of layers, each {words}", lambda value: type(value) is dict and all(map(holds, value.values()))
+    )
+
+
+NUMBER_TYPES = frozenset((int, float))
+COUNT = Column("a whole number from 0", _is_count)
+INDEX = Column("a whole number from -1", lambda value: value == -1 or _is_count(value))
+NUMBER = Column("a number", number)
+SHARE = Column("a number from 0 to 1", _is_share)
+NUMBERS = Column(  # of any size: only their types are checked, since there may be very many
+    "a list of numbers", lambda value: type(value) is list and NUMBER_TYPES.issuperset(map(type, value))
+)
+FLAG = Column("true or false", lambda value: type(value) is bool)
+HISTOGRAM = Column("a histogram with low, high and counts", _is_histogram)
 
 #: The kinds of rows in metrics.jsonl and their columns. Every row has the three clocks agent_step (after frame skip),
 #: frame (emulator frames or physics steps) and gradient_step. Learning offline takes no step in an environment: there
 #: agent_step counts the batches drawn from the data set, and frame stays 0.
 CLOCKS = ("agent_step", "frame", "gradient_step")
-ROWS: dict[str, tuple[str, ...]] = {
-    "epoch": (
-        "epoch",
-        "return",  # mean undiscounted training return of the episodes that ended in this epoch; null if none did, as
-        #            offline, where only the evaluation has returns
-        "episodes",
-        "episode_returns",
-        "episode_lengths",  # agent steps
-        "loss",  # mean TD loss a gradient step of the elected network over the last election window; null before
-        "sparsity",  # elected network, all kernels together
-        "layer_sparsity",
-        "actor_sparsity",  # null where the agent has no actor
-        "actor_layer_sparsity",
-        "seconds",  # wall time since the start
-    ),
-    "target_update": (
-        "losses",  # [K], cumulated over the election window, order before the election; null where not finite
-        "sparsities_before",  # [K], order before the election
-        "elected",  # index into the order before the election
-        "sparsities",  # [K], order after the election; [0] is the elected network
-        "reset",  # [K], whose optimizer starts afresh, order after the election
-        "actor_sparsity",  # after the election; null where the agent has no actor
-    ),
-    "evaluation": ("epoch", "return", "episodes", "episode_returns"),
-    "weights": (
-        "epoch",
-        "layers",  # of the elected network: {kernel: {low, high, counts}}, a histogram of the weights that are kept
-    ),
+ROWS: dict[str, dict[str, Column]] = {
+    "epoch": {
+        "epoch": COUNT,
+        "return": _or_null(NUMBER),  # mean undiscounted training return of the episodes that ended in this epoch; null
+        #                              if none did, as offline, where only the evaluation has returns
+        "episodes": COUNT,
+        "episode_returns": NUMBERS,
+        "episode_lengths": NUMBERS,  # agent steps
+        "loss": _or_null(NUMBER),  # mean TD loss a gradient step of the elected network over the last election window;
+        #                            null before
+        "sparsity": _or_null(SHARE),  # elected network, all kernels together
+        "layer_sparsity": _or_null(_by_layer(SHARE)),
+        "actor_sparsity": _or_null(SHARE),  # null where the agent has no actor
+        "actor_layer_sparsity": _or_null(_by_layer(SHARE)),
+        "seconds": _or_null(NUMBER),  # wall time since the start
+    },
+    "target_update": {
+        "losses": _list(_or_null(NUMBER)),  # [K], cumulated over the election window, order before the election; null
+        #                                     where not finite
+        "sparsities_before": _list(SHARE),  # [K], order before the election
+        "elected": INDEX,  # into the order before the election; -1 if no loss is finite
+        "sparsities": _list(SHARE),  # [K], order after the election; [0] is the elected network
+        "reset": _list(FLAG),  # [K], whose optimizer starts afresh, order after the election
+        "actor_sparsity": _or_null(SHARE),  # after the election; null where the agent has no actor
+    },
+    "evaluation": {
+        "epoch": COUNT,
+        "return": _or_null(NUMBER),
+        "episodes": COUNT,
+        "episode_returns": NUMBERS,
+    },
+    "weights": {
+        "epoch": COUNT,
+        "layers": _by_layer(HISTOGRAM),  # of the elected network: a histogram of the weights that are kept
+    },
+}
+#: Columns that a row may lack, or have as null, when it is read: W&B's copy of a record does not hold them.
+OPTIONAL = (
+    "episodes", "episode_returns", "episode_lengths", "loss", "layer_sparsity", "actor_layer_sparsity", "seconds",
+)  # fmt: skip
+CHECKS = {
+    kind: [(name, column.holds) for name, column in {**dict.fromkeys(CLOCKS, COUNT), **columns}.items()]
+    for kind, columns in ROWS.items()
 }
 
 
@@ -94,22 +174,18 @@ def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
 
 
 def parse(text: str) -> Any:
-    """A JSON value; NaN and Infinity, which some write, are none. Raises ValueError for anything else."""
+    """A JSON value. Raises ValueError for anything else, such as NaN and Infinity, which some programs write."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
-def number(value: Any, kind: type = float) -> bool:
-    """Whether a value that was read is a finite number, or with `kind` int a whole one, that numpy takes."""
-    if type(value) is float:
-        return kind is float and math.isfinite(value)
-    return type(value) is int and abs(value) < 2**63
+DECODER = json.JSONDecoder(parse_constant=_refuse)  # one for all rows: json.loads would make one for each
 
 
 def subfolders(root: Path) -> tuple[list[Path], list[str]]:
@@ -142,21 +218,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def row(kind: str, clocks: Mapping[str, int], **columns: Any) -> dict[str, Any]:
-    """One row of metrics.jsonl, checked against ROWS."""
+def row(kind: str, clocks: Mapping[str, int], **columns: Any) -> Row:
+    """One row of metrics.jsonl, with the columns that ROWS lists. Raises ValueError for other columns."""
     if set(columns) != set(ROWS[kind]):
-        raise ValueError(f"a row of kind {kind!r} has the columns {ROWS[kind]}, not {tuple(columns)}")
-    return plain({"kind": kind, **{clock: clocks[clock] for clock in CLOCKS}, **columns})
+        raise ValueError(f"a row of kind {kind!r} has the columns {tuple(ROWS[kind])}, not {tuple(columns)}")
+    line: Row = plain({"kind": kind, **{clock: clocks[clock] for clock in CLOCKS}, **columns})
+    return line
 
 
-def append(path: Path, line: Mapping[str, Any]) -> None:
+def append(path: Path, line: Row) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, allow_nan=False) + "\n")
 
 
-def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[dict[str, Any]]:
-    """All complete rows of these kinds in a metrics file; a last line without its newline was being written and is left
-    out. Lines of the other kinds are not looked into, as there may be very many.
+def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[Row]:
+    """All complete rows of these kinds in a metrics file, checked against ROWS. A last line without its newline was
+    being written and is left out. Lines of the other kinds are not parsed, as there may be very many.
 
     Raises UserError when the file is missing or a complete line is damaged.
     """
@@ -169,46 +246,40 @@ def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[dict[str, Any]]
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file; the file is damaged") from None
     rows = []
-    passed = tuple(f'{{"kind": "{kind}",' for kind in ROWS if kind not in kinds)  # as `row` and `append` write it
+    skipped = tuple(f'{{"kind": "{kind}",' for kind in ROWS if kind not in kinds)  # as `row` and `append` write it
     for number, line in enumerate(lines[:-1], start=1):
-        if line.startswith(passed):
-            continue
-        try:
-            value = parse(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict) or value.get("kind") not in tuple(ROWS):
-            raise UserError(f"{path}:{number}: not a row of a record; the file is damaged")
-        if value["kind"] in kinds:
-            rows.append(value)
+        if not line.startswith(skipped):
+            value = parse_row(line, f"{path}:{number}")
+            if value["kind"] in kinds:
+                rows.append(value)
     return rows
+
+
+def parse_row(line: str, where: str) -> Row:
+    """The row in a line of metrics.jsonl. Raises UserError, which names `where` and the column that is wrong."""
+    try:
+        value = parse(line)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or value.get("kind") not in tuple(ROWS):
+        raise UserError(f"{where}: not a row of a record; the file is damaged")
+    check_row(value, where)
+    return value
+
+
+def check_row(row: Row, where: str) -> None:
+    """Raises UserError, which names `where` and the column, unless a row of a known kind fits ROWS."""
+    kind = row["kind"]
+    for name, holds in CHECKS[kind]:
+        if name not in row:
+            if name not in OPTIONAL:
+                raise UserError(f"{where}: {kind} without {name!r}; the file is damaged")
+        elif not holds(row[name]) and (row[name] is not None or name not in OPTIONAL):
+            words, found = ROWS[kind].get(name, COUNT).words, shortened(row[name])
+            raise UserError(f"{where}: {kind}: {name!r} should be {words}, found {found}; the file is damaged")
 
 
 def cut(path: Path, size: int) -> None:
     """Leave the first `size` bytes of a metrics file."""
     with path.open("r+b") as file:
         file.truncate(size)
-
-
-def fingerprints(folder: Path) -> dict[str, files.Fingerprint]:
-    """Of the files of a record that do not change once the run has ended."""
-    return {name: files.fingerprint(folder / name) for name in FIXED if (folder / name).exists()}
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder ended well, and its record is complete: each file is the one that was written."""
-    try:
-        if not (folder / STATUS).exists():
-            return False
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror})") from None
-    status = read_json(folder / STATUS)
-    return status.get("status") == "finished" and not changed(folder, status)
-
-
-def changed(folder: Path, status: Mapping[str, Any], names: Collection[str] = FIXED) -> list[str]:
-    """The files of these that are not what they were when the run ended, as its status.json says."""
-    known = status.get("files", {})
-    if not isinstance(known, dict):
-        return list(names)
-    return [name for name in names if name in known and not files.unchanged(folder / name, known[name])]

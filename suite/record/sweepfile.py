@@ -1,19 +1,20 @@
 """The parameters of a W&B grid sweep file, for the engines and for the analysis. No JAX.
 
-Of W&B's format this reads what a grid needs: `value`, `values`, and `parameters` nested in a parameter. A null is none.
+It reads the part of W&B's format that a grid needs: `value`, `values`, and `parameters` nested in a parameter. A null
+means none.
 """
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
+from reprlib import repr  # a value may be long, and with aliases much longer than the file
 from typing import Any
 
 from suite.errors import UserError
 
-NAMED = ("task", "method", "seed")  # what names a run: they cannot be none
+NAMED = ("task", "method", "seed")  # parameters that name a run: they cannot be none
 LONGEST = 10_000  # characters of an argument
 DEEPEST = 8  # levels of nested parameters
-MOST_PARAMETERS = 1_000  # with aliases, a short file may have more than a computer can list
+MOST_PARAMETERS = 1_000  # a short file with aliases may have too many to list
 
 
 def choices(parameters: Any) -> dict[str, list[Any]]:
@@ -21,7 +22,7 @@ def choices(parameters: Any) -> dict[str, list[Any]]:
 
     {"agent": {"parameters": {"width": {"values": [8, None]}}}} -> {"agent.width": [8, None]}
 
-    Raises UserError when it is not a grid of plain values.
+    Raises UserError for anything but a grid of plain values.
     """
     if not isinstance(parameters, Mapping) or not parameters:
         raise UserError("parameters must list at least one parameter, e.g. `seed: {values: [0, 1]}`")
@@ -45,8 +46,8 @@ def unnested(arguments: Iterable[str]) -> list[str]:
         flag, _, text = argument.partition("={")
         try:
             options = ast.literal_eval(f"{{{text}") if text and len(text) <= LONGEST else {}
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            options = {}  # none of W&B's: the parser of arguments says what is wrong
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # as literal_eval documents
+            options = {}  # not written by W&B: the parser of arguments reports it
         nested = options if isinstance(options, dict) else {}  # a set also begins with a brace
         words += unnested(f"{flag}.{key}={value}" for key, value in nested.items()) or [argument]
     return words

@@ -1,7 +1,9 @@
-"""YAML that people write: plain values only, and of a size that people write. No JAX."""
+"""Read YAML that people write: plain values only, no duplicate keys, at most MOST_BYTES. No JAX.
+
+PyYAML's own loaders keep the last of two equal keys, and no installed YAML library refuses them.
+"""
 
 from collections import Counter
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +12,37 @@ import yaml
 from suite.errors import UserError
 
 MOST_BYTES = 2**20
-#: What the loader raises for a file that is none: for a wrong tag or number it has errors of many kinds.
-DAMAGE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice (the plain loader silently keeps the last one)."""
+    """The safe loader without explicit tags, whose values may not fit them, and without duplicate keys."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        for key, times in Counter(self.construct_object(key, deep=True) for key, _ in node.value).items():
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        parser: Any = self
+        event = parser.peek_event()
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(problem=f"the tag {event.tag} is not supported", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for (_, key), times in keys.items():
             if times > 1:
-                raise ValueError(f"duplicate key {key!r}")
-        return super().construct_mapping(node, deep)
+                raise yaml.MarkedYAMLError(problem=f"duplicate key {key!r}", problem_mark=node.start_mark)
+        return node
 
 
 def read(path: Path) -> Any:
-    """What a YAML file holds. Raises UserError when it is missing, too large or none."""
+    """The content of a YAML file. Raises UserError when it is missing, too large or not YAML."""
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise ValueError(f"larger than {MOST_BYTES:,} bytes")
-        return _Loader(text.decode()).get_single_data()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except DAMAGE as error:
+    if len(text) > MOST_BYTES:
+        raise UserError(f"{path}: not a YAML file (larger than {MOST_BYTES:,} bytes)")
+    try:
+        return _Loader(text.decode()).get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or no such date or number
         raise UserError(f"{path}: not a YAML file ({error})") from None

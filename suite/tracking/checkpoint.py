@@ -1,12 +1,11 @@
-"""Checkpoints: all that a run needs to go on exactly where it was, in files that hold numbers and text, and no code.
+"""Checkpoints: the state that a run needs to resume exactly, in files that hold numbers and text, and no code.
 
-    checkpoints/00007.json                  the manifest: plain values, and the size and SHA-256 of each file that
-                                            belongs to them; it has a checksum of its own
+    checkpoints/00007.json                  the manifest (see Manifest)
     checkpoints/00007.safetensors           arrays
     checkpoints/replay-0-16384.safetensors  a segment: arrays that never change, which later manifests name as well
 
 Each file is written under another name, synced and renamed, the manifest last: a checkpoint is complete or absent. Two
-are kept. One that is damaged, or that the run's metrics do not reach, is named, and the one before it is used.
+are kept. A checkpoint that is damaged, or newer than the run's metrics, is logged, and the one before it is used.
 """
 
 import contextlib
@@ -16,6 +15,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,9 +25,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from suite.errors import UserError
+from suite.errors import UserError, one_line
 from suite.options import CHECKPOINT_INTERVAL
 from suite.record import files
+from suite.record.models import File, Fingerprints, KnownFingerprint, Versions, validated
 
 VERSION = 1
 KEPT = 2
@@ -49,15 +50,23 @@ class Segment(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """What was read back."""
+    """A checkpoint that was read back."""
 
     state: State
-    metrics_bytes: int  # how long the metrics file was
-    versions: dict[str, str | None]  # of everything, when it was written
+    metrics_bytes: int  # size of the metrics file when it was written
+    versions: Versions  # of the program and its packages when it was written
 
 
-class Damaged(Exception):
-    """Why a checkpoint cannot be used."""
+class Manifest(File):
+    """A manifest: plain values, and the fingerprint of each file that belongs to them."""
+
+    version: int
+    run: str  # the run's name
+    versions: Versions
+    metrics: KnownFingerprint  # of the metrics file when the checkpoint was written
+    files: Fingerprints
+    state: dict[str, Any]  # JSON values; {"$array": path} and {"$segment": name} stand for arrays
+    sha256: str  # of the other fields as JSON
 
 
 class Checkpoints:
@@ -68,32 +77,32 @@ class Checkpoints:
         folder: Path,
         metrics: Path,
         run: str,
-        versions: Mapping[str, str | None],
+        versions: Versions,
         *,
         interval: float = CHECKPOINT_INTERVAL,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
         """`metrics` is a file that is only ever appended to, `run` the name of the run, `interval` the seconds from one
-        checkpoint to the next; `asked` says whether somebody wants the run to end."""
+        checkpoint to the next; `asked` tells whether the run was asked to end."""
         self.folder, self.metrics, self.run, self.versions = folder, metrics, run, dict(versions)
         self.interval, self.asked = interval, asked
-        self.kept: dict[str, dict[str, files.Fingerprint]] = {}  # manifest -> the files that it names; oldest first
-        self.number = 0
-        self.saved, self.cost = time.monotonic(), 0.0  # when the last one was, and the seconds that it took
+        self.kept: dict[str, Fingerprints] = {}  # manifest -> the files that it names; oldest first
+        self.number = 0  # of the newest checkpoint
+        self.saved, self.cost = time.monotonic(), 0.0  # time of the newest one, and the seconds that it took
 
-    def due(self, *, epoch_ended: bool = False) -> bool:
-        """Whether it is time for a checkpoint: somebody wants the run to end, the interval is over, or an epoch ended
-        and a checkpoint now does not cost more than EPOCH_SHARE of the time."""
+    def should_save(self, *, epoch_ended: bool = False) -> bool:
+        """Whether to write a checkpoint now: the run was asked to end, the interval is over, or an epoch ended and a
+        checkpoint takes at most EPOCH_SHARE of the time."""
         since = time.monotonic() - self.saved
         return self.asked() or since >= self.interval or (epoch_ended and self.cost <= EPOCH_SHARE * since)
 
     def save(self, state: State) -> None:
-        """Write a checkpoint. If the disk refuses, that is said, and tried again when the next one is due."""
+        """Write a checkpoint. If the disk refuses, log a warning; the next checkpoint tries again."""
         began = time.monotonic()
         try:
             self._save(state)
         except OSError as error:
-            logger.warning("%s: no checkpoint could be written (%s); training goes on", self.folder, error.strerror)
+            logger.warning("%s: no checkpoint could be written (%s); training continues", self.folder, error.strerror)
         self.saved = time.monotonic()
         self.cost = self.saved - began
 
@@ -102,19 +111,21 @@ class Checkpoints:
         arrays: Arrays = {}
         segments: dict[str, Segment] = {}
         plain = _pack(state, "", arrays, segments)
-        known = {name: print_ for named in self.kept.values() for name, print_ in named.items()}
+        written = {file: known for named in self.kept.values() for file, known in named.items()}
         name = f"{self.number + 1:05}"
+        contents: dict[str, Callable[[], Arrays]] = {key: item.arrays for key, item in segments.items()}
+        contents[name] = lambda: arrays
         named = {}
-        for file, contents in {**{key: item.arrays for key, item in segments.items()}, name: lambda: arrays}.items():
-            file = f"{file}.safetensors"
-            named[file] = known.get(file) or files.write(self.folder / file, files.safetensors(contents()))
+        for part, arrays_of in contents.items():
+            file = f"{part}.safetensors"
+            named[file] = written.get(file) or files.write(self.folder / file, files.safetensors(arrays_of()))
         files.sync(self.metrics)
         manifest = {
             "version": VERSION,
             "run": self.run,
             "versions": self.versions,
-            "metrics": files.fingerprint(self.metrics),
-            "files": named,
+            "metrics": asdict(files.fingerprint(self.metrics)),
+            "files": {file: asdict(known) for file, known in named.items()},
             "state": plain,
         }
         text = json.dumps({**manifest, "sha256": _digest(manifest)}, separators=(",", ":"))
@@ -124,71 +135,83 @@ class Checkpoints:
         self._tidy()
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that can be relied on, None if there is none; those that cannot are named."""
+        """The newest checkpoint that is whole, None if there is none. Damaged ones are logged."""
         for path in sorted(self.folder.glob("*.json"), reverse=True):
             try:
                 manifest = self._read(path)
-            except Damaged as reason:
-                logger.warning("checkpoint %s %s: going on without it", path, reason)
+                state = self._unpack(manifest.state, load_file(path.with_suffix(".safetensors")))
+            except (UserError, OSError, SafetensorError) as error:
+                logger.warning("checkpoint %s %s: resuming without it", path, one_line(error))
                 continue
-            self.number, self.kept = int(path.stem), {path.name: manifest["files"]}
-            return Checkpoint(manifest["state"], manifest["metrics"]["bytes"], manifest["versions"])
+            self.number, self.kept = int(path.stem), {path.name: manifest.files}
+            return Checkpoint(state, manifest.metrics.bytes, manifest.versions)
         return None
 
     def clear(self) -> None:
         """Remove all checkpoints, since the run has ended."""
         self.kept = {}
-        with contextlib.suppress(OSError):  # who finds the run finished clears it as well, and what is no file stays
+        with contextlib.suppress(OSError):  # another process may clear it too, and folders in it stay
             self._tidy()
             self.folder.rmdir()
 
     def _tidy(self) -> None:
-        """Remove what no kept manifest names: manifests first, so that none is without its files."""
+        """Remove files that no kept manifest names: manifests first, so that none is without its files."""
         needed = {*self.kept, *(name for named in self.kept.values() for name in named)}
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
             if path.name not in needed and path.is_file():
                 path.unlink(missing_ok=True)
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        """A manifest that is whole and belongs to this run, as do the files that it names, with its state unpacked.
-        Raises Damaged."""
-        try:
-            if path.stat().st_size > MANIFEST_BYTES:
-                raise Damaged("is too large")
-            manifest = json.loads(path.read_bytes())
-            digest = manifest.pop("sha256")
-            if digest != _digest(manifest) or not path.stem.isdecimal():
-                raise Damaged("does not have the checksum that it should have")
-            if (manifest["version"], manifest["run"]) != (VERSION, self.run):
-                raise Damaged(f"is of version {manifest['version']} and run {manifest['run']}, not of this run")
-            metrics = manifest["metrics"]
-            if files.fingerprint(self.metrics, metrics["bytes"]) != metrics:
-                raise Damaged(f"does not fit {self.metrics.name}, which was cut or changed")
-            if f"{path.stem}.safetensors" not in manifest["files"]:
-                raise Damaged("has the name of another one")
-            for name, known in manifest["files"].items():
-                if not FILE_NAME.fullmatch(name) or not files.unchanged(self.folder / name, known):
-                    raise Damaged(f"is damaged: {name} is not what it was")
-            state = self._unpack(manifest["state"], load_file(path.with_suffix(".safetensors")))
-            return {**manifest, "versions": dict(manifest["versions"]), "state": dict(state)}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
-            raise Damaged(f"cannot be read ({type(error).__name__})") from None
+    def _read(self, path: Path) -> Manifest:
+        """A manifest of this run whose files are all unchanged. Raises UserError, and OSError for an unreadable
+        file."""
+        content = _parse(path)
+        manifest = validated(Manifest, content, "cannot be used")
+        del content["sha256"]
+        if manifest.sha256 != _digest(content) or not path.stem.isdecimal():
+            raise UserError("does not have the checksum that it should have")
+        if (manifest.version, manifest.run) != (VERSION, self.run):
+            raise UserError(f"is of version {manifest.version} and run {manifest.run}, not of this run")
+        if files.fingerprint(self.metrics, manifest.metrics.bytes) != manifest.metrics:
+            raise UserError(f"does not fit {self.metrics.name}, which was cut or changed")
+        if f"{path.stem}.safetensors" not in manifest.files:
+            raise UserError("has the name of another one")
+        for name, known in manifest.files.items():
+            if not FILE_NAME.fullmatch(name) or not files.unchanged(self.folder / name, known):
+                raise UserError(f"cannot be used: {name} was changed")
+        return manifest
 
     def _unpack(self, value: Any, arrays: Arrays) -> Any:
+        """A state of JSON values, with its arrays and segments. Raises UserError for a missing array."""
         if isinstance(value, list):
             return [self._unpack(item, arrays) for item in value]
         if not isinstance(value, dict):
             return value
         if "$array" in value:
-            return arrays[value["$array"]]
+            path = str(value["$array"])
+            if path not in arrays:
+                raise UserError(f"cannot be used: it has no array {path}")
+            return arrays[path]
         if "$segment" in value:
             name = value["$segment"]
             return Segment(name, lambda: load_file(self.folder / f"{name}.safetensors"))
         return {key: self._unpack(item, arrays) for key, item in value.items()}
 
 
+def _parse(path: Path) -> dict[str, Any]:
+    """The JSON object in a manifest, where floats may be NaN. Raises UserError, and OSError for an unreadable file."""
+    if path.stat().st_size > MANIFEST_BYTES:
+        raise UserError("is too large")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deeply
+        raise UserError(f"is not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError("is not a JSON object")
+    return content
+
+
 def _pack(value: Any, path: str, arrays: Arrays, segments: dict[str, Segment]) -> Any:
-    """`value` in JSON's types; its arrays and segments are collected."""
+    """`value` in JSON's types; its arrays and segments are added to `arrays` and `segments`."""
     if isinstance(value, Segment):
         segments[value.name] = value
         return {"$segment": value.name}
@@ -223,7 +246,7 @@ def fill(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return jax.tree_util.tree_unflatten(structure, [_like(leaf, arrays[name]) for name, leaf in expected.items()])
 
 
-START_OVER = f"the run goes on with the version that began it; to start over, remove its folder {FOLDER}"
+START_OVER = f"resume the run with the version that began it; to start over, remove its folder {FOLDER}"
 
 
 def _name(path: tuple[Any, ...]) -> str:
@@ -240,7 +263,8 @@ def _raw(leaf: Any) -> Any:
 
 def _like(leaf: Any, array: np.ndarray) -> jax.Array:
     if _is_key(leaf):
-        return jax.random.wrap_key_data(jnp.array(array), impl=jax.random.key_impl(leaf))
+        key: jax.Array = jax.random.wrap_key_data(jnp.array(array), impl=jax.random.key_impl(leaf))
+        return key
     return jnp.array(array)  # a copy, which a compiled function may consume
 
 

@@ -1,4 +1,4 @@
-"""Films of a policy: no screen is needed, and nothing that a run computes depends on them."""
+"""Film a policy. No screen is needed, and a run computes the same with or without films."""
 
 import itertools
 import logging
@@ -23,8 +23,8 @@ Act = Callable[[np.ndarray], Any]  # observation -> action
 def play(
     environment: gymnasium.Env, act: Act, seed: int, film: list[np.ndarray] | None = None, longest: int | None = None
 ) -> tuple[float, int]:
-    """One episode, or its first `longest` agent steps: its undiscounted return, and its agent steps. The frames of the
-    first LONGEST go into `film`."""
+    """Play one episode, or its first `longest` agent steps. Returns its undiscounted return and its agent steps. The
+    frames of the first LONGEST are appended to `film`."""
     observation, _ = environment.reset(seed=seed)
     total, steps, ended = 0.0, 0, False
     while not ended and steps != longest:
@@ -36,7 +36,7 @@ def play(
 
 
 def _frame(environment: gymnasium.Env) -> np.ndarray:
-    """uint8 [height, width, 3]. Raises UserError where nothing can be rendered."""
+    """Render a frame: uint8 [height, width, 3]. Raises UserError if that fails."""
     try:
         return np.asarray(environment.unwrapped.render())
     except Exception as error:  # MuJoCo, OpenGL and GLFW have exceptions of their own, and of all kinds
@@ -47,7 +47,7 @@ def _frame(environment: gymnasium.Env) -> np.ndarray:
 
 
 def for_film(environment: gymnasium.Env) -> gymnasium.Env:
-    """The same environment, which now gives frames."""
+    """The same environment, which now renders frames."""
     os.environ.setdefault("MUJOCO_GL", "egl")  # read at the first frame
     unwrapped: Any = environment.unwrapped
     unwrapped.render_mode = "rgb_array"
@@ -55,7 +55,7 @@ def for_film(environment: gymnasium.Env) -> gymnasium.Env:
 
 
 def write_video(path: Path, film: Sequence[np.ndarray]) -> None:
-    """Frames [height, width, 3] as WebM, which browsers show. Raises UserError when it cannot be written."""
+    """Write frames [height, width, 3] as WebM, which browsers show. Raises UserError when that fails."""
     import cv2
 
     height, width = film[0].shape[:2]
@@ -70,7 +70,7 @@ def write_video(path: Path, film: Sequence[np.ndarray]) -> None:
 
 
 class Camera:
-    """Films an episode of the elected network at the ends of some epochs, into a run's folder."""
+    """Films an episode of the elected network at the end of some epochs, into a run's folder."""
 
     def __init__(
         self, folder: Path, epochs: Collection[int], make_environment: Callable[[], gymnasium.Env], seed: int
@@ -78,7 +78,7 @@ class Camera:
         self.folder, self.epochs, self.make_environment, self.seed = folder, epochs, make_environment, seed
 
     def shoot(self, epoch: int, act: Callable[[np.ndarray, np.int32], Any]) -> None:
-        """`act` also takes a clock. What goes wrong is said, and no more: the run is worth more than its film."""
+        """Film an episode. `act` also takes a clock. Errors are logged and do not stop the run."""
         if epoch not in self.epochs:
             return
         try:

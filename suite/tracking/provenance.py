@@ -1,4 +1,4 @@
-"""What a run's numbers depend on beside its options: versions, device, commit, settings of JAX."""
+"""Versions, device, commit and JAX settings: what a run's numbers depend on besides its options."""
 
 import functools
 import hashlib
@@ -17,8 +17,8 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "m
 
 @functools.cache
 def versions() -> dict[str, str | None]:
-    """Everything whose version can change a result, with the device and the project's commit; None for a package that
-    is not installed. `settings` is there only if the environment changes numbers."""
+    """The versions that can change a result, with the device and the project's commit. None for a package that is not
+    installed. `settings` is present only if the environment changes numbers."""
     settings = numerics.settings()
     return {
         "python": platform.python_version(),
@@ -38,14 +38,14 @@ def _version(package: str) -> str | None:
 
 
 def _lock() -> str | None:
-    """Of the checkout's packages; None where the suite was installed without one."""
+    """A digest of the checkout's locked packages; None if the suite was installed without a checkout."""
     lock = ROOT / "requirements.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest()[:12] if lock.exists() else None
 
 
 def commit(root: Path = ROOT) -> str:
-    """The commit of the checkout in `root`, with "+dirty" where files differ from it; "unknown" where `root` is no
-    checkout, also inside another repository. Variables such as GIT_DIR, which name another, are not heeded."""
+    """The commit of the checkout in `root`, with "+dirty" if files differ from it; "unknown" if `root` is not the root
+    of a checkout. Variables such as GIT_DIR, which name another repository, are ignored."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:

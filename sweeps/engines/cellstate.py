@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.errors import UserError
-from suite.record import lock, schema
+from suite.record import lock, reader, schema
 from sweeps.engines.base import Work
 
 WAITING, QUEUED, RUNNING, FINISHED, FAILED = "waiting", "queued", "running", "finished", "failed"
@@ -66,7 +66,7 @@ class CellState:
         """Whether its record is complete and says FINISHED, or says FAILED. A damaged record says neither."""
         try:
             if ending == FINISHED:
-                return schema.is_finished(self.folder)
+                return reader.is_finished(self.folder)
             return schema.read_json(self.folder / schema.STATUS).get("status") == ending
         except UserError:
             return False
@@ -99,7 +99,7 @@ def read_states(works: Sequence[Work], root: Path) -> list[CellState]:
     """Return the cells, finished ones marked. Raises UserError when a record is damaged."""
     cells = [CellState(work, root / work.name) for work in works]
     for cell in cells:
-        if schema.is_finished(cell.folder):
+        if reader.is_finished(cell.folder):
             cell.state = FINISHED
             cell.refresh()
     return cells

@@ -13,7 +13,8 @@ from suite.deploy.network import Policy, from_flax
 from suite.deploy.runner import Runner
 from suite.environments import environment_of
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
+from suite.record.models import as_json
 from sweeps.export import onnx_graph
 
 #: What code raises that is given values which a file should not hold.
@@ -30,9 +31,9 @@ def card_of(folder: Path) -> dict[str, Any]:
 
     Cards of runs that ended before the networks were described there are completed; that takes JAX.
     """
-    if not schema.is_finished(folder):
+    if not reader.is_finished(folder):
         raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
-    card = schema.read_json(folder / schema.POLICY_CARD)
+    card = as_json(reader.policy_card(folder))
     with believing(folder / schema.POLICY_CARD):
         if "network" not in card:
             from sweeps.export.in_jax import description

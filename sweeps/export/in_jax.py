@@ -21,7 +21,7 @@ from sweeps.recorded import translated
 
 def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any) -> Agent:
     """The agent of a run, with some of its options replaced if it has them."""
-    own = translated(str(card["method"]).partition(":")[0], card["options"])["agent"]
+    own = translated(str(card["method"]).partition(":")[0], card["options"], card["name"])["agent"]
     replaced = {key: value for key, value in options.items() if key in own}
     agent = AGENTS[card.get("agent", agents_for(find_task(card["task"]).family)[0])]
     chosen = agent.options.model_validate({**own, **replaced})

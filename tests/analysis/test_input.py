@@ -13,7 +13,8 @@ from analysis import report, results, table
 from analysis.data.sources import runfolder
 from analysis.stats import costs, election_log
 from suite.errors import UserError, one_line
-from suite.record import files, schema
+from suite.record import files, reader, schema
+from suite.record.models import Status, as_json
 from tests.analysis.conftest import write_run
 from tests.support.damage import FUZZ, damaged, mutated, one_line_or_fine
 
@@ -50,8 +51,8 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def finish(folder: Path) -> None:
-    status = {"status": "finished", "error": None, "seconds": 4.5, "files": schema.fingerprints(folder)}
-    schema.write_json(folder / schema.STATUS, status)
+    status = Status(status="finished", error=None, seconds=4.5, files=reader.fingerprints(folder))
+    schema.write_json(folder / schema.STATUS, as_json(status))
 
 
 def read_all(folder: Path) -> Any:
@@ -118,7 +119,7 @@ def test_metrics_cut_at_every_byte_are_detected(record: Path, tmp_path: Path) ->
     for size in range(len(whole)):
         (folder / schema.METRICS).write_bytes(whole[:size])
         (folder / schema.STATUS).write_bytes(status)
-        assert not schema.is_finished(folder)
+        assert not reader.is_finished(folder)
         with pytest.raises(UserError, match="damaged"):
             runfolder.read(folder)
         (folder / schema.STATUS).unlink()
@@ -133,7 +134,7 @@ def test_files_of_another_run_are_not_believed(record: Path, tmp_path: Path) -> 
         folder = Path(shutil.copytree(record, tmp_path / f"swapped-{name}"))
         assert runfolder.read(folder).status == "finished"
         shutil.copy(other / name, folder / name)
-        assert not schema.is_finished(folder)
+        assert not reader.is_finished(folder)
         with pytest.raises(UserError, match=f"{name}: is not what the finished run left"):
             runfolder.read(folder)
 
@@ -144,9 +145,9 @@ def test_files_of_another_run_are_not_believed(record: Path, tmp_path: Path) -> 
 def test_fingerprints_that_are_none_vouch_for_nothing(known: Any, record: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(record, tmp_path / "run"))
     schema.write_json(folder / schema.STATUS, schema.read_json(folder / schema.STATUS) | {"files": known})
-    assert not schema.is_finished(folder)
-    with pytest.raises(UserError, match="damaged"):
-        runfolder.read(folder)
+    for read in (reader.is_finished, runfolder.read):
+        with pytest.raises(UserError, match=f"{schema.STATUS}: files.*damaged"):
+            read(folder)
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -212,4 +213,4 @@ def test_a_message_is_one_printable_line(text: str) -> None:
 
 
 def test_a_fingerprint_of_what_cannot_be_read_is_no_match(tmp_path: Path) -> None:
-    assert not files.unchanged(tmp_path, {"bytes": tmp_path.stat().st_size, "sha256": ""})
+    assert not files.unchanged(tmp_path, files.Fingerprint(tmp_path.stat().st_size, ""))

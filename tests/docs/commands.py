@@ -103,7 +103,7 @@ def one_run(words: list[str]) -> None:
     with (
         patch("sweeps.execute.execute", side_effect=Understood),
         patch("sweeps.execute.recorded.read", side_effect=Understood),  # no such run has to be there
-        patch("sweeps.execute.schema.is_finished", return_value=False),
+        patch("sweeps.execute.reader.is_finished", return_value=False),
         patch("sweeps.execute.device.choose"),
     ):
         understood(f"sweeps.run {shlex.join(words)}", lambda: run.main(words))

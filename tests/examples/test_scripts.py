@@ -11,7 +11,7 @@ import pytest
 
 from examples import custom_figure
 from suite.environments import environment_of
-from suite.record import schema
+from suite.record import reader, schema
 from suite.tracking.film import play
 from sweeps import run
 from sweeps.export.formats import FORMS, card_of
@@ -58,7 +58,7 @@ def test_a_method_is_added_by_importing_a_module(tmp_path: Path) -> None:
     words = ["--import", "examples.add_a_method", "--method", "cyclical:cycles=3,final_sparsity=0.75,period=5"]
     script("sweeps.run", *words, "--folder", str(tmp_path), *TINY)
     (folder,) = tmp_path.iterdir()
-    assert schema.is_finished(folder)
+    assert reader.is_finished(folder)
     updates = schema.read_rows(folder / schema.METRICS, ["target_update"])
     levels = [0.0] + [row["sparsities"][0] for row in updates]
     falls = [after for before, after in pairwise(levels) if after < before]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.record import schema
+from suite.record import reader, schema
 from sweeps import grid, status
 from sweeps.engines import local, slurm
 from sweeps.engines.cellstate import QUEUED, RUNNING
@@ -134,7 +134,7 @@ def test_a_cancelled_job_and_its_two_runs_do_not_come_back(cluster, tmp_path):
     (job,) = set(sweep.jobs().values())
     ask(cluster, "scancel", job)
     until(lambda: not slurm.states(sweep.folder))
-    assert not any(schema.is_finished(sweep.folder / work.name) for work in sweep.works)
+    assert not any(reader.is_finished(sweep.folder / work.name) for work in sweep.works)
 
 
 def test_what_slurm_refuses_is_one_line_and_code_2(cluster, tmp_path):

@@ -18,7 +18,7 @@ from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import Learner, make_learner
 from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
-from suite.record import schema
+from suite.record import reader, schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
@@ -74,7 +74,7 @@ def run(environment: gymnasium.Env, learner: Learner, folder: Path, **options: A
     status = schema.read_json(folder / schema.STATUS)
     assert (status["status"], status["error"]) == ("failed", str(caught.value))
     assert "\n" not in str(caught.value)
-    assert not schema.is_finished(folder)
+    assert not reader.is_finished(folder)
     return str(caught.value)
 
 

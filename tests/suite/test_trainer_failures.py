@@ -15,7 +15,7 @@ from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.learner import make_learner
 from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
-from suite.record import schema
+from suite.record import reader, schema
 from suite.sparsity.pruner import make_pruner
 from suite.trainer import Parts, Trainer
 from suite.types import Training
@@ -86,7 +86,7 @@ def test_an_interrupted_run_has_no_status(tmp_path: Path) -> None:
         run_idle(tmp_path, Interrupted, Idle(), epochs=1, epoch_agent_steps=1, initial_samples=5)
     assert not (tmp_path / schema.STATUS).exists()
     assert (tmp_path / schema.CONFIG).exists()
-    assert not schema.is_finished(tmp_path)
+    assert not reader.is_finished(tmp_path)
 
 
 def test_a_run_that_is_done_again_leaves_nothing_of_the_old_record(tmp_path: Path) -> None:

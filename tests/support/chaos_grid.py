@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from suite.record import schema
+from suite.record import reader, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 1800.0  # seconds
@@ -112,7 +112,7 @@ def wrong(runs: Path, cells: int, ends: Ends) -> list[str]:
     said = {path.name: (path / "log.txt").read_text().count(f"{path.name} is finished: ") for path in folders}
     return [
         *[f"{len(folders)} of {cells} cells"] * (len(folders) != cells),
-        *[f"{path.name} has no complete record" for path in folders if not schema.is_finished(path)],
+        *[f"{path.name} has no complete record" for path in folders if not reader.is_finished(path)],
         *[f"{name} was run to its end {times} times" for name, times in said.items() if times > 1],
         *[f"{name} was ended {len(times)} times" for name, times in ends.items() if len(times) > 1],
     ]

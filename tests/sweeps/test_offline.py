@@ -8,7 +8,7 @@ import pytest
 
 from suite.agents import agents_for
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
 from suite.tasks import DEFAULTS, PAPER_GAMES, TASKS
 from sweeps import grid
 from sweeps import run as entry
@@ -61,7 +61,7 @@ def test_eaudecql_learns_from_it(recorded: Path, tmp_path: Path, capsys: pytest.
     arguments = flags(options, task="offline/Pong", method="eaudeqn", folder=tmp_path)
     assert entry.main(arguments) == 0, capsys.readouterr().err
     (folder,) = tmp_path.iterdir()
-    assert schema.is_finished(folder) and (folder / schema.POLICY).exists()
+    assert reader.is_finished(folder) and (folder / schema.POLICY).exists()
     rows = schema.read_rows(folder / schema.METRICS)
     epochs, evaluations = ([row for row in rows if row["kind"] == kind] for kind in ("epoch", "evaluation"))
     for row in rows:

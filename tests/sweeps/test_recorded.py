@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import pytest
 
-from suite.record import schema
+from suite.record import reader, schema
 from sweeps import recorded
 from sweeps import run as entry
 
@@ -34,7 +34,7 @@ def test_a_run_of_version_0_1_ends_as_it_would_have(method: str, tmp_path: Path)
     shutil.copytree(OLD / method, folder)
     begun = schema.read_json(folder / schema.CONFIG)
     assert entry.main([f"--resume={folder}", "--wandb=disabled"]) == 0
-    found, expected = rows(folder / schema.METRICS), rows(OLD / f"{method}.metrics.jsonl")
+    found, expected = rows(folder / schema.METRICS), rows(OLD / "finished" / method / schema.METRICS)
     for ours, theirs in zip(found, expected, strict=True):
         if begun["versions"]["jax"] == jax.__version__:
             assert close(ours, theirs), (ours, theirs)
@@ -43,7 +43,7 @@ def test_a_run_of_version_0_1_ends_as_it_would_have(method: str, tmp_path: Path)
     config = schema.read_json(folder / schema.CONFIG)
     assert config["name"] == begun["name"]
     assert config["options"]["pruning"]["distribution"] == "uniform"
-    assert schema.is_finished(folder)
+    assert reader.is_finished(folder)
     assert entry.main([f"--resume={folder}", "--wandb=disabled"]) == 0  # nothing is left to do
 
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from suite.record import lock, schema
+from suite.record import lock, reader, schema
 from sweeps import execute
 from sweeps import run as entry
 from sweeps.config import resolve
@@ -282,9 +282,9 @@ def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_later(tmp_path: Pat
             said = capfd.readouterr().err
             errors = [line for line in said.splitlines() if line.startswith("error:")]
             assert len(errors) == 1 and "cannot be written" in errors[0], said
-            assert "Traceback" not in said and not schema.is_finished(folder)
+            assert "Traceback" not in said and not reader.is_finished(folder)
         assert entry.main(flags) == 0
-        assert schema.is_finished(folder)
+        assert reader.is_finished(folder)
     finally:
         subprocess.run(["umount", str(place)], check=False, capture_output=True)
 
@@ -299,4 +299,4 @@ def test_a_policy_that_cannot_be_written_is_one_line_and_the_run_goes_on_later(t
     assert line.startswith("error: ") and f"{schema.POLICY}.tmp: cannot be written" in line
     obstacle.rmdir()
     assert entry.main(flags) == 0
-    assert schema.is_finished(obstacle.parent)
+    assert reader.is_finished(obstacle.parent)

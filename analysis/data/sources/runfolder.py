@@ -1,6 +1,6 @@
 """Run folders -> runs. Only the record is read (config.json, metrics.jsonl, status.json; see suite.record.schema)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.data.protocol import DISTRIBUTION, LAYERS
-from analysis.data.runs import FAILED, FINISHED, HISTORY, UNFINISHED, Run, history
+from analysis.data.runs import FAILED, FINISHED, UNFINISHED, Run, history
 from analysis.processes import pool
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
+from suite.record.models import Config, validated
 
 #: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
 ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
 LOSSES_OF_0_1 = {"squared": "half_mse"}  # version 0.1's name for half of the squared error
 MANY = 500  # folders that are worth a second process
-LARGEST = 2**53  # whole numbers below it are exact as floats
 
 
 def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[list[Run], list[str]]:
@@ -55,50 +55,45 @@ def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[li
 def read(folder: Path) -> Run:
     """One run folder. Raises UserError as `load` does."""
     path = folder / schema.METRICS
-    config = schema.read_json(folder / schema.CONFIG)
+    config = reader.config(folder)
     stopped_early = not path.exists() and not (folder / schema.STATUS).exists()  # before its first row
     rows = [] if stopped_early else schema.read_rows(path, ("epoch", "evaluation"))
-    run = build(folder.name, folder / schema.CONFIG, config, path, rows, "records")
+    run = _run_of(folder.name, config, path, rows, "records")
     status, reason = _status(folder, run)
     return replace(run, status=status, reason=reason, folder=folder)
 
 
 def build(
-    name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[dict[str, Any]], source: str
+    name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[schema.Row], source: str
 ) -> Run:
+    """The run of a configuration and of rows that were not read from a record, as one that is not finished.
+
+    Raises UserError, which names `where` or `rows_from`, when they do not fit the schema.
+    """
+    for row in rows:
+        schema.check_row(row, str(rows_from))
+    return _run_of(name, validated(Config, config, where), rows_from, rows, source)
+
+
+def _run_of(name: str, config: Config, rows_from: object, rows: list[schema.Row], source: str) -> Run:
     """The run of a record's configuration and rows, as one that is not finished."""
-    config = checked(where, config)
-    options = flatten(config["options"])
+    options = flatten(config.options)
     epochs = history_of(rows_from, rows)
-    done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.get("total_agent_steps")
-    total = total if schema.number(total, int) else None
+    done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.total_agent_steps
     return Run(
         name=name,
-        task=config["task"],
-        method=config["method"],
-        seed=config["seed"],
+        task=config.task,
+        method=config.method,
+        seed=config.seed,
         options=options,
-        versions=config["versions"],
+        versions=dict[str, Any](config.versions),
         status=UNFINISHED,
         reason=f"last epoch at agent step {done:,}" + (f" of {total:,}" if total is not None else ""),
         source=source,
-        protocol=protocol(config["task"], options, config["versions"], prunes=_prunes(epochs)),
+        protocol=protocol(config.task, options, config.versions, prunes=_prunes(epochs)),
         agent_steps=total,
         history=epochs,
     )
-
-
-def checked(where: object, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A record's configuration, when it is one that this program reads; otherwise UserError, which names `where`."""
-    if config.get("schema") != schema.SCHEMA:
-        raise UserError(
-            f"{where}: schema version {config.get('schema')!r}, but this program reads version {schema.SCHEMA}"
-        )
-    kinds = {"task": str, "method": str, "seed": int, "options": dict, "versions": dict}
-    for key, kind in kinds.items():  # and a whole number is one that numpy takes
-        if not isinstance(config.get(key), kind) or (kind is int and not schema.number(config[key], int)):
-            raise UserError(f"{where}: {key!r} should be of type {kind.__name__}, found {config.get(key)!r}")
-    return config
 
 
 def _prunes(epochs: pd.DataFrame) -> bool:
@@ -106,7 +101,7 @@ def _prunes(epochs: pd.DataFrame) -> bool:
     return bool((epochs[["sparsity", "actor_sparsity"]] > 0).to_numpy().any())
 
 
-def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str], prunes: bool) -> str:
+def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str | None], prunes: bool) -> str:
     """What the returns of a run depend on beside the method: environment, physics, loss, the length of an epoch and, if
     it prunes, how layers share a sparsity."""
     family = task.partition("/")[0]
@@ -126,55 +121,29 @@ def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str],
     return ", ".join(parts) + (f"{LAYERS}{layers or 'default of 0.1'}" if prunes and layers != "none" else "")
 
 
-def history_of(where: object, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def history_of(where: object, rows: Sequence[schema.Row]) -> pd.DataFrame:
     """The history in a record's rows. Raises UserError, which names `where`, when they cannot be a run's."""
-    epochs = _checked(where, rows, "epoch", ("return", "sparsity", "actor_sparsity"))
+    epochs = [row for row in rows if row["kind"] == "epoch"]
     numbers = [row["epoch"] for row in epochs]
     if numbers != list(range(1, len(epochs) + 1)):
         raise UserError(
             f"{where}: the epochs should be numbered 1, 2, 3 and so on, found {numbers}; the file is damaged"
         )
-    evaluations = _checked(where, rows, "evaluation", ("return",))
-    numbers = [row["epoch"] for row in evaluations]
+    evaluated = {row["epoch"]: row["return"] for row in rows if row["kind"] == "evaluation"}
+    numbers = [row["epoch"] for row in rows if row["kind"] == "evaluation"]
     if numbers != sorted(set(numbers)):
         raise UserError(f"{where}: one evaluation an epoch is expected, found those of {numbers}; the file is damaged")
-    evaluated = {row["epoch"]: row["return"] for row in evaluations}
     return history({**row, "evaluation_return": evaluated.get(row["epoch"])} for row in epochs)
-
-
-def _checked(where: object, rows: list[dict[str, Any]], kind: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows of a kind, in each of which `columns` hold a number or null; a sparsity is one from 0 to 1."""
-    chosen = [row for row in rows if row["kind"] == kind]
-    for row in chosen:
-        for key in ("epoch", "agent_step"):
-            if type(row.get(key)) is not int or not 0 <= row[key] < LARGEST:
-                raise UserError(f"{where}: a row of kind {kind} with {key!r} = {row.get(key)!r}; the file is damaged")
-        for key in (*columns, *(column for column in HISTORY if column in row)):
-            if key not in row or not _is_valid(row[key], share=key.endswith("sparsity")):
-                raise UserError(f"{where}: {kind} {row['epoch']} has no valid {key!r}; the file is damaged")
-    return chosen
-
-
-def _is_valid(value: Any, share: bool) -> bool:
-    """Whether it is null or a number, and a share from 0 to 1. What is not finite counts as null."""
-    if type(value) not in (int, float):
-        return value is None
-    if share:
-        return not (value < 0 or value > 1)
-    return isinstance(value, float) or abs(value) < LARGEST
 
 
 def _status(folder: Path, run: Run) -> tuple[str, str]:
     """(status, reason). A record that says "finished" has to hold all its epochs."""
-    path = folder / schema.STATUS
-    if not path.exists():
+    ended = reader.status(folder)
+    if ended is None:
         return run.status, run.reason
-    state = schema.read_json(path)
-    if state.get("status") == FAILED:
-        return FAILED, " ".join(str(state.get("error") or "no error was recorded").split())
-    if state.get("status") != FINISHED:
-        raise UserError(f"{path}: the status should be finished or failed, found {state.get('status')!r}")
-    for name in schema.changed(folder, state, (schema.CONFIG, schema.METRICS)):
+    if ended.status == FAILED:
+        return FAILED, " ".join((ended.error or "no error was recorded").split())
+    for name in reader.changed(folder, ended, (schema.CONFIG, schema.METRICS)):
         raise UserError(f"{folder / name}: is not what the finished run left there; the file is damaged")
     metrics = folder / schema.METRICS
     if not metrics.read_bytes().endswith(b"\n"):

@@ -88,5 +88,5 @@ def test_make_table_says_what_it_costs(tmp_path: Path, capsys) -> None:
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     folder = next(write_grid(tmp_path / "runs").iterdir())
     write(folder, {"policy": {"kept": "many"}})
-    with pytest.raises(UserError, match=r"costs\.json: policy\.kept should be a number, found 'many'"):
+    with pytest.raises(UserError, match=r"costs\.json: policy\.kept: should be a valid number, found 'many'"):
         costs.frame([("dense", "atari/Pong", 0, folder)])

@@ -15,11 +15,13 @@ def update(step, sparsities, losses, elected, reset=()):
     """A row of a record. The networks' order is that before the election."""
     return {
         "kind": "target_update",
-        "agent_step": step,
+        **dict.fromkeys(("agent_step", "frame", "gradient_step"), step),
         "losses": losses,
         "sparsities_before": sparsities,
         "elected": elected,
+        "sparsities": sparsities,
         "reset": list(reset) or [False] * len(losses),
+        "actor_sparsity": None,
     }
 
 
@@ -149,7 +151,7 @@ def test_only_populations_have_elections(tmp_path):
 )
 def test_a_damaged_election_is_named(tmp_path, change):
     folder = write(tmp_path / "run", ROWS[0], {**ROWS[1], **change})
-    with pytest.raises(UserError, match="target update 2 is not that of an election; the file is damaged"):
+    with pytest.raises(UserError, match=r"metrics\.jsonl:.*2.*damaged"):
         election_log.read(folder)
 
 

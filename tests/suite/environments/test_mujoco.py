@@ -13,7 +13,7 @@ from suite.agents.sac import sac
 from suite.environments import MujocoOptions
 from suite.environments.mujoco import make
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
 from suite.tasks import TASKS
 from sweeps import run as entry
 
@@ -118,7 +118,7 @@ def test_a_tiny_run_leaves_a_finished_record(method: str, tmp_path: Path) -> Non
     flags = [f"--{key}={value}" for key, value in {**TINY, "method": method, "folder": tmp_path}.items()]
     assert entry.main(flags) == 0
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
-    assert schema.is_finished(folder)
+    assert reader.is_finished(folder)
 
     rows = schema.read_rows(folder / schema.METRICS)
     epochs = [row for row in rows if row["kind"] == "epoch"]

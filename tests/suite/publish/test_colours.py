@@ -14,7 +14,8 @@ from tests.support.wandb_server import Server
 
 def write(folder: Path, **config: str) -> Path:
     folder.mkdir(parents=True)
-    schema.write_json(folder / schema.CONFIG, {"task": "atari/Pong", **config})
+    whole = {"schema": schema.SCHEMA, "name": folder.name, "seed": 0, "options": {}, "versions": {}}
+    schema.write_json(folder / schema.CONFIG, {**whole, "task": "atari/Pong", **config})
     return folder
 
 

@@ -13,7 +13,7 @@ import pytest
 from suite.errors import UserError
 from suite.publish import follow
 from suite.publish.upload import WAIT, identity_of, patience, sole_sender, wandb_metrics
-from suite.record import schema
+from suite.record import reader, schema
 from suite.tracking import tracker
 from tests.support import toy_runs
 from tests.support.toy_runs import ROWS, SILENT
@@ -109,7 +109,7 @@ def test_a_server_that_is_ill_changes_nothing(
     alone = toy_runs.whole(tmp_path / "alone", mode="disabled")
     for name in (schema.CONFIG, schema.METRICS, schema.POLICY, schema.COSTS):
         assert (folder / name).read_bytes() == (alone / name).read_bytes(), name
-    assert schema.is_finished(folder)
+    assert reader.is_finished(folder)
 
 
 def test_a_server_that_is_gone_for_a_while_gets_everything(server: Server, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_client_that_dies_is_told_of_and_no_more(
     toy_runs.write(tracker, slice(5, None))
     toy_runs.end(tracker)
     assert "was killed" in caplog.text
-    assert schema.is_finished(tmp_path)
+    assert reader.is_finished(tmp_path)
 
 
 @pytest.mark.parametrize("later", [{}, {"WANDB_SWEEP_ID": "another", "WANDB_RUN_ID": "cell8"}])
@@ -207,7 +207,7 @@ def test_without_a_sweep_each_run_has_its_own_id(
 
 def test_the_id_follows_from_the_name(tmp_path: Path) -> None:
     with sole_sender(tmp_path) as file:
-        first, again, other = (identity_of(file, name)["id"] for name in ("a", "a", "b"))
+        first, again, other = (identity_of(file, name).id for name in ("a", "a", "b"))
         assert first == again != other
         with pytest.raises(UserError, match="is being sent to W&B"), sole_sender(tmp_path):
             pass

@@ -34,7 +34,7 @@ def dead() -> int:
 
 def leave(folder: Path, age: float = 0.0, **named: object) -> None:
     """A lock of a process on a host of our name."""
-    mine = {"host": socket.gethostname(), **lock._host(), **lock._container(), "since": "today"}
+    mine = {"host": socket.gethostname(), "boot": lock._boot(), "processes": lock._processes(), "since": "today"}
     (folder / schema.LOCK).write_text(json.dumps(mine | named))
     os.utime(folder / schema.LOCK, (time.time() - age, time.time() - age))
 

@@ -3,7 +3,8 @@
 import pytest
 
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
+from suite.record.models import Status, as_json
 
 CLOCKS = {"agent_step": 4, "frame": 16, "gradient_step": 1}
 
@@ -42,8 +43,9 @@ def test_a_damaged_line_is_named_by_its_number(path, line):
 def finished(tmp_path):
     for name in (schema.CONFIG, schema.METRICS, schema.POLICY, schema.POLICY_CARD):
         (tmp_path / name).write_text("what was written")
-    schema.write_json(tmp_path / schema.STATUS, {"status": "finished", "files": schema.fingerprints(tmp_path)})
-    assert schema.is_finished(tmp_path)
+    status = Status(status="finished", files=reader.fingerprints(tmp_path))
+    schema.write_json(tmp_path / schema.STATUS, as_json(status))
+    assert reader.is_finished(tmp_path)
     return tmp_path
 
 
@@ -69,4 +71,4 @@ def test_a_file_is_not_read_that_is_larger_than_any(path):
 )
 def test_a_record_that_is_not_complete_is_not_finished(finished, name, harm):
     harm(finished / name)
-    assert not schema.is_finished(finished)
+    assert not reader.is_finished(finished)

@@ -148,17 +148,17 @@ def test_when_a_checkpoint_is_due(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
     checkpoints = store(tmp_path, interval=600, asked=lambda: asked)
     now = 599.0
-    assert not checkpoints.due()
-    assert checkpoints.due(epoch_ended=True)
+    assert not checkpoints.should_save()
+    assert checkpoints.should_save(epoch_ended=True)
     now = 600.0
-    assert checkpoints.due()
+    assert checkpoints.should_save()
     checkpoints.saved, checkpoints.cost = 600.0, 2.0
     now = 799.0
-    assert not checkpoints.due(epoch_ended=True)  # 2 seconds are more than a hundredth of 199
+    assert not checkpoints.should_save(epoch_ended=True)  # 2 seconds are more than a hundredth of 199
     now = 800.0
-    assert checkpoints.due(epoch_ended=True)
+    assert checkpoints.should_save(epoch_ended=True)
     now, asked = 601.0, True
-    assert checkpoints.due()
+    assert checkpoints.should_save()
 
 
 # Trees of JAX arrays -----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from suite.errors import Divergence
 from suite.record import schema
-from suite.tracking import provenance, tracker
+from suite.tracking import progress, provenance, tracker
 from suite.tracking.checkpoint import Checkpoint
 from suite.tracking.tracker import Tracker
 
@@ -15,8 +15,8 @@ def test_progress_is_told_while_no_agent_step_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As in a long evaluation: the rate is 0, and the time left is not known."""
-    monkeypatch.setattr(tracker, "HEARTBEAT", 0.0)
-    monkeypatch.setattr(tracker, "LINE", 0.0)
+    monkeypatch.setattr(tracker, "REPORT", 0.0)
+    monkeypatch.setattr(progress, "LINE", 0.0)
     with Tracker(tmp_path, {"name": "n"}, 4, 100, "disabled") as run:
         run.progress(50)
         run.progress(50)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import reader, schema
 from sweeps import grid
 from sweeps.engines import wandb, workers
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan
@@ -89,7 +89,7 @@ def test_each_cell_is_run_once_and_what_is_finished_is_sent_from_its_record(serv
         assert [row["_step"] for row in run["history"]] == list(range(len(rows)))
         assert (run["state"], run["sweep"], run["project"]) == ("finished", found[1].split("/")[-1], "mine")
     assert {name: (plan.folder / name / schema.METRICS).stat().st_mtime_ns for name in finished} == before
-    assert schema.is_finished(plan.folder / new)
+    assert reader.is_finished(plan.folder / new)
 
 
 def test_an_interrupted_sweep_goes_on_and_each_run_is_on_w_and_b_once(

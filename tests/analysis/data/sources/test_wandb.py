@@ -91,7 +91,7 @@ def test_another_schema_is_one_line(run, project):
     there = as_wandb_has_it(run())
     there.config["schema"] = 1
     project(there)
-    with pytest.raises(UserError, match="wandb:me/mine/abc: schema version 1, but this program reads version 2"):
+    with pytest.raises(UserError, match="wandb:me/mine/abc: schema: version 1, but this program reads version 2"):
         wandb.project("wandb:me/mine")
 
 
