@@ -33,7 +33,7 @@ def draw(epochs: pd.DataFrame) -> Figure:
     """Return against sparsity: how each run moves while it trains. A dot marks its end."""
     tasks = sorted(epochs["task"].unique())
     colours = {method: f"C{number}" for number, method in enumerate(sorted(epochs["method"].unique()))}
-    figure = Figure(figsize=(4 * len(tasks), 3), layout="constrained")
+    figure = Figure(figsize=(4 * len(tasks), 3 + 0.2 * len(colours)), layout="constrained")
     for axis, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         for _, run in epochs[epochs["task"] == task].groupby("name"):
             look = {"color": colours[run["method"].iloc[0]]}
@@ -42,7 +42,7 @@ def draw(epochs: pd.DataFrame) -> Figure:
         axis.set(title=task, xlabel="sparsity", ylabel="return of the epoch")
     for method, colour in colours.items():
         figure.axes[0].plot([], [], "o-", color=colour, label=method)
-    figure.axes[0].legend()
+    figure.legend(loc="outside lower center")
     return figure
 
 

@@ -82,7 +82,7 @@ def test_a_figure_of_ones_own_shows_the_records(runs: Path, tmp_path: Path) -> N
     figure = custom_figure.draw(custom_figure.read(str(runs)))
     (axis,) = figure.axes
     assert axis.get_title() == "mujoco/InvertedPendulum"
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == list(METHODS)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(METHODS)
     drawn = [np.array(line.get_data()).T.tolist() for line in axis.lines]
     for folder in runs.iterdir():
         rows = schema.read_rows(folder / schema.METRICS, ["epoch"])
