@@ -14,9 +14,10 @@ from gymnasium import spaces
 
 from baselines.registry import METHODS
 from suite import layers
-from suite.agents import DQNOptions, NetworkName
+from suite.agents import DQNOptions, NetworkName, SACOptions
 from suite.agents.dqn import dqn
 from suite.agents.networks import NETWORKS, QNetwork, q_network
+from suite.agents.sac import sac
 from suite.deploy.network import from_flax
 from suite.deploy.runner import Runner
 from suite.errors import UserError
@@ -225,3 +226,19 @@ def test_two_branches_are_refused_before_training(monkeypatch: pytest.MonkeyPatc
     options = {"agent.network": "small", "environment.screen_size": 6, "replay.capacity": 100}
     with pytest.raises(UserError, match="block/right reads stem"):
         compose(resolve({"task": "atari/Pong", "method": "dense", "seed": 0, **options}))
+
+
+@pytest.mark.parametrize("part", ["online", "actor"])
+def test_a_list_that_the_network_contradicts_is_refused_before_training(part: str) -> None:
+    agent = sac(VECTORS, spaces.Box(-1, 1, (2,)), SACOptions(critic_width=4, actor_width=4))
+    assert agent.actor
+    actor = agent.actor if part == "online" else agent.actor._replace(networks=shortened(agent.actor.networks))
+    agent = agent._replace(actor=actor, networks=agent.networks if part == "actor" else shortened(agent.networks))
+    with pytest.raises(UserError, match="Dense_2/bias"):
+        describe(agent, environment_of("tower"))
+
+
+def shortened(networks: layers.Networks) -> layers.Networks:
+    """Without the last layer of the last network."""
+    *others, last = networks
+    return (*others, last._replace(layers=last.layers[:-1]))
