@@ -51,7 +51,8 @@ def load(name: str) -> Callable[..., int]:
     A program parses its arguments first and then loads the function that does the work, so that `--help` and a wrong
     option do not wait for JAX or pandas.
     """
-    return pkgutil.resolve_name(name)
+    function: Callable[..., int] = pkgutil.resolve_name(name)
+    return function
 
 
 def start(main: Callable[[], int]) -> NoReturn:

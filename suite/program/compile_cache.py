@@ -14,10 +14,10 @@ import stat
 import sys
 import tempfile
 import zlib
+from importlib import metadata
 from pathlib import Path
 
 import jax
-import jaxlib
 from jax._src import compilation_cache
 from jax._src.compilation_cache_interface import CacheInterface
 
@@ -79,7 +79,7 @@ def _key() -> str:
     device = jax.devices()[0]
     facts = [
         jax.__version__,
-        jaxlib.__version__,
+        metadata.version("jaxlib"),
         device.client.platform_version,
         device.device_kind,
         platform.machine(),

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
+from wandb_workspaces.reports.v2 import interface as wr
 from wandb_workspaces.workspaces import internal
 
 from suite.errors import one_line
@@ -114,7 +114,7 @@ def save(project: str, tasks: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 
     entity = entity_of(wandb.Api())
     for task, colours in tasks.items():
-        drawn = workspace(entity, project, task, colours)
+        drawn: Any = workspace(entity, project, task, colours)
         drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one
         drawn._internal_id = _there(entity, project, drawn._internal_name)
         yield f"{task}: {drawn.save().url}"

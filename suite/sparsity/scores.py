@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from suite.types import Masks
 
 Arrays = Mapping[str, jax.Array]
 #: key, kernels, masks, gradients -> scores >= 0 of the kernels' shapes; the lowest go first
 Score = Callable[[jax.Array, Arrays, Masks, Arrays], dict[str, jax.Array]]
+
+SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def magnitude(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
@@ -48,7 +51,7 @@ def normalised(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays)
 
     def over_rms(weight: jax.Array, mask: jax.Array) -> jax.Array:
         squares = jnp.sum(jnp.where(mask, weight, 0) ** 2) / jnp.maximum(jnp.sum(mask), 1)
-        return jnp.abs(weight) * jax.lax.rsqrt(jnp.maximum(squares, jnp.finfo(jnp.float32).tiny))
+        return jnp.abs(weight) * jax.lax.rsqrt(jnp.maximum(squares, SMALLEST))
 
     return {path: over_rms(weight, masks[path]) for path, weight in weights.items()}
 

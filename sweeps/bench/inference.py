@@ -23,6 +23,7 @@ from suite.deploy import runner
 from suite.deploy.network import Layer, Policy, Shape, positions
 from suite.deploy.timing import by_turns
 from suite.errors import Parser, UserError, expanded, whole_number
+from suite.program import limits
 from suite.program.command import program, start
 from sweeps.engines import workers
 from sweeps.export import onnx_graph
@@ -83,7 +84,8 @@ class Gathered(NamedTuple):
     columns: np.ndarray  # int64 [rows, n]
 
     def dot(self, x: np.ndarray) -> np.ndarray:
-        return np.einsum("ij,ij->i", self.values, x[self.columns])
+        products: np.ndarray = np.einsum("ij,ij->i", self.values, x[self.columns])
+        return products
 
 
 def _gathered(layer: Layer, sparsity: float, rng: np.random.Generator) -> Gathered:
@@ -156,7 +158,7 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     if not given.here:  # thread pools are made when numpy is imported, so another process
         command = [sys.executable, "-m", "sweeps.bench.inference", "--here", "--out", str(given.out.resolve())]
-        process = workers.start([*command, "--calls", str(given.calls)], workers.cores()[:1], sys.stderr.fileno())
+        process = workers.start([*command, "--calls", str(given.calls)], limits.cores()[:1], sys.stderr.fileno())
         try:
             return process.wait()
         finally:

@@ -106,10 +106,10 @@ def operations(equation: Any) -> float:
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         shape = equation.invars[0].aval.shape
-        return 2.0 * equation.outvars[0].aval.size * math.prod(shape[axis] for axis in contracted)
+        return float(2 * equation.outvars[0].aval.size * math.prod(shape[axis] for axis in contracted))
     kernel, features = equation.invars[1].aval, equation.params["dimension_numbers"].rhs_spec[0]
     taps = kernel.size / kernel.shape[features] / math.prod(equation.params["lhs_dilation"])
-    return 2.0 * equation.outvars[0].aval.size * taps
+    return float(2 * equation.outvars[0].aval.size * taps)
 
 
 def alone(equations: Sequence[Any]) -> Callable[[], Any]:

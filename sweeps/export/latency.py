@@ -21,6 +21,7 @@ from suite.deploy.cleanup import clean
 from suite.deploy.runner import Runner
 from suite.deploy.timing import by_turns
 from suite.errors import Parser, UserError, first_line, whole_number
+from suite.program import limits
 from suite.program.command import program, start
 from sweeps.engines import workers
 from sweeps.engines.endings import reason
@@ -33,7 +34,7 @@ OBSERVATIONS = 64  # different ones, so that no branch or cache knows its input
 def in_process(folder: Path, calls: int) -> dict[str, Any]:
     """The latencies of a run's policy, measured in a process on one core. Raises UserError when that fails."""
     command = [sys.executable, "-m", "sweeps.export.latency", str(folder.resolve()), str(calls)]
-    process = workers.start(command, workers.cores()[:1], subprocess.PIPE)
+    process = workers.start(command, limits.cores()[:1], subprocess.PIPE)
     try:
         output = process.communicate()[0].decode(errors="replace")
     finally:

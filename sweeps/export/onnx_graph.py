@@ -60,7 +60,8 @@ def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     helper.set_model_props(model, dict(about))
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    content: bytes = model.SerializeToString()
+    return content
 
 
 class Model(NamedTuple):

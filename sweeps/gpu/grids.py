@@ -41,9 +41,10 @@ def duration(work: Work, measured: Measured) -> float:
     evaluation = work.evaluation_steps * (loop["acting (ms)"] + loop["emulator (ms)"]) / 1e3
     if not work.agent_steps:  # from a data set: no loop with an environment
         alone = (loop["sampling (ms)"] + loop["transfer (ms)"] + gradient_step) / 1e3
-        return work.gradient_steps * alone + evaluation
+        return float(work.gradient_steps * alone + evaluation)
     longer = gradient_step - step_of(work._replace(width=loop["width"]), measured)
-    return work.agent_steps / loop["agent steps per second"] + work.gradient_steps * longer / 1e3 + evaluation
+    playing = work.agent_steps / loop["agent steps per second"]
+    return float(playing + work.gradient_steps * longer / 1e3 + evaluation)
 
 
 def loop_of(work: Work, measured: Measured) -> Row:
