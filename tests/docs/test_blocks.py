@@ -22,7 +22,7 @@ from tests.support import policies
 
 FAMILIES = [task("atari/Pong"), task("mujoco/Hopper"), task("offline/Pong")]
 OPTIONS = {f"{group}.{name}" for one in FAMILIES for group, model in groups(one).items() for name in model.model_fields}
-SHOWN = ("sh", "python", "yaml", "text", "inline")
+SHOWN = ("sh", "python", "yaml", "text", "diff", "inline")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # a program imported, then run
 

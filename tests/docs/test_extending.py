@@ -1,0 +1,84 @@
+"""The changes on the page on extending the suite: each applies, touches as few files as it says, and works."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.docs.pages import ROOT, written_in
+
+CHANGES = {block.text: block for block in written_in("diff")}
+NAMES = ("method", "network", "agent", "metric", "engine")  # in the order of the page
+FILES = {"method": 2, "network": 2, "agent": 2, "metric": 4, "engine": 2}
+CODE = ("suite", "baselines", "sweeps", "analysis")
+SWEEP = """
+program: sweeps/run.py
+command: ["${env}", python, "-m", sweeps.run, "${args}"]
+name: extended
+method: grid
+parameters:
+  task: {value: mujoco/InvertedPendulum}
+  method: {values: [halving]}
+  seed: {value: 0}
+  agent.critic_width: {value: 8}
+  agent.actor_width: {value: 8}
+  learner.target_update_period: {value: 10}
+  trainer.epochs: {value: 2}
+  trainer.epoch_agent_steps: {value: 100}
+  trainer.initial_samples: {value: 50}
+  trainer.evaluation_episodes: {value: 1}
+"""
+COMPOSED = """
+from sweeps.compose import compose
+from sweeps.config import resolve
+run = resolve({"task": "atari/Pong", "agent": "double_dqn", "method": "dense", "seed": 0, "agent.network": "tiny"})
+parts = compose(run)
+print(run.agent, len(parts.learner.agent.all_networks[0].layers))
+"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy")
+    for package in CODE:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def apply(folder: Path, change: str, *options: str) -> str:
+    """Apply a diff to a folder; -> what git says against it."""
+    command = ["git", "apply", "--whitespace=error", *options, "-"]
+    done = subprocess.run(command, cwd=folder, input=change, capture_output=True, text=True)
+    return done.stderr
+
+
+def python(folder: Path, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_page_has_the_five_changes() -> None:
+    assert len(CHANGES) == len(NAMES)
+
+
+@pytest.mark.parametrize("name, change", zip(NAMES, CHANGES, strict=True), ids=NAMES)
+def test_a_change_touches_few_files_and_applies_alone(name: str, change: str, copy: Path) -> None:
+    assert len(set(re.findall(r"^diff --git a/(\S+)", change, re.MULTILINE))) == FILES[name]
+    assert apply(copy, change, "--check") == ""
+
+
+def test_the_changes_work_together(copy: Path, tmp_path: Path) -> None:
+    for change in CHANGES:
+        assert apply(copy, change) == ""
+    assert python(copy, "-c", COMPOSED).split() == ["double_dqn", "3"]
+    (tmp_path / "extended.yaml").write_text(SWEEP)
+    runs = tmp_path / "runs"
+    told = python(copy, "-m", "sweeps.launch", str(tmp_path / "extended.yaml"), f"--folder={runs}", "--engine=inline")
+    assert "is finished" in told
+    curves = pd.read_csv(runs / "report" / "curves.csv")
+    assert (curves["weight_norm"] > 0).all() and curves["sparsity"].iloc[-1] > 0.5
