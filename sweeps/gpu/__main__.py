@@ -18,7 +18,7 @@ from pathlib import Path
 
 from suite.errors import Parser, expanded
 from suite.program import signals
-from suite.program.command import start
+from suite.program.command import program, start
 from sweeps.gpu.report import Part, Report
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
@@ -38,14 +38,16 @@ OUT = Path("results/gpu")
 PROGRAM = ("-m", "sweeps.gpu.parts")  # measures one part
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@program
+def main(argv: Sequence[str]) -> int:
+    """Measure the parts, and return 1 if one has a fault."""
     parser = Parser(prog="python -m sweeps.gpu", description="Whether a GPU computes what a CPU does, and how fast.")
     parser.add_argument("--minutes", type=float, default=8.0, metavar="M", help="time of all parts together [8]")
     parser.add_argument("--out", type=expanded, default=OUT, metavar="DIR", help=f"where the files go [{OUT}]")
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="names, separated by commas [all]"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     known = [part.name for part in PARTS]
     chosen = options.parts.split(",")
     for name in chosen:

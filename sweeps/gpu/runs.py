@@ -19,7 +19,7 @@ from suite.types import Batch
 from sweeps import grid
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
-from sweeps.estimate.cost import EPISODE
+from sweeps.estimate.forecast import EPISODE
 from sweeps.execute import execute
 from sweeps.gpu.sizes import Size
 

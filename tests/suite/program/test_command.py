@@ -14,9 +14,12 @@ import pytest
 from suite.program import signals
 
 ROOT = Path(__file__).resolve().parents[3]
+#: Started by other programs alone, without options: one becomes another program, the others measure parts on a GPU.
+INTERNAL = {ROOT / "sweeps/engines/supervisor.py"}
+INTERNAL |= {ROOT / f"sweeps/gpu/{part}.py" for part in ("parts", "agreement", "resuming", "sharing")}
 PROGRAMS = sorted(
     path for package in ("suite", "sweeps", "analysis") for path in (ROOT / package).rglob("*.py")
-    if "__main__" in path.read_text() and path.name != "supervisor.py"  # which becomes another program
+    if "__main__" in path.read_text() and path not in INTERNAL
 )  # fmt: skip
 
 
