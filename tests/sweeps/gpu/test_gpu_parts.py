@@ -148,7 +148,9 @@ def test_a_layer_that_differs_and_an_election_that_differs_are_seen() -> None:
 
 
 def test_only_times_are_left_out_of_the_comparison_of_two_records(tmp_path: Path) -> None:
-    row = {"kind": "target_update", "agent_step": 1, "frame": 4, "gradient_step": 1}
+    clocks = {"agent_step": 1, "frame": 4, "gradient_step": 1}
+    values: dict[str, list] = {"losses": [1.0], "sparsities_before": [0.0], "sparsities": [0.0], "reset": [False]}
+    row = {"kind": "target_update", **clocks, **values, "elected": 0, "actor_sparsity": None}
     texts = [json.dumps(row | {"seconds": 1.0}), json.dumps(row | {"seconds": 2.0}), json.dumps(row | {"frame": 5})]
     for name, text, policy in zip("abcd", [*texts, texts[0]], ("x", "x", "x", "y"), strict=True):
         (tmp_path / name).mkdir()
