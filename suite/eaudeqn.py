@@ -30,7 +30,11 @@ SMALLEST_STEP, LARGEST_STEP = 1e-4, 0.5  # bounds of the step of the law "succes
 
 
 def power_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
-    """s' - s = (1 - s) (1 - (1 - share)^U) (ours). With U = 3 and no cap: the cubic schedule to 1."""
+    """s' - s = (1 - s) (1 - (1 - share)^U) (ours). With U = 3 and no cap: the cubic schedule to 1.
+
+    >>> float(power_law(jnp.float32(0.5), noise=jnp.float32(3), share=jnp.float32(0.5)))  # 0.5 (1 - 0.5^3)
+    0.4375
+    """
     return (1 - level) * (1 - (1 - share) ** noise)
 
 
@@ -68,7 +72,12 @@ def next_step(step: jax.Array, success: jax.Array, growth: float, success_rate: 
 
 
 def lowest_loss(networks: tuple[Network, ...]) -> jax.Array:
-    """The index of the lowest cumulated loss; a loss that is not finite never wins; -1 if none is finite."""
+    """psi = argmin_k L_k: the index of the lowest cumulated loss. A loss that is not finite never wins; -1 if none is.
+
+    >>> losses = [3.0, float("nan"), 1.0]
+    >>> int(lowest_loss(tuple(Network({}, (), {}, jnp.float32(loss)) for loss in losses)))
+    2
+    """
     losses = jnp.stack([network.loss for network in networks])
     valid = jnp.isfinite(losses)
     return jnp.where(valid.any(), jnp.argmin(jnp.where(valid, losses, jnp.inf)), -1)
