@@ -76,13 +76,13 @@ class Run(NamedTuple):
         """What runs that differ in their seed alone have in common: W&B averages over a group."""
         return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, *self._definition()])[:4]}"
 
+    @property
+    def chosen_agent(self) -> str | None:
+        """The agent if it is not the task's default; names and records say nothing of the default."""
+        return self.agent if self.agent != agents_for(self.task.family)[0] else None
+
     def _definition(self) -> list[Any]:
-        """Options, and the agent if it is not the task's default, as names had no agent before it could be chosen."""
-        return (
-            [self.options.dump()]
-            if self.agent == agents_for(self.task.family)[0]
-            else [self.options.dump(), self.agent]
-        )
+        return [self.options.dump()] if self.chosen_agent is None else [self.options.dump(), self.chosen_agent]
 
     @property
     def offline(self) -> bool:
@@ -104,7 +104,7 @@ class Run(NamedTuple):
         dump = self.options.dump()
         del dump["method"]  # in the label
         flat = {f"{group}.{key}": value for group, values in dump.items() for key, value in values.items()}
-        agent = {} if self.agent == agents_for(self.task.family)[0] else {"agent": self.agent}
+        agent = {} if self.chosen_agent is None else {"agent": self.chosen_agent}
         return {"task": self.task.name, **agent, "method": self.method, "seed": self.seed, **flat}
 
 

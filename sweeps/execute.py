@@ -58,7 +58,7 @@ def execute(
         "name": run.name,
         "group": run.group,
         "task": run.task.name,
-        "agent": run.agent,
+        **({} if run.chosen_agent is None else {"agent": run.chosen_agent}),
         "method": run.method,
         "seed": run.seed,
         "options": run.options.dump(),

@@ -33,7 +33,9 @@ def query(what: str) -> str | None:
     """What nvidia-smi says of the first card; None where there is none."""
     try:
         asked = ["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout
+        said = subprocess.run(
+            asked, capture_output=True, encoding="utf-8", errors="replace", timeout=20, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     return said.splitlines()[0].strip() if said.strip() else None

@@ -137,19 +137,27 @@ def test_mujoco_and_raw_have_a_report_too(mujoco):
     [
         {"task": "atari/Pong", "method": "gmp:final_sparsity=0.5", "seed": "3", "agent.width": "32"},
         {"task": "mujoco/Hopper", "method": "eaudeqn", "seed": "0", "learner.vectorize": "none"},
+        {"task": "offline/Pong", "method": "gmp", "seed": "0", "agent": "dqn"},
     ],
 )
 def test_the_command_makes_the_same_run_again(tmp_path, given):
     """The name of a run is made of all its options."""
     asked = resolve(given)
-    config = {"schema": 2, "task": asked.task.name, "method": asked.method, "seed": asked.seed}
-    config |= {"options": asked.options.dump(), "versions": {}, "total_agent_steps": asked.total_agent_steps}
+    config = {
+        "schema": 2,
+        "name": asked.name,
+        "task": asked.task.name,
+        "agent": asked.chosen_agent,
+        "method": asked.method,
+    }
+    config |= {"seed": asked.seed, "options": asked.options.dump(), "versions": {}}
+    config |= {"total_agent_steps": asked.total_agent_steps}
     (tmp_path / asked.name).mkdir()
     (tmp_path / asked.name / "config.json").write_text(json.dumps(config))
     words = shlex.split(reproduce(runfolder.read(tmp_path / asked.name)))
     assert words[:3] == ["python", "-m", "sweeps.run"]
     again = parse(words[3:])
-    again = {key: value for key, value in again.items() if "." in key or key in ("task", "method", "seed")}
+    again = {key: value for key, value in again.items() if "." in key or key in ("task", "agent", "method", "seed")}
     assert resolve(again).name == asked.name
 
 

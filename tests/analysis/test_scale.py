@@ -3,7 +3,6 @@
 The whole, by hand: python tests/support/synthetic.py FOLDER; time python -m analysis.report --runs FOLDER
 """
 
-import json
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from analysis.data.runs import HISTORY
 from analysis.data.sources import runfolder
 from analysis.settings import Settings
 from analysis.stats import election_log, metrics
+from suite.record import schema
 from tests.support.synthetic import write_runs
 
 EPOCHS = 200
@@ -42,14 +42,9 @@ def test_what_is_kept_of_a_run_is_its_numbers(root: Path) -> None:
 
 
 def test_every_row_is_parsed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parsed = []
-    original = json.loads
-
-    def loads(text, *arguments, **options):
-        parsed.append(text)
-        return original(text, *arguments, **options)
-
-    monkeypatch.setattr(json, "loads", loads)
+    parsed: list[str] = []
+    original = schema.parse
+    monkeypatch.setattr(schema, "parse", lambda text: parsed.append(text) or original(text))
     found, _ = runfolder.load(root)
     rows = len(found) * EPOCHS
     assert rows <= len(parsed) <= rows + 3 * len(found)  # with config, status

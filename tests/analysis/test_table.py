@@ -223,9 +223,9 @@ def test_what_is_no_json_is_damage(value, tmp_path, run, capsys):
     assert "metrics.jsonl:6: not a row of a record; the file is damaged" in capsys.readouterr().err
 
 
-def test_a_last_return_that_no_float_holds_is_none(tmp_path, run, capsys):
+def test_a_last_return_that_is_null_is_none(tmp_path, run, capsys):
     run(seed=1)
-    edit(run(returns=(1.0, 2.0, 7.25)), "metrics.jsonl", "7.25", "1e999")
+    edit(run(returns=(1.0, 2.0, 7.25)), "metrics.jsonl", "7.25", "null")
     assert call("--runs", tmp_path / "runs") == 1
     output = capsys.readouterr()
     assert "dense, atari/Pong, seed 0: without a number (its last return is null or not finite)" in output.out
@@ -246,14 +246,13 @@ def edit(folder, name, old, new):
 BAD = {
     "the last line is cut; the file is damaged": truncate,
     "two runs hold this cell": lambda folder: shutil.copytree(folder, folder.parent / "again"),
-    "schema version 1, but this program reads version 2": lambda f: edit(
-        f, "config.json", '"schema": 2', '"schema": 1'
-    ),
+    "config.json: schema: version 1, but": lambda f: edit(f, "config.json", '"schema": 2', '"schema": 1'),
     "holds no run": lambda folder: shutil.rmtree(folder),
-    "epoch 1 has no valid 'return'": lambda f: edit(f, "metrics.jsonl", '"return": -20.0', f'"return": {10**400}'),
-    "epoch 2 has no valid 'return'": lambda f: edit(f, "metrics.jsonl", '"return": -10.0', '"return": true'),
-    "epoch 1 has no valid 'sparsity'": lambda f: edit(f, "metrics.jsonl", '"sparsity": 0.0', '"sparsity": 1.5'),
-    "with 'agent_step' = -1": lambda f: edit(f, "metrics.jsonl", '"agent_step": 1000', '"agent_step": -1'),
+    "metrics.jsonl:2: epoch: 'return' should": lambda f: edit(f, "metrics.jsonl", "-20.0", f"{10**400}"),
+    "metrics.jsonl:4: epoch: 'return' should": lambda f: edit(f, "metrics.jsonl", '"return": -10.0', '"return": true'),
+    "'return' should be a number or null, found inf": lambda f: edit(f, "metrics.jsonl", "-20.0", "1e999"),
+    "'sparsity' should": lambda f: edit(f, "metrics.jsonl", '"sparsity": 0.0', '"sparsity": 1.5'),
+    "'agent_step' should": lambda f: edit(f, "metrics.jsonl", '"agent_step": 1000', '"agent_step": -1'),
     "metrics.jsonl:2: not a row": lambda f: edit(f, "metrics.jsonl", "-20.0", 9**6 * "["),
     "config.json: not valid JSON": lambda f: edit(f, "config.json", '"schema": 2', '"schema": ' + 9**6 * "["),
 }

@@ -12,7 +12,8 @@ from suite.agents import AGENTS, DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import make_learner
 from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import erk_counts, make_pruner
+from suite.sparsity.distributions import erk_counts
+from suite.sparsity.pruner import make_pruner
 from suite.types import Batch, LearnerState, Network, Training
 from tests.support import hooks
 

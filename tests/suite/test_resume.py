@@ -29,6 +29,7 @@ from suite.trainer import Parts, Trainer
 from suite.types import Training
 from tests.support.probes import Probe
 
+CONFIG = {"name": "run", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
 CLOCK = TrainerOptions(epochs=3, epoch_agent_steps=50, initial_samples=20, replay_ratio=0.5, evaluation_episodes=1)
 PERIOD = 7
 
@@ -74,7 +75,7 @@ def attempt(case: Case, folder: Path, asked: Callable[[], bool], interval: float
     checkpoints = Checkpoints(folder / "c", folder / schema.METRICS, "run", {}, interval=interval, asked=asked)
     saved = checkpoints.newest()
     try:
-        with Tracker(folder, {"name": "run"}, 4, 150, "disabled", saved) as tracker:
+        with Tracker(folder, CONFIG, 4, 150, "disabled", saved) as tracker:
             experience = Online(environment, ring)
             parts = Parts(experience, case.make_environment, case.learner)
             trainer = Trainer(parts, tracker, CLOCK, seed, checkpoints)

@@ -194,6 +194,15 @@ def test_values_and_texts_are_the_same_run(arguments: dict[str, Any]) -> None:
     assert resolve(typed).name == resolve(texts).name
 
 
+def test_a_chosen_agent_is_part_of_the_run() -> None:
+    given = {"task": "offline/Pong", "method": "dense", "seed": 0}
+    default, named, other = (resolve({**given, **agent}) for agent in ({}, {"agent": "cql"}, {"agent": "dqn"}))
+    assert (default.agent, default.chosen_agent) == ("cql", None) and default == named
+    assert (other.agent, other.chosen_agent) == ("dqn", "dqn")
+    assert len({default.name, other.name}) == len({default.group, other.group}) == 2
+    assert resolve(other.arguments()) == other
+
+
 def test_every_option_is_there_with_its_type() -> None:
     run = resolve(BASE)
     for group, model in groups(run.task).items():

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from suite.publish.upload import wandb_metrics
 from suite.record import schema
 from sweeps import grid
-from sweeps.launch import resolve_all
+from sweeps.plan import resolve_all
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS, SEEDS = ("dense", "gmp", "eaudeqn"), (0, 1)

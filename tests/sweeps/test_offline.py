@@ -13,7 +13,7 @@ from suite.tasks import DEFAULTS, PAPER_GAMES, TASKS
 from sweeps import grid
 from sweeps import run as entry
 from sweeps.config import resolve
-from sweeps.launch import resolve_all
+from sweeps.plan import resolve_all
 
 SMALL = {
     "agent.network": "small",

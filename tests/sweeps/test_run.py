@@ -159,7 +159,7 @@ def test_a_run_that_ended_while_we_waited_for_its_lock_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([False, True])
-    monkeypatch.setattr(schema, "is_finished", lambda _: next(answers))
+    monkeypatch.setattr(reader, "is_finished", lambda _: next(answers))
     monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("ran"))
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 

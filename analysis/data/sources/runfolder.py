@@ -77,7 +77,7 @@ def build(
 
 def _run_of(name: str, config: Config, rows_from: object, rows: list[schema.Row], source: str) -> Run:
     """The run of a record's configuration and rows, as one that is not finished."""
-    options = flatten(config.options)
+    options = flatten(config.options) | ({"agent": config.agent} if config.agent else {})
     epochs = history_of(rows_from, rows)
     done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.total_agent_steps
     return Run(
@@ -115,6 +115,8 @@ def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str |
             parts.append(f"{key.partition('.')[2]}={int(value) if whole else value}")
     if isinstance(length := options.get("trainer.epoch_agent_steps"), int):
         parts.append(f"epochs of {length:,} agent steps")
+    if "agent" in options:  # recorded if it is not the task's default
+        parts.append(f"agent {options['agent']}")
     if "agent.loss" in options:
         parts.append(f"loss {LOSSES_OF_0_1.get(options['agent.loss'], options['agent.loss'])}")
     layers = options.get(DISTRIBUTION, "none")

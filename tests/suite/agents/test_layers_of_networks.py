@@ -27,7 +27,7 @@ from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.policy import describe
 from suite.types import Agent, Batch, LearnerState, Training
-from sweeps.bench.training import operations, products
+from sweeps.bench.throughput import operations, products
 from sweeps.compose import compose
 from sweeps.config import resolve
 

@@ -10,7 +10,7 @@ from suite.deploy import costs
 from suite.deploy.cleanup import clean
 from suite.deploy.network import Layer, Policy
 from suite.tracking.policy import describe
-from sweeps.bench.training import operations, products
+from sweeps.bench.throughput import operations, products
 from sweeps.compose import compose
 from sweeps.config import resolve
 from tests.support.policies import build
