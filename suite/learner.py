@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,7 +112,9 @@ def _update(
     def target_values(state: LearnerState, batch: Batch) -> jax.Array:
         """y, float32 [B]."""
         actor = _effective(sparsifier, state.actor) if state.actor else None
-        return jax.lax.stop_gradient(agent.target(_draw(state.key, TARGET, state.step + 1), state.target, actor, batch))
+        y = agent.target(_draw(state.key, TARGET, state.step + 1), state.target, actor, batch)
+        chex.assert_rank(y, 1)
+        return jax.lax.stop_gradient(y)
 
     def critic_steps(
         hook: bool, keys: tuple[jax.Array, ...], state: LearnerState, batch: Batch, y: jax.Array

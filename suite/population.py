@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -46,6 +47,7 @@ def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
 
     `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
     """
+    chex.assert_rank(losses, 1)
     weights = {
         "inverse_loss": 1 / (losses + 1e-6),
         "uniform": jnp.ones_like(losses),

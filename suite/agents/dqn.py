@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import chex
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -80,11 +81,14 @@ def q_learning(
         return action
 
     def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
+        chex.assert_rank([batch.reward, batch.discount], 1)
         return jnp.asarray(batch.reward) + batch.discount * jnp.max(values(params, batch.next_observation), axis=1)
 
     def mean_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
         q = values(params, batch.observation)
         chosen = jnp.take_along_axis(q, batch.action[:, None], axis=1)[:, 0]
+        chex.assert_rank(q, 2)
+        chex.assert_equal_shape([chosen, y])
         return jnp.mean(loss(q, chosen, y))
 
     return Agent(init, act, target, mean_loss, optimizer, (network_at("", module.layers),))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import chex
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,7 @@ def _sizes(observation_space: gymnasium.Space[Any], action_space: gymnasium.Spac
 
 def critic_values(critic: Described, params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
     """Q_i(s, a) of each critic, float32 [B]."""
+    chex.assert_rank([observation, action], 2)
     pairs = jnp.concatenate([observation, action], axis=-1)
     networks = tuple(params[name] for name in CRITICS)
     return over_networks(lambda network: apply(critic, network, pairs)[:, 0], networks)
@@ -105,7 +107,9 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         return jnp.asarray(batch.reward) + batch.discount * soft_value
 
     def critic_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-        losses = [jnp.mean(optax.l2_loss(q, y)) for q in values(params, batch.observation, batch.action)]
+        q_values = values(params, batch.observation, batch.action)
+        chex.assert_equal_shape([*q_values, y])
+        losses = [jnp.mean(optax.l2_loss(q, y)) for q in q_values]
         return sum(losses, jnp.float32(0))
 
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:

@@ -8,6 +8,7 @@ suite.sparsity.pruner's.
 from collections.abc import Mapping
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 from flax import traverse_util
@@ -31,6 +32,8 @@ def dense_masks(params: Params) -> Masks:
 def apply_masks(params: Params, masks: Masks) -> Params:
     """`params` with every weight that is not kept set to zero; also for gradients."""
     flat = traverse_util.flatten_dict(params, sep="/")
+    for path, mask in masks.items():
+        chex.assert_equal_shape([flat[path], mask])
     flat |= {path: jnp.where(mask, flat[path], 0) for path, mask in masks.items()}
     return traverse_util.unflatten_dict(flat, sep="/")
 
