@@ -72,7 +72,11 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
     """The lock file with our name in it, which is locked until it is closed. Raises Busy."""
     patience = time.monotonic() + PATIENCE
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # no folder; or one that another process removed while mkdir looked at it
+            if path.parent.exists() or time.monotonic() > patience:
+                raise
         with contextlib.suppress(FileNotFoundError):  # another process is releasing it
             with contextlib.suppress(FileExistsError), path.open("xb", buffering=0) as new:
                 new.write(name)

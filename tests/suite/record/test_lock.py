@@ -100,6 +100,30 @@ def test_many_processes_never_meet(tmp_path) -> None:
     assert sum(lost) < 4 * 30  # somebody got it
 
 
+def test_a_folder_that_is_removed_while_it_is_made_is_made_again(tmp_path, monkeypatch) -> None:
+    """Its last holder removes an empty folder between mkdir's two looks at it."""
+    original, raised = Path.mkdir, []
+
+    def mkdir(self: Path, *given: object, **options: object) -> None:
+        if not raised:
+            raised.append(True)
+            raise FileExistsError(17, "File exists", str(self))
+        original(self, *given, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with lock.hold(tmp_path / "run"):
+        assert raised and (tmp_path / "run" / schema.LOCK).exists()
+
+
+@pytest.mark.parametrize("what", ["file", "dangling link"])
+def test_what_is_no_folder_is_refused(tmp_path, what: str, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE", 0.05)
+    place = tmp_path / "run"
+    place.write_text("") if what == "file" else place.symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match="cannot be written"), lock.hold(place):
+        pytest.fail("held")
+
+
 def test_another_hosts_lock_is_held_until_it_is_stale(tmp_path) -> None:
     name(tmp_path, age=lock.STALE / 2, host="elsewhere", pid=1)
     assert "process 1 on elsewhere" in (lock.holder(tmp_path) or "")
