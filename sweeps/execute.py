@@ -106,7 +106,7 @@ def from_command_line(given: dict[str, Any]) -> int:
         if _is_done(run, folder, record, wandb_mode):
             return 0
         with _signals() as asked, _held(folder, asked):
-            if not _is_done(run, folder, record, wandb_mode):  # by whoever held it just now
+            if not _is_done(run, folder, record, wandb_mode):  # the process that held the lock may have finished it
                 compile_cache.use()
                 execute(run, folder, wandb_mode, record, interval, asked, video_epochs)
                 print(f"{run.name} is finished: {folder}", flush=True)
@@ -131,10 +131,10 @@ def from_command_line(given: dict[str, Any]) -> int:
 
 
 def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
-    """Whether nothing is left to do, which is then said."""
+    """Report and return True if the run is finished."""
     if not reader.is_finished(folder) or (record and not record.exists()):
         return False
-    _checkpoints(run, folder).clear()  # if it was killed before it could do so
+    _checkpoints(run, folder).clear()  # a killed run may have left some
     print(f"{run.name} is finished already: {folder}")
     if "WANDB_SWEEP_ID" in os.environ:  # the agent's sweep is to have its rows
         Follower(folder, wandb_mode).end(0)

@@ -1,5 +1,6 @@
 """Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
 
+from functools import partial
 from typing import Any
 
 import chex
@@ -65,12 +66,7 @@ def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tupl
 
 
 def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
-    """SAC for actions in [-1, 1]^A and vector observations float32 [d].
-
-    The critics' loss is sum_i mean((Q_i(s, a) - y)^2) / 2 with y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log
-    pi(a'|s')), a' ~ pi(s'); the actor's is mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), and the temperature's
-    -log alpha mean(log pi(a|s) + target entropy). Raises UserError for other spaces.
-    """
+    """SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
     inputs, dimension = _sizes(observation_space, action_space)
     critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1)
     policy = mlp(inputs, (options.actor_width, options.actor_width), 2 * dimension)
@@ -87,46 +83,57 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
             "log_temperature": jnp.log(jnp.float32(options.initial_temperature)),
         }
 
-    def values(params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
-        return critic_values(critic, params, observation, action)
-
-    def sample(key: jax.Array, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
-        return squashed_sample(key, *gaussian(policy, actor, observation))
-
     def act(key: jax.Array, actor: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
+        mean, log_std = gaussian(policy, actor, observation)
         if greedy:
-            return jnp.tanh(gaussian(policy, actor, observation)[0])
+            return jnp.tanh(mean)
         random_key, policy_key = jax.random.split(key)
         random = jax.random.uniform(random_key, (dimension,), minval=-1, maxval=1)
-        return jnp.where(agent_step < options.random_steps, random, sample(policy_key, actor, observation)[0])
-
-    def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
-        action, log_density = sample(key, actor, batch.next_observation)
-        lowest = jnp.minimum(*values(params, batch.next_observation, action))
-        soft_value = lowest - jnp.exp(actor["log_temperature"]) * log_density
-        return jnp.asarray(batch.reward) + batch.discount * soft_value
-
-    def critic_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-        q_values = values(params, batch.observation, batch.action)
-        chex.assert_equal_shape([*q_values, y])
-        losses = [jnp.mean(optax.l2_loss(q, y)) for q in q_values]
-        return sum(losses, jnp.float32(0))
-
-    def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
-        action, log_density = sample(key, actor, batch.observation)
-        lowest = jnp.minimum(*values(critics, batch.observation, action))
-        log_temperature = actor["log_temperature"]
-        improvement = jnp.mean(jax.lax.stop_gradient(jnp.exp(log_temperature)) * log_density - lowest)
-        temperature_loss = -log_temperature * jax.lax.stop_gradient(jnp.mean(log_density) + entropy)
-        loss: jax.Array = improvement + temperature_loss
-        return loss
+        return jnp.where(agent_step < options.random_steps, random, squashed_sample(policy_key, mean, log_std)[0])
 
     return Agent(
         init,
         act,
-        target,
-        critic_loss,
+        partial(soft_target, critic, policy),
+        partial(critic_loss, critic),
         optax.adam(options.critic_learning_rate),
         tuple(network_at(name, critic.layers) for name in CRITICS),
-        Actor(init_actor, actor_loss, optax.adam(options.actor_learning_rate), (network_at("policy", policy.layers),)),
+        Actor(
+            init_actor,
+            partial(actor_loss, critic, policy, entropy),
+            optax.adam(options.actor_learning_rate),
+            (network_at("policy", policy.layers),),
+        ),
     )
+
+
+def soft_target(
+    critic: Described, policy: Described, key: jax.Array, params: Params, actor: Params, batch: Batch
+) -> jax.Array:
+    """y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log pi(a'|s')), a' ~ pi(s'): float32 [B]."""
+    action, log_density = squashed_sample(key, *gaussian(policy, actor, batch.next_observation))
+    lowest = jnp.minimum(*critic_values(critic, params, batch.next_observation, action))
+    soft_value = lowest - jnp.exp(actor["log_temperature"]) * log_density
+    return jnp.asarray(batch.reward) + batch.discount * soft_value
+
+
+def critic_loss(critic: Described, params: Params, batch: Batch, y: jax.Array) -> jax.Array:
+    """sum_i mean((Q_i(s, a) - y)^2) / 2: float32 []."""
+    q_values = critic_values(critic, params, batch.observation, batch.action)
+    chex.assert_equal_shape([*q_values, y])
+    losses = [jnp.mean(optax.l2_loss(q, y)) for q in q_values]
+    return sum(losses, jnp.float32(0))
+
+
+def actor_loss(
+    critic: Described, policy: Described, entropy: float, key: jax.Array, actor: Params, critics: Params, batch: Batch
+) -> jax.Array:
+    """mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), for the policy, and for the temperature
+    -log alpha mean(log pi(a|s) + target entropy): float32 []."""
+    action, log_density = squashed_sample(key, *gaussian(policy, actor, batch.observation))
+    lowest = jnp.minimum(*critic_values(critic, critics, batch.observation, action))
+    log_temperature = actor["log_temperature"]
+    improvement = jnp.mean(jax.lax.stop_gradient(jnp.exp(log_temperature)) * log_density - lowest)
+    temperature_loss = -log_temperature * jax.lax.stop_gradient(jnp.mean(log_density) + entropy)
+    loss: jax.Array = improvement + temperature_loss
+    return loss

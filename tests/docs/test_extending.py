@@ -10,17 +10,15 @@ import pandas as pd
 import pytest
 
 from tests.docs.pages import ROOT, written_in
+from tests.support.sweeps import HEAD
 
 CHANGES = {block.text: block for block in written_in("diff")}
 NAMES = ("method", "network", "agent", "metric", "engine")  # in the order of the page
 FILES = {"method": 2, "network": 2, "agent": 2, "metric": 4, "engine": 2}
 CODE = ("suite", "baselines", "sweeps", "analysis")
-SWEEP = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: extended
-method: grid
-parameters:
+SWEEP = (
+    HEAD
+    + """\
   task: {value: mujoco/InvertedPendulum}
   method: {values: [halving]}
   seed: {value: 0}
@@ -32,6 +30,7 @@ parameters:
   trainer.initial_samples: {value: 50}
   trainer.evaluation_episodes: {value: 1}
 """
+)
 COMPOSED = """
 from sweeps.compose import compose
 from sweeps.config import resolve

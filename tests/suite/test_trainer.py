@@ -11,6 +11,7 @@ from baselines.registry import METHODS
 from suite.agents.networks import q_network
 from suite.record import reader, schema
 from suite.types import LearnerState
+from tests.support.methods import NEVER_PRUNE
 from tests.support.probes import Probe, Sign
 from tests.support.trainer import GAMMA, PERIOD, WIDTH, train
 
@@ -32,7 +33,7 @@ def test_two_steps_with_a_choice(method: str, tmp_path: Path) -> None:
     evaluations = [row for row in rows if row["kind"] == "evaluation"]
     assert [row["return"] for row in evaluations[1:]] == [1, 1]
     final = [row["sparsity"] for row in rows if row["kind"] == "epoch"][-1]
-    assert final == 0 if method == "dense" else 0 < final < 0.6
+    assert final == 0 if method in NEVER_PRUNE else 0 < final < 0.6
     assert reader.is_finished(tmp_path)
 
 

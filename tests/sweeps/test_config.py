@@ -263,10 +263,16 @@ def test_a_family_has_defaults_of_its_own() -> None:
     assert resolve(BASE).options.replay.batch_size == 32
 
 
-def test_a_label_is_spelt_by_the_defaults_of_its_task() -> None:
-    assert resolve({**HOPPER, "method": "gmp:final_sparsity=0.9"}).method == "gmp"
-    assert resolve({**HOPPER, "method": "gmp:final_sparsity=0.95"}).method == "gmp:final_sparsity=0.95"
-    assert resolve({**BASE, "method": "gmp:final_sparsity=0.9"}).method == "gmp:final_sparsity=0.9"
+@pytest.mark.parametrize(
+    "task, typed, label",
+    [
+        ("mujoco/Hopper", "gmp:final_sparsity=0.9", "gmp"),
+        ("mujoco/Hopper", "gmp:final_sparsity=0.95", "gmp:final_sparsity=0.95"),
+        ("atari/Pong", "gmp:final_sparsity=0.9", "gmp:final_sparsity=0.9"),
+    ],
+)
+def test_a_label_is_spelt_by_the_defaults_of_its_task(task: str, typed: str, label: str) -> None:
+    assert resolve({**BASE, "task": task, "method": typed}).method == label
 
 
 @pytest.mark.parametrize("family", DEFAULTS)

@@ -17,6 +17,7 @@ from suite.publish.upload import wandb_metrics
 from suite.record import schema
 from sweeps import grid
 from sweeps.plan import resolve_all
+from tests.support.methods import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS, SEEDS = ("dense", "gmp", "eaudeqn"), (0, 1)
@@ -117,7 +118,7 @@ def test_the_rows_are_complete(swept: Swept, method: str, seed: int) -> None:
         assert row["loss"] > 0
     updates = swept.rows(method, seed, "target_update")
     assert [row["gradient_step"] for row in updates] == list(range(PERIOD, GRADIENT_STEPS + 1, PERIOD))
-    count = 5 if method == "eaudeqn" else 1
+    count = NETWORKS.get(method, 1)
     for row in updates:
         assert len(row["losses"]) == len(row["sparsities"]) == len(row["reset"]) == count
         assert 0 <= row["elected"] < count

@@ -17,17 +17,15 @@ from sweeps.estimate.forecast import Speed, estimate
 from sweeps.plan import order, resolve_all
 from tests.support.compiling import QUICKLY
 from tests.support.engines import TinyEngine, TinyOptions
+from tests.support.sweeps import HEAD
 
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
     agent_step=0.001, gradient_step=0.1, networks=5, parameters=1_000_000, slot_bytes=7_056, memory_bytes=10**9
 )
-SWEEP = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-parameters:
+SWEEP = (
+    HEAD
+    + """\
   task: {value: atari/Pong}
   method: {values: [dense, eaudeqn]}
   seed: {values: [0, 1]}
@@ -36,6 +34,7 @@ parameters:
   trainer.initial_samples: {value: 4000}
   learner.target_update_period: {value: 100}
 """
+)
 FINISHED = {"status": "finished", "error": None}
 
 

@@ -10,17 +10,16 @@ from sweeps import grid, status
 from sweeps.engines import slurm
 from sweeps.engines.cellstate import QUEUED
 from sweeps.plan import resolve_all
+from tests.support.sweeps import HEAD
 
-SWEEP = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-parameters:
+SWEEP = (
+    HEAD
+    + """\
   task: {value: mujoco/Hopper}
   method: {value: dense}
   seed: {values: [0, 1, 2, 3, 4, 5]}
 """
+)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def project(place: str) -> tuple[list[Run], list[str]]:
     found, notes = [], []
     for each in _downloads(place, path):
         if not each.is_ours:
-            notes.append(f"The run {each.name} of {place} is none of this benchmark and was left out.")
+            notes.append(f"The run {each.name} of {place} was left out: this benchmark did not make it.")
             continue
         status = FINISHED if each.state == FINISHED else "running" if each.state in NOT_ENDED else FAILED
         found.append(_run(f"{place}/{each.id}", each.config, each.rows, status, f"W&B calls it {each.state}"))

@@ -12,31 +12,35 @@ from tests.support.learning import assert_close, train
 from tests.support.sac import CRITICS, LEARNING_RATES, SIZE, TAU, UPDATES, A, actor_of, batches, learner_of
 
 
+def forward(params: dict, x: jax.Array) -> jax.Array:
+    for number in range(3):
+        x = x @ params[f"Dense_{number}"]["kernel"] + params[f"Dense_{number}"]["bias"]
+        x = jnp.maximum(x, 0) if number < 2 else x
+    return x
+
+
+def q(params: dict, observation: jax.Array, action: jax.Array) -> jax.Array:
+    return forward(params, jnp.hstack([observation, action]))[:, 0]
+
+
+def draw(key: jax.Array, policy: dict, observation: jax.Array, stream: int, number: int) -> tuple[jax.Array, jax.Array]:
+    """Actions and the logarithms of their densities."""
+    noise = jax.random.normal(jax.random.fold_in(jax.random.fold_in(key, stream), number), (SIZE, A))
+    outputs = forward(policy, observation)
+    mean, std = outputs[:, :A], jnp.exp(outputs[:, A:])
+    raw = mean + std * noise
+    density = jax.scipy.stats.norm.logpdf(raw, mean, std) + 2 * jnp.log(jnp.cosh(raw))
+    return jnp.tanh(raw), density.sum(axis=1)
+
+
 def plain_sac(critics: dict, actor: dict, key: jax.Array, data: list[Batch]) -> tuple[dict, dict, dict, list[float]]:
     """SAC without any of the suite, an optimizer a network: (critics, target, actor, losses of the steps).
 
     The noise alone is drawn as the learner does, by stream and clock.
     """
 
-    def forward(params, x):
-        for number in range(3):
-            x = x @ params[f"Dense_{number}"]["kernel"] + params[f"Dense_{number}"]["bias"]
-            x = jnp.maximum(x, 0) if number < 2 else x
-        return x
-
-    def q(params, observation, action):
-        return forward(params, jnp.hstack([observation, action]))[:, 0]
-
-    def draw(policy, observation, stream, number):
-        noise = jax.random.normal(jax.random.fold_in(jax.random.fold_in(key, stream), number), (SIZE, A))
-        outputs = forward(policy, observation)
-        mean, std = outputs[:, :A], jnp.exp(outputs[:, A:])
-        raw = mean + std * noise
-        density = jax.scipy.stats.norm.logpdf(raw, mean, std) + 2 * jnp.log(jnp.cosh(raw))
-        return jnp.tanh(raw), density.sum(axis=1)
-
     def policy_loss(policy, one, two, log_alpha, batch, number):
-        action, density = draw(policy, batch.observation, IMPROVE, number)
+        action, density = draw(key, policy, batch.observation, IMPROVE, number)
         best = jnp.minimum(q(one, batch.observation, action), q(two, batch.observation, action))
         return jnp.mean(jnp.exp(log_alpha) * density - best), density
 
@@ -55,7 +59,7 @@ def plain_sac(critics: dict, actor: dict, key: jax.Array, data: list[Batch]) -> 
             change, states[name] = optimizer[name].update(gradient, states[name])
             params[name] = optax.apply_updates(params[name], change)
 
-        action, density = draw(params["policy"], batch.next_observation, TARGET, number)
+        action, density = draw(key, params["policy"], batch.next_observation, TARGET, number)
         next_q = jnp.minimum(*(q(target[name], batch.next_observation, action) for name in CRITICS))
         y = batch.reward + batch.discount * (next_q - jnp.exp(params["log_temperature"]) * density)
         total = 0.0

@@ -17,17 +17,16 @@ from sweeps import command_line, grid
 from sweeps.engines import wandb
 from sweeps.engines.base import Plan
 from sweeps.plan import labels, resolve_all, works_of
+from tests.support.sweeps import HEAD
 
-HEAD = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-parameters:
+GRID = (
+    HEAD
+    + """\
   task: {value: mujoco/Hopper}
   method: {value: dense}
   seed: {value: 0}
 """
+)
 NESTED = {
     "one option": ("agent: {parameters: {critic_width: {value: 32}}}", "agent.critic_width: {value: 32}"),
     "two groups": (
@@ -43,7 +42,7 @@ NESTED = {
 
 
 def write(path: Path, parameters: str) -> Path:
-    path.write_text(f"{HEAD}  {parameters}\n")
+    path.write_text(f"{GRID}  {parameters}\n")
     return path
 
 
@@ -137,7 +136,7 @@ def test_null_is_none(tmp_path: Path, option: str, written: str) -> None:
 @pytest.mark.parametrize("name", ["task", "method", "seed"])
 def test_a_run_needs_what_names_it(tmp_path: Path, name: str) -> None:
     path = tmp_path / "null.yaml"
-    document: dict[str, Any] = yaml.safe_load(HEAD)
+    document: dict[str, Any] = yaml.safe_load(GRID)
     document["parameters"][name] = {"values": [None]}
     path.write_text(yaml.safe_dump(document))
     assert f"a run needs a {name}" in refusal(path)
@@ -156,7 +155,7 @@ def test_other_values_are_refused_and_none_is_named(tmp_path: Path, value: str) 
 @pytest.mark.parametrize("command", ['"${args}"', '"--folder=runs/None", "${args}"', '"--folder=runs/x", "${args}"'])
 def test_a_file_without_a_name_is_one_line(tmp_path: Path, name: str, command: str) -> None:
     path = tmp_path / "tiny.yaml"
-    path.write_text(HEAD.replace("name: tiny\n", name).replace('"${args}"', command))
+    path.write_text(GRID.replace("name: tiny\n", name).replace('"${args}"', command))
     with pytest.raises(UserError, match="name is missing") as caught:
         grid.read(path)
     assert "None" not in str(caught.value) and "\n" not in str(caught.value)

@@ -13,18 +13,17 @@ from sweeps.engines.cellstate import QUEUED
 from sweeps.engines.registry import ENGINES
 from sweeps.plan import resolve_all
 from tests.support.engines import TinyEngine
+from tests.support.sweeps import HEAD
 
 ROOT = Path(__file__).resolve().parents[3]
-SWEEP = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-parameters:
+SWEEP = (
+    HEAD
+    + """\
   task: {value: mujoco/Hopper}
   method: {value: dense}
   seed: {values: [0, 1]}
 """
+)
 PROTOCOL = {"HERE", "OPTIONS", "check", "start", "states"}
 
 

@@ -18,15 +18,13 @@ from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed
 from sweeps.export import latency
 from tests.support.engines import TinyEngine
+from tests.support.sweeps import HEAD
 
 MB = 10**6
 SPEED = Speed(0.0001, 0.001, networks=5, parameters=1_000, slot_bytes=1, memory_bytes=471 * MB)
-SWEEP = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-parameters:
+SWEEP = (
+    HEAD
+    + """\
   task: {value: atari/Pong}
   method: {values: [dense, eaudeqn]}
   seed: {values: [0, 1]}
@@ -35,6 +33,7 @@ parameters:
   trainer.initial_samples: {value: 4000}
   learner.target_update_period: {value: 100}
 """
+)
 
 
 @pytest.fixture

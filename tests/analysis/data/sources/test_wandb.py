@@ -81,7 +81,7 @@ def test_runs_of_other_programs_are_named(run, project):
     other = SimpleNamespace(id="x", name="other", state="finished", config={"lr": 1})
     project(as_wandb_has_it(run()), other)
     found, notes = wandb.project("wandb:me/mine")
-    assert len(found) == 1 and notes == ["The run other of wandb:me/mine is none of this benchmark and was left out."]
+    assert len(found) == 1 and notes == ["The run other of wandb:me/mine was left out: this benchmark did not make it."]
     project(other)
     with pytest.raises(UserError, match="holds no run of this benchmark"):
         wandb.project("wandb:me/mine")
