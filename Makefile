@@ -5,12 +5,13 @@ JOBS ?=
 ENGINE ?= local
 SLURM ?=
 SWEEP ?=
+IMPORT ?=
 CONFIRM ?= no
 FAMILY ?= atari
 RUNS ?= runs/$(FAMILY)-$(SCALE)
 FILE = sweeps/$(FAMILY)/$(SCALE).yaml
 LAUNCH = $(BIN)/python -m sweeps.launch $(FILE) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS)) \
-	--engine $(ENGINE) $(addprefix --slurm.,$(SLURM)) $(addprefix --wandb.sweep=,$(SWEEP))
+	--engine $(ENGINE) $(addprefix --slurm.,$(SLURM)) $(addprefix --wandb.sweep=,$(SWEEP)) $(addprefix --import=,$(IMPORT))
 # What sweep-offline learns from: a DQN run of the laptop grid.
 DATA = runs/atari-offline-data/RoadRunner
 RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task atari/RoadRunner --method dense --seed 0 \
@@ -36,7 +37,7 @@ NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in ma
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
-	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id PYTHON=python3.12 ARGS=..."
+	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id IMPORT=my_module PYTHON=python3.12 ARGS=..."
 
 setup: $(READY) ## install the locked packages into .venv
 
@@ -66,7 +67,7 @@ sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is r
 	@$(LAUNCH)
 
 status: $(READY) ## where the runs of FAMILY and SCALE stand, whatever engine runs them
-	@$(BIN)/python -m sweeps.status $(FILE) --folder $(RUNS)
+	@$(BIN)/python -m sweeps.status $(FILE) --folder $(RUNS) $(addprefix --import=,$(IMPORT))
 
 table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
 	@$(SOME_RUNS)

@@ -17,6 +17,7 @@ if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the 
 
 from suite.errors import Parser, UserError
 from suite.options import Options
+from suite.program import extensions
 from suite.program.command import program, start
 from sweeps.config import describe, read
 from sweeps.engines.registry import ENGINES
@@ -28,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
     """Run every cell of a sweep file."""
     options = parser().parse_args(argv)
     settings = engine_options(options)
+    extensions.load(options.modules)
     return run_sweep(options, ENGINES[options.engine], settings, argv)
 
 
@@ -42,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--folder", type=expanduser, help="where the runs' folders go [runs/<name of the sweep>]")
     made.add_argument("--confirm", choices=["yes", "no"], default="no", help="begin even a big sweep [no]")
     made.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
+    made.add_argument(
+        "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
+    )
     for name, engine in ENGINES.items():
         section = made.add_argument_group(f"options of the engine {name}")
         for option, field in engine.OPTIONS.model_fields.items():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from os.path import expanduser
 
 from suite.errors import Parser
+from suite.program import extensions
 from suite.program.command import program, start
 from sweeps.overview import show_sweep
 
@@ -19,7 +20,11 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--folder", type=expanduser, help="where the runs' folders are [runs/<name of the sweep>]")
+    parser.add_argument(
+        "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
+    )
     options = parser.parse_args(argv)
+    extensions.load(options.modules)
     return show_sweep(options.file, options.folder)
 
 

@@ -286,9 +286,9 @@ def test_the_search_for_comparisons_finds_them(code: str, wrong: bool) -> None:
     assert bool(methods_compared(ast.parse(code))) == wrong
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=module_name)
 def test_no_method_is_a_special_case(path: Path) -> None:
-    """What differs between methods is a Sparsifier; the one table of names is METHODS."""
+    """What differs between methods is a Sparsifier; the one table of names is METHODS, and tests/support/methods.py."""
     for node in methods_compared(ast.parse(path.read_text())):
         pytest.fail(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
 

@@ -1,9 +1,6 @@
 """The layers of parameters that a test makes up."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from flax import traverse_util
 
 from suite.layers import LayerSpec, Networks, NetworkSpec
 
@@ -25,8 +22,3 @@ def networks_of(shapes: Shapes, *paths: str) -> Networks:
         )
         for path in paths or ("",)
     )
-
-
-def kernel_shapes(params: Any) -> dict[str, tuple[int, ...]]:
-    flat = traverse_util.flatten_dict(params, sep="/")
-    return {path: leaf.shape for path, leaf in flat.items() if path.endswith("kernel")}

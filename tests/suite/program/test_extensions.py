@@ -1,0 +1,55 @@
+"""`--import`: modules of a user's own, in this process and in those that it starts."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suite.errors import UserError
+from suite.program import extensions
+from tests.support.sweeps import HEAD
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULE = """
+from baselines.dense import dense
+from baselines.registry import Dense, Method, register
+register("my_dense", Method(dense, Dense))
+"""
+SWEEP = (
+    HEAD
+    + """\
+  task: {value: mujoco/InvertedPendulum}
+  method: {value: my_dense}
+  seed: {value: 0}
+  agent.critic_width: {value: 4}
+  agent.actor_width: {value: 4}
+  learner.target_update_period: {value: 10}
+  trainer.epochs: {value: 1}
+  trainer.epoch_agent_steps: {value: 60}
+  trainer.initial_samples: {value: 20}
+  trainer.evaluation_episodes: {value: 0}
+"""
+)
+
+
+@pytest.mark.parametrize("name", ["no_such_module_at_all", "my-module.py", ".relative", "os.nothing", "a b"])
+def test_what_cannot_be_imported_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(extensions.VARIABLE, "")
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(UserError, match="--import="):
+        extensions.load(name)
+
+
+def test_a_sweep_in_another_folder_has_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers run elsewhere, and import the module of the folder where the sweep was launched."""
+    (tmp_path / "my_methods.py").write_text(MODULE)
+    (tmp_path / "mine.yaml").write_text(SWEEP)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for program, outcome in (("launch", "finished"), ("status", "finished")):
+        command = [sys.executable, "-m", f"sweeps.{program}", "mine.yaml", "--import=my_methods"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0 and outcome in done.stdout, done.stdout + done.stderr
+    done = subprocess.run(command[:-1], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "my_dense" in done.stderr and done.stderr.count("\n") == 1
