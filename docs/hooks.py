@@ -1,7 +1,8 @@
-"""What mkdocs adds to the pages: the tables of all options, read from the code, and the figures of results/.
+"""mkdocs hooks: fill generated tables into the pages, and add results/ to the site.
 
-`<!-- options -->`, `<!-- methods -->`, `<!-- sources -->` and `<!-- engines -->` stand for tables, ../results/ for
-that folder, a line "See" of a section of the README for its text.
+- `<!-- NAME -->` becomes the table that TABLES[NAME] returns.
+- A line "See [...](../../README.md#section)." becomes that section of the README.
+- Links into ../../results/ lead to the copy of results/ in the site.
 """
 
 import re
@@ -10,103 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
-from pydantic.fields import FieldInfo
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from baselines.registry import METHODS  # noqa: E402
-from suite.tasks import task  # noqa: E402
-from sweeps import sources  # noqa: E402
-from sweeps.config import describe, groups, method_options  # noqa: E402
-from sweeps.engines.registry import ENGINES  # noqa: E402
+from docs.generate import options  # noqa: E402
 
-COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
+TABLES = {
+    "options": options.option_tables,
+    "methods": options.method_tables,
+    "sources": options.source_table,
+    "engines": options.engine_table,
+}
 
 
 def on_files(files: Files, config: Any, **_: Any) -> None:
+    """Add the figures of results/ to the site."""
     for figure in sorted((ROOT / "results").rglob("*.png")):
         files.append(File.generated(config, figure.relative_to(ROOT).as_posix(), abs_src_path=str(figure)))
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    markdown = markdown.replace("](../results/", "](results/")
-    markdown = re.sub(r"^See \[.*\]\(\.\./README\.md#(.+)\)\.$", lambda link: section(link[1]), markdown, flags=re.M)
-    tables_by_name = {
-        "options": option_tables,
-        "methods": method_tables,
-        "sources": source_table,
-        "engines": engine_table,
-    }
-    for name, tables in tables_by_name.items():
-        if f"<!-- {name} -->" in markdown:
-            markdown = markdown.replace(f"<!-- {name} -->", tables())
-    return markdown
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Replace the markers, and the links that leave docs/."""
+    up = "../" * page.file.src_uri.count("/")
+    markdown = markdown.replace(f"]({up}../results/", f"]({up}results/")
+    markdown = re.sub(
+        r"^See \[.*\]\([./]*README\.md#(.+)\)\.$", lambda link: section(link[1], up), markdown, flags=re.M
+    )
+    return re.sub(r"<!-- (\w+) -->", lambda marker: TABLES[marker[1]](), markdown)
 
 
-def section(anchor: str) -> str:
-    """A section of the README, its links those of a page in docs/."""
+def section(anchor: str, up: str) -> str:
+    """Return a section of the README; `up` leads from the page to docs/. Raises KeyError for an unknown section."""
     headings = re.split(r"^## (.+)\n", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M)
     sections = {
         title.lower().replace(" ", "-"): text for title, text in zip(headings[1::2], headings[2::2], strict=True)
     }
-    return sections[anchor].strip().replace("](docs/", "](")
-
-
-def option_tables() -> str:
-    """A table for each group of options, with a column of defaults for each family."""
-    by_family = {family: groups(example) for family, example in COLUMNS.items()}
-    names = dict.fromkeys(group for parts in by_family.values() for group in parts)
-    return "\n\n".join(
-        f"## {group}\n\n"
-        + table(f"{group}.", {f: parts[group].model_fields for f, parts in by_family.items() if group in parts})
-        for group in names
-    )
-
-
-def source_table() -> str:
-    """A line for each option, family and source."""
-    lines = ["| option | family | default | source | reason |", "|---|---|---|---|---|"]
-    for row in sources.rows():
-        default = "none" if row.default is None else row.default
-        families = "all" if set(row.families) == set(sources.EXAMPLES) else ", ".join(row.families)
-        lines.append(f"| `{row.option}` | {families} | `{default}` | {row.source} | {row.reason} |")
-    return "\n".join(lines)
-
-
-def method_tables() -> str:
-    """Likewise for each method; those without options have none."""
-    text = []
-    for name, method in METHODS.items():
-        fields = {family: method_options(example, name).model_fields for family, example in COLUMNS.items()}
-        about = " ".join((method.options.__doc__ or "").split())
-        text.append(f"### {name}\n\n{escaped(about)}\n\n" + (table("", fields) if any(fields.values()) else ""))
-    return "\n\n".join(text)
-
-
-def engine_table() -> str:
-    fields = {
-        f"{name}.{option}": field
-        for name, engine in ENGINES.items()
-        for option, field in engine.OPTIONS.model_fields.items()
-    }
-    return table("--", {"default": fields})
-
-
-def table(prefix: str, by_family: dict[str, dict[str, FieldInfo]]) -> str:
-    fields = {name: field for options in reversed(by_family.values()) for name, field in options.items()}
-    head = ["option", "values", *by_family, "what it is"]
-    rows = [head, ["---"] * len(head)]
-    for name, field in fields.items():
-        values, _, rest = describe(field).partition(": ")
-        defaults = [default(options[name]) if name in options else "-" for options in by_family.values()]
-        rows.append([f"`{prefix}{name}`", values.replace("|", ", "), *defaults, escaped(rest.rpartition(" [")[0])])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def default(field: FieldInfo) -> str:
-    return f"`{'none' if field.default is None else field.default}`"
-
-
-def escaped(text: str) -> str:
-    return text.replace("|", r"\|").replace("*", r"\*").replace("<", "&lt;")
+    return sections[anchor].strip().replace("](docs/", f"]({up}")

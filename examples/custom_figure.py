@@ -4,7 +4,7 @@ Run it from the root of the repository:
 
     .venv/bin/python -m examples.custom_figure runs/mujoco-laptop figure.png
 
-It reads what `make report` reads: a folder of runs, W&B, Dopamine's files, or a CSV file (docs/analysis.md).
+It reads what `make report` reads: a folder of runs, W&B, Dopamine's files, or a CSV file (docs/howto/other-results.md).
 """
 
 import argparse

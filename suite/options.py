@@ -1,6 +1,6 @@
 """The options of a run: one frozen model a group. Validation, help and documentation read these models. No JAX.
 
-A default that the paper and its authors' code leave open is marked "(ours)"; docs/sources.md names the sources.
+A default that the paper and its authors' code leave open is marked "(ours)". Sources: docs/reference/defaults.md.
 """
 
 from collections.abc import Callable, Mapping

@@ -133,8 +133,8 @@ SOURCES = (
     Source("eaudeqn:keep_copy", EVERY, "the paper's abstract"),
     Source("eaudeqn:smoothing", EVERY, "slimSAC's average of critic losses"),
     Source("eaudeqn:success_rate", EVERY, "Rechenberg 1973, the 1/5 success rule", "the law success is ours"),
-    Source("eaudeqn:law", EVERY, OURS, "the paper's law is not known here: docs/protocols.md"),
-    Source("eaudeqn:*", EVERY, OURS, "not known of the paper: docs/protocols.md"),
+    Source("eaudeqn:law", EVERY, OURS, "the paper's law is not known here: docs/explanation/protocols.md"),
+    Source("eaudeqn:*", EVERY, OURS, "not known of the paper: docs/explanation/protocols.md"),
 )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def _replace(path: Path, text: str) -> None:
 
 def page(card: str, size: Size, parts: Sequence[Part]) -> str:
     """All parts in Markdown, each with its state and one table."""
-    lines = [f"# {card}", "", "Written by `make gpu-check`; docs/gpu.md says what the columns mean."]
+    lines = [f"# {card}", "", "Written by `make gpu-check`; docs/howto/gpu.md says what the columns mean."]
     if size == TINY:
         lines += [
             "",

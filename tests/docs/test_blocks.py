@@ -137,7 +137,7 @@ def test_the_table_of_methods_is_of_all_methods() -> None:
 
 def test_the_table_of_the_pruner_has_its_options_values_and_defaults() -> None:
     fields = groups(FAMILIES[0])["pruning"].model_fields
-    rows = {row[0].strip("`"): row for row in table("docs/methods.md", "option")}
+    rows = {row[0].strip("`"): row for row in table("docs/reference/methods.md", "option")}
     assert list(rows) == [f"pruning.{name}" for name in fields]
     for name, field in fields.items():
         *_, values, default = rows[f"pruning.{name}"]
@@ -149,7 +149,7 @@ def test_the_table_of_the_pruner_has_its_options_values_and_defaults() -> None:
 
 
 def test_the_grids_that_a_page_counts_have_so_many_runs() -> None:
-    for _, file, count, length in table("docs/paper.md", "grid"):
+    for _, file, count, length in table("docs/howto/paper.md", "grid"):
         runs = resolve_all(grid.read(ROOT / file.strip("`")), file)
         assert len(runs) == int(count)
         assert {run.total_agent_steps for run in runs} == {int(length.split(" ")[0].replace(",", ""))}

@@ -85,7 +85,7 @@ def test_what_is_fetched_is_found() -> None:
 
 
 def test_the_table_of_options_has_every_option(site: Path) -> None:
-    page = (site / "options.html").read_text()
+    page = (site / "reference/options.html").read_text()
     for name in ("atari/Pong", "mujoco/Hopper", "offline/Pong"):
         for group, model in groups(task(name)).items():
             for option in model.model_fields:

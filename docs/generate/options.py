@@ -1,0 +1,70 @@
+"""Tables of options, methods, defaults and engines, read from the code. Markdown, a row for each option."""
+
+from pydantic.fields import FieldInfo
+
+from baselines.registry import METHODS
+from suite.tasks import task
+from sweeps import sources
+from sweeps.config import describe, groups, method_options
+from sweeps.engines.registry import ENGINES
+
+COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
+
+
+def option_tables() -> str:
+    """A table for each group of options, with a column of defaults for each family."""
+    by_family = {family: groups(example) for family, example in COLUMNS.items()}
+    names = dict.fromkeys(group for parts in by_family.values() for group in parts)
+    return "\n\n".join(
+        f"## {group}\n\n"
+        + table(f"{group}.", {f: parts[group].model_fields for f, parts in by_family.items() if group in parts})
+        for group in names
+    )
+
+
+def source_table() -> str:
+    """A line for each option, family and source."""
+    lines = ["| option | family | default | source | reason |", "|---|---|---|---|---|"]
+    for row in sources.rows():
+        default = "none" if row.default is None else row.default
+        families = "all" if set(row.families) == set(sources.EXAMPLES) else ", ".join(row.families)
+        lines.append(f"| `{row.option}` | {families} | `{default}` | {row.source} | {row.reason} |")
+    return "\n".join(lines)
+
+
+def method_tables() -> str:
+    """Likewise for each method; those without options have none."""
+    text = []
+    for name, method in METHODS.items():
+        fields = {family: method_options(example, name).model_fields for family, example in COLUMNS.items()}
+        about = " ".join((method.options.__doc__ or "").split())
+        text.append(f"### {name}\n\n{escaped(about)}\n\n" + (table("", fields) if any(fields.values()) else ""))
+    return "\n\n".join(text)
+
+
+def engine_table() -> str:
+    fields = {
+        f"{name}.{option}": field
+        for name, engine in ENGINES.items()
+        for option, field in engine.OPTIONS.model_fields.items()
+    }
+    return table("--", {"default": fields})
+
+
+def table(prefix: str, by_family: dict[str, dict[str, FieldInfo]]) -> str:
+    fields = {name: field for options in reversed(by_family.values()) for name, field in options.items()}
+    head = ["option", "values", *by_family, "what it is"]
+    rows = [head, ["---"] * len(head)]
+    for name, field in fields.items():
+        values, _, rest = describe(field).partition(": ")
+        defaults = [default(options[name]) if name in options else "-" for options in by_family.values()]
+        rows.append([f"`{prefix}{name}`", values.replace("|", ", "), *defaults, escaped(rest.rpartition(" [")[0])])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def default(field: FieldInfo) -> str:
+    return f"`{'none' if field.default is None else field.default}`"
+
+
+def escaped(text: str) -> str:
+    return text.replace("|", r"\|").replace("*", r"\*").replace("<", "&lt;")
