@@ -82,7 +82,7 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    known = agents_for(task.family)
+    known = agents_for(task)
     required = parser.add_argument_group("the run")
     required.add_argument(
         "--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options"

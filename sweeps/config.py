@@ -22,10 +22,9 @@ from suite.environments import ENVIRONMENTS
 from suite.errors import UserError, is_text
 from suite.options import DatasetOptions, LearnerOptions, Options, PrunerOptions, ReplayOptions, TrainerOptions
 from suite.program import extensions
-from suite.tasks import DEFAULTS, Task
+from suite.tasks import FAMILIES, Task
 from suite.tasks import task as find_task
 
-DATASETS: dict[str, type[Options]] = {"offline": DatasetOptions}  # by the family of a task, where there is one
 MOST_READABLE = 240  # characters of a run's name: with a digest, what a file system takes as the name of a folder
 MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
 
@@ -79,7 +78,7 @@ class Run(NamedTuple):
     @property
     def chosen_agent(self) -> str | None:
         """The agent if it is not the task's default; names and records say nothing of the default."""
-        return self.agent if self.agent != agents_for(self.task.family)[0] else None
+        return self.agent if self.agent != agents_for(self.task)[0] else None
 
     def _definition(self) -> list[Any]:
         return [self.options.dump()] if self.chosen_agent is None else [self.options.dump(), self.chosen_agent]
@@ -111,16 +110,16 @@ class Run(NamedTuple):
 def groups(task: Task, agent: str | None = None) -> dict[str, type[Options]]:
     """The options of a run on this task, by their prefix; the agent is by default the task's first."""
     models: dict[str, type[Options]] = {
-        "agent": AGENTS[agent or agents_for(task.family)[0]].options,
+        "agent": AGENTS[agent or agents_for(task)[0]].options,
         "learner": LearnerOptions,
         "pruning": PrunerOptions,
         "replay": ReplayOptions,
         "environment": ENVIRONMENTS[task.family].options,
         "trainer": TrainerOptions,
     }
-    if task.family in DATASETS:
-        models["dataset"] = DATASETS[task.family]
-    return {name: with_defaults(model, **_defaults(task, name)) for name, model in models.items()}
+    if FAMILIES[task.family].offline:
+        models["dataset"] = DatasetOptions
+    return {name: with_defaults(model, **_defaults(task, name, model)) for name, model in models.items()}
 
 
 def method_options(task: Task, name: str) -> type[Options]:
@@ -139,10 +138,11 @@ def with_defaults(model: type[Options], **defaults: Any) -> type[Options]:
     return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **fields) if fields else model
 
 
-def _defaults(task: Task, prefix: str) -> dict[str, Any]:
-    """What the task's family sets otherwise than the models do."""
-    parts = ((key.partition("."), value) for key, value in DEFAULTS[task.family].items())
-    return {option: value for (group, _, option), value in parts if group == prefix}
+def _defaults(task: Task, prefix: str, model: type[Options]) -> dict[str, Any]:
+    """Return the options of a group that the task and its family set otherwise than the model does. An agent that lacks
+    an option of the family's default agent ignores it."""
+    parts = ((key.partition("."), value) for key, value in {**FAMILIES[task.family].defaults, **task.defaults}.items())
+    return {option: value for (group, _, option), value in parts if group == prefix and option in model.model_fields}
 
 
 def resolve(arguments: Mapping[str, Any]) -> Run:
@@ -180,7 +180,7 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
 
 def find_agent(task: Task, name: Any) -> str:
     """The agent of this name, by default the task's first. Raises UserError for one that the task does not allow."""
-    known = agents_for(task.family)
+    known = agents_for(task)
     if name in (None, ""):
         return known[0]
     if name not in known:

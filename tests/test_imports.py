@@ -97,7 +97,7 @@ ALLOWED = {
     "suite.sparsity": ("suite.types", "suite.layers"),
     "suite.divergence": ("suite.types",),
     "suite.agents.networks": ("suite.layers",),
-    "suite.agents": ("suite.types", "suite.layers", "suite.population"),
+    "suite.agents": ("suite.types", "suite.layers", "suite.population", "suite.tasks"),
     "suite.eaudeqn": ("suite.types", "suite.sparsity"),
     "suite.learner": ("suite.types", "suite.sparsity", "suite.population"),
     "suite.record": (),

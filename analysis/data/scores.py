@@ -77,10 +77,14 @@ def from_file(path: Path, references: References = PUBLISHED) -> References:
 
 
 def reference(task: str, references: References = PUBLISHED) -> Task:
-    """Return a task with its random and reference returns. Raises UserError for an unknown task."""
-    if task not in references.tasks:
-        raise UserError(f"task {task!r} is unknown: it has no random return; suite/tasks.py lists all tasks")
-    return references.tasks[task]
+    """Return a task with its random and reference returns: neither, in a family of any tasks. Raises UserError for an
+    unknown task."""
+    if task in references.tasks:
+        return references.tasks[task]
+    family = FAMILIES.get(task.partition("/")[0])
+    if family is None or family.find is None:
+        raise UserError(f"task {task!r} is unknown: it has no random return; suite/tasks/ lists all tasks")
+    return Task(task, frame_skip=1, random=None, reference=None)
 
 
 def is_scored(task: str, references: References = PUBLISHED) -> bool:
@@ -94,7 +98,7 @@ def normalised(task: str, value: float | None, references: References = PUBLISHE
     Raises UserError for an unknown task.
     """
     known = reference(task, references)
-    if value is None or known.reference is None:
+    if value is None or known.random is None or known.reference is None:
         return None
     return (value - known.random) / (known.reference - known.random)
 

@@ -195,7 +195,9 @@ def line(
 
 def _random(axis: Axes, task: str) -> None:
     look: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (1, 2)), "zorder": 1}
-    axis.axhline(reference(task).random, label="random policy", **look)
+    random = reference(task).random
+    if random is not None:
+        axis.axhline(random, label="random policy", **look)
 
 
 def _stack(axes: Sequence[Axes], title: str, x: str) -> None:

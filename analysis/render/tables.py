@@ -167,7 +167,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
     for i, task in enumerate(known):
         cells = [task.environment]
         if returns:
-            cells += [_number(task.random), NONE if task.reference is None else _number(task.reference)]
+            cells += [_number(task.random), _number(task.reference)]
         for row in rows:
             if returns and (row, task.name) in comparison.best:
                 bold.add((i, len(cells)))

@@ -92,7 +92,7 @@ def sample_efficiency(
 
 def _scored(task: str, returns: np.ndarray, references: References) -> np.ndarray:
     known = scores.reference(task, references)
-    assert known.reference is not None
+    assert known.random is not None and known.reference is not None
     return (returns - known.random) / (known.reference - known.random)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from suite.options import Entry, Options
+from suite.tasks import FAMILIES, Actions, Task
 
 NetworkName = Literal["nature", "small", "mlp"]  # the names in suite.agents.networks.NETWORKS
 
@@ -58,19 +59,23 @@ class SACOptions(Options):
 
 @dataclass(frozen=True)
 class AgentEntry(Entry):
-    """An agent, and the families of the tasks that it can learn."""
+    """An agent, and the tasks that it can learn."""
 
-    families: tuple[str, ...] = ()
+    actions: Actions = "discrete"
+    only_offline: bool = False  # needs a data set
 
 
 #: Where several can learn a task, the first is its default.
 AGENTS: dict[str, AgentEntry] = {
-    "cql": AgentEntry("suite.agents.cql:cql", CQLOptions, families=("offline",)),
-    "dqn": AgentEntry("suite.agents.dqn:dqn", DQNOptions, families=("atari", "offline")),
-    "sac": AgentEntry("suite.agents.sac:sac", SACOptions, families=("mujoco",)),
+    "cql": AgentEntry("suite.agents.cql:cql", CQLOptions, only_offline=True),
+    "dqn": AgentEntry("suite.agents.dqn:dqn", DQNOptions),
+    "sac": AgentEntry("suite.agents.sac:sac", SACOptions, actions="continuous"),
 }
 
 
-def agents_for(family: str) -> tuple[str, ...]:
-    """The agents that can learn the tasks of a family; the first is the default."""
-    return tuple(name for name, agent in AGENTS.items() if family in agent.families)
+def agents_for(task: Task) -> tuple[str, ...]:
+    """The agents that can learn a task; the first is the default."""
+    offline = FAMILIES[task.family].offline
+    return tuple(
+        name for name, agent in AGENTS.items() if agent.actions == task.actions and (offline or not agent.only_offline)
+    )

@@ -10,9 +10,14 @@ from pathlib import Path
 
 from suite import device
 from suite.program import numerics
+from suite.tasks import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py", "mujoco", "wandb")
+PACKAGES = (
+    *("jax", "jaxlib", "flax", "optax", "numpy", "gymnasium"),
+    *dict.fromkeys(package for family in FAMILIES.values() for package in family.packages),
+    "wandb",
+)
 
 
 @functools.cache

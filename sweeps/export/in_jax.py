@@ -23,7 +23,7 @@ def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any
     """The agent of a run, with some of its options replaced if it has them."""
     own = translated(str(card["method"]).partition(":")[0], card["options"], card["name"])["agent"]
     replaced = {key: value for key, value in options.items() if key in own}
-    agent = AGENTS[card.get("agent", agents_for(find_task(card["task"]).family)[0])]
+    agent = AGENTS[card.get("agent", agents_for(find_task(card["task"]))[0])]
     chosen = agent.options.model_validate({**own, **replaced})
     made: Agent = agent.load()(environment.observation_space, environment.action_space, chosen)
     return made

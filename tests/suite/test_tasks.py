@@ -25,7 +25,7 @@ def test_there_are_57_games_that_gymnasium_knows() -> None:
     assert len(GAMES) == 57
     for name, entry in GAMES.items():
         assert f"ALE/{entry.environment}-v5" in gymnasium.registry
-        assert (entry.name, agents_for(entry.family), entry.frame_skip) == (name, ("dqn",), 4)
+        assert (entry.name, agents_for(entry), entry.frame_skip) == (name, ("dqn",), 4)
 
 
 def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
@@ -35,7 +35,7 @@ def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
         if spec.version == 5 and str(spec.entry_point).startswith("gymnasium.envs.mujoco")
     }
     assert {entry.environment for entry in MUJOCO.values()} == known and len(known) == 11
-    assert all((entry.name, agents_for(entry.family)) == (name, ("sac",)) for name, entry in MUJOCO.items())
+    assert all((entry.name, agents_for(entry)) == (name, ("sac",)) for name, entry in MUJOCO.items())
 
 
 @pytest.mark.parametrize("name", MUJOCO)

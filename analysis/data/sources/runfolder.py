@@ -14,9 +14,8 @@ from analysis.processes import pool
 from suite.errors import UserError
 from suite.record import reader, schema
 from suite.record.models import Config, validated
+from suite.tasks import FAMILIES
 
-#: The environments behind the families' tasks (suite.environments), whose physics a return depends on.
-ENVIRONMENTS = {"atari": "ALE v5", "mujoco": "gymnasium v5"}
 LOSSES_OF_0_1 = {"squared": "half_mse"}  # version 0.1's name for half of the squared error
 MANY = 500  # folders that are worth a second process
 
@@ -104,10 +103,11 @@ def _prunes(epochs: pd.DataFrame) -> bool:
 def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str | None], prunes: bool) -> str:
     """What the returns of a run depend on beside the method: environment, physics, loss, the length of an epoch and, if
     it prunes, how layers share a sparsity."""
-    family = task.partition("/")[0]
-    parts = [ENVIRONMENTS.get(family, family)]
-    if family == "mujoco":
-        parts.append(f"mujoco {versions.get('mujoco', 'of unknown version')}")
+    name = task.partition("/")[0]
+    family = FAMILIES.get(name)
+    parts = [family.simulator if family else name]
+    if family and family.physics:
+        parts.append(f"{family.physics} {versions.get(family.physics, 'of unknown version')}")
     for key, value in sorted(options.items()):
         if key.startswith("environment."):
             # W&B gives 1.0 back as 1.
