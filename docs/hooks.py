@@ -1,6 +1,6 @@
 """mkdocs hooks: fill generated tables into the pages, and add results/ to the site.
 
-- `<!-- NAME -->` becomes the table that TABLES[NAME] returns.
+- `<!-- NAME -->` becomes the table that TABLES[NAME] returns; `<!-- api MODULES -->` the reference of these modules.
 - A line "See [...](../../README.md#section)." becomes that section of the README.
 - Links into ../../results/ lead to the copy of results/ in the site.
 """
@@ -16,13 +16,17 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from docs.generate import options  # noqa: E402
+from docs.generate import code, commands, options, record  # noqa: E402
 
 TABLES = {
     "options": options.option_tables,
     "methods": options.method_tables,
     "sources": options.source_table,
     "engines": options.engine_table,
+    "targets": commands.targets,
+    "scales": commands.scales,
+    "rows": record.rows,
+    "files": record.files,
 }
 
 
@@ -39,6 +43,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     markdown = re.sub(
         r"^See \[.*\]\([./]*README\.md#(.+)\)\.$", lambda link: section(link[1], up), markdown, flags=re.M
     )
+    markdown = re.sub(r"<!-- api ([\w. ]+) -->", lambda marker: code.modules(marker[1]), markdown)
     return re.sub(r"<!-- (\w+) -->", lambda marker: TABLES[marker[1]](), markdown)
 
 

@@ -52,6 +52,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clocks = dict.fromkeys(schema.CLOCKS, 0)
     row = schema.row("target_update", clocks, **update, elected=0, actor_sparsity=None)
     schema.append(run / schema.METRICS, row)
+    (tmp_path / "results").symlink_to(ROOT / "results")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

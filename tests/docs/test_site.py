@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from baselines.registry import METHODS
+from suite.record import schema
 from suite.tasks import task
 from sweeps.config import groups
 from tests.docs.pages import ROOT
@@ -91,9 +92,32 @@ def test_the_table_of_options_has_every_option(site: Path) -> None:
             for option in model.model_fields:
                 assert f"<code>{group}.{option}</code>" in page
     assert all(f'id="{method}"' in page for method in METHODS)
-    assert "<!-- options -->" not in page and "<!-- methods -->" not in page
+
+
+def test_every_marker_is_replaced(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        assert not re.search(r"<!-- [\w. ]+ -->", page.read_text()), page
+
+
+def test_the_record_page_has_every_column(site: Path) -> None:
+    page = (site / "reference/record.html").read_text()
+    for columns in schema.ROWS.values():
+        assert all(f"<code>{column}</code>" in page for column in columns)
+    assert "<code>schema</code>" in page and "<code>schema_version</code>" not in page  # the name in the file
+
+
+def test_the_api_pages_have_shapes_and_signatures(site: Path) -> None:
+    page = (site / "reference/api-methods.html").read_text()
+    assert "int32 [B], or float32 [B, A]" in page  # the comment beside Batch.action
+    assert 'id="single_network"' in page and 'id="_zeros"' not in page
+
+
+def test_search_finds_pages_without_a_server(site: Path) -> None:
+    """A browser may not fetch a JSON file from the disk; a script it may load."""
+    index = (site / "search/search_index.js").read_text()
+    assert '"location":"howto/cluster.html#' in index and "preempted" in index
 
 
 def test_figures_of_results_are_on_the_pages(site: Path) -> None:
     assert (site / "results/atari-evening/curves.png").exists()
-    assert "results/atari-evening/curves.png" in (site / "index.html").read_text()
+    assert "results/atari-evening/curves.png" in (site / "tutorial/first-sweep.html").read_text()
