@@ -32,7 +32,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report results sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of
 report: $(READY) ## that and all figures on one HTML page, with the runs and what is missing
 	@$(SOME_RUNS)
 	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(FILE) $(ARGS)
+
+results: $(READY) ## the committed tables and figures of results/, from its committed curves
+	@$(BIN)/python -m analysis.published results/results.yaml
 
 sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is there already is not sent again
 	@$(BIN)/python -m suite.publish.sync $(RUNS)

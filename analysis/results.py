@@ -93,8 +93,18 @@ def gather(
     frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
     drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
     found, curves = _curves(grid, comparison, drawn, settings)
-    finished = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
-    return Results(comparison, frame, drawn, found, curves, selection.which, costs.frame(finished), settings.x)
+    spent = _costs(grid, selection.places)
+    return Results(comparison, frame, drawn, found, curves, selection.which, spent, settings.x)
+
+
+def _costs(grid: cells.Grid, places: Sequence[str]) -> pd.DataFrame:
+    """Costs of the finished runs, from their records and from the costs.csv beside a CSV file of curves."""
+    finished = list(grid.finished())
+    recorded = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in finished if run.folder)
+    names = {run.name for _, run in finished}
+    files = [Path(place) for place in places if Path(place).suffix == ".csv"]
+    found = [costs.frame(recorded), *(costs.beside(file, names) for file in files)]
+    return pd.concat([part for part in found if len(part)] or found[:1], ignore_index=True)
 
 
 def _curves(
@@ -138,7 +148,7 @@ def write(results: Results, out: Path) -> str:
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (out / name).write_text(text, encoding="utf-8")
-    results.frame.to_csv(out / "curves.csv", index=False)  # may be too long to be held as text
+    runs.write_csv(results.frame, out / "curves.csv")
     return markdown
 
 

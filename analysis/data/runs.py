@@ -1,7 +1,8 @@
 """Runs from any source (analysis.data.sources), and their tidy frame with one row for each epoch."""
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,13 @@ COLUMNS = {
     "status": "finished, failed or unfinished; only finished runs enter statistics",
     "source": "records, wandb, dopamine or csv",
     "protocol": "short canonical text: environment, its options, and the physics' version; not which return is taken",
+    "planned_agent_steps": "how long the run was to be; empty if unknown",
+    "commit": "of the code; empty if unknown",
+    "versions": "of the packages: jax 0.10.2, flax 0.12.8; empty if unknown",
     **HISTORY,
 }
+#: Columns that describe a run as a whole: files hold them in the first row of each run alone, as they are long.
+DESCRIPTION = ["name", "status", "source", "protocol", "planned_agent_steps", "commit", "versions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +70,16 @@ class Run:
         return None if math.isnan(value) else value
 
 
+def versions_text(versions: Mapping[str, str | None]) -> str | None:
+    """Return the versions of packages as a text, without the commit; None if none is known.
+
+    >>> versions_text({"jax": "0.10.2", "flax": "0.12.8", "torch": None, "project": "0a1b2c3"})
+    'jax 0.10.2, flax 0.12.8'
+    """
+    known = {name: re.sub("[, ]+", "-", version) for name, version in versions.items() if version}
+    return ", ".join(f"{name} {version}" for name, version in known.items() if name != "project") or None
+
+
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Make a run's history of rows with some of the columns HISTORY. Absent, null and infinite values become NaN."""
     values = np.array([[row.get(column) for column in HISTORY] for row in rows], dtype=float).reshape(-1, len(HISTORY))
@@ -76,12 +92,23 @@ def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
     """Make the tidy frame, with the columns COLUMNS, of (row of the table, run) pairs."""
     rows = list(rows)
     lengths = [len(run.history) for _, run in rows]
-    named = {"row": [row for row, _ in rows]}
+    named: dict[str, list[Any]] = {"row": [row for row, _ in rows]}
     for key in ("method", "task", "seed", "name", "status", "source", "protocol"):
         named[key] = [getattr(run, key) for _, run in rows]
+    named["planned_agent_steps"] = [run.agent_steps for _, run in rows]
+    named["commit"] = [run.versions.get("project") for _, run in rows]
+    named["versions"] = [versions_text(run.versions) for _, run in rows]
     measured = pd.concat([run.history for _, run in rows], ignore_index=True) if rows else history([])
     whole = [key for key in ("frame", "gradient_step") if measured[key].notna().all()]
     # Objects share repeated texts; numpy's own strings would take gigabytes.
     frame = pd.DataFrame({key: np.repeat(np.array(values, dtype=object), lengths) for key, values in named.items()})
     frame = frame.astype({"seed": int})
     return pd.concat([frame, measured.astype(dict.fromkeys(whole, int))], axis=1)[list(COLUMNS)]
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a tidy frame as a CSV file that analysis.data.sources.csvfile reads: numbers of seven digits, and what
+    describes a run in its first row alone. Raises OSError."""
+    later = frame.duplicated(["row", "task", "seed", "name"])
+    text = frame.assign(**{column: frame[column].mask(later) for column in DESCRIPTION})
+    text.to_csv(path, index=False, float_format="%.7g")

@@ -3,12 +3,14 @@
 suite.deploy.costs says what each number is; latencies are there where `python -m sweeps.export` measured them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pydantic import BaseModel, create_model
 
+from analysis.data import validation
 from analysis.render.markup import NONE, Table, significant
 from suite.record import reader
 from suite.record.models import as_json
@@ -35,6 +37,19 @@ MEASURED: dict[str, tuple[str, ...]] = {
     "load": ("latency", "load"),
 }
 COLUMNS = ("row", "task", "seed", "name", "seconds", *MEASURED, FASTEST)
+NUMBERS: dict[str, Any] = dict.fromkeys(("seconds", *MEASURED), (validation.Amount, None))
+
+
+class RunLine(BaseModel):
+    """The run that a line of costs.csv belongs to."""
+
+    row: validation.Text
+    task: validation.Text
+    seed: validation.Whole
+    name: validation.Text
+
+
+CostLine = create_model("CostLine", __base__=RunLine, **NUMBERS)
 
 
 def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
@@ -49,7 +64,23 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
         measured = {column: _value(content, keys) for column, keys in MEASURED.items()}
         measured["seconds"] = status.seconds if status else None
         lines.append({"row": row, "task": task, "seed": seed, "name": folder.name, **measured})
-    found = pd.DataFrame(lines, columns=list(COLUMNS)).astype(dict.fromkeys(("seconds", *MEASURED), float))
+    return _completed(pd.DataFrame(lines, columns=list(COLUMNS)))
+
+
+def beside(curves: Path, names: Container[str]) -> pd.DataFrame:
+    """Read the costs.csv beside a curves.csv, which analysis.table wrote together: the lines of the runs `names`.
+
+    Empty if there is no such file. Raises UserError for a damaged one.
+    """
+    path = curves.with_name("costs.csv")
+    if not path.exists():
+        return frame([])
+    lines = [line.model_dump() for line in validation.rows(path, validation.read_csv(path), CostLine)]
+    return _completed(pd.DataFrame([line for line in lines if line["name"] in names], columns=list(COLUMNS)))
+
+
+def _completed(found: pd.DataFrame) -> pd.DataFrame:
+    found = found.astype(dict.fromkeys(("seconds", *MEASURED), float))
     found[FASTEST] = found[[f"{way}_median" for way in WAYS]].min(axis=1)
     return found
 

@@ -9,6 +9,7 @@ names the columns that are ignored. The seeds of a method on a task need rows at
 tasks may have their names in Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from analysis.data import validation
 from analysis.data.protocol import ALIKE
-from analysis.data.runs import FINISHED, Run, history
+from analysis.data.runs import DESCRIPTION, FINISHED, Run, history
 from analysis.data.sources.names import task_named, version_of
 from analysis.data.validation import Amount, Count, Number, Share, Text, Whole
 from suite.errors import UserError
@@ -37,6 +38,11 @@ Status = Annotated[
     Literal["finished", "failed", "unfinished"] | None, Field(description="finished, failed or unfinished")
 ]
 
+Versions = Annotated[
+    str | None,
+    Field(pattern=r"^[^, ]+ [^, ]+(, [^, ]+ [^, ]+)*$", description="versions of packages: jax 0.10.2, flax 0.12.8"),
+]
+
 
 class CurveRow(BaseModel):
     """A row of a file: an epoch of a run."""
@@ -50,6 +56,9 @@ class CurveRow(BaseModel):
     name: Text | None = None
     status: Status = None
     protocol: Text | None = None
+    planned_agent_steps: Count | None = None
+    commit: Text | None = None
+    versions: Versions = None
     epoch: Amount = None  # counted anew, as those of a file may have gaps
     frame: Amount = None
     gradient_step: Amount = None
@@ -125,28 +134,35 @@ def _run(path: Path, rows: pd.DataFrame) -> Run:
     if repeated.any():
         step = rows["agent_step"][repeated].iloc[0]
         raise UserError(f"{who} has agent step {step:,} twice; a seed should be one run")
-    stated: dict[str, str] = {}
-    for column in ("name", "status", "protocol"):
+    stated: dict[str, Any] = {}
+    for column in DESCRIPTION:
         values = rows[column].dropna().unique() if column in rows else []
         if len(values) > 1:
-            raise UserError(f"{who} has more than one {column}: {', '.join(values)}")
+            raise UserError(f"{who} has more than one {column}: {', '.join(map(str, values))}")
         stated |= {column: values[0]} if len(values) else {}
     status = stated.get("status", FINISHED)
     version = version_of(task)
+    planned = stated.get("planned_agent_steps", rows["agent_step"].iloc[-1] if status == FINISHED else None)
     return Run(
         name=stated.get("name", f"{path.name} {method} {task} {seed}"),
         task=task_named(task) or task,
         method=method,
         seed=int(seed),
         options={},
-        versions={},
+        versions=_versions(stated),
         status=status,
         reason="" if status == FINISHED else f"so {path.name} says",
         source="csv",
         protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}not stated in {path.name}"),
-        agent_steps=int(rows["agent_step"].iloc[-1]) if status == FINISHED else None,
+        agent_steps=None if planned is None else int(planned),
         history=history(_epochs(rows)),
     )
+
+
+def _versions(stated: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions of packages, and the commit as that of the project."""
+    packages = dict(package.split(" ") for package in stated["versions"].split(", ")) if "versions" in stated else {}
+    return packages | ({"project": stated["commit"]} if "commit" in stated else {})
 
 
 def _epochs(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ def test_what_the_table_writes_is_read_back(run, tmp_path):
     first = runfolder.read(run(seed=1, returns=(1.0, None, 3.0), evaluations=(7.5, 8.5, 9.5)))
     second = runfolder.read(run(task="mujoco/Ant", sparsity=0.9, actor_sparsity=0.6, status="failed"))
     frame = runs.tidy([("dense", first), ("dense", second)])
-    frame.to_csv(tmp_path / "curves.csv", index=False)
+    runs.write_csv(frame, tmp_path / "curves.csv")
     read, notes = csvfile.load(tmp_path / "curves.csv")
     assert notes == []
     again = runs.tidy([("dense", run) for run in read])
