@@ -1,7 +1,6 @@
 """The one learner: K online networks, one target, one batch, and a method's hooks on their two clocks.
 
-It is the only caller of a Sparsifier, and the only place where masks are applied: last, after every hook, or, for a
-method that keeps pruned weights, wherever a network is read.
+With suite.gradient_step it is the only caller of a Sparsifier.
 """
 
 from collections.abc import Callable
@@ -12,13 +11,13 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
+from suite.gradient_step import delayed_step, effective, masked, masked_step, settle, targets_follow
 from suite.options import LearnerOptions
 from suite.population import behaviour_probabilities, loss_weights, over_networks
 from suite.sparsity.histograms import histograms
-from suite.sparsity.masks import apply_masks, layer_sparsity, sparsity
-from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params, Sparsifier, all_finite, select
+from suite.sparsity.masks import layer_sparsity, sparsity
+from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Sparsifier, all_finite, select
 
 #: Streams of randomness; each draw folds its stream and a clock into the run's key.
 INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT = range(9)
@@ -65,8 +64,9 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         key = jax.random.key(seed)
         network = _new_network(_draw(key, INIT, 0), agent, sparsifier)
         actor = _new_network(_draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
-        online = (network,) * sparsifier.num_networks
-        return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
+        target_actor = effective(sparsifier, actor) if actor and agent.actor and agent.actor.has_target else None
+        online, target = (network,) * sparsifier.num_networks, effective(sparsifier, network)
+        return LearnerState(online, target, actor, key, jnp.int32(0), sparsifier.memory, target_actor)
 
     update = _update(agent, sparsifier, loss_weight, options)
     gradient_step = jax.jit(partial(update, False), donate_argnums=0)
@@ -81,7 +81,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         act_greedily=_act_greedily(agent, sparsifier),
         measure=jax.jit(_measure),
         weights=histograms,
-        policy=lambda state: _masked(state.actor or state.online[0]),
+        policy=lambda state: masked(state.actor or state.online[0]),
         target_update_period=options.target_update_period,
         election_steps=counted,
         agent=agent,
@@ -100,30 +100,23 @@ def _update(
 
     def update(hook: bool, state: LearnerState, batch: Batch) -> LearnerState:
         *keys, actor_key = jax.random.split(_draw(state.key, AFTER_GRADIENT, state.step + 1), len(state.online) + 1)
-        y = target_values(state, batch)
+        y = _target_values(agent, sparsifier, state, batch)
         state = state._replace(online=critic_steps(hook, tuple(keys), state, batch, y), step=state.step + 1)
-        if options.polyak is not None:
-            elected = _effective(sparsifier, state.online[0])
-            state = state._replace(target=optax.incremental_update(elected, state.target, options.polyak))
         if agent.actor and state.actor:
             state = state._replace(actor=actor_step(hook, actor_key, state, batch, agent.actor, state.actor))
+        if options.polyak is not None:
+            state = targets_follow(agent, sparsifier, options.polyak, state)
         return state
-
-    def target_values(state: LearnerState, batch: Batch) -> jax.Array:
-        """y, float32 [B]."""
-        actor = _effective(sparsifier, state.actor) if state.actor else None
-        y = agent.target(_draw(state.key, TARGET, state.step + 1), state.target, actor, batch)
-        chex.assert_rank(y, 1)
-        return jax.lax.stop_gradient(y)
 
     def critic_steps(
         hook: bool, keys: tuple[jax.Array, ...], state: LearnerState, batch: Batch, y: jax.Array
     ) -> tuple[Network, ...]:
         weight = loss_weight(state.step)
+        step = partial(masked_step, step=state.step + 1, agent=agent, sparsifier=sparsifier, weight=weight)
 
         def learn(part: tuple[Network, jax.Array]) -> Network:
             network, key = part
-            return _gradient_step(hook, key, state.step + 1, network, agent, sparsifier, weight, batch, y)
+            return step(hook, network, batch, y, key=key)
 
         return over_networks(learn, tuple(zip(state.online, keys, strict=True)), vectorize=options.vectorize)
 
@@ -131,12 +124,25 @@ def _update(
         hook: bool, key: jax.Array, state: LearnerState, batch: Batch, actor: Actor, network: Network
     ) -> Network:
         """By the elected critics, as they are after this gradient step."""
-        elected = _effective(sparsifier, state.online[0])
+        elected = effective(sparsifier, state.online[0])
         improved = actor._replace(loss=partial(actor.loss, _draw(state.key, IMPROVE, state.step)))
         weight = loss_weight(state.step - 1)
-        return _gradient_step(hook, key, state.step, network, improved, sparsifier, weight, elected, batch)
+        step = partial(masked_step, key=key, step=state.step, agent=improved, sparsifier=sparsifier, weight=weight)
+        if actor.period == 1:
+            return step(hook, network, elected, batch)
+        return delayed_step(step, state.step % actor.period == 0, hook, network, elected, batch)
 
     return update
+
+
+def _target_values(agent: Agent, sparsifier: Sparsifier, state: LearnerState, batch: Batch) -> jax.Array:
+    """y, float32 [B]."""
+    chooser = state.target_actor
+    if chooser is None:
+        chooser = effective(sparsifier, state.actor or state.online[0])
+    y = agent.target(_draw(state.key, TARGET, state.step + 1), state.target, chooser, batch)
+    chex.assert_rank(y, 1)
+    return jax.lax.stop_gradient(y)
 
 
 Update = Callable[[LearnerState, Batch], LearnerState]
@@ -164,34 +170,8 @@ def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -
     params_key, masks_key = jax.random.split(key)
     params = agent.init(params_key)
     network = Network(params, (), sparsifier.init(masks_key, params), jnp.float32(0))
-    network = _settle(sparsifier, network)
+    network = settle(sparsifier, network)
     return network._replace(opt_state=agent.optimizer.init(network.params))
-
-
-def _gradient_step(
-    hook: bool,
-    key: jax.Array,
-    step: jax.Array,
-    network: Network,
-    agent: Agent | Actor,
-    sparsifier: Sparsifier,
-    weight: jax.Array,
-    *inputs: Any,
-) -> Network:
-    """One masked optimizer step on `agent.loss(params, *inputs)`, then if it is due the method's hook and its masks."""
-    pruned, masks = sparsifier.pruned_weights, network.masks
-    loss, gradients = jax.value_and_grad(agent.loss)(_effective(sparsifier, network), *inputs)
-    learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
-    updates, opt_state = agent.optimizer.update(learned, network.opt_state, network.params)
-    if pruned == "kept":
-        updates = apply_masks(updates, masks)  # momentum would go on moving them
-    params = optax.apply_updates(network.params, updates)
-    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # what is not finite always counts
-    network = Network(params, opt_state, masks, network.loss + counted)
-    network = _settle(sparsifier, network)
-    if not hook or sparsifier.after_gradient is None:
-        return network
-    return _settle(sparsifier, sparsifier.after_gradient(key, step, network, gradients))
 
 
 def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
@@ -199,11 +179,11 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
     before = tuple(map(_judged, state.online))
     key = _draw(state.key, AT_TARGET_UPDATE, state.step)
     online, memory, election = sparsifier.at_target_update(key, state.step, before, state.memory)
-    online = tuple(_settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
+    online = tuple(settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
     actor = state.actor
-    sound = all_finite((state.target, (actor.params, actor.loss) if actor else ()))
+    sound = all_finite((state.target, state.target_actor, (actor.params, actor.loss) if actor else ()))
     if actor:
-        actor = _settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
+        actor = settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
     record = TargetUpdate(
         losses=jnp.stack([network.loss for network in before]),
         sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
@@ -214,9 +194,11 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
         sound=sound,
     )
     # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
-    effective = partial(_effective, sparsifier)
-    target = state.target if follows else select(election.elected, tuple(map(effective, before)))
-    return state._replace(online=online, target=target, actor=actor, memory=memory), record
+    if not follows:
+        target = select(election.elected, tuple(effective(sparsifier, network) for network in before))
+        target_actor = effective(sparsifier, state.actor) if state.actor and state.target_actor is not None else None
+        state = state._replace(target=target, target_actor=target_actor)
+    return state._replace(online=online, actor=actor, memory=memory), record
 
 
 def _judged(network: Network) -> Network:
@@ -232,7 +214,7 @@ def _act(agent: Agent, sparsifier: Sparsifier, behaviour: str) -> Callable[..., 
 
     @jax.jit
     def by(key: jax.Array, acting: Network, observation: Array, agent_step: Array) -> jax.Array:
-        params = _effective(sparsifier, acting)
+        params = effective(sparsifier, acting)
         return agent.act(_draw(key, ACT, agent_step), params, observation, agent_step, greedy=False)
 
     def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
@@ -249,7 +231,7 @@ def _act(agent: Agent, sparsifier: Sparsifier, behaviour: str) -> Callable[..., 
 def _act_greedily(agent: Agent, sparsifier: Sparsifier) -> Callable[..., jax.Array]:
     @jax.jit
     def by(key: jax.Array, acting: Network, observation: Array, clock: Array) -> jax.Array:
-        params = _effective(sparsifier, acting)
+        params = effective(sparsifier, acting)
         return agent.act(_draw(key, ACT_GREEDILY, clock), params, observation, clock, greedy=True)
 
     def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
@@ -272,20 +254,6 @@ def _measure(state: LearnerState) -> dict[str, Any]:
 
 def _draw(key: jax.Array, stream: int, clock: Array | int) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, stream), clock)
-
-
-def _masked(network: Network) -> Network:
-    return network._replace(params=apply_masks(network.params, network.masks))
-
-
-def _settle(sparsifier: Sparsifier, network: Network) -> Network:
-    """After a hook: pruned weights are zero, unless the method keeps them."""
-    return _masked(network) if sparsifier.pruned_weights == "zero" else network
-
-
-def _effective(sparsifier: Sparsifier, network: Network) -> Params:
-    """What the network computes with: its parameters, pruned weights zero, also those that the method keeps."""
-    return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)
 
 
 def _in_use(sparsifier: Sparsifier, network: Network) -> Network:
