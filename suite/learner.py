@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from suite.diagnostics.inspect import Inspect, make_inspect
 from suite.gradient_step import delayed_step, effective, masked, masked_step, settle, targets_follow
 from suite.options import LearnerOptions
 from suite.population import behaviour_probabilities, loss_weights, over_networks
@@ -53,6 +54,7 @@ class Learner(NamedTuple):
     target_update_period: int  # gradient steps
     election_steps: int  # of them, those whose losses count in the election
     agent: Agent  # what it trains
+    inspect: Inspect  # for diagnostics
 
 
 def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) -> Learner:
@@ -85,6 +87,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         target_update_period=options.target_update_period,
         election_steps=counted,
         agent=agent,
+        inspect=make_inspect(agent, partial(_target_values, agent, sparsifier), partial(effective, sparsifier)),
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from suite import divergence
+from suite import diagnostics, divergence
+from suite.diagnostics import Diagnostics
 from suite.errors import Divergence, UserError
 from suite.experience import Experience
 from suite.learner import Learner
@@ -47,6 +48,7 @@ class Trainer:
         self.experience, self.make_environment, self.learner = parts
         self.tracker, self.options, self.seed = tracker, options, seed
         self.checkpoints, self.camera = checkpoints, camera
+        self.diagnostics = Diagnostics(self.learner.agent, self.learner.inspect)
         self.epoch = 1  # the running one
         self.stage = BEGIN  # of it
         self.gradient_step = 0
@@ -89,6 +91,7 @@ class Trainer:
             "agent_step": self.experience.agent_step,
             "gradient_step": self.gradient_step,
             "loss": self.loss,
+            "masks": self.diagnostics.before,
             "seconds": self.tracker.seconds(),
             "learner": leaves(self.state),
             "experience": self.experience.save(),
@@ -98,7 +101,7 @@ class Trainer:
         """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
         try:
             self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
-            self.loss = saved["loss"]
+            self.loss, self.diagnostics.before = saved["loss"], saved.get("masks", {})  # not in checkpoints of 0.1
             self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
             self.state = fill(self.state, saved["learner"])
             self.experience.restore(saved["experience"])
@@ -133,6 +136,11 @@ class Trainer:
             **measured,
         )
         self.tracker.log("weights", self._clocks(), epoch=self.epoch, layers=self.learner.weights(self.state))
+        if transitions := self.options.diagnostic_transitions:
+            batch = diagnostics.sample(self.experience.sample, self.seed, self.epoch, transitions)
+            self.tracker.log(
+                "diagnostics", self._clocks(), epoch=self.epoch, **self.diagnostics.measure(self.state, batch)
+            )
         self._check()
 
     def step(self) -> bool:

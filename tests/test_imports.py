@@ -100,7 +100,14 @@ ALLOWED = {
     "suite.agents": ("suite.types", "suite.layers", "suite.population", "suite.tasks"),
     "suite.eaudeqn": ("suite.types", "suite.sparsity"),
     "suite.gradient_step": ("suite.types", "suite.sparsity"),
-    "suite.learner": ("suite.types", "suite.sparsity", "suite.population", "suite.gradient_step"),
+    "suite.diagnostics": ("suite.types", "suite.layers", "suite.gradient_step"),
+    "suite.learner": (
+        "suite.types",
+        "suite.sparsity",
+        "suite.population",
+        "suite.gradient_step",
+        "suite.diagnostics.inspect",
+    ),
     "suite.record": (),
     "suite.environments": ("suite.tasks",),
     "suite.experience": (
