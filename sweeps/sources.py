@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from baselines.registry import METHODS
+from suite.agents import AGENTS, agents_for
 from suite.tasks import Task, task
 from sweeps.config import groups, method_options
 
@@ -57,6 +58,9 @@ SOURCES = (
     Source("agent.target_entropy", MUJOCO, "Haarnoja et al. 2018 (Dopamine: half of it)"),
     Source("agent.initial_temperature", MUJOCO, "Stable-Baselines3"),
     Source("agent.random_steps", MUJOCO, "slimSAC: 5,000 initial samples"),
+    Source("agent.random_steps (td3)", MUJOCO, OURS, "as sac's; Fujimoto et al. 2018: 25,000 in the authors' code"),
+    Source("agent.* (td3)", MUJOCO, "Fujimoto et al. 2018, the authors' code (TD3.py and main.py)"),
+    Source("agent.* (dqn)", OFFLINE, "as online"),
     # Learner
     Source("learner.target_update_period", IMAGES, f"{RELEASED}; offline counted in gradient steps"),
     Source("learner.target_update_period", MUJOCO, OURS, "the period of elections; the target follows by Polyak"),
@@ -157,10 +161,16 @@ def source_of(option: str, family: str) -> Source:
 
 
 def defaults(example: Task) -> dict[str, Any]:
-    """Every option of a task's runs and methods with its default: {"agent.width": 512, "gmp:power": 3.0}."""
+    """Every option of a task's runs and methods with its default: {"agent.width": 512, "gmp:power": 3.0}.
+
+    Options of an agent that is not the task's default name it: "agent.policy_delay (td3)".
+    """
     found = {
         f"{group}.{key}": field.default for group, m in groups(example).items() for key, field in m.model_fields.items()
     }
+    for name in agents_for(example)[1:]:
+        fields = AGENTS[name].options.model_fields
+        found |= {f"agent.{key} ({name})": field.default for key, field in fields.items()}
     for name in METHODS:
         found |= {f"{name}:{key}": field.default for key, field in method_options(example, name).model_fields.items()}
     return found

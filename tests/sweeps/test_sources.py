@@ -49,6 +49,7 @@ def test_every_entry_is_the_source_of_something() -> None:
         ("set:drop_fraction", "atari", 0.3, "Graesser"),
         ("rigl:drop_fraction", "mujoco", 0.5, "Graesser"),
         ("agent.loss", "atari", "mse", "not halved"),
+        ("agent.policy_delay (td3)", "mujoco", 2, "Fujimoto et al. 2018"),
         ("agent.adam_epsilon", "atari", 1.5e-4, "slimDQN"),
         ("gmp:final_sparsity", "atari", 0.95, "dqn_atari_prune.gin"),
         ("gmp:final_sparsity", "mujoco", 0.9, "sac_mujoco_pruning_config.gin"),
