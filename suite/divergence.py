@@ -26,11 +26,12 @@ def lost(state: LearnerState) -> dict[str, str]:
 def sound_first(state: LearnerState) -> LearnerState:
     """The state with a network in front that can act: the elected one, or if it was lost since the election, the sound
     one of the smallest loss since then, which the next election would take. As it is, where an actor acts."""
-    sound = [network for network in state.online if not _broken((network.params, network.loss))]
-    if state.actor or not sound or sound[0] is state.online[0]:
+    online = tuple(state.online)
+    sound = [network for network in online if not _broken((network.params, network.loss))]
+    if state.actor or not sound or sound[0] is online[0]:
         return state
     best = min(sound, key=lambda network: float(network.loss))
-    return state._replace(online=(best, *(network for network in state.online if network is not best)))
+    return state._replace(online=(best, *(network for network in online if network is not best)))
 
 
 def is_fatal(found: dict[str, str], networks: int) -> bool:

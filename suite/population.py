@@ -7,22 +7,41 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from suite.types import Stacked
+
+
+def on_accelerator() -> bool:
+    """Whether JAX computes on something else than a CPU."""
+    return jax.default_backend() != "cpu"
+
 
 def over_networks(
-    function: Callable[..., Any], networks: tuple[Any, ...], *others: Any, vectorize: bool | None = None
-) -> tuple[Any, ...]:
-    """`function(network, *others)` for each of the networks: the one place that knows how they are mapped.
+    function: Callable[[Any], Any], networks: tuple[Any, ...] | Stacked, vectorize: bool | None = None
+) -> tuple[Any, ...] | Stacked:
+    """Return `function(network)` for each of the networks, in the container that they come in.
 
-    A loop inside the compiled function on a CPU, where batched convolutions are some seven times slower; vmap over
-    a leading axis of stacked networks elsewhere (vectorize=None chooses by the device).
+    Stacked networks are mapped by vmap. For a tuple, `vectorize` chooses: stack, vmap and unstack, or a loop inside
+    the compiled function; None loops on a CPU, where batched convolutions take some seven times as long.
     """
+    if isinstance(networks, Stacked):
+        return Stacked(jax.vmap(function)(networks.tree))
     if vectorize is None:
-        vectorize = jax.default_backend() != "cpu"
+        vectorize = on_accelerator()
     if not vectorize or len(networks) == 1:
-        return tuple(function(network, *others) for network in networks)
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    mapped = jax.vmap(lambda network: function(network, *others))(stacked)
-    return tuple(jax.tree.map(lambda leaf: leaf[k], mapped) for k in range(len(networks)))  # noqa: B023
+        return tuple(map(function, networks))
+    return tuple(over_networks(function, Stacked.of(networks)))
+
+
+def beside(networks: tuple[Any, ...] | Stacked, others: jax.Array) -> tuple[Any, ...] | Stacked:
+    """Pair each of K networks with an entry of an array [K, ...], in the networks' container."""
+    if isinstance(networks, Stacked):
+        return Stacked((networks.tree, others))
+    return tuple((network, others[k]) for k, network in enumerate(networks))
+
+
+def contained(networks: tuple[Any, ...], like: tuple[Any, ...] | Stacked) -> tuple[Any, ...] | Stacked:
+    """Put networks into a container of the kind of `like`."""
+    return Stacked.of(networks) if isinstance(like, Stacked) else networks
 
 
 def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:

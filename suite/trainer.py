@@ -11,8 +11,10 @@ import numpy as np
 from suite import divergence
 from suite.errors import Divergence, UserError
 from suite.experience import Experience
+from suite.experience.batches import Batches
 from suite.learner import Learner
 from suite.options import TrainerOptions
+from suite.population import contained
 from suite.tracking.checkpoint import START_OVER, Checkpoints, State, fill, leaves
 from suite.tracking.film import Camera
 from suite.tracking.tracker import Tracker
@@ -80,6 +82,7 @@ class Trainer:
         """The state before the first agent step."""
         self.state = self.learner.init(self.seed)
         self.experience.start(self.seed)
+        self.batches = Batches(self.experience.sample, self.seed, self.learner.draws_ahead)
 
     def save(self) -> State:
         """All that a later process needs to go on from between two turns."""
@@ -90,7 +93,7 @@ class Trainer:
             "gradient_step": self.gradient_step,
             "loss": self.loss,
             "seconds": self.tracker.seconds(),
-            "learner": leaves(self.state),
+            "learner": leaves(self._listed()),
             "experience": self.experience.save(),
         }
 
@@ -100,10 +103,15 @@ class Trainer:
             self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
             self.loss = saved["loss"]
             self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
-            self.state = fill(self.state, saved["learner"])
+            state = fill(self._listed(), saved["learner"])
+            self.state = state._replace(online=contained(state.online, like=self.state.online))
             self.experience.restore(saved["experience"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"the checkpoint is none of this version ({error!r}): {START_OVER}") from None
+
+    def _listed(self) -> LearnerState:
+        """The state as checkpoints name its arrays, on every device: network by network."""
+        return self.state._replace(online=tuple(self.state.online))
 
     def _pause(self, *, epoch_ended: bool = False) -> None:
         """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
@@ -142,6 +150,7 @@ class Trainer:
         computes while the environment runs. The next action waits for what is learned now, so no step is ever taken
         with older parameters.
         """
+        self.batches.prepare(self.gradient_step, self._known())
         choice = self.experience.choose(partial(self.learner.act, self.state))
         self._learn()
         try:
@@ -150,14 +159,28 @@ class Trainer:
             raise self._diverged(str(error)) from None
 
     def _learn(self) -> None:
-        """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
-        due = int((self.experience.agent_step - self.options.initial_samples) * self.options.replay_ratio)
+        """Take the gradient steps that are due."""
+        due = self._due(self.experience.agent_step)
         while self.gradient_step < due:
-            batch = self.experience.sample(batch_rng(self.seed, self.gradient_step))
-            self.state = self.learner.update(self.state, batch, self.gradient_step)
-            self.gradient_step += 1
+            number = self.learner.uninterrupted(self.gradient_step, due - self.gradient_step)
+            batches = [self.batches.get(self.gradient_step + n, self._known()) for n in range(number)]
+            if number == 1:
+                self.state = self.learner.update(self.state, batches[0], self.gradient_step)
+            else:
+                self.state = self.learner.gradient_steps(self.state, batches)
+            self.gradient_step += number
             if self.gradient_step % self.learner.target_update_period == 0:
                 self._update_target()
+
+    def _due(self, agent_step: int) -> int:
+        """Gradient steps that are due after so many agent steps."""
+        return int((agent_step - self.options.initial_samples) * self.options.replay_ratio)
+
+    def _known(self) -> int:
+        """Batches that what the experience holds now decides, counted from the start of the run."""
+        if self.experience.fixed_in_epoch:
+            return self._due(self.epoch * self.options.epoch_agent_steps)
+        return self._due(self.experience.agent_step)
 
     def _update_target(self) -> None:
         self.state, update = self.learner.update_target(self.state)
@@ -228,8 +251,3 @@ class Trainer:
 
     def _clocks(self) -> dict[str, Any]:
         return {"agent_step": self.experience.agent_step, "gradient_step": self.gradient_step}
-
-
-def batch_rng(seed: int, gradient_step: int) -> np.random.Generator:
-    """The randomness of one batch. The clock is the counter's highest word, so no two batches share their draws."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, gradient_step]))

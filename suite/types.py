@@ -3,7 +3,7 @@
 Shapes: B is the batch size, K the number of online networks, `params` a nested dict of arrays as flax makes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -28,6 +28,32 @@ class Batch(NamedTuple):
     next_observation: Array  # [B, ...]
 
 
+class Frames(NamedTuple):
+    """B transitions whose stacks are not made yet: frames that both stacks show are here once."""
+
+    frames: Array  # [B, stack + n, ...]: those of the observation, and of the n steps after it
+    next_frames: Array | None  # int32 [B, stack]: which of them the next observation shows; None: the last `stack`
+    action: Array  # as in Batch, like the others
+    reward: Array
+    discount: Array
+
+
+def stack_frames(batch: Batch | Frames) -> Batch:
+    """Make the stacks of a batch that has none yet, on the device if called in a compiled function.
+
+    >>> frames = Frames(np.array([[1, 2, 3]]), None, np.zeros(1), np.zeros(1), np.zeros(1))
+    >>> stack_frames(frames).observation, stack_frames(frames).next_observation
+    (array([[1, 2]]), array([[2, 3]]))
+    """
+    if isinstance(batch, Batch):
+        return batch
+    frames, rows = batch.frames, batch.next_frames
+    if rows is None:
+        return Batch(frames[:, :-1], batch.action, batch.reward, batch.discount, frames[:, 1:])
+    following = frames[np.arange(len(frames))[:, None], rows]
+    return Batch(frames[:, : rows.shape[1]], batch.action, batch.reward, batch.discount, following)
+
+
 class Network(NamedTuple):
     """One online network (for SAC: a pair of critics), or an actor."""
 
@@ -37,10 +63,39 @@ class Network(NamedTuple):
     loss: jax.Array  # float32 []: cumulated since the last target update
 
 
+@jax.tree_util.register_pytree_node_class
+class Stacked:
+    """K trees as one, whose leaves have a leading axis K for `vmap`; read like a tuple of the K trees."""
+
+    def __init__(self, tree: Any) -> None:
+        self.tree = tree
+
+    @classmethod
+    def of(cls, trees: tuple[Any, ...]) -> "Stacked":
+        """Stack K trees."""
+        return cls(jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees))
+
+    def __len__(self) -> int:
+        return int(jax.tree.leaves(self.tree)[0].shape[0])
+
+    def __getitem__(self, index: int | jax.Array) -> Any:
+        return jax.tree.map(lambda leaf: leaf[index], self.tree)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[k] for k in range(len(self)))
+
+    def tree_flatten(self) -> tuple[tuple[Any], None]:
+        return (self.tree,), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, children: tuple[Any]) -> "Stacked":
+        return cls(*children)
+
+
 class LearnerState(NamedTuple):
     """All that learning changes. The clock `step` counts gradient steps and is shared by all networks."""
 
-    online: tuple[Network, ...]  # K of them; after a target update [0] is the elected one
+    online: tuple[Network, ...] | Stacked  # K networks; after a target update [0] is the elected one
     target: Params
     actor: Network | None
     key: jax.Array  # constant: each draw folds in its stream and the clock, so a state needs no other randomness

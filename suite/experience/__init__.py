@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from suite.tracking.checkpoint import State
-from suite.types import Array, Batch
+from suite.types import Array, Batch, Frames
 
 Act = Callable[[np.ndarray, np.int32], Array]  # observation [...], agent step -> action, which may not be computed yet
 
@@ -19,6 +19,7 @@ class Experience(Protocol):
 
     agent_step: int  # turns taken: steps of an environment, or batches drawn from a data set
     slot_bytes: int  # of memory that a turn may add
+    fixed_in_epoch: bool  # `sample` draws from the same transitions throughout an epoch
 
     def start(self, seed: int) -> None:
         """The state before the first turn."""
@@ -32,8 +33,8 @@ class Experience(Protocol):
     def take(self, choice: Any) -> bool:
         """End the turn with what `choose` gave; -> whether an epoch may end here."""
 
-    def sample(self, rng: np.random.Generator) -> Batch:
-        """Transitions for a gradient step; see Replay.sample."""
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
+        """Transitions for a gradient step; see Replay.sample_frames."""
 
     def summary(self) -> dict[str, Any]:
         """The columns `return`, `episodes`, `episode_returns` and `episode_lengths` of a row of the record."""

@@ -15,7 +15,7 @@ from suite.experience.minari import MinariChunks, data_folder
 from suite.experience.replay import Replay
 from suite.options import DatasetOptions
 from suite.tracking.checkpoint import START_OVER, State
-from suite.types import Batch
+from suite.types import Batch, Frames
 
 
 class Dataset:
@@ -28,6 +28,7 @@ class Dataset:
     agent_step: int  # batches drawn; no step is taken in an environment
     loaded: list[int]  # the chunks in the replay
     slot_bytes = 0  # the memory of a run does not grow
+    fixed_in_epoch = True
 
     def __init__(self, action_space: spaces.Space[Any], replay: Replay, options: DatasetOptions) -> None:
         """Raises UserError when there is no data set, or it does not fit the environment or the replay."""
@@ -101,8 +102,8 @@ class Dataset:
     def take(self, choice: None) -> bool:
         return True
 
-    def sample(self, rng: np.random.Generator) -> Batch:
-        return self.replay.sample(rng)
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
+        return self.replay.sample_frames(rng)
 
     def summary(self) -> dict[str, Any]:
         """No episode is played while learning: the return is the evaluation's."""

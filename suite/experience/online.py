@@ -11,7 +11,7 @@ from suite.errors import UserError
 from suite.experience import Act
 from suite.experience.replay import Replay
 from suite.tracking.checkpoint import START_OVER, State
-from suite.types import Array, Batch
+from suite.types import Array, Batch, Frames
 
 
 class Online:
@@ -25,6 +25,7 @@ class Online:
     episode_length: int
     episode_returns: list[float]  # of the episodes that ended in this epoch
     episode_lengths: list[int]
+    fixed_in_epoch = False
 
     def __init__(self, environment: gymnasium.Env, replay: Replay) -> None:
         self.environment, self.replay = environment, replay
@@ -72,8 +73,8 @@ class Online:
             f"the {what}", value, f"at agent step {self.agent_step:,}, {self.episode_length} of its episode"
         )
 
-    def sample(self, rng: np.random.Generator) -> Batch:
-        return self.replay.sample(rng)
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
+        return self.replay.sample_frames(rng)
 
     def summary(self) -> dict[str, Any]:
         return {

@@ -18,7 +18,7 @@ from gymnasium import spaces
 from suite.errors import UserError
 from suite.options import ReplayOptions
 from suite.tracking.checkpoint import START_OVER, Arrays, Segment, State
-from suite.types import Batch
+from suite.types import Batch, Frames, stack_frames
 
 CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # how a step left its episode
 ROWS = ("frames", "actions", "rewards", "endings", "depths")  # the arrays that are saved slot by slot
@@ -129,13 +129,18 @@ class Replay:
         self.written += 1
 
     def sample(self, rng: np.random.Generator) -> Batch:
+        """`sample_frames` with stacks."""
+        return stack_frames(self.sample_frames(rng))
+
+    def sample_frames(self, rng: np.random.Generator) -> Batch | Frames:
         """Transitions drawn uniformly, with replacement, from all that can be sampled.
 
         observation, next_observation [B, ...]: as the environment gave them, m steps apart
         action [B, ...]: int32 if discrete
         reward float32 [B]: sum of discount^k r_k over the m steps
         discount float32 [B]: discount^m, or 0 if the last of the m steps was a terminal
-        where m is n_step, or less if the episode ends before. Raises UserError if there is nothing to sample.
+        where m is n_step, or less if the episode ends before. Stacks that share frames come as Frames, which are
+        fewer bytes to copy. Raises UserError if there is nothing to sample.
         """
         if self.size == 0:
             raise UserError(f"the replay has nothing to sample before {self.n_step} agent steps are taken")
@@ -145,13 +150,14 @@ class Replay:
         taken = np.cumsum(ends, axis=1) - ends == 0  # no step before this one ended the episode
         steps = taken.sum(axis=1)
         last = (slots + steps - 1) % self.capacity
-        return Batch(
-            observation=self._observations(slots),
-            action=self.actions[slots],
-            reward=np.where(taken, self.rewards[window], np.float32(0)) @ self._powers[:-1],
-            discount=self._powers[steps] * (self.endings[last] != TERMINATED),
-            next_observation=self._observations((last + 1) % self.capacity),
-        )
+        action = self.actions[slots]
+        reward = np.where(taken, self.rewards[window], np.float32(0)) @ self._powers[:-1]
+        discount = self._powers[steps] * (self.endings[last] != TERMINATED)
+        if self._stack <= self.n_step:  # the stacks share no frame
+            following = self._observations((last + 1) % self.capacity)
+            return Batch(self._observations(slots), action, reward, discount, following)
+        rows = steps[:, None].astype(np.int32) + np.arange(self._stack, dtype=np.int32) if self.n_step > 1 else None
+        return Frames(self._frames(slots, steps), rows, action, reward, discount)
 
     def _draw(self, rng: np.random.Generator) -> np.ndarray:
         """Sampleable slots [B], by rejection: few slots but the ends of episodes are ever rejected."""
@@ -160,6 +166,16 @@ class Replay:
             drawn = rng.integers(self.used, size=self.batch_size)
             kept = np.concatenate([kept, drawn[self.sampleable[drawn]]])
         return kept[: self.batch_size]
+
+    def _frames(self, slots: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """The frames from the stacks that end at these slots to the steps after them: [B, stack + n_step, ...].
+
+        Indices stop at the first frame of the episode, and at the frame that the last of the steps reached.
+        """
+        first, last = slots - self.depths[slots], slots + steps
+        rows = slots[:, None] + np.arange(1 - self._stack, self.n_step + 1)
+        frames: np.ndarray = self.frames[np.clip(rows, first[:, None], last[:, None]) % self.capacity]
+        return frames
 
     def _observations(self, slots: np.ndarray) -> np.ndarray:
         """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""

@@ -11,10 +11,11 @@ import numpy as np
 from suite import device
 from suite.errors import UserError
 from suite.experience import Experience
+from suite.experience.batches import batch_rng
 from suite.learner import Learner
 from suite.program import compile_cache
 from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer, batch_rng
+from suite.trainer import Trainer
 from suite.types import Batch
 from sweeps import grid
 from sweeps.compose import compose

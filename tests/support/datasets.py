@@ -44,7 +44,7 @@ def rounded(numbers: Any) -> tuple[float, ...]:
 
 def sampled(data: Dataset) -> set[tuple]:
     """What is met in many draws."""
-    batch = data.sample(np.random.default_rng(0))
+    batch = data.replay.sample(np.random.default_rng(0))
     columns = [np.asarray(part).reshape(MANY, -1).tolist() for part in batch]
     return {tuple(rounded(part) for part in row) for row in zip(*columns, strict=True)}
 

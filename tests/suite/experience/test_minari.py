@@ -78,7 +78,7 @@ def test_vectors_are_taken_whole(tmp_path: Path) -> None:
             environment.reset()
     environment.close()
     data = loaded(tmp_path / "walk", replay(space=Walk.observation_space))
-    assert data.sample(np.random.default_rng(0)).observation.shape == (MANY, 3)
+    assert data.replay.sample(np.random.default_rng(0)).observation.shape == (MANY, 3)
 
 
 def test_a_recording_that_is_not_finished_is_none(tmp_path: Path) -> None:

@@ -228,7 +228,8 @@ def test_a_million_atari_frames_fit_the_budget() -> None:
     replay.add(observation, 0, 0.0, observation, False, False)
     batch = replay.sample(np.random.default_rng(0))
     assert batch.observation.shape == batch.next_observation.shape == (32, 4, 84, 84)
-    assert isinstance(batch.observation, np.ndarray) and batch.observation.flags.c_contiguous
+    frames = replay.sample_frames(np.random.default_rng(0)).frames  # what is copied to the device
+    assert frames.shape == (32, 5, 84, 84) and frames.dtype == np.uint8 and frames.flags.c_contiguous
     assert batch.observation.dtype == np.uint8
 
 
