@@ -29,9 +29,8 @@ def make_act(agent: Agent, effective: Effective, needs_masks: bool, behaviour: s
 
     @jax.jit
     def by(key: jax.Array, acting: Network | Stacked, observation: Array, agent_step: Array) -> jax.Array:
-        if isinstance(acting, Stacked):
-            acting = acting[choose(key, acting.tree.loss, agent_step)]
-        return agent.act(draw(key, ACT, agent_step), effective(acting), observation, agent_step, greedy=False)
+        drawn = acting[choose(key, acting.tree.loss, agent_step)] if isinstance(acting, Stacked) else acting
+        return agent.act(draw(key, ACT, agent_step), effective(drawn), observation, agent_step, greedy=False)
 
     def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
         acting = state.actor or state.online

@@ -16,7 +16,7 @@ import optax
 from suite.acting import make_act, make_act_greedily
 from suite.dispatch import due_steps, in_turn, uninterrupted, when_due
 from suite.options import LearnerOptions
-from suite.population import beside, contained, loss_weights, on_accelerator, over_networks
+from suite.population import Population, beside, contained, loss_weights, on_accelerator, over_networks
 from suite.sparsity.histograms import histograms
 from suite.sparsity.masks import apply_masks, layer_sparsity, sparsity
 from suite.streams import ACTOR_INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, IMPROVE, INIT, TARGET, draw
@@ -83,9 +83,8 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         key = jax.random.key(seed)
         network = _new_network(draw(key, INIT, 0), agent, sparsifier)
         actor = _new_network(draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
-        online: tuple[Network, ...] | Stacked = (network,) * sparsifier.num_networks
-        if vectorize and len(online) > 1:
-            online = Stacked.of(online)
+        networks = (network,) * sparsifier.num_networks
+        online = Stacked.of(networks) if vectorize and len(networks) > 1 else networks
         return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
 
     update = _update(agent, sparsifier, loss_weight, options)
@@ -141,16 +140,14 @@ def _update(
         chex.assert_rank(y, 1)
         return jax.lax.stop_gradient(y)
 
-    def critic_steps(
-        hook: bool, keys: jax.Array, state: LearnerState, batch: Batch, y: jax.Array
-    ) -> tuple[Network, ...] | Stacked:
+    def critic_steps(hook: bool, keys: jax.Array, state: LearnerState, batch: Batch, y: jax.Array) -> Population:
         weight = loss_weight(state.step)
 
         def learn(part: tuple[Network, jax.Array]) -> Network:
             network, key = part
             return _gradient_step(hook, key, state.step + 1, network, agent, sparsifier, weight, batch, y)
 
-        return over_networks(learn, beside(state.online, keys), vectorize=False)
+        return over_networks(learn, beside(state.online, keys))
 
     def actor_step(
         hook: bool, key: jax.Array, state: LearnerState, batch: Batch, actor: Actor, network: Network

@@ -15,31 +15,39 @@ def on_accelerator() -> bool:
     return jax.default_backend() != "cpu"
 
 
-def over_networks(
-    function: Callable[[Any], Any], networks: tuple[Any, ...] | Stacked, vectorize: bool | None = None
-) -> tuple[Any, ...] | Stacked:
-    """Return `function(network)` for each of the networks, in the container that they come in.
+Population = tuple[Any, ...] | Stacked  # K networks, or what belongs to each of them
 
-    Stacked networks are mapped by vmap. For a tuple, `vectorize` chooses: stack, vmap and unstack, or a loop inside
-    the compiled function; None loops on a CPU, where batched convolutions take some seven times as long.
+
+def over_networks(function: Callable[[Any], Any], networks: Population) -> Population:
+    """Return `function(network)` for each of K networks: by vmap if they are stacked, else in a loop.
+
+    The loop is for CPUs, where batched convolutions take some seven times as long.
     """
     if isinstance(networks, Stacked):
         return Stacked(jax.vmap(function)(networks.tree))
+    return tuple(map(function, networks))
+
+
+def over_trees(
+    function: Callable[[Any], Any], trees: tuple[Any, ...], vectorize: bool | None = None
+) -> tuple[Any, ...]:
+    """Return `function(tree)` for each of a few trees of one shape, such as twin critics.
+
+    With `vectorize`, stack them and use vmap; None: on an accelerator.
+    """
     if vectorize is None:
         vectorize = on_accelerator()
-    if not vectorize or len(networks) == 1:
-        return tuple(map(function, networks))
-    return tuple(over_networks(function, Stacked.of(networks)))
+    return tuple(over_networks(function, Stacked.of(trees) if vectorize else trees))
 
 
-def beside(networks: tuple[Any, ...] | Stacked, others: jax.Array) -> tuple[Any, ...] | Stacked:
+def beside(networks: Population, others: jax.Array) -> Population:
     """Pair each of K networks with an entry of an array [K, ...], in the networks' container."""
     if isinstance(networks, Stacked):
         return Stacked((networks.tree, others))
     return tuple((network, others[k]) for k, network in enumerate(networks))
 
 
-def contained(networks: tuple[Any, ...], like: tuple[Any, ...] | Stacked) -> tuple[Any, ...] | Stacked:
+def contained(networks: tuple[Any, ...], like: Population) -> Population:
     """Put networks into a container of the kind of `like`."""
     return Stacked.of(networks) if isinstance(like, Stacked) else networks
 

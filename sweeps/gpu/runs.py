@@ -16,7 +16,7 @@ from suite.learner import Learner
 from suite.program import compile_cache
 from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
-from suite.types import Batch
+from suite.types import Batch, Frames
 from sweeps import grid
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
@@ -120,7 +120,7 @@ def parts(run: Run) -> tuple[Experience, Learner]:
     return experience, learner
 
 
-def batches(run: Run, experience: Experience) -> Iterator[Batch]:
+def batches(run: Run, experience: Experience) -> Iterator[Batch | Frames]:
     """The batches of a run's gradient steps."""
     return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
 

@@ -12,7 +12,7 @@ from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
 from suite.options import LearnerOptions, PrunerOptions
-from suite.population import over_networks
+from suite.population import over_trees
 from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
 from tests.support.learners import ACTIONS, EAGER, OBSERVATIONS, UPDATES, batches, learner_of
@@ -23,10 +23,10 @@ from tests.support.methods import NEVER_PRUNE
 
 
 @pytest.mark.parametrize("vectorize", [False, True])
-def test_over_networks_keeps_networks_and_shared_arguments_apart(vectorize: bool) -> None:
+def test_over_trees_keeps_networks_and_shared_arguments_apart(vectorize: bool) -> None:
     networks = tuple({"a": jnp.full((2,), float(k)), "b": jnp.int32(k)} for k in range(3))
     function = jax.jit(
-        lambda networks, shared: over_networks(
+        lambda networks, shared: over_trees(
             lambda n: (n["a"] * shared.sum(), n["b"] + 1), networks, vectorize=vectorize
         )
     )
