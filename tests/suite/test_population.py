@@ -56,6 +56,14 @@ def test_networks_that_stay_stacked_learn_the_same_bits(learner: Any, data: Any)
     assert float(kept.measure(one)["sparsity"]) > 0
 
 
+def test_checkpoints_name_the_same_arrays_on_every_device() -> None:
+    on_gpu, on_cpu = (learners.learner_of("eaudeqn", vectorize=v, num_networks=NETWORKS).init(0) for v in (True, False))
+    assert isinstance(on_gpu.online, Stacked) and isinstance(on_cpu.online, tuple)
+    found, expected = leaves(listed(on_gpu)), leaves(on_cpu)
+    assert "online/2/params/Dense_0/kernel" in expected
+    assert {name: array.tobytes() for name, array in found.items()} == {n: a.tobytes() for n, a in expected.items()}
+
+
 @pytest.mark.parametrize("behaviour", ["inverse_loss", "uniform", "elected"])
 def test_stacked_networks_act_as_a_tuple_does(behaviour: str) -> None:
     """The network is drawn on the device in one case, by the host in the other."""
