@@ -6,14 +6,13 @@ terminal.
 """
 
 import gzip
-import tokenize
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
 
 from suite.errors import UserError
 from suite.experience.chunks import Episode
@@ -21,8 +20,13 @@ from suite.experience.chunks import Episode
 PARTS = {"observation": "u", "action": "i", "reward": "f", "terminal": "ub"}  # and the kinds of numbers in them
 BLANKS = 3  # transitions of zeros that Dopamine's memory puts before an episode, where a stack would reach back
 BLOCK = 2**20  # bytes read at a time
-VERSION = (1, 0)  # of numpy's format: what is this simple has a header of 64 kB at most
-DAMAGE = (OSError, EOFError, zlib.error, ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+MAGIC = b"\x93NUMPY\x01\x00"  # numpy's format 1.0: a header's length in two bytes, the header, the numbers
+#: What numpy writes as the header of an array of plain numbers. Its own reader evaluates the text as Python.
+HEADER = re.compile(
+    rb"\{'descr': '([<>|](?:b1|[iu][1248]|f[248])|\|O)', 'fortran_order': (True|False),"
+    rb" 'shape': \(([0-9, ]{0,80})\), \}\s*"
+)
+UNREADABLE = (OSError, EOFError, zlib.error)  # what gzip raises for a damaged file
 
 
 class DqnReplay:
@@ -50,11 +54,14 @@ class DqnReplay:
         """What kind of numbers follows. Raises UserError unless there are enough of the right shape."""
         path = self._path(part, chunk)
         try:
-            if npy.read_magic(file) != VERSION:
-                raise ValueError("a header for more than plain numbers")
-            shape, fortran, dtype = npy.read_array_header_1_0(file)
-        except DAMAGE as error:
+            magic, length = file.read(len(MAGIC)), int.from_bytes(file.read(2), "little")
+            header = HEADER.fullmatch(file.read(length)) if magic == MAGIC else None
+        except UNREADABLE as error:
             raise UserError(f"{path}: no gzipped numpy array, or a damaged one ({error})") from None
+        if not header:
+            raise UserError(f"{path}: no gzipped numpy array of plain numbers, or a damaged one")
+        dtype, fortran = np.dtype(header[1].decode()), header[2] == b"True"
+        shape = tuple(map(int, re.findall(rb"[0-9]+", header[3])))
         row = self.frame_shape if part == "observation" else ()
         wrong_kind = dtype.kind not in PARTS[part] or (part == "observation" and dtype != np.uint8)
         if shape[1:] != row or not shape or wrong_kind or fortran:
@@ -82,7 +89,7 @@ class DqnReplay:
                     unread = unread[len(block) :]
             except MemoryError:
                 raise UserError(f"no memory for chunks of dataset.chunk_transitions={self.sizes[chunk]:,}") from None
-            except (OSError, EOFError, zlib.error) as error:
+            except UNREADABLE as error:
                 raise UserError(f"{self._path(part, chunk)}: cut short or damaged ({error}); fetch it again") from None
         return array
 

@@ -19,23 +19,25 @@ from PIL import Image
 
 from suite.errors import UserError
 from suite.experience.chunks import Episode
+from suite.record import schema
+from suite.record.models import Count, File, validated
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
+ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")  # of an episode; others are not read
 JPEG_HEADER = 2**16  # bytes that a JPEG file may have beside its frame, which it makes no larger
-DAMAGE = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-    NotImplementedError,
-    IndexError,
-    ArithmeticError,
-    MemoryError,
-    gymnasium.error.Error,
-)
+#: What h5py makes of HDF5's errors (its _errors.pyx), and of an array that claims more memory than there is.
+HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
+IMAGE_ERRORS = (OSError, ValueError, Image.DecompressionBombError)
+
+
+class Metadata(File):
+    """What of metadata.json is read here. Without its spaces Minari would make the environment that the file names."""
+
+    data_format: str
+    observation_space: str  # JSON that Minari reads
+    action_space: str
+    total_episodes: Count
+    total_steps: Count
 
 
 def data_folder(folder: Path) -> Path | None:
@@ -60,21 +62,18 @@ class MinariChunks:
     ) -> None:
         """`frames` [..., frame] is where they will be kept: it says what one is like."""
         self.folder = folder
+        metadata = validated(Metadata, schema.read_json(folder / METADATA), folder / METADATA)
+        if metadata.data_format != "hdf5":
+            raise UserError(f"{folder}: a Minari data set in the format {metadata.data_format}; hdf5 is needed")
         try:
-            metadata = MinariStorage.read_raw_metadata(folder)
-            # Without its spaces, or with another format, Minari would make the environment that the file names.
-            if metadata["data_format"] != "hdf5":
-                raise UserError(f"{folder}: a Minari data set in the format {metadata['data_format']}; hdf5 is needed")
-            metadata["observation_space"], metadata["action_space"]
             self.storage = MinariStorage.read(folder)
-            self._check_spaces(frames, observation_shape, action_space)
-            self.lengths = self._lengths(int(metadata["total_episodes"]))
-        except DAMAGE as error:
+        except Exception as error:  # Minari and gymnasium say nowhere what a space that is no space raises
             raise UserError(f"{folder}: no Minari data set, or a damaged one ({_line(error)})") from None
-        if sum(self.lengths) != metadata.get("total_steps"):
-            raise UserError(
-                f"{folder}: holds {sum(self.lengths)} of {metadata.get('total_steps')} steps; it is damaged"
-            )
+        self._check_spaces(frames, observation_shape, action_space)
+        with self._open() as file:
+            self.lengths = [self._length(file, number) for number in range(metadata.total_episodes)]
+        if sum(self.lengths) != metadata.total_steps:
+            raise UserError(f"{folder}: holds {sum(self.lengths)} of {metadata.total_steps} steps; it is damaged")
         self.ranges = _ranges(self.lengths, transitions)
         self.sizes = [sum(self.lengths[episode] for episode in part) for part in self.ranges]
 
@@ -96,28 +95,40 @@ class MinariChunks:
             )
         self.stacked = found.shape != frames.shape[1:]
 
-    def _lengths(self, episodes: int) -> list[int]:
-        """Steps of each episode, as the arrays' own sizes say, before any is read."""
-        space, lengths = self.storage.observation_space, []
-        packed = self._is_packed()
-        with h5py.File(self.folder / MAIN) as file:
-            for number in range(episodes):
-                group = file[f"episode_{number}"]
-                steps = len(group["rewards"])
-                if steps == 0:
-                    raise ValueError(f"episode {number} has no step")
-                expected = {"rewards": (steps,), "terminations": (steps,), "truncations": (steps,)}
-                expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
-                expected["observations"] = (
-                    (steps + 1, *group["observations"].shape[1:]) if packed else (steps + 1, *(space.shape or ()))
-                )
-                for name, shape in expected.items():
-                    if group[name].shape != shape:
-                        raise ValueError(f"{name} of episode {number} are {group[name].shape}, not {shape}")
-                    if group[name].dtype.kind not in "biuf" and not (packed and name == "observations"):
-                        raise ValueError(f"{name} of episode {number} are no numbers")
-                lengths.append(steps)
-        return lengths
+    def _open(self) -> h5py.File:
+        try:
+            return h5py.File(self.folder / MAIN)
+        except HDF5_ERRORS as error:
+            raise self._damage(_line(error)) from None
+
+    def _damage(self, what: str) -> UserError:
+        return UserError(f"{self.folder}: no Minari data set, or a damaged one ({what})")
+
+    def _arrays(self, file: h5py.File, number: int) -> dict[str, h5py.Dataset]:
+        """The arrays of an episode that are learned from, none of which is read yet."""
+        try:
+            arrays = {name: file[f"episode_{number}"][name] for name in ARRAYS}
+            wrong = [name for name, array in arrays.items() if not _is_array(array)]
+        except HDF5_ERRORS as error:
+            raise self._damage(f"episode {number}: {_line(error)}") from None
+        if wrong:
+            raise self._damage(f"{wrong[0]} of episode {number} are no numbers")
+        return arrays
+
+    def _length(self, file: h5py.File, number: int) -> int:
+        """Steps of an episode, as the arrays' own sizes say, before any is read."""
+        arrays, packed = self._arrays(file, number), self._is_packed()
+        steps = len(arrays["rewards"])
+        if steps == 0:
+            raise self._damage(f"episode {number} has no step")
+        observation = arrays["observations"].shape[1:] if packed else self.storage.observation_space.shape or ()
+        expected = dict.fromkeys(ARRAYS, (steps,))
+        expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
+        expected["observations"] = (steps + 1, *observation)
+        for name, shape in expected.items():
+            if arrays[name].shape != shape:
+                raise self._damage(f"{name} of episode {number} are {arrays[name].shape}, not {shape}")
+        return steps
 
     def _is_packed(self) -> bool:
         """Whether its observations are JPEG files."""
@@ -125,28 +136,36 @@ class MinariChunks:
 
     def read(self, number: int) -> Iterator[Episode]:
         """Only what is learned from is read: a data set's infos may be of any size."""
-        try:
-            with h5py.File(self.folder / MAIN) as file:
-                for episode in self.ranges[number]:
-                    yield self._episode(episode, file[f"episode_{episode}"])
-        except DAMAGE as error:
-            raise UserError(f"{self.folder}: damaged in chunk {number} ({_line(error)})") from None
+        with self._open() as file:
+            for episode in self.ranges[number]:
+                yield self._episode(episode, self._arrays(file, episode), number)
 
-    def _episode(self, number: int, group: h5py.Group) -> Episode:
-        data = {name: group[name][()] for name in ("actions", "rewards", "terminations", "truncations")}
-        packed, space = group["observations"], self.storage.observation_space
-        observations = unpacked(packed, space) if self._is_packed() else packed[()]
-        ends = data["terminations"] | data["truncations"]
+    def _episode(self, episode: int, arrays: dict[str, h5py.Dataset], chunk: int) -> Episode:
+        space = self.storage.observation_space
+        try:
+            data = {name: array[()] for name, array in arrays.items() if name != "observations"}
+            packed = arrays["observations"]
+            observations = unpacked(packed, space) if self._is_packed() else packed[()]
+        except (*HDF5_ERRORS, *IMAGE_ERRORS) as error:
+            raise UserError(f"{self.folder}: damaged in chunk {chunk} ({_line(error)})") from None
+        ends = (data["terminations"] != 0) | (data["truncations"] != 0)
         if len(observations) != len(ends) + 1 or ends[:-1].any():
-            raise ValueError(f"episode {number} goes on after its end")
+            raise UserError(f"{self.folder}: damaged in chunk {chunk} (episode {episode} goes on after its end)")
         frames = observations[:, -1] if self.stacked else observations
         return Episode(frames, data["actions"], data["rewards"], bool(data["terminations"][-1]))
+
+
+def _is_array(found: Any) -> bool:
+    """Whether an entry of a file is an array of numbers, or of files, which have different lengths."""
+    if not isinstance(found, h5py.Dataset) or not found.shape:
+        return False
+    return (h5py.check_vlen_dtype(found.dtype) or found.dtype).kind in "biuf"
 
 
 def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
     """Frames that are JPEG files. A file says its size before it is unpacked, and has to be one of the space's frames.
 
-    Raises ValueError.
+    Raises ValueError, and what h5py and PIL raise for what is damaged.
     """
     frames = np.empty((len(files), *(space.shape or ())), np.uint8)
     most = frames[0].nbytes + JPEG_HEADER
