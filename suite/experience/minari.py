@@ -1,4 +1,4 @@
-"""Minari data sets (Younis et al. 2024, the Farama standard): read them, and record what an environment shows."""
+"""Minari data sets (Younis et al. 2024, the Farama standard): read them, and record environments."""
 
 import io
 import re
@@ -24,7 +24,7 @@ from suite.record.models import Count, File, validated
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
 ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")  # of an episode; others are not read
-JPEG_HEADER = 2**16  # bytes that a JPEG file may have beside its frame, which it makes no larger
+JPEG_HEADER = 2**16  # bytes that a JPEG file may have in addition to the size of its frame
 #: What h5py makes of HDF5's errors (its _errors.pyx), and of an array that claims more memory than there is.
 HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 IMAGE_ERRORS = (OSError, ValueError, Image.DecompressionBombError)
@@ -41,15 +41,15 @@ class Metadata(File):
 
 
 def data_folder(folder: Path) -> Path | None:
-    """Where a Minari data set has its files: in the folder `data` of its own folder; None if it is none."""
+    """The folder with the files of a Minari data set: `folder`/data or `folder`; None if there is none."""
     return next((place for place in (folder / "data", folder) if (place / METADATA).is_file()), None)
 
 
 class MinariChunks:
-    """A data set in Minari's HDF5 format, cut at ends of episodes into chunks of `transitions` or a little more.
+    """A data set in Minari's HDF5 format, cut at ends of episodes into chunks of at least `transitions`.
 
-    Its observations are single frames, as `Recorder` writes them, or whole ones, of which the newest frame is taken.
-    Raises UserError when the data set is damaged or of other spaces.
+    Its observations are single frames, as `Recorder` writes them, or stacks, of which the newest frame is used.
+    Raises UserError for a damaged data set, or one with other spaces.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class MinariChunks:
         action_space: spaces.Space[Any],
         transitions: int,
     ) -> None:
-        """`frames` [..., frame] is where they will be kept: it says what one is like."""
+        """`frames` [..., frame] is the replay's array, which has the expected shape and dtype of a frame."""
         self.folder = folder
         metadata = validated(Metadata, schema.read_json(folder / METADATA), folder / METADATA)
         if metadata.data_format != "hdf5":
@@ -135,7 +135,7 @@ class MinariChunks:
         return bool(self.storage.jpeg_encoding and is_image_space(self.storage.observation_space))
 
     def read(self, number: int) -> Iterator[Episode]:
-        """Only what is learned from is read: a data set's infos may be of any size."""
+        """Read only the arrays that are learned from: a data set's infos may have any size."""
         with self._open() as file:
             for episode in self.ranges[number]:
                 yield self._episode(episode, self._arrays(file, episode), number)
@@ -163,7 +163,7 @@ def _is_array(found: Any) -> bool:
 
 
 def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
-    """Frames that are JPEG files. A file says its size before it is unpacked, and has to be one of the space's frames.
+    """Decode frames that are JPEG files, after checking each file's size and shape against the space.
 
     Raises ValueError, and what h5py and PIL raise for what is damaged.
     """
@@ -182,7 +182,7 @@ def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
 
 
 def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
-    """Runs of episodes that have at least so many transitions; the last may have fewer."""
+    """Ranges of consecutive episodes with at least so many transitions; the last may have fewer."""
     ranges, start, steps = [], 0, 0
     for number, length in enumerate(lengths):
         steps += length
@@ -193,21 +193,21 @@ def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
 
 
 class Recorder(gymnasium.Wrapper):
-    """Writes each episode of an environment, as it ends, to a Minari data set, which `close` puts into its place.
+    """Record the finished episodes of an environment as a Minari data set, which `close` moves to its folder.
 
-    Stacks are written as their newest frame, without loss; rewards as the environment gives them. An episode that has
-    not ended is not written. Raises UserError when the folder is there already or cannot be written.
+    Of a stack the newest frame is written, without loss; rewards are not clipped. Raises UserError if the folder exists
+    or cannot be written.
     """
 
     def __init__(self, environment: gymnasium.Env, folder: Path, algorithm: str) -> None:
         super().__init__(environment)
-        self.folder = folder.absolute()  # Minari 0.5.4 looks for a relative one inside itself
+        self.folder = folder.absolute()  # Minari 0.5.4 resolves a relative path inside its own folder
         self.partial = self.folder.with_name(folder.name + ".partial")
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
         try:
             if folder.exists():
-                raise UserError(f"{folder}: is there already; a data set is recorded into a new folder")
+                raise UserError(f"{folder}: exists already; a data set is recorded into a new folder")
             shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was interrupted
             self.partial.mkdir(parents=True)
             self.storage = MinariStorage.new(
@@ -253,7 +253,7 @@ class Recorder(gymnasium.Wrapper):
 
 
 def frame_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """The space of one frame of a stack, which has three axes or more; other spaces are their own."""
+    """The space of one frame of a stack, which has three axes or more; other spaces are returned as they are."""
     if isinstance(space, spaces.Box) and len(space.shape) >= 3:
         return spaces.Box(space.low[-1], space.high[-1], space.shape[1:], space.dtype.type)
     return space

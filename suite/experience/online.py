@@ -1,4 +1,4 @@
-"""Experience that the agent makes itself, in an environment, and keeps in a replay."""
+"""Online experience: the agent acts in an environment and stores the transitions in a replay."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from suite.types import Array, Batch, Frames
 
 
 class Online:
-    """An environment, the ring of its most recent transitions, and the statistics of its episodes."""
+    """An environment, a replay of its most recent transitions, and statistics of its episodes."""
 
     agent_step: int  # steps taken in the environment
-    observation: np.ndarray  # the newest, from which the next step is taken
-    origin: snapshot.Origin | None  # where the running episode began; None: with the seed
+    observation: np.ndarray  # the current one
+    origin: snapshot.Origin | None  # snapshot before the running episode; None for the first, which the seed fixes
     actions: list[np.ndarray]  # of the running episode
     episode_return: float  # of the running episode, undiscounted and not clipped
     episode_length: int
@@ -45,8 +45,10 @@ class Online:
         return act(self.observation, np.int32(self.agent_step))
 
     def take(self, choice: Array) -> bool:
-        """One step of the environment; -> whether its episode ended. Raises Divergence for a number that is not finite,
-        before it enters the replay."""
+        """Take one step of the environment; return whether its episode ended.
+
+        Raises Divergence for a number that is not finite, before it enters the replay.
+        """
         action = np.asarray(choice)
         self._refuse("action", action)
         next_observation, reward, terminated, truncated, _ = self.environment.step(action)
@@ -105,7 +107,7 @@ class Online:
         for action in self.actions:
             self.observation = self.environment.step(action)[0]
         if self.observation.tobytes() != state["observation"].tobytes():
-            raise UserError(f"the environment plays the checkpoint's episode otherwise than before: {START_OVER}")
+            raise UserError(f"the environment replays the checkpoint's episode otherwise than before: {START_OVER}")
         self.replay.restore(state["replay"])
 
     def close(self) -> None:
