@@ -9,13 +9,14 @@ import gymnasium
 import numpy as np
 
 from suite import divergence
-from suite.errors import Divergence, UserError
+from suite.errors import Divergence
 from suite.experience import Experience
 from suite.experience.batches import Batches
+from suite.experience.saved import SavedTrainer, validated
 from suite.learner import Learner
 from suite.options import TrainerOptions
 from suite.population import contained
-from suite.tracking.checkpoint import START_OVER, Checkpoints, State, fill, leaves
+from suite.tracking.checkpoint import Checkpoints, State, fill, leaves
 from suite.tracking.film import Camera
 from suite.tracking.tracker import Tracker
 from suite.types import LearnerState
@@ -85,7 +86,7 @@ class Trainer:
         self.batches = Batches(self.experience.sample, self.seed, self.learner.draws_ahead)
 
     def save(self) -> State:
-        """All that a later process needs to go on from between two turns."""
+        """The state that a later process needs to resume between two turns."""
         return {
             "epoch": self.epoch,
             "stage": self.stage,
@@ -98,16 +99,18 @@ class Trainer:
         }
 
     def restore(self, saved: State) -> None:
-        """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
-        try:
-            self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
-            self.loss = saved["loss"]
-            self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
-            state = fill(self._listed(), saved["learner"])
-            self.state = state._replace(online=contained(state.online, like=self.state.online))
-            self.experience.restore(saved["experience"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"the checkpoint is none of this version ({error!r}): {START_OVER}") from None
+        """Resume from the result of `save`, after `start`. Raises UserError for an incompatible checkpoint."""
+        state = validated(SavedTrainer, saved)
+        self.epoch, self.stage, self.gradient_step, self.loss = (
+            state.epoch,
+            state.stage,
+            state.gradient_step,
+            state.loss,
+        )
+        self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
+        filled = fill(self._listed(), state.learner)
+        self.state = filled._replace(online=contained(filled.online, like=self.state.online))
+        self.experience.restore(state.experience)
 
     def _listed(self) -> LearnerState:
         """The state as checkpoints name its arrays, on every device: network by network."""

@@ -13,6 +13,7 @@ from suite.experience.chunks import Chunks, Episode
 from suite.experience.dqn_replay import DqnReplay
 from suite.experience.minari import MinariChunks, data_folder
 from suite.experience.replay import Replay
+from suite.experience.saved import SavedDataset, validated
 from suite.options import DatasetOptions
 from suite.tracking.checkpoint import START_OVER, State
 from suite.types import Batch, Frames
@@ -114,10 +115,11 @@ class Dataset:
 
     def restore(self, state: State) -> None:
         """Load the chunks again. Raises UserError if the data set has changed."""
-        self.agent_step = state["agent_step"]
-        if state["loaded"]:
-            self._load(state["loaded"])
-        if self._digest() != state["rewards"]:
+        saved = validated(SavedDataset, state)
+        self.agent_step = saved.agent_step
+        if saved.loaded:
+            self._load(saved.loaded)
+        if self._digest() != saved.rewards:
             raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")
 
     def _digest(self) -> str:

@@ -10,6 +10,7 @@ from suite.environments import snapshot
 from suite.errors import UserError
 from suite.experience import Act
 from suite.experience.replay import Replay
+from suite.experience.saved import SavedOnline, validated
 from suite.tracking.checkpoint import START_OVER, State
 from suite.types import Array, Batch, Frames
 
@@ -98,17 +99,18 @@ class Online:
         }
 
     def restore(self, state: State) -> None:
-        self.agent_step, self.origin, self.actions = state["agent_step"], state["origin"], list(state["actions"])
-        self.episode_return, self.episode_length = state["episode"]
-        self.episode_returns, self.episode_lengths = state["episodes"]
+        saved = validated(SavedOnline, state)
+        self.agent_step, self.origin, self.actions = saved.agent_step, saved.origin, list(saved.actions)
+        self.episode_return, self.episode_length = saved.episode
+        self.episode_returns, self.episode_lengths = saved.episodes
         if self.origin:
             snapshot.restore(self.environment, self.origin)
             self.observation, _ = self.environment.reset()
         for action in self.actions:
             self.observation = self.environment.step(action)[0]
-        if self.observation.tobytes() != state["observation"].tobytes():
+        if self.observation.tobytes() != saved.observation.tobytes():
             raise UserError(f"the environment replays the checkpoint's episode otherwise than before: {START_OVER}")
-        self.replay.restore(state["replay"])
+        self.replay.restore(saved.replay)
 
     def close(self) -> None:
         self.environment.close()

@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 
 from suite.errors import UserError
+from suite.experience.saved import SavedReplay, validated
 from suite.options import ReplayOptions
 from suite.tracking.checkpoint import START_OVER, Arrays, Segment, State
 from suite.types import Batch, Frames, stack_frames
@@ -207,18 +208,19 @@ class Replay:
 
     def restore(self, state: State) -> None:
         """Become the replay whose `save` gave this. Raises UserError if it was one of other arrays."""
-        self.written, self.episode_steps = state["written"], state["episode_steps"]
+        saved = validated(SavedReplay, state)
+        self.written, self.episode_steps = saved.written, saved.episode_steps
         self.used = min(self.written, self.capacity)
         self.newest = (self.written - 1) % self.capacity
-        self.sampleable[: self.used] = state["sampleable"]
+        self.sampleable[: self.used] = saved.sampleable
         self.size = int(self.sampleable.sum())
-        self._segments = [(begin, end, segment) for begin, end, segment in state["segments"]]
+        self._segments = saved.segments
         for begin, end, segment in self._segments:
             rows = segment.arrays()
             first = max(begin, self.written - self.capacity)
             slots = np.arange(first, end) % self.capacity
             for name in ROWS:
-                array, saved = getattr(self, name), rows[name][first - begin :]
-                if (saved.dtype, saved.shape) != (array.dtype, (len(slots), *array.shape[1:])):
+                array, found = getattr(self, name), rows[name][first - begin :]
+                if (found.dtype, found.shape) != (array.dtype, (len(slots), *array.shape[1:])):
                     raise UserError(f"the checkpoint's replay holds other {name} than this version's: {START_OVER}")
-                array[slots] = saved
+                array[slots] = found
