@@ -1,4 +1,4 @@
-"""How a learner acts: which network acts, and what of it goes to the compiled function."""
+"""Acting: the choice of the network, and the compiled functions."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Which compiled program takes the next gradient steps."""
+"""The choice of the compiled program that takes the next gradient steps."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -9,7 +9,7 @@ import numpy as np
 
 from suite.types import Batch, Frames, LearnerState, Sparsifier
 
-PAGE = 4_096  # gradient steps whose hooks are looked up together
+PAGE = 4_096  # gradient steps whose hooks are computed together
 
 Update = Callable[[LearnerState, Batch | Frames], LearnerState]
 
@@ -18,8 +18,8 @@ IsDue = Callable[[int], bool]  # gradient steps done -> whether the method's hoo
 
 
 def when_due(is_due: IsDue | None, gradient_step: Update, with_hook: Update) -> Callable[..., LearnerState]:
-    """Choose between two programs by the clock: in a single one, a branch that seldom changes a network would copy it
-    at every gradient step."""
+    """Choose one of two programs by the clock: in a single program, a branch that rarely changes a network would copy
+    it at every gradient step."""
 
     def update(state: LearnerState, batch: Batch | Frames, done: int | None = None) -> LearnerState:
         if is_due and is_due(int(state.step if done is None else done) + 1):
@@ -30,7 +30,7 @@ def when_due(is_due: IsDue | None, gradient_step: Update, with_hook: Update) -> 
 
 
 def due_steps(sparsifier: Sparsifier) -> IsDue | None:
-    """Tell when the method's hook is due, worked out for a page of gradient steps at once; None without a hook."""
+    """Tell when the method's hook is due, computed for a page of gradient steps at once; None without a hook."""
     if sparsifier.after_gradient is None:
         return None
     pages = jax.jit(jax.vmap(sparsifier.due))
@@ -43,9 +43,9 @@ def due_steps(sparsifier: Sparsifier) -> IsDue | None:
 
 
 def uninterrupted(period: int, is_due: IsDue | None) -> Callable[[int, int], int]:
-    """How many of the next gradient steps, at most `most`, one program may take: gradient steps done, most -> number.
+    """Return a function: gradient steps done, most -> how many of the next ones, at most `most`, one program may take.
 
-    Neither a hook nor a target update comes between them. A power of two, so that few programs are compiled.
+    Neither a hook nor a target update interrupts them. The number is a power of two, so that few programs are compiled.
     """
 
     def number(done: int, most: int) -> int:
@@ -57,7 +57,7 @@ def uninterrupted(period: int, is_due: IsDue | None) -> Callable[[int, int], int
 
 
 def in_turn(gradient_step: Update) -> Callable[[LearnerState, Sequence[Batch | Frames]], LearnerState]:
-    """Several gradient steps in one program, which is compiled for their number."""
+    """Take several gradient steps in one program, which is compiled for each number of them."""
 
     def steps(state: LearnerState, batches: Sequence[Batch | Frames]) -> LearnerState:
         stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *batches)

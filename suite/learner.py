@@ -1,7 +1,7 @@
-"""The one learner: K online networks, one target, one batch, and a method's hooks on their two clocks.
+"""The learner: K online networks, one target, one batch, and a method's hooks on two clocks.
 
-It is the only caller of a Sparsifier, and the only place where masks are applied: last, after every hook, or, for a
-method that keeps pruned weights, wherever a network is read.
+It alone calls a Sparsifier and applies masks: after every hook or, for a method that keeps pruned weights, wherever a
+network is read.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,38 +37,38 @@ from suite.types import (
 
 
 class TargetUpdate(NamedTuple):
-    """What happened at a target update: float32 [K], where nothing else is said."""
+    """The result of a target update; arrays are float32 [K] unless stated otherwise."""
 
-    losses: jax.Array  # cumulated over the period, in the order before the election, as are sparsities_before
-    sparsities_before: jax.Array
+    losses: jax.Array  # cumulated over the period, in the order before the election
+    sparsities_before: jax.Array  # in the order before the election
     elected: jax.Array  # int32 []
-    sparsities: jax.Array  # in the order after it, as is `reset`; [0] is the elected network
-    reset: jax.Array  # bool [K]
-    actor_sparsity: jax.Array | None  # float32 [], after it; None without an actor
+    sparsities: jax.Array  # in the order after the election; [0] is the elected network
+    reset: jax.Array  # bool [K]: in the order after the election
+    actor_sparsity: jax.Array | None  # float32 []: after the election; None without an actor
     sound: jax.Array | bool = True  # bool []: all parameters of the target and the actor are finite; not recorded
 
 
 class Learner(NamedTuple):
-    """Compiled functions; `update` and `update_target` consume (donate) the state that they are given."""
+    """Compiled functions. Those that return a state consume (donate) the given one."""
 
     init: Callable[[int], LearnerState]  # seed -> state
-    # One gradient step of all K networks, and the method's hook if it is due: state, batch -> state; a third argument
-    # may name the state's gradient steps, which otherwise have to be read from the device.
+    # One gradient step of all K networks, and the method's hook if it is due: state, batch -> state. The optional third
+    # argument is the number of gradient steps done, which otherwise is read from the device.
     update: Callable[..., LearnerState]
-    # That alone, as where no hook is due; can be traced.
-    gradient_step: Callable[[LearnerState, Batch | Frames], LearnerState]
-    # Several of them in one program: state, batches -> state.
-    gradient_steps: Callable[[LearnerState, Sequence[Batch | Frames]], LearnerState]
+    gradient_step: Callable[[LearnerState, Batch | Frames], LearnerState]  # without a hook; can be traced
+    gradient_steps: Callable[[LearnerState, Sequence[Batch | Frames]], LearnerState]  # several in one program
     uninterrupted: Callable[[int, int], int]  # gradient steps done, most -> how many of the next `gradient_steps` takes
     update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
     act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
-    act_greedily: Callable[..., jax.Array]  # likewise by the elected network; any clock may stand for the agent step
+    act_greedily: Callable[
+        ..., jax.Array
+    ]  # likewise, by the actor or elected network; any clock replaces the agent step
     measure: Callable[[LearnerState], dict[str, Any]]  # sparsities of the elected network and of the actor
-    weights: Callable[[LearnerState], dict[str, Any]]  # histograms of theirs
-    policy: Callable[[LearnerState], Network]  # what a run hands out, pruned weights zero: the actor or elected network
+    weights: Callable[[LearnerState], dict[str, Any]]  # histograms of their weights
+    policy: Callable[[LearnerState], Network]  # the actor or elected network, pruned weights zero: the result of a run
     target_update_period: int  # gradient steps
-    election_steps: int  # of them, those whose losses count in the election
-    agent: Agent  # what it trains
+    election_steps: int  # gradient steps of a period whose losses count in the election
+    agent: Agent
     draws_ahead: bool  # a thread should draw batches and copy them to the device ahead of their gradient steps
 
 
@@ -114,7 +114,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
 def _update(
     agent: Agent, sparsifier: Sparsifier, loss_weight: Callable[[jax.Array], jax.Array], options: LearnerOptions
 ) -> Callable[[bool, LearnerState, Batch | Frames], LearnerState]:
-    """One gradient step of all K networks and of the actor, with the method's hook or without.
+    """One gradient step of all K networks and of the actor, with or without the method's hook.
 
     All K networks see the same batch and the same y, which the target network gives:
     theta_k <- theta_k - Adam(grad loss(theta_k, y)) and L_k <- L_k + w loss(theta_k, y), k = 1 .. K,
@@ -152,7 +152,7 @@ def _update(
     def actor_step(
         hook: bool, key: jax.Array, state: LearnerState, batch: Batch, actor: Actor, network: Network
     ) -> Network:
-        """By the elected critics, as they are after this gradient step."""
+        """Improve the actor by the elected critics, after their gradient step."""
         elected = _effective(sparsifier, state.online[0])
         improved = actor._replace(loss=partial(actor.loss, draw(state.key, IMPROVE, state.step)))
         weight = loss_weight(state.step - 1)
@@ -179,15 +179,15 @@ def _gradient_step(
     weight: jax.Array,
     *inputs: Any,
 ) -> Network:
-    """One masked optimizer step on `agent.loss(params, *inputs)`, then if it is due the method's hook and its masks."""
+    """One masked optimizer step on `agent.loss(params, *inputs)`; with `hook`, the method's hook and its masks."""
     pruned, masks = sparsifier.pruned_weights, network.masks
     loss, gradients = jax.value_and_grad(agent.loss)(_effective(sparsifier, network), *inputs)
     learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
     updates, opt_state = agent.optimizer.update(learned, network.opt_state, network.params)
     if pruned == "kept":
-        updates = apply_masks(updates, masks)  # momentum would go on moving them
+        updates = apply_masks(updates, masks)  # momentum would still move pruned weights
     params = optax.apply_updates(network.params, updates)
-    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # what is not finite always counts
+    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # a weight of zero must not hide NaN
     network = Network(params, opt_state, masks, network.loss + counted)
     network = _settle(sparsifier, network)
     if not hook or sparsifier.after_gradient is None:
@@ -196,7 +196,7 @@ def _gradient_step(
 
 
 def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
-    """Elect. The target becomes the elected network, unless it `follows` it at every gradient step."""
+    """Elect a network, which becomes the target unless the target `follows` it at every gradient step."""
     before = tuple(map(_judged, state.online))
     key = draw(state.key, AT_TARGET_UPDATE, state.step)
     online, memory, election = sparsifier.at_target_update(key, state.step, before, state.memory)
@@ -214,7 +214,7 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
         actor_sparsity=sparsity(actor.masks) if actor else None,
         sound=sound,
     )
-    # The target is the elected network as it was: what a method then prunes is a sparser copy of its target.
+    # The target is the elected network before pruning: a method prunes copies of the target.
     effective = partial(_effective, sparsifier)
     target = state.target if follows else select(election.elected, tuple(map(effective, before)))
     state = state._replace(online=contained(online, state.online), target=target, actor=actor, memory=memory)
@@ -222,7 +222,7 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
 
 
 def _judged(network: Network) -> Network:
-    """NaN loss if any parameter is not finite, so that the network is never elected."""
+    """Set a NaN loss if any parameter is not finite, so that the network is never elected."""
     return network._replace(loss=jnp.where(all_finite(network.params), network.loss, jnp.nan))
 
 
@@ -241,10 +241,10 @@ def _masked(network: Network) -> Network:
 
 
 def _settle(sparsifier: Sparsifier, network: Network) -> Network:
-    """After a hook: pruned weights are zero, unless the method keeps them."""
+    """Set pruned weights to zero, unless the method keeps them."""
     return _masked(network) if sparsifier.pruned_weights == "zero" else network
 
 
 def _effective(sparsifier: Sparsifier, network: Network) -> Params:
-    """What the network computes with: its parameters, pruned weights zero, also those that the method keeps."""
+    """The parameters that the network computes with: pruned weights are zero, also those that the method keeps."""
     return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)

@@ -1,4 +1,4 @@
-"""What the K online networks share: how a function is mapped over them, how much a loss counts, and which one acts."""
+"""What the K online networks share: mapping a function over them, the weights of losses, and the choice who acts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,11 +53,10 @@ def contained(networks: tuple[Any, ...], like: Population) -> Population:
 
 
 def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:
-    """The weight in the next election of the loss of a gradient step, by the gradient steps before it.
+    """The weight of a gradient step's loss in the next election, as a function of the gradient steps before it.
 
-    The last `counted` of a period count, and one that is older by a step by a factor 1 - forgetting less: an
-    exponential moving average of the losses, but for what is the same for all networks that began the period as
-    copies. The weights sum to `counted`, so that the cumulated loss has the same scale.
+    The last `counted` losses of a period count. A loss that is older by one step has 1 - forgetting times the weight:
+    an exponential moving average. The weights sum to `counted`, so that the cumulated loss keeps its scale.
     """
     retained = 1 - forgetting
     scale = counted / sum(retained**age for age in range(counted))
@@ -70,7 +69,7 @@ def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.
 
 
 def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
-    """The chance of each network to act, float32 [K]. A network whose loss is not finite never acts if one is.
+    """The probability of each network to act, float32 [K]; zero where the loss is not finite, unless none is finite.
 
     `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
     """

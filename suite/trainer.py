@@ -1,4 +1,4 @@
-"""The one loop: take a turn, learn, evaluate, record. It knows no environment, no data set, no agent and no method."""
+"""The training loop: take a turn, learn, evaluate, record. It knows no environment, data set, agent or method."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +27,7 @@ BEGIN, TRAIN, EVALUATE = "begin", "train", "evaluate"  # the stages of an epoch
 
 
 class Parts(NamedTuple):
-    """What a run is composed of."""
+    """The parts of a run."""
 
     experience: Experience
     make_environment: Callable[[], gymnasium.Env]  # for evaluation and videos
@@ -35,8 +35,7 @@ class Parts(NamedTuple):
 
 
 class Trainer:
-    """Trains one learner on one experience and tells a tracker what happened; the environments that it makes itself are
-    for evaluation."""
+    """Train one learner on one experience and report to a tracker. Environments made here are for evaluation."""
 
     def __init__(
         self,
@@ -50,17 +49,17 @@ class Trainer:
         self.experience, self.make_environment, self.learner = parts
         self.tracker, self.options, self.seed = tracker, options, seed
         self.checkpoints, self.camera = checkpoints, camera
-        self.epoch = 1  # the running one
-        self.stage = BEGIN  # of it
+        self.epoch = 1
+        self.stage = BEGIN  # of the epoch
         self.gradient_step = 0
-        self.sound_step = 0  # the last gradient step of which it is known that all numbers were finite
+        self.sound_step = 0  # the last gradient step at which all numbers were found finite
         self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
 
     def run(self, saved: State | None = None) -> LearnerState:
-        """Train for all epochs, or for what is left of them since `saved`.
+        """Train for all epochs, or for the rest of them after `saved`.
 
-        Raises Divergence when numbers that training needs are NaN or infinite, and KeyboardInterrupt, right after a
-        checkpoint, when the run is asked to end.
+        Raises Divergence if numbers that training needs are NaN or infinite, and KeyboardInterrupt, after a checkpoint,
+        if the run is asked to end.
         """
         self.start()
         if saved:
@@ -80,7 +79,7 @@ class Trainer:
         return self.state
 
     def start(self) -> None:
-        """The state before the first agent step."""
+        """Initialize the state before the first agent step."""
         self.state = self.learner.init(self.seed)
         self.experience.start(self.seed)
         self.batches = Batches(self.experience.sample, self.seed, self.learner.draws_ahead)
@@ -117,7 +116,7 @@ class Trainer:
         return self.state._replace(online=tuple(self.state.online))
 
     def _pause(self, *, epoch_ended: bool = False) -> None:
-        """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
+        """Between two turns: write a checkpoint if one is due. Raises KeyboardInterrupt if the run is asked to end."""
         if self.checkpoints and self.checkpoints.should_save(epoch_ended=epoch_ended):
             self.checkpoints.save(self.save())
             if self.checkpoints.asked():
@@ -126,11 +125,11 @@ class Trainer:
     def _train_epoch(self) -> None:
         ended = False
         while not ended or self.experience.agent_step < self.epoch * self.options.epoch_agent_steps:
-            self._pause()  # before a turn: an epoch that goes on is not at its end
+            self._pause()
             ended = self.step()
             self.tracker.progress(self.experience.agent_step)
         if self.epoch == self.options.epochs:
-            self._learn()  # at the end of others, the next turn does
+            self._learn()  # in other epochs, the next turn takes the last gradient steps
         if self.camera:
             self.camera.shoot(self.epoch, partial(self.learner.act_greedily, divergence.sound_first(self.state)))
         measured = self.learner.measure(self.state)
@@ -147,11 +146,11 @@ class Trainer:
         self._check()
 
     def step(self) -> bool:
-        """One turn; -> whether an epoch may end here, as it may where an episode ended.
+        """Take one turn; return whether an epoch may end here.
 
-        Learning is dispatched right behind the choice of the action, whose result alone is waited for: the device
-        computes while the environment runs. The next action waits for what is learned now, so no step is ever taken
-        with older parameters.
+        Gradient steps are dispatched right after the choice of the action, and the host waits for the action only: the
+        device learns while the environment runs. The next action waits for these gradient steps, so every action is
+        chosen with the newest parameters.
         """
         self.batches.prepare(self.gradient_step, self._known())
         choice = self.experience.choose(partial(self.learner.act, self.state))
@@ -203,17 +202,19 @@ class Trainer:
         self.sound_step = self.gradient_step
 
     def _check(self) -> None:
-        """At the end of an epoch. A lost network is replaced at the next target update, if there is one and another
-        network is sound. Raises Divergence."""
+        """Check all numbers at the end of an epoch. Raises Divergence if training cannot recover.
+
+        The next target update replaces an online network that diverged, if another one is finite.
+        """
         found = divergence.lost(self.state)
-        last = self.epoch == self.options.epochs and "online network 0" in found  # what the run hands out
+        last = self.epoch == self.options.epochs and "online network 0" in found  # the result of the run
         if divergence.is_fatal(found, len(self.state.online)) or last:
             raise self._diverged(DIVERGED)
         if not found:
             self.sound_step = self.gradient_step
 
     def _diverged(self, what: str) -> Divergence:
-        """What is wrong, and what of the networks: which, in which layers, since when."""
+        """The error, with the networks and layers that are not finite, and since when."""
         found = divergence.lost(self.state)
         clocks = f"gradient step {self.gradient_step:,}, agent step {self.experience.agent_step:,}"
         if not found:
@@ -225,7 +226,7 @@ class Trainer:
         )
 
     def _evaluate(self) -> None:
-        """A function of the state, the seed and the epoch; one that is broken off is begun again."""
+        """Evaluate: a function of the state, the seed and the epoch, so an interrupted evaluation starts again."""
         environment, acting = self.make_environment(), divergence.sound_first(self.state)
         first_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0] >> 1)
         returns, clock = [], self.experience.agent_step
