@@ -34,7 +34,7 @@ class Experience(Protocol):
         """End the turn with the result of `choose`; return whether an epoch may end here."""
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
-        """Transitions for a gradient step; see Replay.sample_frames."""
+        """Transitions for a gradient step; see Replay.sample."""
 
     def summary(self) -> dict[str, Any]:
         """The columns `return`, `episodes`, `episode_returns` and `episode_lengths` of a row of the record."""

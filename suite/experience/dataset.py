@@ -104,7 +104,7 @@ class Dataset:
         return True
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
-        return self.replay.sample_frames(rng)
+        return self.replay.sample(rng)
 
     def summary(self) -> dict[str, Any]:
         """No episodes: the return of a run is that of its evaluations."""

@@ -77,7 +77,7 @@ class Online:
         )
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
-        return self.replay.sample_frames(rng)
+        return self.replay.sample(rng)
 
     def summary(self) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ from suite.errors import UserError
 from suite.experience.saved import SavedReplay, validated
 from suite.options import ReplayOptions
 from suite.tracking.checkpoint import START_OVER, Arrays, Segment, State
-from suite.types import Batch, Frames, stack_frames
+from suite.types import Batch, Frames
 
 CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # whether, and how, a step ended its episode
 ROWS = ("frames", "actions", "rewards", "endings", "depths")  # arrays that are saved slot by slot
@@ -129,11 +129,7 @@ class Replay:
         self.used = max(self.used, slot + 1)
         self.written += 1
 
-    def sample(self, rng: np.random.Generator) -> Batch:
-        """`sample_frames` with stacks."""
-        return stack_frames(self.sample_frames(rng))
-
-    def sample_frames(self, rng: np.random.Generator) -> Batch | Frames:
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
         """Draw transitions uniformly, with replacement, from all that can be sampled.
 
         observation, next_observation [B, ...]: m steps apart

@@ -43,9 +43,9 @@ def test_learning_from_frames_gives_the_same_bits(n_step: int) -> None:
     learner = make_learner(agent, method, LearnerOptions())
     one, two = learner.init(0), learner.init(0)
     for seed in range(8):
-        frames = replay.sample_frames(np.random.default_rng(seed))
+        frames = replay.sample(np.random.default_rng(seed))
         assert isinstance(frames, Frames) and frames.frames.shape[1] == STACK + n_step
-        batch, on_device = replay.sample(np.random.default_rng(seed)), jax.jit(stack_frames)(frames)
+        batch, on_device = stack_frames(replay.sample(np.random.default_rng(seed))), jax.jit(stack_frames)(frames)
         jax.tree.map(np.testing.assert_array_equal, on_device, batch)
         one, two = learner.update(one, frames), learner.update(two, batch)
     found, expected = leaves(one), leaves(two)
@@ -55,5 +55,5 @@ def test_learning_from_frames_gives_the_same_bits(n_step: int) -> None:
 
 
 def test_stacks_without_a_shared_frame_are_made_by_the_replay() -> None:
-    batch = filled(STACK).sample_frames(np.random.default_rng(0))
+    batch = filled(STACK).sample(np.random.default_rng(0))
     assert batch.observation.shape == batch.next_observation.shape == (16, STACK, SIDE, SIDE)
