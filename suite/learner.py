@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from suite.acting import make_act, make_act_greedily
+from suite.acting import Act, make_act, make_act_greedily
 from suite.dispatch import due_steps, in_turn, uninterrupted, when_due
 from suite.options import LearnerOptions
 from suite.population import Population, beside, contained, loss_weights, on_accelerator, over_networks
@@ -57,12 +57,10 @@ class Learner(NamedTuple):
     update: Callable[..., LearnerState]
     gradient_step: Callable[[LearnerState, Batch | Frames], LearnerState]  # without a hook; can be traced
     gradient_steps: Callable[[LearnerState, Sequence[Batch | Frames]], LearnerState]  # several in one program
-    uninterrupted: Callable[[int, int], int]  # gradient steps done, most -> how many of the next `gradient_steps` takes
+    uninterrupted: Callable[[int, int], int]  # gradient steps done, most -> how many of them are one program
     update_target: Callable[[LearnerState], tuple[LearnerState, TargetUpdate]]
-    act: Callable[..., jax.Array]  # state, observation [...], agent step -> action, by the actor or behaviour network
-    act_greedily: Callable[
-        ..., jax.Array
-    ]  # likewise, by the actor or elected network; any clock replaces the agent step
+    act: Act  # by the actor or the behaviour network
+    act_greedily: Act  # by the actor or the elected network; any clock may replace the agent step
     measure: Callable[[LearnerState], dict[str, Any]]  # sparsities of the elected network and of the actor
     weights: Callable[[LearnerState], dict[str, Any]]  # histograms of their weights
     policy: Callable[[LearnerState], Network]  # the actor or elected network, pruned weights zero: the result of a run
