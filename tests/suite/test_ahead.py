@@ -16,7 +16,8 @@ from suite.tracking.checkpoint import leaves
 from suite.trainer import Parts, Trainer
 from suite.types import Batch
 from tests.suite.test_resume import Random, assert_equal, case, rows
-from tests.support.trainer import make_tracker
+from tests.support.datasets import chunk, dataset, write_chunk
+from tests.support.trainer import Idle, make_tracker
 
 
 def trained(learner: Learner, folder: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
@@ -80,3 +81,22 @@ def test_batches_are_drawn_one_ahead_and_no_further() -> None:
         assert drawn == expected[: min(step + 2, 4)]
     ahead.prepare(4, known=4)
     assert not ahead.next and drawn == expected
+
+
+def test_no_batch_of_an_epoch_is_drawn_from_the_chunks_of_another(tmp_path: Path) -> None:
+    """A data set of four chunks, of which every epoch has one."""
+    for number in range(4):
+        write_chunk(tmp_path / "data", number, **chunk([0, 0, 0, 1] * 5, first=1 + 20 * number))
+    learned = {}
+    for ahead in (False, True):
+        learner = Idle()
+        learner.draws_ahead = ahead
+        data = dataset(tmp_path / "data", chunks=4, chunk_transitions=20, chunks_per_epoch=1)
+        clock = TrainerOptions(epochs=3, epoch_agent_steps=7, initial_samples=0, replay_ratio=1)
+        with make_tracker(tmp_path / str(ahead)) as tracker:
+            Trainer(Parts(data, Random, learner), tracker, clock, 1).run()
+        learned[ahead] = learner.batches
+    assert len(learned[True]) == len(learned[False]) == 21
+    for one, two in zip(learned[True], learned[False], strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, two)
+    assert len({int(batch.frames[0].max()) // 20 for batch in learned[True]}) > 1  # not all epochs had the same chunk
