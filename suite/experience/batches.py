@@ -12,10 +12,10 @@ Sample = Callable[[np.random.Generator], Batch | Frames]
 
 
 class Batches:
-    """Batch after batch, each a function of the seed, its gradient step and what the experience holds.
+    """The batches in order, each a function of the seed, its gradient step and the transitions of the experience.
 
-    With `ahead`, a thread draws the next batch and copies it to the device while the program does something else: on
-    a GPU, where dispatching a gradient step takes the host about as long as drawing its batch.
+    With `ahead`, a thread draws the next batch and copies it to the device: on a GPU, dispatching a gradient step takes
+    the host about as long as drawing its batch.
     """
 
     def __init__(self, sample: Sample, seed: int, ahead: bool) -> None:
@@ -36,9 +36,9 @@ class Batches:
         if not self.thread:
             return self.sample(batch_rng(self.seed, step))
         self.prepare(step, step + 1)
-        (found, future), self.next = self.next or (None, None), None
-        assert found == step and future, f"batch {found} was drawn for gradient step {step}"
-        batch = future.result()
+        drawn, self.next = self.next, None
+        assert drawn and drawn[0] == step, "batches are drawn in the order of gradient steps"
+        batch = drawn[1].result()
         self.prepare(step + 1, known)
         return batch
 
