@@ -46,11 +46,6 @@ def iterative(final_sparsity: float, start: int, end: int, prunings: int = 10) -
     return lambda step: final_sparsity * jnp.sum(step >= times) / prunings
 
 
-def constant(final_sparsity: float) -> optax.Schedule:
-    """s(t) = f from the start."""
-    return optax.constant_schedule(final_sparsity)
-
-
 SCHEDULES: dict[str, Callable[[float, int, int], optax.Schedule]] = {
     "polynomial": polynomial,
     "linear": linear,
@@ -166,7 +161,7 @@ def oneshot(training: Training, options: OneShot) -> Sparsifier:
 def constant_sparsity(training: Training, options: Constant) -> Sparsifier:
     """Prune the initial weights once; the largest stay."""
     refuse_beyond_limit(training, "final_sparsity", options.final_sparsity)
-    schedule = constant(options.final_sparsity)
+    schedule = optax.constant_schedule(options.final_sparsity)
     return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
