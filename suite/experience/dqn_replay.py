@@ -20,10 +20,10 @@ PARTS = {"observation": "u", "action": "i", "reward": "f", "terminal": "ub"}  # 
 BLANKS = 3  # transitions of zeros that Dopamine's memory stores before an episode, to fill its first stacks
 BLOCK = 2**20  # bytes read at a time
 MAGIC = b"\x93NUMPY\x01\x00"  # numpy's format 1.0: a header's length in two bytes, the header, the numbers
-#: What numpy writes as the header of an array of plain numbers. Its own reader evaluates the text as Python.
+#: What numpy writes as the header of an array of plain numbers (with L in Python 2). Its own reader evaluates the text.
 HEADER = re.compile(
     rb"\{'descr': '([<>|](?:b1|[iu][1248]|f[248])|\|O)', 'fortran_order': (True|False),"
-    rb" 'shape': \(([0-9, ]{0,80})\), \}\s*"
+    rb" 'shape': \(([0-9L, ]{0,80})\), \}\s*"
 )
 UNREADABLE = (OSError, EOFError, zlib.error)  # what gzip raises for a damaged file
 
