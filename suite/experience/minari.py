@@ -122,7 +122,7 @@ class MinariChunks:
         if steps == 0:
             raise self._damage(f"episode {number} has no step")
         observation = arrays["observations"].shape[1:] if packed else self.storage.observation_space.shape or ()
-        expected: dict[str, tuple[int, ...]] = {name: (steps,) for name in ARRAYS}
+        expected: dict[str, tuple[int, ...]] = dict.fromkeys(ARRAYS, (steps,))
         expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
         expected["observations"] = (steps + 1, *observation)
         for name, shape in expected.items():
