@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from suite.population import behaviour_probabilities
 from suite.streams import ACT, ACT_GREEDILY, CHOOSE, draw
 from suite.types import Agent, Array, LearnerState, Network, Params, Stacked
 
-#: state, observation [...], agent step -> action
-Act = Callable[[LearnerState, Array, Array], jax.Array]
+#: state, observation [...], agent step as np.int32 -> action
+Act = Callable[[LearnerState, Array, Array | np.int32], jax.Array]
 Effective = Callable[[Network], Params]  # what a network computes with
 
 
@@ -32,11 +33,12 @@ def make_act(agent: Agent, effective: Effective, needs_masks: bool, behaviour: s
         drawn = acting[choose(key, acting.tree.loss, agent_step)] if isinstance(acting, Stacked) else acting
         return agent.act(draw(key, ACT, agent_step), effective(drawn), observation, agent_step, greedy=False)
 
-    def act(state: LearnerState, observation: Array, agent_step: Array) -> jax.Array:
+    def act(state: LearnerState, observation: Array, agent_step: Array | np.int32) -> jax.Array:
         acting = state.actor or state.online
-        if isinstance(acting, tuple) and not isinstance(acting, Network):
-            losses = [network.loss for network in acting]
-            acting = acting[int(choose(state.key, losses, agent_step)) if len(acting) > 1 else 0]
+        if not state.actor and isinstance(state.online, tuple):
+            losses = [network.loss for network in state.online]
+            drawn = int(choose(state.key, losses, agent_step)) if len(losses) > 1 else 0
+            acting = state.online[drawn]
         action: jax.Array = by(state.key, _in_use(acting, needs_masks), observation, agent_step)
         return action
 
@@ -51,7 +53,7 @@ def make_act_greedily(agent: Agent, effective: Effective, needs_masks: bool) -> 
         elected = acting[0] if isinstance(acting, Stacked) else acting
         return agent.act(draw(key, ACT_GREEDILY, clock), effective(elected), observation, clock, greedy=True)
 
-    def act_greedily(state: LearnerState, observation: Array, clock: Array) -> jax.Array:
+    def act_greedily(state: LearnerState, observation: Array, clock: Array | np.int32) -> jax.Array:
         online = state.online if isinstance(state.online, Stacked) else state.online[0]
         action: jax.Array = by(state.key, _in_use(state.actor or online, needs_masks), observation, clock)
         return action

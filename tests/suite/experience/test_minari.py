@@ -93,5 +93,5 @@ def test_a_recording_that_is_not_finished_is_none(tmp_path: Path) -> None:
         dataset(tmp_path / "film")
     record(tmp_path / "film")
     assert [path.name for path in tmp_path.iterdir()] == ["film"]
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="exists already"):
         record(tmp_path / "film")
