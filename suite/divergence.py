@@ -19,6 +19,7 @@ def lost(state: LearnerState) -> dict[str, str]:
     """
     parts: dict[str, Any] = {f"online network {k}": net._replace(masks={}) for k, net in enumerate(state.online)}
     parts |= {"target network": state.target, "actor": state.actor and state.actor._replace(masks={})}
+    parts |= {"target actor": state.target_actor}
     found = {name: _broken(part) for name, part in parts.items()}
     return {name: text for name, text in found.items() if text}
 

@@ -1,7 +1,6 @@
 """The learner: K online networks, one target, one batch, and a method's hooks on two clocks.
 
-It alone calls a Sparsifier and applies masks: after every hook or, for a method that keeps pruned weights, wherever a
-network is read.
+With suite.gradient_step it alone calls a Sparsifier.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +10,14 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 
 from suite.acting import Act, make_act, make_act_greedily
 from suite.dispatch import due_steps, in_turn, uninterrupted, when_due
+from suite.gradient_step import delayed_step, effective, masked, masked_step, settle, targets_follow
 from suite.options import LearnerOptions
 from suite.population import Population, beside, contained, loss_weights, on_accelerator, over_networks
 from suite.sparsity.histograms import histograms
-from suite.sparsity.masks import apply_masks, layer_sparsity, sparsity
+from suite.sparsity.masks import layer_sparsity, sparsity
 from suite.streams import ACTOR_INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, IMPROVE, INIT, TARGET, draw
 from suite.types import (
     Actor,
@@ -27,7 +26,6 @@ from suite.types import (
     Frames,
     LearnerState,
     Network,
-    Params,
     Sparsifier,
     Stacked,
     all_finite,
@@ -75,7 +73,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
     counted = max(round(options.election_window * options.target_update_period), 1)
     loss_weight = loss_weights(sparsifier.forgetting, options.target_update_period, counted)
     vectorize = on_accelerator() if options.vectorize is None else options.vectorize
-    effective, needs_masks = partial(_effective, sparsifier), sparsifier.pruned_weights != "zero"
+    in_use, needs_masks = partial(effective, sparsifier), sparsifier.pruned_weights != "zero"
 
     def init(seed: int) -> LearnerState:
         key = jax.random.key(seed)
@@ -83,7 +81,9 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         actor = _new_network(draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
         networks = (network,) * sparsifier.num_networks
         online = Stacked.of(networks) if vectorize and len(networks) > 1 else networks
-        return LearnerState(online, _effective(sparsifier, network), actor, key, jnp.int32(0), sparsifier.memory)
+        target = effective(sparsifier, network)
+        target_actor = effective(sparsifier, actor) if actor and agent.actor and agent.actor.has_target else None
+        return LearnerState(online, target, actor, key, jnp.int32(0), sparsifier.memory, target_actor)
 
     update = _update(agent, sparsifier, loss_weight, options)
     gradient_step = jax.jit(partial(update, False), donate_argnums=0)
@@ -97,11 +97,11 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         update_target=jax.jit(
             partial(_update_target, sparsifier, follows=options.polyak is not None), donate_argnums=0
         ),
-        act=make_act(agent, effective, needs_masks, options.behaviour),
-        act_greedily=make_act_greedily(agent, effective, needs_masks),
+        act=make_act(agent, in_use, needs_masks, options.behaviour),
+        act_greedily=make_act_greedily(agent, in_use, needs_masks),
         measure=jax.jit(_measure),
         weights=histograms,
-        policy=lambda state: _masked(state.actor or state.online[0]),
+        policy=lambda state: masked(state.actor or state.online[0]),
         target_update_period=options.target_update_period,
         election_steps=counted,
         agent=agent,
@@ -122,28 +122,21 @@ def _update(
     def update(hook: bool, state: LearnerState, given: Batch | Frames) -> LearnerState:
         batch = stack_frames(given)
         keys = jax.random.split(draw(state.key, AFTER_GRADIENT, state.step + 1), len(state.online) + 1)
-        y = target_values(state, batch)
+        y = _target_values(agent, sparsifier, state, batch)
         state = state._replace(online=critic_steps(hook, keys[:-1], state, batch, y), step=state.step + 1)
-        if options.polyak is not None:
-            elected = _effective(sparsifier, state.online[0])
-            state = state._replace(target=optax.incremental_update(elected, state.target, options.polyak))
         if agent.actor and state.actor:
             state = state._replace(actor=actor_step(hook, keys[-1], state, batch, agent.actor, state.actor))
+        if options.polyak is not None:
+            state = targets_follow(agent, sparsifier, options.polyak, state)
         return state
-
-    def target_values(state: LearnerState, batch: Batch) -> jax.Array:
-        """y, float32 [B]."""
-        actor = _effective(sparsifier, state.actor) if state.actor else None
-        y = agent.target(draw(state.key, TARGET, state.step + 1), state.target, actor, batch)
-        chex.assert_rank(y, 1)
-        return jax.lax.stop_gradient(y)
 
     def critic_steps(hook: bool, keys: jax.Array, state: LearnerState, batch: Batch, y: jax.Array) -> Population:
         weight = loss_weight(state.step)
+        step = partial(masked_step, step=state.step + 1, agent=agent, sparsifier=sparsifier, weight=weight)
 
         def learn(part: tuple[Network, jax.Array]) -> Network:
             network, key = part
-            return _gradient_step(hook, key, state.step + 1, network, agent, sparsifier, weight, batch, y)
+            return step(hook, network, batch, y, key=key)
 
         return over_networks(learn, beside(state.online, keys))
 
@@ -151,46 +144,33 @@ def _update(
         hook: bool, key: jax.Array, state: LearnerState, batch: Batch, actor: Actor, network: Network
     ) -> Network:
         """Improve the actor by the elected critics, after their gradient step."""
-        elected = _effective(sparsifier, state.online[0])
+        elected = effective(sparsifier, state.online[0])
         improved = actor._replace(loss=partial(actor.loss, draw(state.key, IMPROVE, state.step)))
         weight = loss_weight(state.step - 1)
-        return _gradient_step(hook, key, state.step, network, improved, sparsifier, weight, elected, batch)
+        step = partial(masked_step, key=key, step=state.step, agent=improved, sparsifier=sparsifier, weight=weight)
+        if actor.period == 1:
+            return step(hook, network, elected, batch)
+        return delayed_step(step, state.step % actor.period == 0, hook, network, elected, batch)
 
     return update
+
+
+def _target_values(agent: Agent, sparsifier: Sparsifier, state: LearnerState, batch: Batch) -> jax.Array:
+    """y, float32 [B]."""
+    chooser = state.target_actor
+    if chooser is None:
+        chooser = effective(sparsifier, state.actor or state.online[0])
+    y = agent.target(draw(state.key, TARGET, state.step + 1), state.target, chooser, batch)
+    chex.assert_rank(y, 1)
+    return jax.lax.stop_gradient(y)
 
 
 def _new_network(key: jax.Array, agent: Agent | Actor, sparsifier: Sparsifier) -> Network:
     params_key, masks_key = jax.random.split(key)
     params = agent.init(params_key)
     network = Network(params, (), sparsifier.init(masks_key, params), jnp.float32(0))
-    network = _settle(sparsifier, network)
+    network = settle(sparsifier, network)
     return network._replace(opt_state=agent.optimizer.init(network.params))
-
-
-def _gradient_step(
-    hook: bool,
-    key: jax.Array,
-    step: jax.Array,
-    network: Network,
-    agent: Agent | Actor,
-    sparsifier: Sparsifier,
-    weight: jax.Array,
-    *inputs: Any,
-) -> Network:
-    """One masked optimizer step on `agent.loss(params, *inputs)`; with `hook`, the method's hook and its masks."""
-    pruned, masks = sparsifier.pruned_weights, network.masks
-    loss, gradients = jax.value_and_grad(agent.loss)(_effective(sparsifier, network), *inputs)
-    learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
-    updates, opt_state = agent.optimizer.update(learned, network.opt_state, network.params)
-    if pruned == "kept":
-        updates = apply_masks(updates, masks)  # momentum would still move pruned weights
-    params = optax.apply_updates(network.params, updates)
-    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # a weight of zero must not hide NaN
-    network = Network(params, opt_state, masks, network.loss + counted)
-    network = _settle(sparsifier, network)
-    if not hook or sparsifier.after_gradient is None:
-        return network
-    return _settle(sparsifier, sparsifier.after_gradient(key, step, network, gradients))
 
 
 def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool) -> tuple[LearnerState, TargetUpdate]:
@@ -198,11 +178,11 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
     before = tuple(map(_judged, state.online))
     key = draw(state.key, AT_TARGET_UPDATE, state.step)
     online, memory, election = sparsifier.at_target_update(key, state.step, before, state.memory)
-    online = tuple(_settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
+    online = tuple(settle(sparsifier, network)._replace(loss=jnp.float32(0)) for network in online)
     actor = state.actor
-    sound = all_finite((state.target, (actor.params, actor.loss) if actor else ()))
+    sound = all_finite((state.target, state.target_actor, (actor.params, actor.loss) if actor else ()))
     if actor:
-        actor = _settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
+        actor = settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
     record = TargetUpdate(
         losses=jnp.stack([network.loss for network in before]),
         sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),
@@ -213,9 +193,11 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
         sound=sound,
     )
     # The target is the elected network before pruning: a method prunes copies of the target.
-    effective = partial(_effective, sparsifier)
-    target = state.target if follows else select(election.elected, tuple(map(effective, before)))
-    state = state._replace(online=contained(online, state.online), target=target, actor=actor, memory=memory)
+    if not follows:
+        target = select(election.elected, tuple(effective(sparsifier, network) for network in before))
+        target_actor = effective(sparsifier, state.actor) if state.actor and state.target_actor is not None else None
+        state = state._replace(target=target, target_actor=target_actor)
+    state = state._replace(online=contained(online, state.online), actor=actor, memory=memory)
     return state, record
 
 
@@ -232,17 +214,3 @@ def _measure(state: LearnerState) -> dict[str, Any]:
         "actor_sparsity": sparsity(actor.masks) if actor else None,
         "actor_layer_sparsity": layer_sparsity(actor.params, actor.masks) if actor else None,
     }
-
-
-def _masked(network: Network) -> Network:
-    return network._replace(params=apply_masks(network.params, network.masks))
-
-
-def _settle(sparsifier: Sparsifier, network: Network) -> Network:
-    """Set pruned weights to zero, unless the method keeps them."""
-    return _masked(network) if sparsifier.pruned_weights == "zero" else network
-
-
-def _effective(sparsifier: Sparsifier, network: Network) -> Params:
-    """The parameters that the network computes with: pruned weights are zero, also those that the method keeps."""
-    return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)

@@ -101,6 +101,7 @@ class LearnerState(NamedTuple):
     key: jax.Array  # constant: each draw folds in its stream and the clock
     step: jax.Array  # int32 []
     memory: Any  # state of the method between target updates: a tree of arrays, None for most methods
+    target_actor: Params | None = None  # of an agent whose actor has one
 
 
 class Actor(NamedTuple):
@@ -110,6 +111,8 @@ class Actor(NamedTuple):
     loss: Callable[[jax.Array, Params, Params, Batch], jax.Array]  # key, params, elected network's, batch -> float32 []
     optimizer: optax.GradientTransformation
     networks: Networks  # the layers in its params
+    period: int = 1  # gradient steps between its updates, with which the targets follow (delayed policy updates)
+    has_target: bool = False  # whether a target actor chooses the actions of the critics' targets
 
 
 class Agent(NamedTuple):
@@ -118,8 +121,9 @@ class Agent(NamedTuple):
     init: Callable[[jax.Array], Params]  # key -> params
     act: Callable[..., jax.Array]  # key, params, observation [...], agent step, greedy -> action; the actor's params
     #                                if there is one
-    target: Callable[[jax.Array, Params, Params, Batch], jax.Array]  # key, target's params, actor's (or None), batch
-    #                                -> y [B], shared by all K networks
+    # key, params of the target and of what chooses the next action, batch -> y [B], shared by all K networks. The
+    # target actor chooses, or the actor, or where there is none the elected network.
+    target: Callable[[jax.Array, Params, Params, Batch], jax.Array]
     loss: Callable[[Params, Batch, jax.Array], jax.Array]  # params, batch, y -> float32 []
     optimizer: optax.GradientTransformation
     networks: Networks  # the layers in its params: of a Q-network, or of twin critics

@@ -21,6 +21,9 @@ class DQNOptions(Options):
     loss: Literal["mse", "half_mse", "huber"] = Field(
         "mse", description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"
     )
+    double: bool = Field(
+        False, description="Double DQN: the elected network chooses the next action, the target network values it"
+    )
     epsilon_start: float = Field(1.0, ge=0, le=1, description="share of random actions at first")
     epsilon_end: float = Field(0.01, ge=0, le=1, description="share of random actions after the decay")
     epsilon_decay: int = Field(250_000, ge=1, description="agent steps of the linear decay")
@@ -57,6 +60,24 @@ class SACOptions(Options):
     random_steps: int = Field(5_000, ge=0, description="first agent steps with uniformly random actions")
 
 
+class TD3Options(Options):
+    """Options `agent.*` of Twin Delayed DDPG (Fujimoto et al. 2018; defaults of the authors' code)."""
+
+    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' two hidden layers")
+    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's two hidden layers")
+    critic_learning_rate: float = Field(0.0003, gt=0, description="Adam's step size for the critics")
+    actor_learning_rate: float = Field(0.0003, gt=0, description="Adam's step size for the actor")
+    policy_delay: int = Field(
+        2, ge=1, le=1_000, description="gradient steps between updates of the actor, with which the targets follow"
+    )
+    exploration_noise: float = Field(0.1, ge=0, description="standard deviation of the noise on training actions")
+    target_noise: float = Field(0.2, ge=0, description="standard deviation of the noise on the target's actions")
+    target_noise_clip: float = Field(0.5, ge=0, description="that noise is clipped to plus or minus this")
+    random_steps: int = Field(
+        5_000, ge=0, description="first agent steps with uniformly random actions (ours, as sac's; the authors' 25,000)"
+    )
+
+
 @dataclass(frozen=True)
 class AgentEntry(Entry):
     """An agent, and the tasks that it can learn."""
@@ -70,6 +91,7 @@ AGENTS: dict[str, AgentEntry] = {
     "cql": AgentEntry("suite.agents.cql:cql", CQLOptions, only_offline=True),
     "dqn": AgentEntry("suite.agents.dqn:dqn", DQNOptions),
     "sac": AgentEntry("suite.agents.sac:sac", SACOptions, actions="continuous"),
+    "td3": AgentEntry("suite.agents.td3:td3", TD3Options, actions="continuous"),
 }
 
 

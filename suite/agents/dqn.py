@@ -27,13 +27,15 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: DQNOptions) -> Agent:
     """DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
 
-    The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a').
+    The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a'). Double DQN (van Hasselt
+    et al. 2016) has Q_target(s', argmax_a' Q(s', a')) instead, with Q the elected network (ours for K > 1).
     Raises UserError when the network does not fit the observations or the actions are not discrete.
     """
     return q_learning(
         observation_space,
         action_space,
         lambda q, chosen, y: LOSSES[options.loss](chosen, y),
+        double=options.double,
         network=options.network,
         width=options.width,
         optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
@@ -47,6 +49,7 @@ def q_learning(
     action_space: gymnasium.Space[Any],
     loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     *,
+    double: bool = False,
     network: str,
     width: int,
     optimizer: optax.GradientTransformation,
@@ -80,9 +83,15 @@ def q_learning(
         )
         return action
 
-    def target(key: jax.Array, params: Params, actor: Params, batch: Batch) -> jax.Array:
+    def target(key: jax.Array, params: Params, elected: Params, batch: Batch) -> jax.Array:
         chex.assert_rank([batch.reward, batch.discount], 1)
-        return jnp.asarray(batch.reward) + batch.discount * jnp.max(values(params, batch.next_observation), axis=1)
+        q = values(params, batch.next_observation)
+        if double:
+            best = jnp.argmax(values(elected, batch.next_observation), axis=1)
+            next_value = jnp.take_along_axis(q, best[:, None], axis=1)[:, 0]
+        else:
+            next_value = jnp.max(q, axis=1)
+        return jnp.asarray(batch.reward) + batch.discount * next_value
 
     def mean_loss(params: Params, batch: Batch, y: jax.Array) -> jax.Array:
         q = values(params, batch.observation)

@@ -27,15 +27,22 @@ def apply(network: Described, params: Params, x: Array) -> jax.Array:
     return outputs
 
 
-def _sizes(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]) -> tuple[int, int]:
-    """Numbers of an observation and of an action. Raises UserError for spaces that SAC does not take."""
+def sizes(agent: str, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]) -> tuple[int, int]:
+    """Numbers of an observation and of an action. Raises UserError, which names the agent, for spaces that it does not
+    take."""
     box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
     if box is None or not ((box.low == -1) & (box.high == 1)).all():
-        raise UserError(f"agent sac needs continuous actions in [-1, 1]^A, not {action_space}")
+        raise UserError(f"agent {agent} needs continuous actions in [-1, 1]^A, not {action_space}")
     observed = observation_space.shape or ()
     if len(observed) != 1:
-        raise UserError(f"agent sac needs vector observations, not {observation_space}")
+        raise UserError(f"agent {agent} needs vector observations, not {observation_space}")
     return observed[0], box.shape[0]
+
+
+def init_critics(critic: Described, inputs: int, key: jax.Array) -> Params:
+    """The parameters of both critics, whose input are so many numbers."""
+    keys = jax.random.split(key, len(CRITICS))
+    return {name: critic.init(key, jnp.zeros(inputs))["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
 
 def critic_values(critic: Described, params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
@@ -67,19 +74,14 @@ def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tupl
 
 def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
     """SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
-    inputs, dimension = _sizes(observation_space, action_space)
+    inputs, dimension = sizes("sac", observation_space, action_space)
     critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1)
     policy = mlp(inputs, (options.actor_width, options.actor_width), 2 * dimension)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
-    no_observation, no_pair = jnp.zeros(inputs), jnp.zeros(inputs + dimension)
-
-    def init(key: jax.Array) -> Params:
-        keys = jax.random.split(key, len(CRITICS))
-        return {name: critic.init(key, no_pair)["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
     def init_actor(key: jax.Array) -> Params:
         return {
-            "policy": policy.init(key, no_observation)["params"],
+            "policy": policy.init(key, jnp.zeros(inputs))["params"],
             "log_temperature": jnp.log(jnp.float32(options.initial_temperature)),
         }
 
@@ -92,7 +94,7 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         return jnp.where(agent_step < options.random_steps, random, squashed_sample(policy_key, mean, log_std)[0])
 
     return Agent(
-        init,
+        partial(init_critics, critic, inputs + dimension),
         act,
         partial(soft_target, critic, policy),
         partial(critic_loss, critic),

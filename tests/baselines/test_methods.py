@@ -94,7 +94,12 @@ def test_golden(name: str, more: str, kind: str, space: spaces.Box, layers: int)
 
 # Every method with every agent ---------------------------------------------------------------------------------------
 
-SMALL = {"dqn": {"network": "mlp", "width": 16}, "sac": {"critic_width": 16, "actor_width": 16}}
+SMALL = {
+    "dqn": {"network": "mlp", "width": 16, "double": True},
+    "cql": {"network": "mlp", "width": 16},
+    "sac": {"critic_width": 16, "actor_width": 16},
+    "td3": {"critic_width": 16, "actor_width": 16, "policy_delay": 3},
+}
 EARLY = {  # so that all of it happens within 100 updates
     **{name: {"period": 7} for name in ("gmp", "linear", "cosine", "exponential", "ste", "set", "rigl")},
 }
@@ -130,9 +135,8 @@ def leaked(network: Network) -> int:
 
 def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network, dict]:
     """100 updates of a small agent: the state, the policy, what is measured."""
-    action_space = CONTINUOUS if agent_name == "sac" else DISCRETE
-    agent = AGENTS[agent_name].make(VECTORS, action_space, **SMALL.get(agent_name, SMALL["dqn"]))
-
+    action_space = CONTINUOUS if "actor_width" in SMALL[agent_name] else DISCRETE
+    agent = AGENTS[agent_name].make(VECTORS, action_space, **SMALL[agent_name])
     training = Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(**pruning), agent.all_networks))
     sparsifier = METHODS[method].make(training, **EARLY.get(method, {}))
     learner = make_learner(

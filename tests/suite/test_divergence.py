@@ -30,6 +30,7 @@ CASES = {
     "dqn": (Sign, {"network": "mlp", "width": 4}, "learning_rate"),
     "cql": (Sign, {"network": "mlp", "width": 4}, "learning_rate"),
     "sac": (Aim, {"critic_width": 4, "actor_width": 4, "random_steps": 30}, "critic_learning_rate"),
+    "td3": (Aim, {"critic_width": 4, "actor_width": 4, "random_steps": 30}, "critic_learning_rate"),
 }
 
 

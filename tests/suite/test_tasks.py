@@ -35,7 +35,7 @@ def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
         if spec.version == 5 and str(spec.entry_point).startswith("gymnasium.envs.mujoco")
     }
     assert {entry.environment for entry in MUJOCO.values()} == known and len(known) == 11
-    assert all((entry.name, agents_for(entry)) == (name, ("sac",)) for name, entry in MUJOCO.items())
+    assert all((entry.name, agents_for(entry)) == (name, ("sac", "td3")) for name, entry in MUJOCO.items())
 
 
 @pytest.mark.parametrize("name", MUJOCO)

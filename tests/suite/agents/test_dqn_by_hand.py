@@ -56,3 +56,21 @@ def test_each_transition_is_bootstrapped_by_its_own_discount() -> None:
     best = (hidden @ last["kernel"] + last["bias"]).max(axis=1)
     assert (np.abs(best) > 0.01).all()
     np.testing.assert_allclose(y, rewards + discounts * best, rtol=1e-5, atol=1e-6)
+
+
+def test_double_dqn_values_the_elected_networks_choice_by_the_target() -> None:
+    """van Hasselt et al. 2016: Q_target(s', argmax_a Q(s', a)), here of linear functions of one number."""
+    agent = dqn(
+        spaces.Box(-1, 1, (1,), np.float32), spaces.Discrete(2), DQNOptions(network="mlp", width=1, double=True)
+    )
+
+    def network(*kernel: float) -> dict:
+        """Q(s, .) = kernel max(s, 0)."""
+        last = {"kernel": jnp.array([kernel]), "bias": jnp.zeros(2)}
+        return {"Dense_0": {"kernel": jnp.ones((1, 1)), "bias": jnp.zeros(1)}, "Dense_1": last}
+
+    target, elected = network(1.0, 5.0), network(3.0, 2.0)  # each prefers another action
+    state = np.array([[1.0], [2.0]], np.float32)
+    batch = Batch(state, np.zeros(2, np.int32), np.float32([10, 20]), np.float32([0.5, 0.0]), state)
+    np.testing.assert_allclose(agent.target(jax.random.key(0), target, elected, batch), [10 + 0.5 * 1, 20])
+    np.testing.assert_allclose(agent.target(jax.random.key(0), elected, target, batch), [10 + 0.5 * 2, 20])

@@ -19,6 +19,7 @@ CASES: dict[str, tuple[spaces.Space[Any], dict[str, Any]]] = {
     "dqn": (spaces.Discrete(3), {"network": "mlp", "width": 8}),
     "cql": (spaces.Discrete(3), {"network": "mlp", "width": 8}),
     "sac": (spaces.Box(-1, 1, (2,), np.float32), {"critic_width": 8, "actor_width": 8}),
+    "td3": (spaces.Box(-1, 1, (2,), np.float32), {"critic_width": 8, "actor_width": 8}),
 }
 
 
