@@ -65,6 +65,7 @@ class Learned(NamedTuple):
     online: tuple = (Network({}, (), {}, np.float32(0)),)
     target: Any = None
     actor: Any = None
+    target_actor: Any = None
 
 
 class Idle:
