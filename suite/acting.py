@@ -34,11 +34,14 @@ def make_act(agent: Agent, effective: Effective, needs_masks: bool, behaviour: s
         return agent.act(draw(key, ACT, agent_step), effective(drawn), observation, agent_step, greedy=False)
 
     def act(state: LearnerState, observation: Array, agent_step: Array | np.int32) -> jax.Array:
-        acting = state.actor or state.online
-        if not state.actor and isinstance(state.online, tuple):
+        acting: Network | Stacked
+        if state.actor:
+            acting = state.actor
+        elif isinstance(state.online, Stacked):
+            acting = state.online
+        else:
             losses = [network.loss for network in state.online]
-            drawn = int(choose(state.key, losses, agent_step)) if len(losses) > 1 else 0
-            acting = state.online[drawn]
+            acting = state.online[int(choose(state.key, losses, agent_step)) if len(losses) > 1 else 0]
         action: jax.Array = by(state.key, _in_use(acting, needs_masks), observation, agent_step)
         return action
 
