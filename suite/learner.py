@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from suite.acting import Act, make_act, make_act_greedily
+from suite.diagnostics.inspect import Inspect, make_inspect
 from suite.dispatch import due_steps, in_turn, uninterrupted, when_due
 from suite.gradient_step import delayed_step, effective, masked, masked_step, settle, targets_follow
 from suite.options import LearnerOptions
@@ -66,6 +67,7 @@ class Learner(NamedTuple):
     election_steps: int  # gradient steps of a period whose losses count in the election
     agent: Agent
     draws_ahead: bool  # a thread should draw batches and copy them to the device ahead of their gradient steps
+    inspect: Inspect  # for diagnostics
 
 
 def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) -> Learner:
@@ -106,6 +108,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         election_steps=counted,
         agent=agent,
         draws_ahead=vectorize,
+        inspect=make_inspect(agent, partial(_target_values, agent, sparsifier), partial(effective, sparsifier)),
     )
 
 

@@ -115,6 +115,9 @@ class TrainerOptions(Options):
     evaluation_episodes: int = Field(
         0, ge=0, description="episodes of the elected network after each epoch, in an environment of their own"
     )
+    diagnostic_transitions: int = Field(
+        256, ge=0, le=10**5, description="transitions on which networks are measured after each epoch; 0: none (ours)"
+    )
 
 
 class DatasetOptions(Options):

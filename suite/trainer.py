@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 
-from suite import divergence
+from suite import diagnostics, divergence
+from suite.diagnostics import Diagnostics
 from suite.errors import Divergence
 from suite.experience import Experience
 from suite.experience.batches import Batches
@@ -49,6 +50,7 @@ class Trainer:
         self.experience, self.make_environment, self.learner = parts
         self.tracker, self.options, self.seed = tracker, options, seed
         self.checkpoints, self.camera = checkpoints, camera
+        self.diagnostics = Diagnostics(self.learner.agent, self.learner.inspect)
         self.epoch = 1
         self.stage = BEGIN  # of the epoch
         self.gradient_step = 0
@@ -92,6 +94,7 @@ class Trainer:
             "agent_step": self.experience.agent_step,
             "gradient_step": self.gradient_step,
             "loss": self.loss,
+            "masks": self.diagnostics.before,
             "seconds": self.tracker.seconds(),
             "learner": leaves(self._listed()),
             "experience": self.experience.save(),
@@ -100,12 +103,8 @@ class Trainer:
     def restore(self, saved: State) -> None:
         """Resume from the result of `save`, after `start`. Raises UserError for an incompatible checkpoint."""
         state = validated(SavedTrainer, saved)
-        self.epoch, self.stage, self.gradient_step, self.loss = (
-            state.epoch,
-            state.stage,
-            state.gradient_step,
-            state.loss,
-        )
+        self.epoch, self.stage, self.gradient_step = state.epoch, state.stage, state.gradient_step
+        self.loss, self.diagnostics.before = state.loss, state.masks
         self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
         filled = fill(self._listed(), state.learner)
         self.state = filled._replace(online=contained(filled.online, like=self.state.online))
@@ -143,6 +142,11 @@ class Trainer:
             **measured,
         )
         self.tracker.log("weights", self._clocks(), epoch=self.epoch, layers=self.learner.weights(self.state))
+        if transitions := self.options.diagnostic_transitions:
+            batch = diagnostics.sample(self.experience.sample, self.seed, self.epoch, transitions)
+            self.tracker.log(
+                "diagnostics", self._clocks(), epoch=self.epoch, **self.diagnostics.measure(self.state, batch)
+            )
         self._check()
 
     def step(self) -> bool:

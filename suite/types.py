@@ -104,6 +104,10 @@ class LearnerState(NamedTuple):
     target_actor: Params | None = None  # of an agent whose actor has one
 
 
+#: params, batch -> outputs [B, ...], and the activations of hidden layers by the layers' paths, [B, ..., units]
+Inspection = Callable[[Params, Batch], tuple[jax.Array, dict[str, jax.Array]]]
+
+
 class Actor(NamedTuple):
     """The policy of an actor-critic agent, as pure functions."""
 
@@ -113,6 +117,7 @@ class Actor(NamedTuple):
     networks: Networks  # the layers in its params
     period: int = 1  # gradient steps between its updates, with which the targets follow (delayed policy updates)
     has_target: bool = False  # whether a target actor chooses the actions of the critics' targets
+    inspect: Inspection | None = None  # for diagnostics
 
 
 class Agent(NamedTuple):
@@ -128,6 +133,7 @@ class Agent(NamedTuple):
     optimizer: optax.GradientTransformation
     networks: Networks  # the layers in its params: of a Q-network, or of twin critics
     actor: Actor | None = None
+    inspect: Inspection | None = None  # for diagnostics; of a Q-network, the outputs are the values of the actions
 
     @property
     def all_networks(self) -> Networks:

@@ -87,6 +87,7 @@ SOURCES = (
     Source("trainer.evaluation_episodes", OFFLINE, OURS, "learning offline has no training return"),
     Source("trainer.initial_samples", ONLINE, f"{RELEASED}; the first target update is at agent step 28,000, where"
            " slimDQN's is at 24,000", "gradient steps are counted, and there are none before agent step 20,000"),
+    Source("trainer.diagnostic_transitions", EVERY, OURS, "changes the record, not the training"),
     Source("trainer.*", IMAGES, RELEASED),
     Source("trainer.*", MUJOCO, SLIM_SAC),
     Source("dataset.path", OFFLINE, "Agarwal et al. 2020, layout of the DQN Replay data set"),

@@ -102,6 +102,7 @@ ALLOWED = {
     "suite.agents": ("suite.types", "suite.layers", "suite.population", "suite.tasks"),
     "suite.eaudeqn": ("suite.types", "suite.sparsity"),
     "suite.gradient_step": ("suite.types", "suite.sparsity"),
+    "suite.diagnostics": ("suite.types", "suite.layers", "suite.gradient_step"),
     "suite.learner": (
         "suite.types",
         "suite.sparsity",
@@ -110,6 +111,7 @@ ALLOWED = {
         "suite.acting",
         "suite.dispatch",
         "suite.streams",
+        "suite.diagnostics.inspect",
     ),
     "suite.record": (),
     "suite.environments": ("suite.tasks",),

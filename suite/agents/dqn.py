@@ -11,6 +11,7 @@ import optax
 from gymnasium import spaces
 
 from suite.agents import DQNOptions
+from suite.agents.activations import activations
 from suite.agents.networks import q_network
 from suite.errors import UserError
 from suite.layers import network_at
@@ -100,4 +101,7 @@ def q_learning(
         chex.assert_equal_shape([chosen, y])
         return jnp.mean(loss(q, chosen, y))
 
-    return Agent(init, act, target, mean_loss, optimizer, (network_at("", module.layers),))
+    def inspect(params: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
+        return activations(module, params, batch.observation)
+
+    return Agent(init, act, target, mean_loss, optimizer, (network_at("", module.layers),), inspect=inspect)

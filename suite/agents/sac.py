@@ -11,6 +11,7 @@ import optax
 from gymnasium import spaces
 
 from suite.agents import SACOptions
+from suite.agents.activations import activations
 from suite.agents.networks import Described, mlp
 from suite.errors import UserError
 from suite.layers import network_at
@@ -51,6 +52,19 @@ def critic_values(critic: Described, params: Params, observation: Array, action:
     pairs = jnp.concatenate([observation, action], axis=-1)
     networks = tuple(params[name] for name in CRITICS)
     return over_trees(lambda network: apply(critic, network, pairs)[:, 0], networks)
+
+
+def inspect_critics(critic: Described, params: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The values [B, 1] of the first critic, and the activations of both."""
+    pairs = jnp.concatenate([batch.observation, batch.action], axis=-1)
+    parts = {name: activations(critic, params[name], pairs) for name in CRITICS}
+    hidden = {f"{name}/{path}": units for name, (_, own) in parts.items() for path, units in own.items()}
+    return parts[CRITICS[0]][0], hidden
+
+
+def inspect_policy(policy: Described, actor: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
+    outputs, hidden = activations(policy, actor["policy"], batch.observation)
+    return outputs, {f"policy/{path}": units for path, units in hidden.items()}
 
 
 def gaussian(policy: Described, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
@@ -105,7 +119,9 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
             partial(actor_loss, critic, policy, entropy),
             optax.adam(options.actor_learning_rate),
             (network_at("policy", policy.layers),),
+            inspect=partial(inspect_policy, policy),
         ),
+        partial(inspect_critics, critic),
     )
 
 

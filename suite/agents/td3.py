@@ -10,7 +10,16 @@ import optax
 
 from suite.agents import TD3Options
 from suite.agents.networks import mlp
-from suite.agents.sac import CRITICS, apply, critic_loss, critic_values, init_critics, sizes
+from suite.agents.sac import (
+    CRITICS,
+    apply,
+    critic_loss,
+    critic_values,
+    init_critics,
+    inspect_critics,
+    inspect_policy,
+    sizes,
+)
 from suite.layers import network_at
 from suite.types import Actor, Agent, Array, Batch, Params
 
@@ -69,5 +78,7 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
             (network_at("policy", policy.layers),),
             period=options.policy_delay,
             has_target=True,
+            inspect=partial(inspect_policy, policy),
         ),
+        partial(inspect_critics, critic),
     )

@@ -32,10 +32,11 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     rows = schema.read_rows(folder / schema.METRICS)
     options = card["options"]
     networks = options["method"].get("num_networks", 1)  # methods that have several have that option
+    delay = options["agent"].get("policy_delay", 1)
     return {
         "policy": of_policy(policy, compact.origin(card)),
         "training": of_training(
-            card["multiply_adds"], first_layers(card), options["replay"]["batch_size"], networks, rows
+            card["multiply_adds"], first_layers(card), options["replay"]["batch_size"], networks, rows, delay
         ),
         "latency": None,
     }
@@ -146,15 +147,16 @@ def of_training(
     batch_size: int,
     networks: int,
     rows: Sequence[Row],
+    policy_delay: int = 1,
 ) -> dict[str, Any]:
     """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
 
     `multiply_adds` and `first_layers` are those of the card, and `networks` is K. A gradient step is LEARN for each of
     the K networks and FORWARD for the target; where there is an actor, FORWARD for the target's actions, LEARN for
-    itself, and THROUGH for the elected network. Counted are neither Adam nor the updates of masks, nor acting. Masks
-    are taken to be known to the machine in the backward pass too (for methods that look at dense gradients now and
-    then, too little); the target counts as sparse as the network elected last, and a network's layers as sparse, among
-    each other, as the elected one's at the end of the epoch.
+    itself, and THROUGH for the elected network, the latter two at every `policy_delay`-th gradient step. Counted are
+    neither Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass
+    too (for methods that look at dense gradients now and then, too little); the target counts as sparse as the network
+    elected last, and a network's layers as sparse, among each other, as the elected one's at the end of the epoch.
     """
     epochs = [row for row in rows if row["kind"] == "epoch"]
     periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, networks)
@@ -167,9 +169,9 @@ def of_training(
         dense = learn(online) * len(period.online) + forward(online)
         sparse = learn(kept_online) * sum(period.online) + forward(kept_online) * period.target
         if actor:
-            dense += forward(actor) + learn(actor) + through(online)
-            sparse += (forward(kept_actor) + learn(kept_actor)) * period.actor
-            sparse += through(kept_online) * period.online[0]
+            dense += forward(actor) + (learn(actor) + through(online)) / policy_delay
+            sparse += (forward(kept_actor) + learn(kept_actor) / policy_delay) * period.actor
+            sparse += through(kept_online) * period.online[0] / policy_delay
         executed += 2 * batch_size * period.gradient_steps * dense
         ideal += 2 * batch_size * period.gradient_steps * sparse
     return {

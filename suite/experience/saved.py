@@ -20,6 +20,7 @@ class SavedTrainer(Saved):
     stage: Literal["begin", "train", "evaluate"]
     gradient_step: NonNegativeInt
     loss: float | None
+    masks: dict[str, np.ndarray] = {}  # of the last epoch; checkpoints of version 0.1 have none
     learner: dict[str, np.ndarray]
     experience: dict[str, Any]
 

@@ -139,6 +139,19 @@ ROWS: dict[str, dict[str, Column]] = {
         "epoch": COUNT,
         "layers": _by_layer(HISTOGRAM),  # of the elected network: a histogram of the weights that are kept
     },
+    # Measures on a batch of the replay (suite.diagnostics), by network: "0" is the elected one, "actor" the actor. A
+    # layer follows as in "0/Dense_0". Records of versions before 0.2 have no such rows.
+    "diagnostics": {
+        "epoch": COUNT,
+        "transitions": COUNT,
+        "dormant": _by_layer(_or_null(SHARE)),  # units of a hidden layer
+        "effective_rank": _by_layer(_or_null(NUMBER)),  # of the activations of the last hidden layer
+        "weight_norm": _by_layer(_or_null(NUMBER)),
+        "gradient_norm": _by_layer(_or_null(NUMBER)),
+        "disconnected": _by_layer(SHARE),  # units of a hidden layer that masks cut off
+        "mask_overlap": _by_layer(SHARE),  # kept weights that were kept an epoch ago
+        "agreement": _or_null(SHARE),  # of greedy actions, over pairs of networks; null with one network or an actor
+    },
 }
 #: Columns that a row may lack, or have as null, when it is read: W&B's copy of a record does not hold them.
 OPTIONAL = (

@@ -124,7 +124,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory):
     def run(case: Case) -> tuple[dict, list]:
         folder = tmp_path_factory.mktemp("undisturbed")
         final = attempt(case, folder, lambda: False)
-        assert {row["kind"] for row in rows(folder)} == {"epoch", "target_update", "evaluation", "weights"}
+        assert {row["kind"] for row in rows(folder)} == set(schema.ROWS)
         return final, rows(folder)
 
     return run

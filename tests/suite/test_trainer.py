@@ -82,6 +82,6 @@ def test_a_seed_decides_everything(tmp_path: Path) -> None:
     assert one == two
     assert one != three
     kinds = {row["kind"] for row in one}
-    assert kinds == {"epoch", "target_update", "evaluation", "weights"}
-    for kind in ("epoch", "target_update", "weights"):
+    assert kinds == {"epoch", "target_update", "evaluation", "weights", "diagnostics"}
+    for kind in ("epoch", "target_update", "weights", "diagnostics"):
         assert [row for row in one if row["kind"] == kind] != [row for row in three if row["kind"] == kind]

@@ -26,7 +26,6 @@ KINDS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
     "small": ("dqn", {"network": "small", "width": 64}, spaces.Box(0, 255, (4, 24, 24), np.uint8), spaces.Discrete(6)),
     "mlp": ("dqn", {"network": "mlp", "width": 32}, spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)),
     "sac": ("sac", {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
-    "td3": ("td3", {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from suite.record import schema
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
-from suite.types import LearnerState, Network, Training
+from suite.types import Batch, LearnerState, Network, Training
 
 CONFIG = {"name": "probe", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
 GAMMA = 0.8
@@ -74,6 +75,7 @@ class Idle:
     def __init__(self, target_update_period: int = 4, elected: int = 0) -> None:
         self.target_update_period = self.election_steps = target_update_period
         self.elected, self.draws_ahead = elected, False
+        self.agent = SimpleNamespace(networks=(), actor=None)
         self.batches, self.acted, self.acted_greedily, self.target_updates = [], [], [], []
 
     def init(self, seed: int) -> Learned:
@@ -100,6 +102,9 @@ class Idle:
         return np.int32(1)
 
     def weights(self, state: Learned) -> dict[str, Any]:
+        return {}
+
+    def inspect(self, state: Learned, batch: Batch) -> dict[str, Any]:
         return {}
 
     def measure(self, state: Learned) -> dict[str, Any]:

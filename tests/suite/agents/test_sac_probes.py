@@ -50,7 +50,7 @@ def waiting(learner: Learner) -> Learner:
     def wait(function: Callable) -> Callable:
         return lambda *arguments: jax.block_until_ready(function(*arguments))
 
-    names = ("init", "update", "update_target", "act", "act_greedily", "measure")
+    names = ("init", "update", "update_target", "act", "act_greedily", "measure", "inspect")
     return learner._replace(**{name: wait(getattr(learner, name)) for name in names})
 
 
@@ -191,4 +191,5 @@ def test_waiting_for_the_device_changes_nothing(
             row.pop("seconds", None)
         rows[kind].append(jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), state._replace(key=None)))
     assert rows[Trainer] == rows[Blocking]
-    assert len(rows[Trainer]) == 2 + 2 + 2 + 5 + 1  # epochs, weights, evaluations, target updates, the state at the end
+    # Epochs, weights, diagnostics, evaluations, target updates, the state at the end.
+    assert len(rows[Trainer]) == 2 + 2 + 2 + 2 + 5 + 1

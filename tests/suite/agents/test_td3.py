@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -9,15 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import traverse_util
 from gymnasium import spaces
 
 from baselines.registry import METHODS
 from suite.agents import TD3Options
 from suite.agents.td3 import td3
+from suite.deploy.network import from_flax
+from suite.deploy.runner import Runner
 from suite.errors import UserError
 from suite.learner import TARGET, Learner
 from suite.options import PrunerOptions
 from suite.sparsity.pruner import make_pruner
+from suite.tracking.policy import describe
 from suite.types import Agent, Batch, Training
 from tests.suite.agents.test_sac_equivalences import forward, q
 from tests.suite.agents.test_sac_probes import LOW, SAMPLES, STEPS, run, values
@@ -170,6 +175,17 @@ def test_all_pairs_learn_from_one_target_and_the_actor_follows_the_elected() -> 
     np.testing.assert_allclose(losses[PERIOD - 1], losses[PERIOD - 1][0], rtol=1e-5)  # one pair, three times
     assert updates[-1]["actor_sparsity"] == pytest.approx(updates[-1]["sparsities"][0], abs=0.02)
     assert updates[-1]["actor_sparsity"] > 0.1
+
+
+def test_an_exported_policy_acts_alike() -> None:
+    agent, data = agent_of(), batches(1)[0]
+    actor = actor_part(agent).init(jax.random.key(1))
+    environment: Any = SimpleNamespace(observation_space=OBSERVATIONS, action_space=ACTIONS)
+    arrays = {path: np.asarray(leaf) for path, leaf in traverse_util.flatten_dict(actor, sep="/").items()}
+    runner = Runner(from_flax(arrays, describe(agent, environment)["network"]), ["dense"] * 3)
+    for observation in data.observation:
+        expected = agent.act(jax.random.key(0), actor, observation, 0, greedy=True)
+        np.testing.assert_allclose(runner(observation), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])

@@ -150,3 +150,13 @@ def test_cards_of_earlier_versions_do_not_name_their_first_layers(kind: str, num
     named = costs.first_layers(card)
     assert len(named) == number and named == set(card["first_layers"])
     assert costs.first_layers({key: value for key, value in card.items() if key != "first_layers"}) == named
+
+
+def test_an_actor_that_learns_at_every_second_step_costs_half_of_that() -> None:
+    """10 steps, batch 1, one layer each: critics of 100 weights, an actor of 10. None of the layers is pruned."""
+    both = {"online": {"Dense_0/kernel": 100}, "actor": {"policy/kernel": 10}}
+    rows = [update(10, [0.0]), epoch(10, 0.0)]
+    every, second = (costs.of_training(both, [*FIRST, "policy/kernel"], 1, 1, rows, delay) for delay in (1, 2))
+    critics_and_target_actions = 2 * 10 * (2 * 100 + 100 + 10)
+    assert every["executed"] == critics_and_target_actions + 2 * 10 * (2 * 10 + 2 * 100)
+    assert second["executed"] == second["ideal"] == critics_and_target_actions + 2 * 5 * (2 * 10 + 2 * 100)
