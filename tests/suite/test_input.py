@@ -237,7 +237,7 @@ def test_arrays_that_claim_terabytes_take_no_memory(tmp_path: Path) -> None:
 @given(mutated({"epoch": 1, "stage": "train", "gradient_step": 0, "loss": None, "learner": {}, "experience": {}}))
 def test_a_state_that_is_none_of_ours_is_one_line(saved: Any) -> None:
     class Nothing:
-        target_update_period = 10
+        target_update_period, agent, inspect = 10, None, None
 
     environment = Sign()
     parts = Parts(Online(environment, replay(space=environment.observation_space)), Sign, Nothing())
