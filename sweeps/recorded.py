@@ -52,6 +52,7 @@ def translated(method: str, options: Mapping[str, Options], where: object) -> di
         _derive_as_0_1(own, groups, where)
     if agent.get("loss") == "squared":
         agent["loss"] = "half_mse"
+    groups.setdefault("trainer", {}).setdefault("diagnostic_transitions", 0)  # a record has them from its start
     return groups
 
 
