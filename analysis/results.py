@@ -16,8 +16,9 @@ from analysis.data import cells, protocol, runs, scores, sources
 from analysis.figures import style
 from analysis.options import seed_list
 from analysis.render import tables, tidy
+from analysis.render.markup import Table
 from analysis.settings import Settings
-from analysis.stats import costs, profiles
+from analysis.stats import costs, diagnostics, profiles
 from analysis.stats.comparison import SCORE, Comparison, compare, final_values
 from analysis.stats.profiles import Curve
 from suite.errors import UserError
@@ -131,10 +132,10 @@ def _curves(
     return found, curves
 
 
-def write(results: Results, out: Path) -> str:
-    """Write the numbers into `out`; their Markdown. Raises OSError where that is not possible."""
+def write(results: Results, out: Path, further: Sequence[Table] = ()) -> str:
+    """Write the numbers into `out`, and further tables; their Markdown. Raises OSError where that is not possible."""
     comparison = results.comparison
-    more = costs.tables(results.costs)
+    more = [*costs.tables(results.costs), *further]
     markdown = tables.markdown(comparison, more)
     files = {
         "comparison.md": markdown,
@@ -152,16 +153,23 @@ def write(results: Results, out: Path) -> str:
     return markdown
 
 
-def report(selection: Selection, out: Path, command: str, settings: Settings | None = None) -> tuple[Comparison, str]:
-    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
+def report(
+    selection: Selection, out: Path, command: str, settings: Settings | None = None, diagnose: bool = False
+) -> tuple[Comparison, str]:
+    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written.
+
+    `diagnose` adds tables of the networks' diagnostics.
+    """
     settings = settings or Settings()
     results = gather(selection, out, command, settings)
     grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
     curves = style.curves(
         results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS, x=settings.x
     )
+    folders = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
+    further = diagnostics.tables(diagnostics.frame(folders)) if diagnose else []
     try:
-        markdown = write(results, out)
+        markdown = write(results, out, further)
         style.save(curves, [out / "curves.png", out / "curves.pdf"])
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
@@ -186,7 +194,7 @@ def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
 def table(options: argparse.Namespace, command: str) -> int:
     """Do what analysis.table was asked for, and return its exit code. `command` is quoted in the table."""
     selection, out, settings = chosen(options)
-    comparison, markdown = report(selection, out, command, settings)
+    comparison, markdown = report(selection, out, command, settings, options.diagnostics)
     print(markdown)
     names = (
         "comparison.md, .tex and .csv; costs.csv; details.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"

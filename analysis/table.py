@@ -17,7 +17,9 @@ from suite.program.command import load, program, start
 @program
 def main(argv: Sequence[str]) -> int:
     """Compare runs in a table."""
-    options = parser("analysis.table", "Compare runs in a table.").parse_args(argv)
+    arguments = parser("analysis.table", "Compare runs in a table.")
+    arguments.add_argument("--diagnostics", action="store_true", help="tables of what was measured of the networks")
+    options = arguments.parse_args(argv)
     return load("analysis.results:table")(options, shlex.join(["python", "-m", "analysis.table", *argv]))
 
 

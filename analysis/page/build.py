@@ -12,6 +12,7 @@ from analysis.data import scores
 from analysis.data.cells import Grid
 from analysis.figures import index
 from analysis.page import costs as cost_sections
+from analysis.page import diagnostics as diagnostic_sections
 from analysis.page import elections as election_sections
 from analysis.page import sections as page_sections
 from analysis.page import sparsity as sparsity_sections
@@ -86,6 +87,7 @@ def sections(
         page_sections.by_task(found, settings),
         election_sections.layers(grid, folders if selection.agent_steps is None else {}),
         election_sections.elections(grid, folders, asked),
+        diagnostic_sections.section(grid, folders if selection.agent_steps is None else {}),
         page_sections.runs(grid),
         page_sections.missing(comparison, selection.sweep, selection.places),
         page_sections.about(comparison),

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from analysis import report
+from analysis import report, table
 from analysis.data.sources import runfolder
 from analysis.page.sections import reproduce
 from sweeps.command_line import parse
@@ -21,7 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 METHODS = ["dense", "gmp:final_sparsity=0.5", "gmp", "eaudeqn"]
 TASKS = ["atari/Pong", "atari/Boxing"]
 FIGURES = {"aggregates", "improvement", "profiles", "efficiency", "pareto", "curves", "sparsity", "layers-atari"}
-FIGURES |= {"bytes-atari", "latency-atari"}
+FIGURES |= {"bytes-atari", "latency-atari", "diagnostics-atari-elected-network"}
 
 
 def call(*arguments):
@@ -69,6 +69,15 @@ def test_runs_statuses_gaps_and_notes_are_said(page):
     assert "failed: all losses are &lt;b&gt;NaN&lt;/b&gt;" in page
     assert "missing (there is no such run)" in page
     assert "unequal numbers of runs" in page and "Protocol" in page
+
+
+def test_diagnostics_are_in_the_page_and_on_request_in_the_table(made, page, tmp_path):
+    assert "Diagnostics of the elected network" in page and "Sokar et al. 2023" in page
+    for name, asked in (("without", []), ("with", ["--diagnostics"])):
+        given = ["--runs", made, "--out", tmp_path / name, "--repetitions", 50, "--allow-missing", *asked]
+        assert table.main([str(argument) for argument in given]) == 0
+        text = (tmp_path / name / "comparison.md").read_text()
+        assert ("Diagnostics of the elected network" in text) == bool(asked)
 
 
 def test_the_two_axes_are_in_the_page(page):

@@ -60,6 +60,7 @@ def write_run(root: Path, task: Task, method: str, seed: int, epochs: int, elect
         row |= {"episode_returns": episodes[i], "episode_lengths": [EPOCH // 5] * 5, "loss": 1 / (i + 1)}
         row |= {"sparsity": level, "layer_sparsity": dict.fromkeys(LAYERS, level), "seconds": 60.0 * (i + 1)}
         rows.append((row["agent_step"], row | {"actor_sparsity": None, "actor_layer_sparsity": None}))
+        rows.append((row["agent_step"], _diagnostics(i + 1, level)))
     rows.sort(key=lambda pair: pair[0])
     (folder / schema.METRICS).write_text("".join(json.dumps(row) + "\n" for _, row in rows))
     options = {"environment": {"sticky_actions": 0.25}, "trainer": {"epochs": epochs, "epoch_agent_steps": EPOCH}}
@@ -70,6 +71,14 @@ def write_run(root: Path, task: Task, method: str, seed: int, epochs: int, elect
         folder / schema.STATUS, {"status": "finished", "error": None, "seconds": 60.0 * epochs}, lasting=False
     )
     schema.write_json(folder / schema.COSTS, _costs(1 - float(levels[-1]), rng), lasting=False)
+
+
+def _diagnostics(epoch: int, level: float) -> dict[str, Any]:
+    """Of a network of which as many units are dormant as weights are pruned."""
+    units, norm = {f"0/{path.removesuffix('/kernel')}": level for path in LAYERS}, {"0": 10.0 / epoch}
+    measures = {"dormant": units, "disconnected": units, "effective_rank": {"0": 16.0}, "mask_overlap": {"0": 1.0}}
+    measures |= {"weight_norm": norm, "gradient_norm": norm, "agreement": None, "transitions": 256, "epoch": epoch}
+    return schema.row("diagnostics", _clocks(epoch * EPOCH), **measures)
 
 
 def _costs(density: float, rng: np.random.Generator) -> dict[str, Any]:
