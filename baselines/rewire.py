@@ -1,7 +1,7 @@
-"""Dynamic sparse training: sparse from the start, each layer with as many weights all along, but not the same ones.
+"""Dynamic sparse training: each layer keeps its number of weights from the start, but not the same weights.
 
-A rewiring drops the lowest of a layer's weights (by the pruner's score) and grows as many where there was none, at zero
-and with an optimizer that knows nothing of them. SET grows anywhere, RigL where the dense gradient is largest.
+A rewiring drops a layer's lowest weights (by the pruner's score) and grows as many pruned ones, with value zero and a
+fresh optimizer state. SET grows random weights, RigL those with the largest dense gradient.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ from suite.sparsity.masks import keep_largest, kernels
 from suite.sparsity.scores import random
 from suite.types import Masks, Network, Params, Sparsifier, Training, single_network
 
-#: key, network, dense gradients by path -> scores of the weights that there might be; the highest are grown
+#: key, network, dense gradients by path -> scores of all weights; the highest among the pruned ones grow
 Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.Array]]
 
 
-def rewired_from_time_to_time(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
-    """Grow by `grow`. Raises UserError for a delay beyond the end, and for structures."""
+def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
+    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, and for delay > end."""
     if training.pruner.structure != "unstructured":
         raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
     if options.delay > options.end:
@@ -51,21 +51,24 @@ def rewired_from_time_to_time(training: Training, grow: Growth, options: Rewirin
 def rewire(
     masks: Masks, keep: Mapping[str, jax.Array], grow: Mapping[str, jax.Array], fraction: jax.Array | float
 ) -> Masks:
-    """In each layer, the lowest `fraction` of the weights by the scores `keep` give way to as many of the highest by
-    the scores `grow`, of those that were not there: a weight never comes back at once (ours)."""
-    rewired: Masks = {}
+    """In each layer, drop the lowest `fraction` of the kept weights by the scores `keep`, and grow as many of the
+    weights that were pruned before, the highest by the scores `grow`: a dropped weight never regrows at once (ours)."""
+    new: Masks = {}
     for path, mask in masks.items():
         number = jnp.sum(mask, dtype=jnp.int32)
         moved = jnp.minimum(jnp.floor(fraction * number).astype(jnp.int32), mask.size - number)
         kept = keep_largest({path: keep[path]}, {path: mask}, number - moved)
         grown = keep_largest({path: grow[path]}, {path: ~mask}, moved)
-        rewired[path] = kept[path] | grown[path]
-    return rewired
+        new[path] = kept[path] | grown[path]
+    return new
 
 
 def forget(opt_state: Any, grown: Masks) -> Any:
-    """The state of any optimizer with zeros for the weights that are grown: in each of its arrays whose place in the
-    tree ends like a kernel's path and whose shape is the kernel's, such as Adam's moments."""
+    """Reset an optimizer's state of the weights that have grown to zero.
+
+    This covers any optimizer: every array in its state whose path ends with a kernel's path and whose shape is the
+    kernel's, such as Adam's moments.
+    """
 
     def clear(place: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
         path = "/" + "/".join(str(key.key) for key in place if isinstance(key, jax.tree_util.DictKey))
@@ -77,21 +80,25 @@ def forget(opt_state: Any, grown: Masks) -> Any:
     return jax.tree_util.tree_map_with_path(clear, opt_state)
 
 
-def by_chance(key: jax.Array, network: Network, gradients: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    return random(key, kernels(network.params), network.masks, gradients)
-
-
-def by_gradient(key: jax.Array, network: Network, gradients: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    return {path: jnp.abs(gradient) for path, gradient in gradients.items()}
-
-
 def sparse_evolution(training: Training, options: SET) -> Sparsifier:
-    """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow anywhere. The defaults are those of Graesser
-    et al. 2022; with decay=constant and end=1 it is Mocanu et al.'s."""
-    return rewired_from_time_to_time(training, by_chance, options)
+    """SET, sparse evolutionary training (Mocanu et al. 2018): random weights grow.
+
+    The defaults are those of Graesser et al. 2022; decay=constant and end=1 give Mocanu et al.'s method.
+    """
+
+    def by_chance(key: jax.Array, network: Network, gradients: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return random(key, kernels(network.params), network.masks, gradients)
+
+    return rewired(training, by_chance, options)
 
 
 def rigl(training: Training, options: RigL) -> Sparsifier:
-    """RigL (Evci et al. 2020): weights grow where the dense gradient is largest, fewer and fewer. The defaults are
-    those of Graesser et al. 2022; Evci et al. end at 0.75 of training."""
-    return rewired_from_time_to_time(training, by_gradient, options)
+    """RigL (Evci et al. 2020): weights with the largest dense gradients grow, fewer from rewiring to rewiring.
+
+    The defaults are those of Graesser et al. 2022; Evci et al. end at 0.75 of training.
+    """
+
+    def by_gradient(key: jax.Array, network: Network, gradients: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        return {path: jnp.abs(gradient) for path, gradient in gradients.items()}
+
+    return rewired(training, by_gradient, options)

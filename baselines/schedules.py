@@ -1,7 +1,4 @@
-"""Pruning along a fixed schedule, to a sparsity that is set beforehand.
-
-A schedule is an optax.Schedule: gradient steps done -> sparsity.
-"""
+"""Pruning along a fixed schedule to a given sparsity. A schedule is an optax.Schedule: gradient steps -> sparsity."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -27,7 +24,7 @@ def polynomial(final_sparsity: float, start: int, end: int, power: float = 3) ->
 
 
 def linear(final_sparsity: float, start: int, end: int) -> optax.Schedule:
-    """s(t) = f u: as many weights at each pruning."""
+    """s(t) = f u: each pruning removes the same number of weights."""
     return polynomial(final_sparsity, start, end, power=1)
 
 
@@ -38,20 +35,15 @@ def cosine(final_sparsity: float, start: int, end: int) -> optax.Schedule:
 
 
 def exponential(final_sparsity: float, start: int, end: int) -> optax.Schedule:
-    """s(t) = 1 - (1 - f)^u: the same share of what is left at each pruning, as in Frankle & Carbin (2019)."""
+    """s(t) = 1 - (1 - f)^u: each pruning removes the same share of the kept weights (Frankle & Carbin 2019)."""
     done = linear(1.0, start, end)
     return lambda step: 1 - (1 - final_sparsity) ** done(step)
 
 
 def iterative(final_sparsity: float, start: int, end: int, prunings: int = 10) -> optax.Schedule:
-    """s(t) = f k / n after the k-th of n equal prunings, which divide the time from start to end evenly."""
+    """s(t) = f k / n after the k-th of n equal prunings at even intervals from start to end."""
     times = jnp.array([start + round(k * (end - start) / max(prunings - 1, 1)) for k in range(prunings)])
     return lambda step: final_sparsity * jnp.sum(step >= times) / prunings
-
-
-def constant(final_sparsity: float) -> optax.Schedule:
-    """s(t) = f from the start."""
-    return optax.constant_schedule(final_sparsity)
 
 
 SCHEDULES: dict[str, Callable[[float, int, int], optax.Schedule]] = {
@@ -63,7 +55,7 @@ SCHEDULES: dict[str, Callable[[float, int, int], optax.Schedule]] = {
 }
 
 
-# The one constructor, and when masks are updated ---------------------------------------------------------------------
+# The constructor, and when masks are updated -------------------------------------------------------------------------
 
 
 def scheduled(
@@ -73,11 +65,13 @@ def scheduled(
     due: Due,
     pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
-    """Prune to `schedule(step)` whenever it is due, at the end to the sparsity `final`. Masks are nested, unless the
-    method keeps pruned weights: then they are made anew of all weights. Raises UserError for a score that is of no use
-    so."""
+    """Prune to `schedule(step)` whenever it is due, at the end to the sparsity `final`.
+
+    Masks are nested, unless the method keeps pruned weights: then each pruning chooses among all weights. Raises
+    UserError for scores that do not work with the method.
+    """
     if pruned_weights != "zero" and training.pruner.score is random:
-        raise UserError("pruning.score=random: weights that may come back would be others at each pruning")
+        raise UserError("pruning.score=random: weights may regrow here, so every pruning would draw others")
     first = float(schedule(0))
     if first > 0:
         refuse_saliency(training, "this schedule prunes before the first gradient")
@@ -95,8 +89,10 @@ def scheduled(
 
 
 def every(training: Training, period: int | None, last: int = 0, most: int = 1_000) -> Due:
-    """Each `period` gradient steps, by default `most` or a hundredth of training, and at the last of a schedule. Raises
-    UserError for a period that never ends."""
+    """Every `period` gradient steps, by default `most` or a hundredth of training, and at step `last`.
+
+    Raises UserError for a period that is longer than the run.
+    """
     gap = period or max(min(most, training.gradient_steps // 100), 1)
     if gap > max(training.gradient_steps, 1):
         raise UserError(f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps")
@@ -104,12 +100,12 @@ def every(training: Training, period: int | None, last: int = 0, most: int = 1_0
 
 
 def at_rises(schedule: optax.Schedule) -> Due:
-    """For schedules that rise at a few steps."""
+    """Due at the steps at which a schedule rises."""
     return lambda step: schedule(step) > schedule(step - 1)
 
 
 def span(training: Training, final_sparsity: float, start: float, end: float) -> tuple[float, int, int]:
-    """The arguments of a schedule. Raises UserError if there is none such."""
+    """The arguments of a schedule. Raises UserError for an impossible schedule."""
     refuse_beyond_limit(training, "final_sparsity", final_sparsity)
     if start > end:
         raise UserError(f"start={start} is after end={end}: pruning should start before it ends")
@@ -128,15 +124,15 @@ def gmp(training: Training, options: GMP) -> Sparsifier:
 
 
 def ste(training: Training, options: STE) -> Sparsifier:
-    """Soft gradual pruning: masks in the forward pass, gradients for all weights by the straight-through estimator
-    (Bengio et al. 2013; Lin et al. 2020), so that pruned weights go on learning and may come back."""
+    """Soft gradual pruning: masks in the forward pass, straight-through gradients for all weights (Bengio et al. 2013;
+    Lin et al. 2020), so that pruned weights continue to learn and may regrow."""
     final, first, last = span(training, options.final_sparsity, options.start, options.end)
     due = every(training, options.period, last, most=16)
     return scheduled(training, final, polynomial(final, first, last, options.power), due, "learning")
 
 
 def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[..., Sparsifier]:
-    """The method of a schedule that needs nothing but start, end and final sparsity."""
+    """The method of a schedule whose arguments are final sparsity, start and end."""
 
     def method(training: Training, options: Gradual) -> Sparsifier:
         final, first, last = span(training, options.final_sparsity, options.start, options.end)
@@ -151,27 +147,27 @@ linear_pruning, cosine_pruning, exponential_pruning = _gradual(linear), _gradual
 
 
 def iterative_pruning(training: Training, options: Iterative) -> Sparsifier:
-    """Iterative pruning (Han et al. 2015): n equal prunings with rest between them."""
+    """Iterative pruning (Han et al. 2015): n equal prunings at even intervals."""
     schedule = iterative(*span(training, options.final_sparsity, options.start, options.end), options.prunings)
     return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
 def oneshot(training: Training, options: OneShot) -> Sparsifier:
-    """One pruning, to the final sparsity at once."""
+    """Prune once, to the final sparsity."""
     schedule = iterative(*span(training, options.final_sparsity, options.at, options.at), prunings=1)
     return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
 def constant_sparsity(training: Training, options: Constant) -> Sparsifier:
-    """One pruning, of the initial weights: the largest stay."""
+    """Prune the initial weights once; the largest stay."""
     refuse_beyond_limit(training, "final_sparsity", options.final_sparsity)
-    schedule = constant(options.final_sparsity)
+    schedule = optax.constant_schedule(options.final_sparsity)
     return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
 def distill(training: Training, options: Distill) -> Sparsifier:
-    """Distill Q-Network (Vincent et al. 2025): one online network, made a sparser copy of the target at each target
-    update."""
+    """Distill Q-Network (Vincent et al. 2025): at each target update, the online network becomes a sparser copy of the
+    target."""
     refuse_saliency(training, "distill prunes at target updates")
     final, first, last = span(training, options.final_sparsity, options.start, options.end)
     last_update = training.gradient_steps - training.gradient_steps % training.target_update_period

@@ -1,4 +1,4 @@
-"""Sparse from the start, and never changed."""
+"""Static sparse training: the masks never change."""
 
 from baselines.registry import Static
 from suite.sparsity.pruner import refuse_beyond_limit
@@ -6,6 +6,6 @@ from suite.types import Sparsifier, Training, single_network
 
 
 def static(training: Training, options: Static) -> Sparsifier:
-    """Static random masks (Evci et al. 2020, Graesser et al. 2022): which weights there are is drawn once."""
+    """Static random masks (Evci et al. 2020, Graesser et al. 2022): the kept weights are drawn once."""
     refuse_beyond_limit(training, "sparsity", options.sparsity)
     return single_network(lambda key, params: training.pruner.scatter(key, params, options.sparsity))

@@ -9,14 +9,16 @@ from suite.program import numerics
 
 
 def choose(name: str) -> None:
-    """Compute on a device of this kind from here on, before anything is computed; auto: on what JAX prefers of what it
-    finds. Raises UserError when there is no such device."""
+    """Choose the kind of device before anything is computed; auto: the one that JAX prefers.
+
+    Raises UserError if there is no such device.
+    """
     numerics.pin()
     if name == "cpu":
         jax.config.update("jax_platforms", "cpu")
     try:
         found = jax.default_backend()
-    except (RuntimeError, AssertionError) as error:  # the second: the platform that is asked for finds no device
+    except (RuntimeError, AssertionError) as error:  # JAX asserts that the platform it was asked for has a device
         raise UserError(f"--device={name}: JAX does not start ({error}){_platforms()}") from None
     if name not in ("auto", found):
         raise UserError(
@@ -26,7 +28,7 @@ def choose(name: str) -> None:
 
 
 def kind() -> str:
-    """The model of the device, such as cpu or NVIDIA A100-SXM4-40GB, on which the numbers of a run depend."""
+    """The model of the device, such as cpu or NVIDIA A100-SXM4-40GB. The numbers of a run depend on it."""
     return str(jax.devices()[0].device_kind)
 
 

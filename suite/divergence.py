@@ -1,4 +1,4 @@
-"""Numbers that are NaN or infinite: of the networks, by layer, and of what goes between agent and environment."""
+"""NaN and infinite numbers: in the networks, by layer, and in what agent and environment exchange."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ import numpy as np
 from suite.errors import Divergence
 from suite.types import LearnerState
 
-LARGEST = float(np.finfo(np.float32).max)  # more is infinite where it is learned from
-SHOWN = 3  # arrays of a network that are named
+LARGEST = float(np.finfo(np.float32).max)  # larger numbers are infinite in float32, in which the networks learn
+SHOWN = 3  # arrays of a network that a message names
 
 
 def lost(state: LearnerState) -> dict[str, str]:
-    """What is not finite, by network; empty if all is: {"online network 2": "params/Dense_0/kernel: 64 of 64 NaN, ..."}
+    """Describe what is not finite, by network: {"online network 2": "params/Dense_0/kernel: 64 of 64 NaN, ..."}.
 
-    Names are those of checkpoints: `loss`, `params` or `opt_state`, then the layer. Everything comes to the host.
+    Names are those of checkpoints: `loss`, `params` or `opt_state`, then the layer. Copies everything to the host.
     """
     parts: dict[str, Any] = {f"online network {k}": net._replace(masks={}) for k, net in enumerate(state.online)}
     parts |= {"target network": state.target, "actor": state.actor and state.actor._replace(masks={})}
@@ -25,17 +25,21 @@ def lost(state: LearnerState) -> dict[str, str]:
 
 
 def sound_first(state: LearnerState) -> LearnerState:
-    """The state with a network in front that can act: the elected one, or if it was lost since the election, the sound
-    one of the smallest loss since then, which the next election would take. As it is, where an actor acts."""
-    sound = [network for network in state.online if not _broken((network.params, network.loss))]
-    if state.actor or not sound or sound[0] is state.online[0]:
+    """The state with a finite network first, which can act.
+
+    That is the elected network or, if it diverged since the election, the finite one with the lowest loss since then,
+    which the next election would elect. Where an actor acts, the state stays as it is.
+    """
+    online = tuple(state.online)
+    sound = [network for network in online if not _broken((network.params, network.loss))]
+    if state.actor or not sound or sound[0] is online[0]:
         return state
     best = min(sound, key=lambda network: float(network.loss))
-    return state._replace(online=(best, *(network for network in state.online if network is not best)))
+    return state._replace(online=(best, *(network for network in online if network is not best)))
 
 
 def is_fatal(found: dict[str, str], networks: int) -> bool:
-    """Whether training cannot go on: `networks` that are lost are not elected, but one of them must be sound."""
+    """Whether training cannot continue: no online network is finite, or the target or the actor is not."""
     online = sum(name.startswith("online") for name in found)
     return online == networks or online < len(found)
 
@@ -55,11 +59,11 @@ def _broken(tree: Any) -> str:
 
 
 def refuse(what: str, value: Any, when: str) -> None:
-    """Raises Divergence when a number that should be finite is not, in single precision; whole numbers are."""
+    """Raises Divergence if a number is not finite in single precision."""
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return
-    wrong = ~(np.abs(array) <= LARGEST)  # in this order NaN is wrong
+    wrong = ~(np.abs(array) <= LARGEST)  # comparisons with NaN are false
     if wrong.any():
         place = "".join(f"[{int(index)}]" for index in np.argwhere(wrong)[0])
         raise Divergence(f"{what}{place} is {array[wrong][0]} {when}")

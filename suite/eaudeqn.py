@@ -1,14 +1,14 @@
-"""Eau De Q-Network (Vincent et al. 2025, arXiv 2503.01437): K online networks, an election, and a pruning law.
+"""Eau De Q-Network (EauDeQN; Vincent et al. 2025, arXiv 2503.01437): an election among K networks, and a pruning law.
 
 K online networks of different sparsity learn from one shared target. At each target update
 
-1. the network with the lowest cumulated loss is elected and becomes the target: psi = argmin_k L_k;
-2. one copy of it goes on at its sparsity s, and K - 1 copies are pruned further, to s_k = s + d_k;
-3. all losses start again at zero.
+1. elect the network with the lowest cumulated loss, which becomes the target: psi = argmin_k L_k;
+2. keep one copy of it at its sparsity s, and prune K - 1 copies further, to s_k = s + d_k;
+3. reset all losses to zero.
 
-The copy that keeps its sparsity slows pruning down: where sparser copies fit worse, it is elected and the sparsity
-stays. The paper leaves the law of d_k open. Ours, with U_k ~ Uniform(0, max_noise), target period T and t of H gradient
-steps done, is d_k = (1 - s) (1 - (1 - T / (H - t))^U_k), see `power_law`.
+Elections control the speed of pruning: where sparser copies fit worse, the kept copy wins and the sparsity stays. The
+paper leaves the law of d_k open. Ours, with U_k ~ Uniform(0, max_noise), target period T and t of H gradient steps
+done, is d_k = (1 - s) (1 - (1 - T / (H - t))^U_k): see `power_law`.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ from suite.sparsity.masks import dense_masks, sparsity
 from suite.sparsity.pruner import refuse_saliency
 from suite.types import Election, Masks, Network, Params, Sparsifier, Training, select
 
-#: sparsity s of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one period is -> a
-#: copy's step of sparsity, at most 1 - s
+#: sparsity s of the elected network, U ~ Uniform(0, max_noise), share of the remaining training that one target period
+#: takes -> increase of a copy's sparsity, at most 1 - s
 Law = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
-SMALLEST_STEP, LARGEST_STEP = 1e-4, 0.5  # bounds of the step of the law "success", in shares of what is left
+SMALLEST_STEP, LARGEST_STEP = 1e-4, 0.5  # bounds of the step of the law "success", as shares of the remaining weights
 
 
 def power_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
@@ -47,12 +47,12 @@ LAWS: dict[str, Law] = {"power": power_law, "linear": linear_law}
 
 
 def scale(steps: jax.Array, longest: jax.Array, max_speed: float) -> jax.Array:
-    """All steps times the factor, at most 1, that brings the longest possible one to `max_speed` (ours)."""
+    """Shorten all steps by one factor, so that the longest possible step is at most `max_speed` (ours)."""
     return steps * jnp.minimum(1, max_speed / jnp.maximum(longest, max_speed))
 
 
 def clip(steps: jax.Array, longest: jax.Array, max_speed: float) -> jax.Array:
-    """Steps of at most `max_speed` (ours): copies whose steps are longer become equal."""
+    """Cut steps at `max_speed` (ours): copies with longer steps become equal."""
     return jnp.minimum(steps, max_speed)
 
 
@@ -60,19 +60,22 @@ CAPS: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {"scale": 
 
 
 def success_law(level: jax.Array, draw: jax.Array, step: jax.Array) -> jax.Array:
-    """s' = 1 - (1 - s) (1 - d) (ours), d log-uniform from a tenth of the step up to it, for a draw in [0, 1]."""
+    """s' = 1 - (1 - s) (1 - d) (ours), with d log-uniform between step / 10 and step, for a draw in [0, 1]."""
     return 1 - (1 - level) * (1 - step * 10 ** (draw - 1))
 
 
 def next_step(step: jax.Array, success: jax.Array, growth: float, success_rate: float) -> jax.Array:
-    """The step of the law "success" after an election (ours): times `growth` if a pruned copy won, else divided by so
-    much that it holds at the given rate of success. Rechenberg's 1/5 success rule (1973)."""
+    """Adapt the step of the law "success" to the outcome of an election (ours; Rechenberg's 1/5 success rule, 1973).
+
+    Multiply it by `growth` if a pruned copy won. Else shrink it so that it stays constant, on average, at the given
+    rate of success.
+    """
     exponent = jnp.where(success, 1.0, -success_rate / (1 - success_rate))
     return jnp.clip(step * growth**exponent, SMALLEST_STEP, LARGEST_STEP)
 
 
 def lowest_loss(networks: tuple[Network, ...]) -> jax.Array:
-    """psi = argmin_k L_k: the index of the lowest cumulated loss. A loss that is not finite never wins; -1 if none is.
+    """psi = argmin_k L_k: the index of the lowest finite cumulated loss, -1 if no loss is finite.
 
     >>> losses = [3.0, float("nan"), 1.0]
     >>> int(lowest_loss(tuple(Network({}, (), {}, jnp.float32(loss)) for loss in losses)))
@@ -84,7 +87,7 @@ def lowest_loss(networks: tuple[Network, ...]) -> jax.Array:
 
 
 def any_network(key: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
-    """The index of any network whose loss is finite, -1 if none is."""
+    """The index of a random network among those with a finite loss, -1 if no loss is finite."""
     draws = jax.random.uniform(key, (len(networks),))
     return lowest_loss(tuple(n._replace(loss=n.loss * 0 + draw) for n, draw in zip(networks, draws, strict=True)))
 
@@ -92,7 +95,7 @@ def any_network(key: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
 def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
     """EauDeQN: elect, keep one copy, prune the others.
 
-    Raises UserError for options that do not fit each other or the pruner's.
+    Raises UserError for options that are incompatible with each other or with the pruner's.
     """
     _check(training, options)
     levels_of_copies = _by_success(options) if options.law == "success" else _by_schedule(training, options)
@@ -100,7 +103,10 @@ def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
     def at_target_update(
         key: jax.Array, step: jax.Array, networks: tuple[Network, ...], pruning_step: jax.Array | None
     ) -> tuple[tuple[Network, ...], jax.Array | None, Election]:
-        elected = _elect(jax.random.fold_in(key, 0), networks, options.elect)
+        if options.elect == "random":
+            elected = any_network(jax.random.fold_in(key, 0), networks)
+        else:
+            elected = lowest_loss(networks)
         parent = select(elected, networks)
         won = pruned_copy_won(elected, networks)
         levels, pruning_step = levels_of_copies(key, step, sparsity(parent.masks), won, pruning_step)
@@ -136,14 +142,10 @@ def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
 
 
 def _check(training: Training, options: EauDeQNOptions) -> None:
-    """Raises UserError for options that do not fit each other or the pruner's."""
+    """Raises UserError for options that are incompatible with each other or with the pruner's."""
     refuse_saliency(training, "eaudeqn prunes at target updates")
     if options.law == "success" and (options.max_speed is not None or not options.keep_copy):
         raise UserError("law=success finds its step by the kept copy's elections: leave out max_speed and keep_copy")
-
-
-def _elect(key: jax.Array, networks: tuple[Network, ...], rule: str) -> jax.Array:
-    return any_network(key, networks) if rule == "random" else lowest_loss(networks)
 
 
 #: key, gradient steps done, sparsity of the elected network, whether a pruned copy won, the pruning step of the law
@@ -152,7 +154,7 @@ Levels = Callable[..., tuple[list[jax.Array], jax.Array | None]]
 
 
 def _by_schedule(training: Training, options: EauDeQNOptions) -> Levels:
-    """The laws "power" and "linear": by the share of the remaining training that one period is."""
+    """The laws "power" and "linear": by the share of the remaining training that one target period takes."""
     law = LAWS[options.law]
     updates = max(training.gradient_steps // training.target_update_period, 1)
     max_speed = options.max_speed
@@ -171,7 +173,7 @@ def _by_schedule(training: Training, options: EauDeQNOptions) -> Levels:
 
 
 def _by_success(options: EauDeQNOptions) -> Levels:
-    """The law "success": by the outcome of elections, with no horizon."""
+    """The law "success": by the outcomes of elections, without a horizon."""
 
     def levels(
         key: jax.Array, step: jax.Array, level: jax.Array, won: jax.Array, pruning_step: jax.Array
@@ -183,13 +185,13 @@ def _by_success(options: EauDeQNOptions) -> Levels:
 
 
 def _draws(key: jax.Array, options: EauDeQNOptions) -> jax.Array:
-    """A draw from [0, 1) for each pruned copy, or one for all: float32 [copies]."""
+    """Draws from [0, 1), one for each pruned copy or one for all: float32 [copies]."""
     copies = options.num_networks - 1 if options.keep_copy else options.num_networks
     draws = jax.random.uniform(key, (1 if options.shared_draws else copies,))
     return jnp.broadcast_to(draws, (copies,))
 
 
 def pruned_copy_won(elected: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
-    """Whether a pruned copy did no worse than the kept one, which is the first. bool []"""
+    """Whether a pruned copy did no worse than the kept copy, which is the first network: bool []."""
     kept, *copies = [network.loss for network in networks]
     return (elected > 0) | (jnp.array(copies) == kept).any()

@@ -26,16 +26,16 @@ def masked_step(
     weight: jax.Array,
     learns: jax.Array | None = None,
 ) -> Network:
-    """One masked optimizer step on `agent.loss(params, *inputs)`, unless `learns` is false, then if it is due the
-    method's hook and its masks."""
+    """One masked optimizer step on `agent.loss(params, *inputs)`, unless `learns` is false; with `hook`, the method's
+    hook and its masks."""
     pruned, masks = sparsifier.pruned_weights, network.masks
     loss, gradients = jax.value_and_grad(agent.loss)(effective(sparsifier, network), *inputs)
     learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
     updates, opt_state = agent.optimizer.update(learned, network.opt_state, network.params)
     if pruned == "kept":
-        updates = apply_masks(updates, masks)  # momentum would go on moving them
+        updates = apply_masks(updates, masks)  # momentum would still move pruned weights
     params = optax.apply_updates(network.params, updates)
-    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # what is not finite always counts
+    counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # a weight of zero must not hide NaN
     stepped = Network(params, opt_state, masks, network.loss + counted)
     network = settle(sparsifier, stepped if learns is None else select(learns.astype(int), (network, stepped)))
     if not hook or sparsifier.after_gradient is None:
@@ -69,10 +69,10 @@ def masked(network: Network) -> Network:
 
 
 def settle(sparsifier: Sparsifier, network: Network) -> Network:
-    """After a hook: pruned weights are zero, unless the method keeps them."""
+    """Set pruned weights to zero, unless the method keeps them."""
     return masked(network) if sparsifier.pruned_weights == "zero" else network
 
 
 def effective(sparsifier: Sparsifier, network: Network) -> Params:
-    """What the network computes with: its parameters, pruned weights zero, also those that the method keeps."""
+    """The parameters that the network computes with: pruned weights are zero, also those that the method keeps."""
     return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)

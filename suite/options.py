@@ -56,7 +56,11 @@ class LearnerOptions(Options):
     behaviour: Literal["inverse_loss", "uniform", "elected"] = Field(
         "inverse_loss", description="which of the K networks acts, drawn at every agent step, if there is no actor"
     )
-    vectorize: bool | None = Field(None, description="map the networks by vmap; default: unless the device is a CPU")
+    vectorize: bool | None = Field(
+        None,
+        description="prepare for a GPU: stack the networks, map them by vmap, draw batches ahead; default: unless the"
+        " device is a CPU",
+    )
 
 
 class PrunerOptions(Options):

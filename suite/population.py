@@ -1,4 +1,4 @@
-"""What the K online networks share: how a function is mapped over them, how much a loss counts, and which one acts."""
+"""What the K online networks share: mapping a function over them, the weights of losses, and the choice who acts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,30 +7,56 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from suite.types import Stacked
 
-def over_networks(
-    function: Callable[..., Any], networks: tuple[Any, ...], *others: Any, vectorize: bool | None = None
+
+def on_accelerator() -> bool:
+    """Whether JAX computes on something else than a CPU."""
+    return jax.default_backend() != "cpu"
+
+
+Population = tuple[Any, ...] | Stacked  # K networks, or what belongs to each of them
+
+
+def over_networks(function: Callable[[Any], Any], networks: Population) -> Population:
+    """Return `function(network)` for each of K networks: by vmap if they are stacked, else in a loop.
+
+    The loop is for CPUs, where batched convolutions take some seven times as long.
+    """
+    if isinstance(networks, Stacked):
+        return Stacked(jax.vmap(function)(networks.tree))
+    return tuple(map(function, networks))
+
+
+def over_trees(
+    function: Callable[[Any], Any], trees: tuple[Any, ...], vectorize: bool | None = None
 ) -> tuple[Any, ...]:
-    """`function(network, *others)` for each of the networks: the one place that knows how they are mapped.
+    """Return `function(tree)` for each of a few trees of one shape, such as twin critics.
 
-    A loop inside the compiled function on a CPU, where batched convolutions are some seven times slower; vmap over
-    a leading axis of stacked networks elsewhere (vectorize=None chooses by the device).
+    With `vectorize`, stack them and use vmap; None: on an accelerator.
     """
     if vectorize is None:
-        vectorize = jax.default_backend() != "cpu"
-    if not vectorize or len(networks) == 1:
-        return tuple(function(network, *others) for network in networks)
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks)
-    mapped = jax.vmap(lambda network: function(network, *others))(stacked)
-    return tuple(jax.tree.map(lambda leaf: leaf[k], mapped) for k in range(len(networks)))  # noqa: B023
+        vectorize = on_accelerator()
+    return tuple(over_networks(function, Stacked.of(trees) if vectorize else trees))
+
+
+def beside(networks: Population, others: jax.Array) -> Population:
+    """Pair each of K networks with an entry of an array [K, ...], in the networks' container."""
+    if isinstance(networks, Stacked):
+        return Stacked((networks.tree, others))
+    return tuple((network, others[k]) for k, network in enumerate(networks))
+
+
+def contained(networks: tuple[Any, ...], like: Population) -> Population:
+    """Put networks into a container of the kind of `like`."""
+    return Stacked.of(networks) if isinstance(like, Stacked) else networks
 
 
 def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:
-    """The weight in the next election of the loss of a gradient step, by the gradient steps before it.
+    """The weight of a gradient step's loss in the next election, as a function of the gradient steps before it.
 
-    The last `counted` of a period count, and one that is older by a step by a factor 1 - forgetting less: an
-    exponential moving average of the losses, but for what is the same for all networks that began the period as
-    copies. The weights sum to `counted`, so that the cumulated loss has the same scale.
+    The last `counted` losses of a period count. A loss that is older by one step has 1 - forgetting times the weight:
+    an exponential moving average. The weights sum to `counted`, so that the cumulated loss keeps its scale.
     """
     retained = 1 - forgetting
     scale = counted / sum(retained**age for age in range(counted))
@@ -43,7 +69,7 @@ def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.
 
 
 def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
-    """The chance of each network to act, float32 [K]. A network whose loss is not finite never acts if one is.
+    """The probability of each network to act, float32 [K]; zero where the loss is not finite, unless none is finite.
 
     `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
     """

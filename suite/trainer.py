@@ -1,4 +1,4 @@
-"""The one loop: take a turn, learn, evaluate, record. It knows no environment, no data set, no agent and no method."""
+"""The training loop: take a turn, learn, evaluate, record. It knows no environment, data set, agent or method."""
 
 import logging
 from collections.abc import Callable
@@ -10,11 +10,14 @@ import numpy as np
 
 from suite import diagnostics, divergence
 from suite.diagnostics import Diagnostics
-from suite.errors import Divergence, UserError
+from suite.errors import Divergence
 from suite.experience import Experience
+from suite.experience.batches import Batches
+from suite.experience.saved import SavedTrainer, validated
 from suite.learner import Learner
 from suite.options import TrainerOptions
-from suite.tracking.checkpoint import START_OVER, Checkpoints, State, fill, leaves
+from suite.population import contained
+from suite.tracking.checkpoint import Checkpoints, State, fill, leaves
 from suite.tracking.film import Camera
 from suite.tracking.tracker import Tracker
 from suite.types import LearnerState
@@ -25,7 +28,7 @@ BEGIN, TRAIN, EVALUATE = "begin", "train", "evaluate"  # the stages of an epoch
 
 
 class Parts(NamedTuple):
-    """What a run is composed of."""
+    """The parts of a run."""
 
     experience: Experience
     make_environment: Callable[[], gymnasium.Env]  # for evaluation and videos
@@ -33,8 +36,7 @@ class Parts(NamedTuple):
 
 
 class Trainer:
-    """Trains one learner on one experience and tells a tracker what happened; the environments that it makes itself are
-    for evaluation."""
+    """Train one learner on one experience and report to a tracker. Environments made here are for evaluation."""
 
     def __init__(
         self,
@@ -49,17 +51,17 @@ class Trainer:
         self.tracker, self.options, self.seed = tracker, options, seed
         self.checkpoints, self.camera = checkpoints, camera
         self.diagnostics = Diagnostics(self.learner.agent, self.learner.inspect)
-        self.epoch = 1  # the running one
-        self.stage = BEGIN  # of it
+        self.epoch = 1
+        self.stage = BEGIN  # of the epoch
         self.gradient_step = 0
-        self.sound_step = 0  # the last gradient step of which it is known that all numbers were finite
+        self.sound_step = 0  # the last gradient step at which all numbers were found finite
         self.loss: float | None = None  # mean TD loss of the elected network over the last complete election window
 
     def run(self, saved: State | None = None) -> LearnerState:
-        """Train for all epochs, or for what is left of them since `saved`.
+        """Train for all epochs, or for the rest of them after `saved`.
 
-        Raises Divergence when numbers that training needs are NaN or infinite, and KeyboardInterrupt, right after a
-        checkpoint, when the run is asked to end.
+        Raises Divergence if numbers that training needs are NaN or infinite, and KeyboardInterrupt, after a checkpoint,
+        if the run is asked to end.
         """
         self.start()
         if saved:
@@ -79,12 +81,13 @@ class Trainer:
         return self.state
 
     def start(self) -> None:
-        """The state before the first agent step."""
+        """Initialize the state before the first agent step."""
         self.state = self.learner.init(self.seed)
         self.experience.start(self.seed)
+        self.batches = Batches(self.experience.sample, self.seed, self.learner.draws_ahead)
 
     def save(self) -> State:
-        """All that a later process needs to go on from between two turns."""
+        """The state that a later process needs to resume between two turns."""
         return {
             "epoch": self.epoch,
             "stage": self.stage,
@@ -93,23 +96,26 @@ class Trainer:
             "loss": self.loss,
             "masks": self.diagnostics.before,
             "seconds": self.tracker.seconds(),
-            "learner": leaves(self.state),
+            "learner": leaves(self._listed()),
             "experience": self.experience.save(),
         }
 
     def restore(self, saved: State) -> None:
-        """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
-        try:
-            self.epoch, self.stage, self.gradient_step = saved["epoch"], saved["stage"], saved["gradient_step"]
-            self.loss, self.diagnostics.before = saved["loss"], saved.get("masks", {})  # not in checkpoints of 0.1
-            self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
-            self.state = fill(self.state, saved["learner"])
-            self.experience.restore(saved["experience"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"the checkpoint is none of this version ({error!r}): {START_OVER}") from None
+        """Resume from the result of `save`, after `start`. Raises UserError for an incompatible checkpoint."""
+        state = validated(SavedTrainer, saved)
+        self.epoch, self.stage, self.gradient_step = state.epoch, state.stage, state.gradient_step
+        self.loss, self.diagnostics.before = state.loss, state.masks
+        self.sound_step = self.gradient_step - self.gradient_step % self.learner.target_update_period
+        filled = fill(self._listed(), state.learner)
+        self.state = filled._replace(online=contained(filled.online, like=self.state.online))
+        self.experience.restore(state.experience)
+
+    def _listed(self) -> LearnerState:
+        """The state as checkpoints name its arrays, on every device: network by network."""
+        return self.state._replace(online=tuple(self.state.online))
 
     def _pause(self, *, epoch_ended: bool = False) -> None:
-        """Between two turns, when everything is at rest: a checkpoint if one is due, and the end if it is asked for."""
+        """Between two turns: write a checkpoint if one is due. Raises KeyboardInterrupt if the run is asked to end."""
         if self.checkpoints and self.checkpoints.should_save(epoch_ended=epoch_ended):
             self.checkpoints.save(self.save())
             if self.checkpoints.asked():
@@ -118,11 +124,11 @@ class Trainer:
     def _train_epoch(self) -> None:
         ended = False
         while not ended or self.experience.agent_step < self.epoch * self.options.epoch_agent_steps:
-            self._pause()  # before a turn: an epoch that goes on is not at its end
+            self._pause()
             ended = self.step()
             self.tracker.progress(self.experience.agent_step)
         if self.epoch == self.options.epochs:
-            self._learn()  # at the end of others, the next turn does
+            self._learn()  # in other epochs, the next turn takes the last gradient steps
         if self.camera:
             self.camera.shoot(self.epoch, partial(self.learner.act_greedily, divergence.sound_first(self.state)))
         measured = self.learner.measure(self.state)
@@ -144,12 +150,13 @@ class Trainer:
         self._check()
 
     def step(self) -> bool:
-        """One turn; -> whether an epoch may end here, as it may where an episode ended.
+        """Take one turn; return whether an epoch may end here.
 
-        Learning is dispatched right behind the choice of the action, whose result alone is waited for: the device
-        computes while the environment runs. The next action waits for what is learned now, so no step is ever taken
-        with older parameters.
+        Gradient steps are dispatched right after the choice of the action, and the host waits for the action only: the
+        device learns while the environment runs. The next action waits for these gradient steps, so every action is
+        chosen with the newest parameters.
         """
+        self.batches.prepare(self.gradient_step, self._known())
         choice = self.experience.choose(partial(self.learner.act, self.state))
         self._learn()
         try:
@@ -158,14 +165,28 @@ class Trainer:
             raise self._diverged(str(error)) from None
 
     def _learn(self) -> None:
-        """The gradient steps that are due. Each batch is a function of the seed and the clock alone."""
-        due = int((self.experience.agent_step - self.options.initial_samples) * self.options.replay_ratio)
+        """Take the gradient steps that are due."""
+        due = self._due(self.experience.agent_step)
         while self.gradient_step < due:
-            batch = self.experience.sample(batch_rng(self.seed, self.gradient_step))
-            self.state = self.learner.update(self.state, batch, self.gradient_step)
-            self.gradient_step += 1
+            number = self.learner.uninterrupted(self.gradient_step, due - self.gradient_step)
+            batches = [self.batches.get(self.gradient_step + n, self._known()) for n in range(number)]
+            if number == 1:
+                self.state = self.learner.update(self.state, batches[0], self.gradient_step)
+            else:
+                self.state = self.learner.gradient_steps(self.state, batches)
+            self.gradient_step += number
             if self.gradient_step % self.learner.target_update_period == 0:
                 self._update_target()
+
+    def _due(self, agent_step: int) -> int:
+        """Gradient steps that are due after so many agent steps."""
+        return int((agent_step - self.options.initial_samples) * self.options.replay_ratio)
+
+    def _known(self) -> int:
+        """Batches that what the experience holds now decides, counted from the start of the run."""
+        if self.experience.fixed_in_epoch:
+            return self._due(self.epoch * self.options.epoch_agent_steps)
+        return self._due(self.experience.agent_step)
 
     def _update_target(self) -> None:
         self.state, update = self.learner.update_target(self.state)
@@ -185,17 +206,19 @@ class Trainer:
         self.sound_step = self.gradient_step
 
     def _check(self) -> None:
-        """At the end of an epoch. A lost network is replaced at the next target update, if there is one and another
-        network is sound. Raises Divergence."""
+        """Check all numbers at the end of an epoch. Raises Divergence if training cannot recover.
+
+        The next target update replaces an online network that diverged, if another one is finite.
+        """
         found = divergence.lost(self.state)
-        last = self.epoch == self.options.epochs and "online network 0" in found  # what the run hands out
+        last = self.epoch == self.options.epochs and "online network 0" in found  # the result of the run
         if divergence.is_fatal(found, len(self.state.online)) or last:
             raise self._diverged(DIVERGED)
         if not found:
             self.sound_step = self.gradient_step
 
     def _diverged(self, what: str) -> Divergence:
-        """What is wrong, and what of the networks: which, in which layers, since when."""
+        """The error, with the networks and layers that are not finite, and since when."""
         found = divergence.lost(self.state)
         clocks = f"gradient step {self.gradient_step:,}, agent step {self.experience.agent_step:,}"
         if not found:
@@ -207,7 +230,7 @@ class Trainer:
         )
 
     def _evaluate(self) -> None:
-        """A function of the state, the seed and the epoch; one that is broken off is begun again."""
+        """Evaluate: a function of the state, the seed and the epoch, so an interrupted evaluation starts again."""
         environment, acting = self.make_environment(), divergence.sound_first(self.state)
         first_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0] >> 1)
         returns, clock = [], self.experience.agent_step
@@ -236,8 +259,3 @@ class Trainer:
 
     def _clocks(self) -> dict[str, Any]:
         return {"agent_step": self.experience.agent_step, "gradient_step": self.gradient_step}
-
-
-def batch_rng(seed: int, gradient_step: int) -> np.random.Generator:
-    """The randomness of one batch. The clock is the counter's highest word, so no two batches share their draws."""
-    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, gradient_step]))

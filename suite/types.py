@@ -1,9 +1,9 @@
-"""The vocabulary of the suite: what a batch, a network, a learner, an agent and a sparsifier are.
+"""The core types: batch, network, learner state, agent, pruner and sparsifier.
 
 Shapes: B is the batch size, K the number of online networks, `params` a nested dict of arrays as flax makes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -19,13 +19,39 @@ Masks = dict[str, jax.Array]  # a kernel's path, such as "Conv_0/kernel" -> bool
 
 
 class Batch(NamedTuple):
-    """B transitions, as the replay gives them."""
+    """B transitions."""
 
     observation: Array  # [B, ...]
     action: Array  # int32 [B], or float32 [B, A]
     reward: Array  # float32 [B]: the discounted sum of the n steps' rewards, clipped
     discount: Array  # float32 [B]: gamma^n, 0 after a terminal
     next_observation: Array  # [B, ...]
+
+
+class Frames(NamedTuple):
+    """B transitions before frame stacking: a frame that both stacks contain is stored once."""
+
+    frames: Array  # [B, stack + n, ...]: the observation's frames, and those of the n steps after it
+    next_frames: Array | None  # int32 [B, stack]: indices of the next observation's frames; None: the last ones
+    action: Array  # this and the fields below as in Batch
+    reward: Array
+    discount: Array
+
+
+def stack_frames(batch: Batch | Frames) -> Batch:
+    """Stack the frames of a batch; in a compiled function, this happens on the device.
+
+    >>> frames = Frames(np.array([[1, 2, 3]]), None, np.zeros(1), np.zeros(1), np.zeros(1))
+    >>> stack_frames(frames).observation, stack_frames(frames).next_observation
+    (array([[1, 2]]), array([[2, 3]]))
+    """
+    if isinstance(batch, Batch):
+        return batch
+    frames, rows = batch.frames, batch.next_frames
+    if rows is None:
+        return Batch(frames[:, :-1], batch.action, batch.reward, batch.discount, frames[:, 1:])
+    following = frames[np.arange(len(frames))[:, None], rows]
+    return Batch(frames[:, : rows.shape[1]], batch.action, batch.reward, batch.discount, following)
 
 
 class Network(NamedTuple):
@@ -37,15 +63,44 @@ class Network(NamedTuple):
     loss: jax.Array  # float32 []: cumulated since the last target update
 
 
-class LearnerState(NamedTuple):
-    """All that learning changes. The clock `step` counts gradient steps and is shared by all networks."""
+@jax.tree_util.register_pytree_node_class
+class Stacked:
+    """K trees as one, whose leaves have a leading axis K for `vmap`; read like a tuple of the K trees."""
 
-    online: tuple[Network, ...]  # K of them; after a target update [0] is the elected one
+    def __init__(self, tree: Any) -> None:
+        self.tree = tree
+
+    @classmethod
+    def of(cls, trees: tuple[Any, ...]) -> "Stacked":
+        """Stack K trees."""
+        return cls(jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees))
+
+    def __len__(self) -> int:
+        return int(jax.tree.leaves(self.tree)[0].shape[0])
+
+    def __getitem__(self, index: int | jax.Array) -> Any:
+        return jax.tree.map(lambda leaf: leaf[index], self.tree)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[k] for k in range(len(self)))
+
+    def tree_flatten(self) -> tuple[tuple[Any], None]:
+        return (self.tree,), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, children: tuple[Any]) -> "Stacked":
+        return cls(*children)
+
+
+class LearnerState(NamedTuple):
+    """All that learning changes. All networks share the clock `step`, which counts gradient steps."""
+
+    online: tuple[Network, ...] | Stacked  # K networks; after a target update [0] is the elected one
     target: Params
     actor: Network | None
-    key: jax.Array  # constant: each draw folds in its stream and the clock, so a state needs no other randomness
+    key: jax.Array  # constant: each draw folds in its stream and the clock
     step: jax.Array  # int32 []
-    memory: Any  # what the method carries from one target update to the next: a tree of arrays, None for most
+    memory: Any  # state of the method between target updates: a tree of arrays, None for most methods
     target_actor: Params | None = None  # of an agent whose actor has one
 
 
@@ -54,7 +109,7 @@ Inspection = Callable[[Params, Batch], tuple[jax.Array, dict[str, jax.Array]]]
 
 
 class Actor(NamedTuple):
-    """The policy of an agent that does not act by its Q-networks alone: pure functions, as an agent's."""
+    """The policy of an actor-critic agent, as pure functions."""
 
     init: Callable[[jax.Array], Params]  # key -> params
     loss: Callable[[jax.Array, Params, Params, Batch], jax.Array]  # key, params, elected network's, batch -> float32 []
@@ -76,54 +131,52 @@ class Agent(NamedTuple):
     target: Callable[[jax.Array, Params, Params, Batch], jax.Array]
     loss: Callable[[Params, Batch, jax.Array], jax.Array]  # params, batch, y -> float32 []
     optimizer: optax.GradientTransformation
-    networks: Networks  # the layers in its params: of a Q-network, of twin critics
+    networks: Networks  # the layers in its params: of a Q-network, or of twin critics
     actor: Actor | None = None
     inspect: Inspection | None = None  # for diagnostics; of a Q-network, the outputs are the values of the actions
 
     @property
     def all_networks(self) -> Networks:
-        """Its own networks and the actor's: all that may be pruned."""
+        """The agent's and the actor's networks, all of which may be pruned."""
         return self.networks + (self.actor.networks if self.actor else ())
 
 
 class Election(NamedTuple):
-    """What a target update decided; `elected` indexes the networks as they stood before it."""
+    """The result of a target update."""
 
-    elected: jax.Array  # int32 [], -1 when no network has a finite loss
-    reset: jax.Array  # bool [K]: whose optimizer starts afresh, in the order after the update
+    elected: jax.Array  # int32 []: index before the update, -1 if no network has a finite loss
+    reset: jax.Array  # bool [K]: whether the optimizer was reset, in the order after the update
 
 
 def select(index: jax.Array, trees: tuple[Any, ...]) -> Any:
-    """The tree at a traced index, the first one for -1."""
+    """The tree at a traced index, the first tree for -1."""
     return jax.tree.map(lambda *leaves: jax.lax.select_n(jnp.maximum(index, 0), *leaves), *trees)
 
 
 def all_finite(tree: Any) -> jax.Array:
-    """Whether no number of a tree is NaN or infinite: bool []."""
+    """Whether all numbers of a tree are finite: bool []."""
     return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
-Level = jax.Array | float  # a sparsity: of a whole network, all its kernels together
+Level = jax.Array | float  # the sparsity of a network, over all its kernels
 
 
 class Pruner(NamedTuple):
-    """How a run prunes: its options `pruning.*` as pure functions, the same for every method
-    (suite.sparsity.pruner)."""
+    """The options `pruning.*` of a run as pure functions, for every method (suite.sparsity.pruner)."""
 
-    # key, params, masks, sparsity, gradients (None where there are none), and for a schedule the sparsity at its end ->
-    # masks nested in those given
+    # key, params, masks, sparsity, gradients or None, and for a schedule its final sparsity -> masks nested in `masks`
     prune: Callable[..., Masks]
     # key, params, sparsity -> random masks, for a network that is sparse from the start
     scatter: Callable[[jax.Array, Params, Level], Masks]
-    # key, kernels by path, masks, gradients by path -> scores >= 0 of the kernels' shapes; the lowest go first
+    # key, kernels by path, masks, gradients by path -> scores >= 0 of the kernels' shapes; the lowest are pruned first
     score: Callable[..., dict[str, jax.Array]]
-    needs_gradients: bool  # `score` does
-    structure: str  # "unstructured", or what `prune` and `scatter` keep to
-    limit: float  # the largest sparsity that the structure has
+    needs_gradients: bool  # whether `score` uses gradients
+    structure: str  # "unstructured", or the structure of the masks of `prune` and `scatter`
+    limit: float  # the largest possible sparsity of the structure
 
 
 class Training(NamedTuple):
-    """What a method may know of the run that it is part of."""
+    """What a method knows of its run."""
 
     gradient_steps: int  # the horizon H
     target_update_period: int  # T, in gradient steps
@@ -131,7 +184,7 @@ class Training(NamedTuple):
     pruner: Pruner
 
 
-Due = Callable[[jax.Array], jax.Array]  # gradient steps done -> bool []: whether there is something to do now
+Due = Callable[[jax.Array], jax.Array]  # gradient steps done -> bool []: whether a hook is due
 
 
 def always(step: jax.Array) -> jax.Array:
@@ -140,9 +193,9 @@ def always(step: jax.Array) -> jax.Array:
 
 
 class Sparsifier(NamedTuple):
-    """A method: what becomes of the masks after a gradient step and at a target update.
+    """A method: how it updates masks after a gradient step and at a target update.
 
-    The learner applies the masks after each of the hooks, so a method changes masks and need not touch parameters.
+    The learner applies the masks after each hook, so a method changes masks only.
     """
 
     num_networks: int
@@ -151,18 +204,17 @@ class Sparsifier(NamedTuple):
     at_target_update: Callable[
         [jax.Array, jax.Array, tuple[Network, ...], Any], tuple[tuple[Network, ...], Any, Election]
     ]
-    # key, gradient steps done, actor, elected network -> actor, after an election; `init` and `after_gradient` are
-    # called for the actor too
+    # key, gradient steps done, actor, elected network -> actor, after an election; `init` and `after_gradient` apply to
+    # the actor too
     follow: Callable[[jax.Array, jax.Array, Network, Network], Network]
-    # key, gradient steps done, network, dense gradients -> network, whenever it is due
+    # key, gradient steps done, network, dense gradients -> network, at the gradient steps that `due` selects
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None
     due: Due = always
-    memory: Any = None  # at the start: a tree of arrays
-    # What becomes of pruned weights: zero; kept as they were, and out of use while the masks say so; or out of use and
-    # yet learning, by the gradients of the weights in use (straight-through).
+    memory: Any = None  # initial state: a tree of arrays
+    # Pruned weights are zero; or keep their values, unused while they are pruned; or are unused and yet learn by the
+    # gradients of the weights in use (straight-through).
     pruned_weights: Literal["zero", "kept", "learning"] = "zero"
-    # Rate a gradient step at which an election forgets losses: 0 counts all of a period alike.
-    forgetting: float = 0.0
+    forgetting: float = 0.0  # rate per gradient step at which elections forget losses; 0 weighs all of a period equally
 
 
 def single_network(
@@ -172,10 +224,7 @@ def single_network(
     due: Due = always,
     pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
-    """A method with K = 1, which wins each election; a hook that is left out changes nothing.
-
-    An actor is treated as the network is.
-    """
+    """A method with K = 1, which wins each election. A missing hook changes nothing; hooks apply to an actor too."""
     change = at_target_update or (lambda key, step, network: network)
 
     def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...], memory: Any) -> Any:

@@ -15,7 +15,7 @@ from suite.agents.activations import activations
 from suite.agents.networks import Described, mlp
 from suite.errors import UserError
 from suite.layers import network_at
-from suite.population import over_networks
+from suite.population import over_trees
 from suite.types import Actor, Agent, Array, Batch, Params
 
 CRITICS = ("critic_0", "critic_1")
@@ -51,7 +51,7 @@ def critic_values(critic: Described, params: Params, observation: Array, action:
     chex.assert_rank([observation, action], 2)
     pairs = jnp.concatenate([observation, action], axis=-1)
     networks = tuple(params[name] for name in CRITICS)
-    return over_networks(lambda network: apply(critic, network, pairs)[:, 0], networks)
+    return over_trees(lambda network: apply(critic, network, pairs)[:, 0], networks)
 
 
 def inspect_critics(critic: Described, params: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -11,15 +11,15 @@ import numpy as np
 
 from suite.diagnostics import measures
 from suite.diagnostics.inspect import Inspect
-from suite.types import Agent, Array, Batch, LearnerState
+from suite.types import Agent, Array, Batch, Frames, LearnerState, stack_frames
 
 
-def sample(draw: Callable[[np.random.Generator], Batch], seed: int, epoch: int, transitions: int) -> Batch:
-    """So many transitions, in as many draws as that takes. No gradient step has these draws: see trainer.batch_rng."""
+def sample(draw: Callable[[np.random.Generator], Batch | Frames], seed: int, epoch: int, transitions: int) -> Batch:
+    """So many transitions, in as many draws as that takes. No gradient step has these draws: see batch_rng."""
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, epoch, 0]))
-    drawn = draw(rng)
+    drawn = stack_frames(draw(rng))
     while len(drawn.reward) < transitions:
-        drawn = Batch(*(np.concatenate(both) for both in zip(drawn, draw(rng), strict=True)))
+        drawn = Batch(*(np.concatenate(both) for both in zip(drawn, stack_frames(draw(rng)), strict=True)))
     return Batch(*(column[:transitions] for column in drawn))
 
 

@@ -1,4 +1,4 @@
-"""Where transitions come from: an environment with its replay (online), or a data set (dataset)."""
+"""Sources of transitions: an environment with its replay (online), or a data set (dataset)."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -6,43 +6,44 @@ from typing import Any, Protocol
 import numpy as np
 
 from suite.tracking.checkpoint import State
-from suite.types import Array, Batch
+from suite.types import Array, Batch, Frames
 
 Act = Callable[[np.ndarray, np.int32], Array]  # observation [...], agent step -> action, which may not be computed yet
 
 
 class Experience(Protocol):
-    """All that the trainer knows of where transitions come from. A turn is `choose`, what is due of learning, `take`.
+    """What the trainer knows of a source of transitions. A turn is `choose`, the gradient steps that are due, `take`.
 
-    An experience draws no randomness but from the seed and its clock, and an environment from its own state.
+    All randomness is a function of the seed and the clock, or belongs to the state of an environment.
     """
 
     agent_step: int  # turns taken: steps of an environment, or batches drawn from a data set
     slot_bytes: int  # of memory that a turn may add
+    fixed_in_epoch: bool  # `sample` draws from the same transitions throughout an epoch
 
     def start(self, seed: int) -> None:
         """The state before the first turn."""
 
     def begin_epoch(self, epoch: int) -> None:
-        """Forget the episodes of the last epoch and make ready for this one (the first is 1)."""
+        """Prepare for an epoch (the first is 1): forget the returns of the last one, or load data."""
 
     def choose(self, act: Act) -> Any:
-        """Ask for an action, if one is needed, and do not wait for it."""
+        """Request an action, if one is needed, without waiting for its value."""
 
     def take(self, choice: Any) -> bool:
-        """End the turn with what `choose` gave; -> whether an epoch may end here."""
+        """End the turn with the result of `choose`; return whether an epoch may end here."""
 
-    def sample(self, rng: np.random.Generator) -> Batch:
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
         """Transitions for a gradient step; see Replay.sample."""
 
     def summary(self) -> dict[str, Any]:
         """The columns `return`, `episodes`, `episode_returns` and `episode_lengths` of a row of the record."""
 
     def save(self) -> State:
-        """All that a later process needs to go on; called between two turns."""
+        """The state that a later process needs to resume; called between two turns."""
 
     def restore(self, state: State) -> None:
-        """Go on from what `save` gave, after `start`. Raises UserError when that cannot be."""
+        """Resume from the result of `save`, after `start`. Raises UserError for an incompatible state."""
 
     def close(self) -> None:
-        """The run has ended well."""
+        """Release resources at the end of a successful run."""

@@ -1,4 +1,4 @@
-"""Experience that somebody else made: a data set, of which every epoch learns from some chunks."""
+"""Offline experience: a data set, of which every epoch uses some chunks."""
 
 import hashlib
 from pathlib import Path
@@ -13,24 +13,26 @@ from suite.experience.chunks import Chunks, Episode
 from suite.experience.dqn_replay import DqnReplay
 from suite.experience.minari import MinariChunks, data_folder
 from suite.experience.replay import Replay
+from suite.experience.saved import SavedDataset, validated
 from suite.options import DatasetOptions
 from suite.tracking.checkpoint import START_OVER, State
-from suite.types import Batch
+from suite.types import Batch, Frames
 
 
 class Dataset:
-    """A data set, the chunks of it that this epoch learns from, and a clock that goes on by one a batch.
+    """A data set, the chunks of the current epoch, and a clock that counts batches.
 
-    The chunks are kept in a replay, which makes stacks, returns and batches of them as it does online. Which chunks an
-    epoch gets depends on the seed and the epoch alone.
+    A replay holds the chunks and makes stacks, returns and batches of them as it does online. The seed and the epoch
+    determine the chunks.
     """
 
     agent_step: int  # batches drawn; no step is taken in an environment
     loaded: list[int]  # the chunks in the replay
     slot_bytes = 0  # the memory of a run does not grow
+    fixed_in_epoch = True
 
     def __init__(self, action_space: spaces.Space[Any], replay: Replay, options: DatasetOptions) -> None:
-        """Raises UserError when there is no data set, or it does not fit the environment or the replay."""
+        """Raises UserError for a missing data set, or one that is incompatible with the environment or the replay."""
         self.action_space, self.replay, self.path = action_space, replay, Path(options.path)
         self.chunks = open_chunks(self.path, replay, action_space, options.chunks, options.chunk_transitions)
         self.chunks_per_epoch = min(options.chunks_per_epoch, len(self.chunks.sizes))
@@ -95,32 +97,33 @@ class Dataset:
             )
 
     def choose(self, act: Act) -> None:
-        """No action: the turn is a gradient step's, for which the clock goes on before it."""
+        """Count the batch of this turn. No action is needed."""
         self.agent_step += 1
 
     def take(self, choice: None) -> bool:
         return True
 
-    def sample(self, rng: np.random.Generator) -> Batch:
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
         return self.replay.sample(rng)
 
     def summary(self) -> dict[str, Any]:
-        """No episode is played while learning: the return is the evaluation's."""
+        """No episodes: the return of a run is that of its evaluations."""
         return {"return": None, "episodes": 0, "episode_returns": [], "episode_lengths": []}
 
     def save(self) -> State:
         return {"agent_step": self.agent_step, "loaded": self.loaded, "rewards": self._digest()}
 
     def restore(self, state: State) -> None:
-        """Load the chunks again. Raises UserError when they are not what they were."""
-        self.agent_step = state["agent_step"]
-        if state["loaded"]:
-            self._load(state["loaded"])
-        if self._digest() != state["rewards"]:
+        """Load the chunks again. Raises UserError if the data set has changed."""
+        saved = validated(SavedDataset, state)
+        self.agent_step = saved.agent_step
+        if saved.loaded:
+            self._load(saved.loaded)
+        if self._digest() != saved.rewards:
             raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")
 
     def _digest(self) -> str:
-        """Of what the replay holds: of its rewards and endings, which tell data sets apart, to save time."""
+        """Digest of the rewards and endings in the replay, which identify a data set and are quick to hash."""
         used = self.replay.used
         return hashlib.sha256(self.replay.rewards[:used].tobytes() + self.replay.endings[:used].tobytes()).hexdigest()
 
@@ -129,7 +132,7 @@ class Dataset:
 
 
 def open_chunks(path: Path, replay: Replay, action_space: spaces.Space[Any], number: int, transitions: int) -> Chunks:
-    """The data set in a folder, whichever of the layouts it has. Raises UserError when it has none."""
+    """The data set in a folder, in either layout. Raises UserError if there is none."""
     try:
         place = data_folder(path)
     except OSError as error:

@@ -1,34 +1,37 @@
-"""The layout of the DQN Replay data set (Agarwal et al. 2020, arXiv 1907.04543), which RL Unplugged took over.
+"""The layout of the DQN Replay data set (Agarwal et al. 2020, arXiv 1907.04543), which RL Unplugged uses too.
 
-A folder holds checkpoints of a replay memory, here called chunks, each as four gzipped numpy arrays that belong
-together: $store$_observation_ckpt.N.gz (single frames uint8 [1,000,000, 84, 84]), and likewise action, reward and
-terminal.
+A folder holds checkpoints of a replay memory, here called chunks. A chunk is four gzipped numpy arrays:
+$store$_observation_ckpt.N.gz (single frames uint8 [1,000,000, 84, 84]), and likewise action, reward and terminal.
 """
 
 import gzip
-import tokenize
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
 
 from suite.errors import UserError
 from suite.experience.chunks import Episode
 
-PARTS = {"observation": "u", "action": "i", "reward": "f", "terminal": "ub"}  # and the kinds of numbers in them
-BLANKS = 3  # transitions of zeros that Dopamine's memory puts before an episode, where a stack would reach back
+PARTS = {"observation": "u", "action": "i", "reward": "f", "terminal": "ub"}  # array -> kinds of its dtype
+BLANKS = 3  # transitions of zeros that Dopamine's memory stores before an episode, to fill its first stacks
 BLOCK = 2**20  # bytes read at a time
-VERSION = (1, 0)  # of numpy's format: what is this simple has a header of 64 kB at most
-DAMAGE = (OSError, EOFError, zlib.error, ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+MAGIC = b"\x93NUMPY\x01\x00"  # numpy's format 1.0: a header's length in two bytes, the header, the numbers
+#: What numpy writes as the header of an array of plain numbers (with L in Python 2). Its own reader evaluates the text.
+HEADER = re.compile(
+    rb"\{'descr': '([<>|](?:b1|[iu][1248]|f[248])|\|O)', 'fortran_order': (True|False),"
+    rb" 'shape': \(([0-9L, ]{0,80})\), \}\s*"
+)
+UNREADABLE = (OSError, EOFError, zlib.error)  # what gzip raises for a damaged file
 
 
 class DqnReplay:
     """The first `transitions` of each of the chunks 0, 1, ... `number` - 1 of a folder.
 
-    Raises UserError when a file is missing, damaged, or holds something else; the arrays are looked at when read.
+    Raises UserError for a missing or damaged file, or one with other contents. The constructor reads headers only.
     """
 
     def __init__(self, folder: Path, frame_shape: tuple[int, ...], number: int, transitions: int) -> None:
@@ -47,14 +50,17 @@ class DqnReplay:
         return self.folder / f"$store$_{part}_ckpt.{chunk}.gz"
 
     def _header(self, file: BinaryIO, part: str, chunk: int) -> np.dtype:
-        """What kind of numbers follows. Raises UserError unless there are enough of the right shape."""
+        """Read a file's header; return the dtype. Raises UserError for another shape or dtype, or too few rows."""
         path = self._path(part, chunk)
         try:
-            if npy.read_magic(file) != VERSION:
-                raise ValueError("a header for more than plain numbers")
-            shape, fortran, dtype = npy.read_array_header_1_0(file)
-        except DAMAGE as error:
+            magic, length = file.read(len(MAGIC)), int.from_bytes(file.read(2), "little")
+            header = HEADER.fullmatch(file.read(length)) if magic == MAGIC else None
+        except UNREADABLE as error:
             raise UserError(f"{path}: no gzipped numpy array, or a damaged one ({error})") from None
+        if not header:
+            raise UserError(f"{path}: no gzipped numpy array of plain numbers, or a damaged one")
+        dtype, fortran = np.dtype(header[1].decode()), header[2] == b"True"
+        shape = tuple(map(int, re.findall(rb"[0-9]+", header[3])))
         row = self.frame_shape if part == "observation" else ()
         wrong_kind = dtype.kind not in PARTS[part] or (part == "observation" and dtype != np.uint8)
         if shape[1:] != row or not shape or wrong_kind or fortran:
@@ -67,7 +73,7 @@ class DqnReplay:
         return dtype
 
     def _read(self, part: str, chunk: int) -> np.ndarray:
-        """The first rows of an array, of which no more is unpacked: a whole one takes 7 GB."""
+        """The first rows of an array. The rest is not unpacked: a whole array takes 7 GB."""
         with _opened(self._path(part, chunk)) as file:
             dtype = self._header(file, part, chunk)
             row = self.frame_shape if part == "observation" else ()
@@ -82,17 +88,17 @@ class DqnReplay:
                     unread = unread[len(block) :]
             except MemoryError:
                 raise UserError(f"no memory for chunks of dataset.chunk_transitions={self.sizes[chunk]:,}") from None
-            except (OSError, EOFError, zlib.error) as error:
+            except UNREADABLE as error:
                 raise UserError(f"{self._path(part, chunk)}: cut short or damaged ({error}); fetch it again") from None
         return array
 
 
 def episodes(frames: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminals: np.ndarray) -> Iterator[Episode]:
-    """Cut N transitions, whose arrays are [N, ...], into their episodes.
+    """Cut N transitions, whose arrays are [N, ...], into episodes.
 
-    The frame that a terminal step reached is not stored and never needed: the last one stands for it. What the last
-    step reached is not there either, so without a terminal that step is left out, and its frame is the last one.
-    The first transition is taken for the first of an episode: what was before it is not there.
+    The data have no frame after a terminal step, where it is never needed: the last frame takes its place. They have
+    none after the last step either: unless it is terminal, that step is dropped and its frame is the last one. The
+    first transition counts as the first of an episode, since the data before it are missing.
     """
     ends = [int(end) + 1 for end in np.flatnonzero(terminals)]
     for start, stop in zip([0, *ends], [*ends, len(terminals)], strict=True):

@@ -1,4 +1,4 @@
-"""Minari data sets (Younis et al. 2024, the Farama standard): read them, and record what an environment shows."""
+"""Minari data sets (Younis et al. 2024, the Farama standard): read them, and record environments."""
 
 import io
 import re
@@ -19,35 +19,37 @@ from PIL import Image
 
 from suite.errors import UserError
 from suite.experience.chunks import Episode
+from suite.record import schema
+from suite.record.models import Count, File, validated
 
 METADATA, MAIN = "metadata.json", "main_data.hdf5"
-JPEG_HEADER = 2**16  # bytes that a JPEG file may have beside its frame, which it makes no larger
-DAMAGE = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    RuntimeError,
-    NotImplementedError,
-    IndexError,
-    ArithmeticError,
-    MemoryError,
-    gymnasium.error.Error,
-)
+ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")  # of an episode; others are not read
+JPEG_HEADER = 2**16  # bytes that a JPEG file may have in addition to the size of its frame
+#: What h5py makes of HDF5's errors (its _errors.pyx), and of an array that claims more memory than there is.
+HDF5_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
+IMAGE_ERRORS = (OSError, ValueError, Image.DecompressionBombError)
+
+
+class Metadata(File):
+    """What of metadata.json is read here. Without its spaces Minari would make the environment that the file names."""
+
+    data_format: str
+    observation_space: str  # JSON that Minari reads
+    action_space: str
+    total_episodes: Count
+    total_steps: Count
 
 
 def data_folder(folder: Path) -> Path | None:
-    """Where a Minari data set has its files: in the folder `data` of its own folder; None if it is none."""
+    """The folder with the files of a Minari data set: `folder`/data or `folder`; None if there is none."""
     return next((place for place in (folder / "data", folder) if (place / METADATA).is_file()), None)
 
 
 class MinariChunks:
-    """A data set in Minari's HDF5 format, cut at ends of episodes into chunks of `transitions` or a little more.
+    """A data set in Minari's HDF5 format, cut at ends of episodes into chunks of at least `transitions`.
 
-    Its observations are single frames, as `Recorder` writes them, or whole ones, of which the newest frame is taken.
-    Raises UserError when the data set is damaged or of other spaces.
+    Its observations are single frames, as `Recorder` writes them, or stacks, of which the newest frame is used.
+    Raises UserError for a damaged data set, or one with other spaces.
     """
 
     def __init__(
@@ -58,23 +60,20 @@ class MinariChunks:
         action_space: spaces.Space[Any],
         transitions: int,
     ) -> None:
-        """`frames` [..., frame] is where they will be kept: it says what one is like."""
+        """`frames` [..., frame] is the replay's array, which has the expected shape and dtype of a frame."""
         self.folder = folder
+        metadata = validated(Metadata, schema.read_json(folder / METADATA), folder / METADATA)
+        if metadata.data_format != "hdf5":
+            raise UserError(f"{folder}: a Minari data set in the format {metadata.data_format}; hdf5 is needed")
         try:
-            metadata = MinariStorage.read_raw_metadata(folder)
-            # Without its spaces, or with another format, Minari would make the environment that the file names.
-            if metadata["data_format"] != "hdf5":
-                raise UserError(f"{folder}: a Minari data set in the format {metadata['data_format']}; hdf5 is needed")
-            metadata["observation_space"], metadata["action_space"]
             self.storage = MinariStorage.read(folder)
-            self._check_spaces(frames, observation_shape, action_space)
-            self.lengths = self._lengths(int(metadata["total_episodes"]))
-        except DAMAGE as error:
+        except Exception as error:  # Minari and gymnasium say nowhere what a space that is no space raises
             raise UserError(f"{folder}: no Minari data set, or a damaged one ({_line(error)})") from None
-        if sum(self.lengths) != metadata.get("total_steps"):
-            raise UserError(
-                f"{folder}: holds {sum(self.lengths)} of {metadata.get('total_steps')} steps; it is damaged"
-            )
+        self._check_spaces(frames, observation_shape, action_space)
+        with self._open() as file:
+            self.lengths = [self._length(file, number) for number in range(metadata.total_episodes)]
+        if sum(self.lengths) != metadata.total_steps:
+            raise UserError(f"{folder}: holds {sum(self.lengths)} of {metadata.total_steps} steps; it is damaged")
         self.ranges = _ranges(self.lengths, transitions)
         self.sizes = [sum(self.lengths[episode] for episode in part) for part in self.ranges]
 
@@ -96,57 +95,77 @@ class MinariChunks:
             )
         self.stacked = found.shape != frames.shape[1:]
 
-    def _lengths(self, episodes: int) -> list[int]:
-        """Steps of each episode, as the arrays' own sizes say, before any is read."""
-        space, lengths = self.storage.observation_space, []
-        packed = self._is_packed()
-        with h5py.File(self.folder / MAIN) as file:
-            for number in range(episodes):
-                group = file[f"episode_{number}"]
-                steps = len(group["rewards"])
-                if steps == 0:
-                    raise ValueError(f"episode {number} has no step")
-                expected = {"rewards": (steps,), "terminations": (steps,), "truncations": (steps,)}
-                expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
-                expected["observations"] = (
-                    (steps + 1, *group["observations"].shape[1:]) if packed else (steps + 1, *(space.shape or ()))
-                )
-                for name, shape in expected.items():
-                    if group[name].shape != shape:
-                        raise ValueError(f"{name} of episode {number} are {group[name].shape}, not {shape}")
-                    if group[name].dtype.kind not in "biuf" and not (packed and name == "observations"):
-                        raise ValueError(f"{name} of episode {number} are no numbers")
-                lengths.append(steps)
-        return lengths
+    def _open(self) -> h5py.File:
+        try:
+            return h5py.File(self.folder / MAIN)
+        except HDF5_ERRORS as error:
+            raise self._damage(_line(error)) from None
+
+    def _damage(self, what: str) -> UserError:
+        return UserError(f"{self.folder}: no Minari data set, or a damaged one ({what})")
+
+    def _arrays(self, file: h5py.File, number: int) -> dict[str, h5py.Dataset]:
+        """The arrays of an episode that are learned from, none of which is read yet."""
+        try:
+            arrays = {name: file[f"episode_{number}"][name] for name in ARRAYS}
+            wrong = [name for name, array in arrays.items() if not _is_array(array)]
+        except HDF5_ERRORS as error:
+            raise self._damage(f"episode {number}: {_line(error)}") from None
+        if wrong:
+            raise self._damage(f"{wrong[0]} of episode {number} are no numbers")
+        return arrays
+
+    def _length(self, file: h5py.File, number: int) -> int:
+        """Steps of an episode, as the arrays' own sizes say, before any is read."""
+        arrays, packed = self._arrays(file, number), self._is_packed()
+        steps = len(arrays["rewards"])
+        if steps == 0:
+            raise self._damage(f"episode {number} has no step")
+        observation = arrays["observations"].shape[1:] if packed else self.storage.observation_space.shape or ()
+        expected: dict[str, tuple[int, ...]] = dict.fromkeys(ARRAYS, (steps,))
+        expected["actions"] = (steps, *(self.storage.action_space.shape or ()))
+        expected["observations"] = (steps + 1, *observation)
+        for name, shape in expected.items():
+            if arrays[name].shape != shape:
+                raise self._damage(f"{name} of episode {number} are {arrays[name].shape}, not {shape}")
+        return steps
 
     def _is_packed(self) -> bool:
         """Whether its observations are JPEG files."""
         return bool(self.storage.jpeg_encoding and is_image_space(self.storage.observation_space))
 
     def read(self, number: int) -> Iterator[Episode]:
-        """Only what is learned from is read: a data set's infos may be of any size."""
-        try:
-            with h5py.File(self.folder / MAIN) as file:
-                for episode in self.ranges[number]:
-                    yield self._episode(episode, file[f"episode_{episode}"])
-        except DAMAGE as error:
-            raise UserError(f"{self.folder}: damaged in chunk {number} ({_line(error)})") from None
+        """Read only the arrays that are learned from: a data set's infos may have any size."""
+        with self._open() as file:
+            for episode in self.ranges[number]:
+                yield self._episode(episode, self._arrays(file, episode), number)
 
-    def _episode(self, number: int, group: h5py.Group) -> Episode:
-        data = {name: group[name][()] for name in ("actions", "rewards", "terminations", "truncations")}
-        packed, space = group["observations"], self.storage.observation_space
-        observations = unpacked(packed, space) if self._is_packed() else packed[()]
-        ends = data["terminations"] | data["truncations"]
+    def _episode(self, episode: int, arrays: dict[str, h5py.Dataset], chunk: int) -> Episode:
+        space = self.storage.observation_space
+        try:
+            data = {name: array[()] for name, array in arrays.items() if name != "observations"}
+            packed = arrays["observations"]
+            observations = unpacked(packed, space) if self._is_packed() else packed[()]
+        except (*HDF5_ERRORS, *IMAGE_ERRORS) as error:
+            raise UserError(f"{self.folder}: damaged in chunk {chunk} ({_line(error)})") from None
+        ends = (data["terminations"] != 0) | (data["truncations"] != 0)
         if len(observations) != len(ends) + 1 or ends[:-1].any():
-            raise ValueError(f"episode {number} goes on after its end")
+            raise UserError(f"{self.folder}: damaged in chunk {chunk} (episode {episode} goes on after its end)")
         frames = observations[:, -1] if self.stacked else observations
         return Episode(frames, data["actions"], data["rewards"], bool(data["terminations"][-1]))
 
 
-def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
-    """Frames that are JPEG files. A file says its size before it is unpacked, and has to be one of the space's frames.
+def _is_array(found: Any) -> bool:
+    """Whether an entry of a file is an array of numbers, or of files, which have different lengths."""
+    if not isinstance(found, h5py.Dataset) or not found.shape:
+        return False
+    return (h5py.check_vlen_dtype(found.dtype) or found.dtype).kind in "biuf"
 
-    Raises ValueError.
+
+def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
+    """Decode frames that are JPEG files, after checking each file's size and shape against the space.
+
+    Raises ValueError, and what h5py and PIL raise for what is damaged.
     """
     frames = np.empty((len(files), *(space.shape or ())), np.uint8)
     most = frames[0].nbytes + JPEG_HEADER
@@ -163,7 +182,7 @@ def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
 
 
 def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
-    """Runs of episodes that have at least so many transitions; the last may have fewer."""
+    """Ranges of consecutive episodes with at least so many transitions; the last may have fewer."""
     ranges, start, steps = [], 0, 0
     for number, length in enumerate(lengths):
         steps += length
@@ -174,21 +193,21 @@ def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
 
 
 class Recorder(gymnasium.Wrapper):
-    """Writes each episode of an environment, as it ends, to a Minari data set, which `close` puts into its place.
+    """Record the finished episodes of an environment as a Minari data set, which `close` moves to its folder.
 
-    Stacks are written as their newest frame, without loss; rewards as the environment gives them. An episode that has
-    not ended is not written. Raises UserError when the folder is there already or cannot be written.
+    Of a stack the newest frame is written, without loss; rewards are not clipped. Raises UserError if the folder exists
+    or cannot be written.
     """
 
     def __init__(self, environment: gymnasium.Env, folder: Path, algorithm: str) -> None:
         super().__init__(environment)
-        self.folder = folder.absolute()  # Minari 0.5.4 looks for a relative one inside itself
+        self.folder = folder.absolute()  # Minari 0.5.4 resolves a relative path inside its own folder
         self.partial = self.folder.with_name(folder.name + ".partial")
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
         try:
             if folder.exists():
-                raise UserError(f"{folder}: is there already; a data set is recorded into a new folder")
+                raise UserError(f"{folder}: exists already; a data set is recorded into a new folder")
             shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was interrupted
             self.partial.mkdir(parents=True)
             self.storage = MinariStorage.new(
@@ -234,7 +253,7 @@ class Recorder(gymnasium.Wrapper):
 
 
 def frame_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """The space of one frame of a stack, which has three axes or more; other spaces are their own."""
+    """The space of one frame of a stack, which has three axes or more; other spaces are returned as they are."""
     if isinstance(space, spaces.Box) and len(space.shape) >= 3:
         return spaces.Box(space.low[-1], space.high[-1], space.shape[1:], space.dtype.type)
     return space

@@ -1,4 +1,4 @@
-"""Experience that the agent makes itself, in an environment, and keeps in a replay."""
+"""Online experience: the agent acts in an environment and stores the transitions in a replay."""
 
 from typing import Any
 
@@ -10,21 +10,23 @@ from suite.environments import snapshot
 from suite.errors import UserError
 from suite.experience import Act
 from suite.experience.replay import Replay
+from suite.experience.saved import SavedOnline, validated
 from suite.tracking.checkpoint import START_OVER, State
-from suite.types import Array, Batch
+from suite.types import Array, Batch, Frames
 
 
 class Online:
-    """An environment, the ring of its most recent transitions, and the statistics of its episodes."""
+    """An environment, a replay of its most recent transitions, and statistics of its episodes."""
 
     agent_step: int  # steps taken in the environment
-    observation: np.ndarray  # the newest, from which the next step is taken
-    origin: snapshot.Origin | None  # where the running episode began; None: with the seed
+    observation: np.ndarray  # the current one
+    origin: snapshot.Origin | None  # snapshot before the running episode; None for the first, which the seed fixes
     actions: list[np.ndarray]  # of the running episode
     episode_return: float  # of the running episode, undiscounted and not clipped
     episode_length: int
     episode_returns: list[float]  # of the episodes that ended in this epoch
     episode_lengths: list[int]
+    fixed_in_epoch = False
 
     def __init__(self, environment: gymnasium.Env, replay: Replay) -> None:
         self.environment, self.replay = environment, replay
@@ -44,8 +46,10 @@ class Online:
         return act(self.observation, np.int32(self.agent_step))
 
     def take(self, choice: Array) -> bool:
-        """One step of the environment; -> whether its episode ended. Raises Divergence for a number that is not finite,
-        before it enters the replay."""
+        """Take one step of the environment; return whether its episode ended.
+
+        Raises Divergence for a number that is not finite, before it enters the replay.
+        """
         action = np.asarray(choice)
         self._refuse("action", action)
         next_observation, reward, terminated, truncated, _ = self.environment.step(action)
@@ -72,7 +76,7 @@ class Online:
             f"the {what}", value, f"at agent step {self.agent_step:,}, {self.episode_length} of its episode"
         )
 
-    def sample(self, rng: np.random.Generator) -> Batch:
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
         return self.replay.sample(rng)
 
     def summary(self) -> dict[str, Any]:
@@ -95,17 +99,18 @@ class Online:
         }
 
     def restore(self, state: State) -> None:
-        self.agent_step, self.origin, self.actions = state["agent_step"], state["origin"], list(state["actions"])
-        self.episode_return, self.episode_length = state["episode"]
-        self.episode_returns, self.episode_lengths = state["episodes"]
+        saved = validated(SavedOnline, state)
+        self.agent_step, self.origin, self.actions = saved.agent_step, saved.origin, list(saved.actions)
+        self.episode_return, self.episode_length = saved.episode
+        self.episode_returns, self.episode_lengths = saved.episodes
         if self.origin:
             snapshot.restore(self.environment, self.origin)
             self.observation, _ = self.environment.reset()
         for action in self.actions:
             self.observation = self.environment.step(action)[0]
-        if self.observation.tobytes() != state["observation"].tobytes():
-            raise UserError(f"the environment plays the checkpoint's episode otherwise than before: {START_OVER}")
-        self.replay.restore(state["replay"])
+        if self.observation.tobytes() != saved.observation.tobytes():
+            raise UserError(f"the environment replays the checkpoint's episode otherwise than before: {START_OVER}")
+        self.replay.restore(saved.replay)
 
     def close(self) -> None:
         self.environment.close()

@@ -1,8 +1,8 @@
-"""A ring of the most recent transitions, in host memory, that keeps every image once.
+"""A ring buffer of the most recent transitions in host memory, which stores every image once.
 
-A stacked observation is stored as its newest frame only: its other frames lie in the slots before. Each
-episode takes one slot per step and one more for its final observation, so that a transition that ends by
-truncation bootstraps from the observation that was really reached. That slot itself is never sampled:
+Of a stacked observation only the newest frame is stored: its other frames are in the slots before. An episode
+takes one slot per step and one more for its final observation, so that a truncated transition bootstraps from
+the observation that it reached. That last slot is never sampled:
 
     slot      0    1    2    3    4    5    6   ...
     frame     a0   a1   a2   a3   b0   b1   b2          episode a ended after 3 steps, b is running
@@ -16,40 +16,41 @@ import numpy as np
 from gymnasium import spaces
 
 from suite.errors import UserError
+from suite.experience.saved import SavedReplay, validated
 from suite.options import ReplayOptions
 from suite.tracking.checkpoint import START_OVER, Arrays, Segment, State
-from suite.types import Batch
+from suite.types import Batch, Frames
 
-CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # how a step left its episode
-ROWS = ("frames", "actions", "rewards", "endings", "depths")  # the arrays that are saved slot by slot
-SEGMENT = 16_384  # slots that are saved in one file, at most
+CONTINUES, TERMINATED, TRUNCATED = 0, 1, 2  # whether, and how, a step ended its episode
+ROWS = ("frames", "actions", "rewards", "endings", "depths")  # arrays that are saved slot by slot
+SEGMENT = 16_384  # slots in one saved file, at most
 
 
 class Replay:
     """Uniform experience replay with n-step returns.
 
-    Observations with three axes or more, such as [stack, height, width], are stacks as gymnasium's
-    FrameStackObservation makes them: the newest frame last, an episode's first frame repeated at its start.
-    Others, such as vectors, are stored whole: a stack of one.
+    Observations with three axes or more, such as [stack, height, width], are stacks of gymnasium's
+    FrameStackObservation: the newest frame last, an episode's first frame repeated at its start. Others, such as
+    vectors, are stored whole, as a stack of one.
     """
 
-    # The state is these arrays, one row per slot, and the integers below them.
+    # The state: these arrays, one row per slot, and the integers below them.
     frames: np.ndarray  # [capacity, ...]: the newest frame of the observation
     actions: np.ndarray  # [capacity, ...]
     rewards: np.ndarray  # float32 [capacity], clipped
     endings: np.ndarray  # uint8 [capacity]: CONTINUES, TERMINATED or TRUNCATED
-    depths: np.ndarray  # uint8 [capacity]: slots that the stack reaches back, fewer when an episode starts
-    sampleable: np.ndarray  # bool [capacity]: the transition is complete and its whole stack is still here
-    size: int  # how many are sampleable
+    depths: np.ndarray  # uint8 [capacity]: older frames in the stack, fewer at the start of an episode
+    sampleable: np.ndarray  # bool [capacity]: the transition is complete and none of its stack is overwritten
+    size: int  # number of sampleable slots
     newest: int  # the slot written last
-    used: int  # slots that hold anything
-    written: int  # slots ever written, each as often as it was
-    episode_steps: int  # of the running episode; 0 if none is running
+    used: int  # number of slots that were ever written
+    written: int  # number of writes
+    episode_steps: int  # of the running episode; 0 between episodes
 
     def __init__(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], options: ReplayOptions
     ) -> None:
-        """Reserve the ring; it takes memory as it fills. Raises UserError if the capacity cannot work."""
+        """Reserve the buffer, which takes memory as it fills. Raises UserError for an impossible capacity."""
         shape = observation_space.shape
         if shape is None or action_space.shape is None or observation_space.dtype is None:
             raise UserError(f"the replay stores arrays, not {observation_space} and {action_space}")
@@ -81,10 +82,10 @@ class Replay:
         """Forget everything; the memory stays reserved."""
         self.sampleable[:] = False
         self.size, self.newest, self.used, self.written, self.episode_steps = 0, -1, 0, 0, 0
-        self._segments: list[tuple[int, int, Segment]] = []  # (first, last + 1, contents): what has been saved
+        self._segments: list[tuple[int, int, Segment]] = []  # saved slots: (first, last + 1, contents)
 
     def __len__(self) -> int:
-        """How many transitions can be sampled."""
+        """The number of transitions that can be sampled."""
         return self.size
 
     def add(
@@ -96,7 +97,7 @@ class Replay:
         terminated: bool,
         truncated: bool,
     ) -> None:
-        """Store one step. Until an episode ends, each call starts at the next_observation of the last."""
+        """Store one step. Within an episode, `observation` is the last call's `next_observation`."""
         if self.episode_steps == 0:
             self._write(observation)
         slot = self.newest
@@ -106,7 +107,7 @@ class Replay:
         self.episode_steps += 1
         self._write(next_observation)
 
-        # A transition is complete when its n steps are here, or when its episode ends before.
+        # A transition is complete after n steps, or at the end of its episode.
         ended = terminated or truncated
         for back in range(0 if ended else self.n_step - 1, min(self.n_step, self.episode_steps)):
             self.sampleable[slot - back] = True  # a negative index is the end of the ring
@@ -115,9 +116,9 @@ class Replay:
             self.episode_steps = 0
 
     def _write(self, observation: np.ndarray) -> None:
-        """Put the observation's newest frame into the next slot, in place of the oldest."""
+        """Write the observation's newest frame to the next slot, over the oldest."""
         slot = (self.newest + 1) % self.capacity
-        for ahead in range(self._stack):  # the transitions whose stacks may show the frame that goes
+        for ahead in range(self._stack):  # transitions whose stacks may contain the overwritten frame
             other = (slot + ahead) % self.capacity
             if self.sampleable[other] and self.depths[other] >= ahead:
                 self.sampleable[other] = False
@@ -128,14 +129,15 @@ class Replay:
         self.used = max(self.used, slot + 1)
         self.written += 1
 
-    def sample(self, rng: np.random.Generator) -> Batch:
-        """Transitions drawn uniformly, with replacement, from all that can be sampled.
+    def sample(self, rng: np.random.Generator) -> Batch | Frames:
+        """Draw transitions uniformly, with replacement, from all that can be sampled.
 
-        observation, next_observation [B, ...]: as the environment gave them, m steps apart
+        observation, next_observation [B, ...]: m steps apart
         action [B, ...]: int32 if discrete
         reward float32 [B]: sum of discount^k r_k over the m steps
         discount float32 [B]: discount^m, or 0 if the last of the m steps was a terminal
-        where m is n_step, or less if the episode ends before. Raises UserError if there is nothing to sample.
+        where m is n_step, or less if the episode ends before. If the two stacks share frames, return Frames, which
+        are fewer bytes to copy. Raises UserError if there is nothing to sample.
         """
         if self.size == 0:
             raise UserError(f"the replay has nothing to sample before {self.n_step} agent steps are taken")
@@ -145,21 +147,32 @@ class Replay:
         taken = np.cumsum(ends, axis=1) - ends == 0  # no step before this one ended the episode
         steps = taken.sum(axis=1)
         last = (slots + steps - 1) % self.capacity
-        return Batch(
-            observation=self._observations(slots),
-            action=self.actions[slots],
-            reward=np.where(taken, self.rewards[window], np.float32(0)) @ self._powers[:-1],
-            discount=self._powers[steps] * (self.endings[last] != TERMINATED),
-            next_observation=self._observations((last + 1) % self.capacity),
-        )
+        action = self.actions[slots]
+        reward = np.where(taken, self.rewards[window], np.float32(0)) @ self._powers[:-1]
+        discount = self._powers[steps] * (self.endings[last] != TERMINATED)
+        if self._stack <= self.n_step:  # the stacks share no frame
+            following = self._observations((last + 1) % self.capacity)
+            return Batch(self._observations(slots), action, reward, discount, following)
+        rows = steps[:, None].astype(np.int32) + np.arange(self._stack, dtype=np.int32) if self.n_step > 1 else None
+        return Frames(self._frames(slots, steps), rows, action, reward, discount)
 
     def _draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Sampleable slots [B], by rejection: few slots but the ends of episodes are ever rejected."""
+        """Draw sampleable slots [B], by rejection: few slots other than ends of episodes are rejected."""
         kept = np.empty(0, np.int64)
         while len(kept) < self.batch_size:
             drawn = rng.integers(self.used, size=self.batch_size)
             kept = np.concatenate([kept, drawn[self.sampleable[drawn]]])
         return kept[: self.batch_size]
+
+    def _frames(self, slots: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """The frames from the stacks that end at these slots to the steps after them: [B, stack + n_step, ...].
+
+        Indices stop at the first frame of the episode, and at the frame that the last of the steps reached.
+        """
+        first, last = slots - self.depths[slots], slots + steps
+        rows = slots[:, None] + np.arange(1 - self._stack, self.n_step + 1)
+        frames: np.ndarray = self.frames[np.clip(rows, first[:, None], last[:, None]) % self.capacity]
+        return frames
 
     def _observations(self, slots: np.ndarray) -> np.ndarray:
         """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
@@ -168,7 +181,7 @@ class Replay:
         return stacks
 
     def save(self) -> State:
-        """All that `restore` needs. What earlier calls gave away is not given away again: see Segment."""
+        """All that `restore` needs. A slot is saved once: see Segment."""
         oldest = self.written - self.capacity
         saved = self._segments[-1][1] if self._segments else 0
         begin = max(saved - 1, oldest, 0)  # the newest slot of last time has been completed since
@@ -185,24 +198,25 @@ class Replay:
         }
 
     def _rows(self, begin: int, end: int) -> Arrays:
-        """What slots begin to end - 1, counted without end, hold."""
+        """The rows of writes begin to end - 1."""
         slots = np.arange(begin, end) % self.capacity
         return {name: getattr(self, name)[slots] for name in ROWS}
 
     def restore(self, state: State) -> None:
-        """Become the replay whose `save` gave this. Raises UserError if it was one of other arrays."""
-        self.written, self.episode_steps = state["written"], state["episode_steps"]
+        """Resume from the result of `save`. Raises UserError for arrays of other shapes or dtypes."""
+        saved = validated(SavedReplay, state)
+        self.written, self.episode_steps = saved.written, saved.episode_steps
         self.used = min(self.written, self.capacity)
         self.newest = (self.written - 1) % self.capacity
-        self.sampleable[: self.used] = state["sampleable"]
+        self.sampleable[: self.used] = saved.sampleable
         self.size = int(self.sampleable.sum())
-        self._segments = [(begin, end, segment) for begin, end, segment in state["segments"]]
+        self._segments = saved.segments
         for begin, end, segment in self._segments:
             rows = segment.arrays()
             first = max(begin, self.written - self.capacity)
             slots = np.arange(first, end) % self.capacity
             for name in ROWS:
-                array, saved = getattr(self, name), rows[name][first - begin :]
-                if (saved.dtype, saved.shape) != (array.dtype, (len(slots), *array.shape[1:])):
-                    raise UserError(f"the checkpoint's replay holds other {name} than this version's: {START_OVER}")
-                array[slots] = saved
+                array, found = getattr(self, name), rows[name][first - begin :]
+                if (found.dtype, found.shape) != (array.dtype, (len(slots), *array.shape[1:])):
+                    raise UserError(f"incompatible checkpoint (the replay's {name}): {START_OVER}")
+                array[slots] = found

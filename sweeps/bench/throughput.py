@@ -25,7 +25,7 @@ from suite.program import terminal
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
-from suite.types import Batch
+from suite.types import Batch, Frames
 from sweeps.compose import compose
 from sweeps.config import resolve
 
@@ -59,7 +59,7 @@ class Bench(NamedTuple):
     """A trainer in the middle of its work, and a batch of its replay."""
 
     trainer: Trainer
-    batch: Batch
+    batch: Batch | Frames
     gigaflops: float  # of one gradient step of all K networks
     products: Callable[[], Any]  # its products alone
 

@@ -15,8 +15,8 @@ import jax
 import numpy as np
 
 from suite.errors import UserError
+from suite.experience.batches import batch_rng
 from suite.program import compile_cache
-from suite.trainer import batch_rng
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
 from sweeps.estimate.forecast import Speed

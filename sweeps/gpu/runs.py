@@ -11,11 +11,12 @@ import numpy as np
 from suite import device
 from suite.errors import UserError
 from suite.experience import Experience
+from suite.experience.batches import batch_rng
 from suite.learner import Learner
 from suite.program import compile_cache
 from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer, batch_rng
-from suite.types import Batch
+from suite.trainer import Trainer
+from suite.types import Batch, Frames
 from sweeps import grid
 from sweeps.compose import compose
 from sweeps.config import Run, resolve
@@ -119,7 +120,7 @@ def parts(run: Run) -> tuple[Experience, Learner]:
     return experience, learner
 
 
-def batches(run: Run, experience: Experience) -> Iterator[Batch]:
+def batches(run: Run, experience: Experience) -> Iterator[Batch | Frames]:
     """The batches of a run's gradient steps."""
     return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
 

@@ -28,6 +28,7 @@ from tests.support import checkpoints as states
 from tests.support.damage import FUZZ, damaged, mutated, one_line_or_fine, replaced
 from tests.support.datasets import chunk, dataset, loaded, record, replay, write_chunk
 from tests.support.probes import Sign
+from tests.support.trainer import Learned
 
 OPTIONS = {"chunks": 1, "chunk_transitions": 20}
 PARTS = ("observation", "action", "reward", "terminal")
@@ -236,11 +237,11 @@ def test_arrays_that_claim_terabytes_take_no_memory(tmp_path: Path) -> None:
 @given(mutated({"epoch": 1, "stage": "train", "gradient_step": 0, "loss": None, "learner": {}, "experience": {}}))
 def test_a_state_that_is_none_of_ours_is_one_line(saved: Any) -> None:
     class Nothing:
-        target_update_period = 10
+        target_update_period, agent, inspect = 10, None, None
 
     environment = Sign()
     parts = Parts(Online(environment, replay(space=environment.observation_space)), Sign, Nothing())
     trainer = Trainer(parts, None, TrainerOptions(), 0)
-    trainer.state = {}
+    trainer.state = Learned(None, online=())
     assert one_line_or_fine(lambda: trainer.restore(saved)) is None
     assert checkpoint.START_OVER

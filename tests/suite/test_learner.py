@@ -7,12 +7,12 @@ import optax
 import pytest
 
 from baselines.registry import METHODS
-from suite import learner as learners
+from suite import dispatch
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner, make_learner
 from suite.options import LearnerOptions, PrunerOptions
-from suite.population import over_networks
+from suite.population import over_trees
 from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
 from tests.support.learners import ACTIONS, EAGER, OBSERVATIONS, UPDATES, batches, learner_of
@@ -23,11 +23,11 @@ from tests.support.methods import NEVER_PRUNE
 
 
 @pytest.mark.parametrize("vectorize", [False, True])
-def test_over_networks_keeps_networks_and_shared_arguments_apart(vectorize: bool) -> None:
+def test_over_trees_keeps_networks_and_shared_arguments_apart(vectorize: bool) -> None:
     networks = tuple({"a": jnp.full((2,), float(k)), "b": jnp.int32(k)} for k in range(3))
     function = jax.jit(
-        lambda networks, shared: over_networks(
-            lambda n, s: (n["a"] * s.sum(), n["b"] + 1), networks, shared, vectorize=vectorize
+        lambda networks, shared: over_trees(
+            lambda n: (n["a"] * shared.sum(), n["b"] + 1), networks, vectorize=vectorize
         )
     )
     result = function(networks, jnp.ones(4))
@@ -62,7 +62,7 @@ def test_no_ranking_where_no_pruning_is_due(method: str) -> None:
 
 
 def test_a_hook_is_called_when_it_is_due_on_every_page_of_the_calendar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learners, "PAGE", 4)
+    monkeypatch.setattr(dispatch, "PAGE", 4)
     learner = learner_of.__wrapped__("gmp", start=0.0, end=1.0, period=7, power=1)
     for told in (False, True):
         state, levels = learner.init(0), [0.0]

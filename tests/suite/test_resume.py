@@ -42,13 +42,20 @@ class Case(NamedTuple):
     n_step: int = 1
 
 
-def case(make_environment: Callable[[], gymnasium.Env], agent: str, method: str, **options: Any) -> Case:
+def case(
+    make_environment: Callable[[], gymnasium.Env],
+    agent: str,
+    method: str,
+    vectorize: bool | None = None,
+    **options: Any,
+) -> Case:
     environment = make_environment()
     built = AGENTS[agent].make(environment.observation_space, environment.action_space, **options)
     sparsifier = METHODS[method].make(
         Training(60, PERIOD, built.optimizer, make_pruner(PrunerOptions(), built.all_networks))
     )
-    return Case(make_environment, make_learner(built, sparsifier, LearnerOptions(target_update_period=PERIOD)))
+    learner_options = LearnerOptions(target_update_period=PERIOD, vectorize=vectorize)
+    return Case(make_environment, make_learner(built, sparsifier, learner_options))
 
 
 class Random(Probe):
@@ -152,6 +159,7 @@ def test_every_method_goes_on_with_every_bit(method: str, tmp_path: Path, undist
         (pendulum, "sac", "gmp", TINY_SAC),
         (pendulum, "td3", "eaudeqn", TINY_SAC),
         (pong, "dqn", "eaudeqn", {"network": "small", "width": 4}),
+        (Random, "dqn", "eaudeqn", {"network": "mlp", "width": 4, "vectorize": True}),  # stacked, as on a GPU
     ],
 )
 def test_every_suite_goes_on_with_every_bit(make, agent, method, options, tmp_path: Path, undisturbed) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from suite.experience.batches import batch_rng
 from suite.experience.online import Online
 from suite.experience.replay import Replay
 from suite.options import ReplayOptions, TrainerOptions
-from suite.trainer import Parts, Trainer, batch_rng
+from suite.trainer import Parts, Trainer
 from tests.support.probes import Probe
 from tests.support.trainer import Idle, make_tracker
 

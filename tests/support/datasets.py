@@ -13,6 +13,7 @@ from suite.experience.dataset import Dataset
 from suite.experience.minari import Recorder
 from suite.experience.replay import Replay
 from suite.options import DatasetOptions, ReplayOptions
+from suite.types import stack_frames
 
 STACK, GAMMA = 4, 0.9
 SPACE, ACTIONS = spaces.Box(0, 255, (STACK, 2, 2), np.uint8), spaces.Discrete(3)
@@ -44,7 +45,7 @@ def rounded(numbers: Any) -> tuple[float, ...]:
 
 def sampled(data: Dataset) -> set[tuple]:
     """What is met in many draws."""
-    batch = data.sample(np.random.default_rng(0))
+    batch = stack_frames(data.sample(np.random.default_rng(0)))
     columns = [np.asarray(part).reshape(MANY, -1).tolist() for part in batch]
     return {tuple(rounded(part) for part in row) for row in zip(*columns, strict=True)}
 

@@ -34,7 +34,13 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 
 
 @cache
-def learner_of(method: str, vectorize: bool | None = None, distribution: str = "erk", **options) -> Learner:
+def learner_of(
+    method: str,
+    vectorize: bool | None = None,
+    distribution: str = "erk",
+    behaviour: str = "inverse_loss",
+    **options,
+) -> Learner:
     agent = dqn(
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
     )
@@ -44,7 +50,7 @@ def learner_of(method: str, vectorize: bool | None = None, distribution: str = "
     return make_learner(
         agent,
         METHODS[method].make(training, **options),
-        LearnerOptions(target_update_period=PERIOD, vectorize=vectorize),
+        LearnerOptions(target_update_period=PERIOD, vectorize=vectorize, behaviour=behaviour),
     )
 
 

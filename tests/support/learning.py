@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from suite.learner import Learner
+from suite.population import contained
 from suite.types import Batch, LearnerState
 
 PERIOD = 10  # gradient steps from one target update to the next
@@ -31,7 +32,7 @@ def train(
 def favour(state: LearnerState, winner: int) -> LearnerState:
     """The state with the next election decided."""
     online = (network._replace(loss=network.loss - 1e6 * (k == winner)) for k, network in enumerate(state.online))
-    return state._replace(online=tuple(online))
+    return state._replace(online=contained(tuple(online), state.online))
 
 
 def assert_close(left: Any, right: Any, **tolerance: float) -> None:

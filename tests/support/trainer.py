@@ -74,11 +74,15 @@ class Idle:
 
     def __init__(self, target_update_period: int = 4, elected: int = 0) -> None:
         self.target_update_period = self.election_steps = target_update_period
-        self.elected, self.agent = elected, SimpleNamespace(networks=(), actor=None)
+        self.elected, self.draws_ahead = elected, False
+        self.agent = SimpleNamespace(networks=(), actor=None)
         self.batches, self.acted, self.acted_greedily, self.target_updates = [], [], [], []
 
     def init(self, seed: int) -> Learned:
         return Learned(0)
+
+    def uninterrupted(self, done: int, most: int) -> int:
+        return 1
 
     def update(self, state: Learned, batch, done: int) -> Learned:
         self.batches.append(batch)

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from suite.learner import IMPROVE, TARGET
+from suite.streams import IMPROVE, TARGET
 from suite.types import Batch
 from tests.support.learning import assert_close, train
 from tests.support.sac import CRITICS, LEARNING_RATES, SIZE, TAU, UPDATES, A, actor_of, batches, learner_of

@@ -11,12 +11,12 @@ from suite import diagnostics
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.diagnostics import Diagnostics
+from suite.experience.batches import batch_rng
 from suite.learner import make_learner
 from suite.options import LearnerOptions, PrunerOptions
 from suite.publish.upload import wandb_metrics
 from suite.record import schema
 from suite.sparsity.pruner import make_pruner
-from suite.trainer import batch_rng
 from suite.types import Batch, Training
 from tests.suite.agents.test_dqn import a_batch, flat, gradients, values
 from tests.support.learning import PERIOD, train

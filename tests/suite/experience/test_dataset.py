@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suite.experience.dqn_replay import episodes
+from suite.types import stack_frames
 from tests.support.datasets import GAMMA, STACK, chunk, dataset, loaded, replay, rounded, sampled, write_chunk
 
 
@@ -88,7 +89,7 @@ def test_only_the_first_transitions_of_a_chunk_are_read(tmp_path: Path) -> None:
     write_chunk(tmp_path, 0, **chunk([0] * 30))
     data = loaded(tmp_path, chunks=1, chunk_transitions=10)
     assert len(data.replay) == 9
-    assert data.sample(np.random.default_rng(0)).next_observation.max() == 10
+    assert stack_frames(data.sample(np.random.default_rng(0))).next_observation.max() == 10
 
 
 def test_the_chunks_of_an_epoch_are_drawn_by_the_seed(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_the_chunks_of_an_epoch_are_drawn_by_the_seed(tmp_path: Path) -> None:
         for epoch in range(1, 9):
             data.begin_epoch(epoch)
             assert len(data.replay) == 20
-            frames = np.unique(data.sample(np.random.default_rng(0)).observation)
+            frames = np.unique(stack_frames(data.sample(np.random.default_rng(0))).observation)
             assert sorted({int(frame - 1) // 10 for frame in frames}) == data.loaded  # and nothing of another epoch
             numbers.append(data.loaded)
         return numbers

@@ -10,6 +10,7 @@ from gymnasium.wrappers import FrameStackObservation
 
 from suite.errors import UserError
 from suite.experience.minari import Recorder
+from suite.types import stack_frames
 from tests.support.datasets import MANY, STACK, Film, dataset, loaded, play, record, replay, sampled
 
 
@@ -78,7 +79,7 @@ def test_vectors_are_taken_whole(tmp_path: Path) -> None:
             environment.reset()
     environment.close()
     data = loaded(tmp_path / "walk", replay(space=Walk.observation_space))
-    assert data.sample(np.random.default_rng(0)).observation.shape == (MANY, 3)
+    assert stack_frames(data.sample(np.random.default_rng(0))).observation.shape == (MANY, 3)
 
 
 def test_a_recording_that_is_not_finished_is_none(tmp_path: Path) -> None:
@@ -92,5 +93,5 @@ def test_a_recording_that_is_not_finished_is_none(tmp_path: Path) -> None:
         dataset(tmp_path / "film")
     record(tmp_path / "film")
     assert [path.name for path in tmp_path.iterdir()] == ["film"]
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="exists already"):
         record(tmp_path / "film")

@@ -19,6 +19,7 @@ from suite.experience.dataset import Dataset
 from suite.experience.minari import Recorder
 from suite.experience.replay import Replay
 from suite.options import DatasetOptions, ReplayOptions
+from suite.types import stack_frames
 
 SIDE, STACK, STEPS = 40, 4, 6
 ACTIONS = spaces.Discrete(3)
@@ -89,7 +90,7 @@ def picture(kind: str = "JPEG", size: tuple[int, int] = (SIDE, SIDE), mode: str 
 def test_frames_that_are_jpeg_files_are_read(film: Path) -> None:
     ring = load(film)
     assert len(ring) == 3 * STEPS
-    batch = ring.sample(np.random.default_rng(0))
+    batch = stack_frames(ring.sample(np.random.default_rng(0)))
     brightness = np.asarray(batch.observation)[:, -1].reshape(50, -1).mean(1)
     assert set(np.round(brightness / 30).astype(int)) <= set(range(STEPS))
 

@@ -15,6 +15,7 @@ from suite.errors import UserError
 from suite.experience.replay import Replay
 from suite.options import ReplayOptions
 from suite.tracking.checkpoint import Segment
+from suite.types import stack_frames
 
 GAMMA = 0.9
 MANY = 1500  # draws enough to meet each of a few dozen transitions: the chance to miss one is below 1e-9
@@ -97,9 +98,9 @@ def check(replay: Replay, reference: dict[int, tuple]) -> None:
     assert len(replay) == len(reference)
     if not reference:
         with pytest.raises(UserError, match="nothing to sample"):
-            replay.sample(np.random.default_rng(0))
+            stack_frames(replay.sample(np.random.default_rng(0)))
         return
-    batch = replay.sample(np.random.default_rng(0))
+    batch = stack_frames(replay.sample(np.random.default_rng(0)))
     assert batch.action.dtype == np.int32
     assert batch.reward.dtype == batch.discount.dtype == np.float32
     numbers = [int(observation.flat[-1]) for observation in batch.observation]
@@ -174,7 +175,7 @@ def test_continuous_actions_keep_their_shape_and_type() -> None:
     )
     zeros = np.zeros(3, np.float32)
     replay.add(zeros, np.array([0.25, -0.5], np.float32), 0.0, zeros, False, False)
-    action = replay.sample(np.random.default_rng(0)).action
+    action = stack_frames(replay.sample(np.random.default_rng(0))).action
     assert action.dtype == np.float32 and np.array_equal(action, [[0.25, -0.5]] * 5)
 
 
@@ -183,13 +184,13 @@ def test_sampling_is_uniform_and_the_generator_decides() -> None:
         spaces.Box(0, 999, (4, 1, 1), np.int64), spaces.Discrete(999), ReplayOptions(capacity=30, batch_size=100_000)
     )
     fill(replay, episodes([3, 1, 9, 1, 1, 14, 7], ["terminated", "truncated"] * 3 + ["open"], stack=4))
-    actions = replay.sample(np.random.default_rng(0)).action
+    actions = stack_frames(replay.sample(np.random.default_rng(0))).action
     counts = np.unique(actions, return_counts=True)[1]
     assert len(counts) == len(replay) > 15
     mean = 100_000 / len(replay)
     assert ((counts - mean) ** 2 / mean).sum() < 2 * len(replay)  # chi-squared
-    assert np.array_equal(actions, replay.sample(np.random.default_rng(0)).action)
-    assert not np.array_equal(actions, replay.sample(np.random.default_rng(1)).action)
+    assert np.array_equal(actions, stack_frames(replay.sample(np.random.default_rng(0))).action)
+    assert not np.array_equal(actions, stack_frames(replay.sample(np.random.default_rng(1))).action)
 
 
 def test_a_truncation_bootstraps_from_the_observation_that_was_reached() -> None:
@@ -198,7 +199,7 @@ def test_a_truncation_bootstraps_from_the_observation_that_was_reached() -> None
             spaces.Box(0, 99, (2, 1, 1), np.int64), spaces.Discrete(99), ReplayOptions(capacity=9, discount=GAMMA)
         )
         fill(replay, episodes([1, 1], [ending, "open"], stack=2))
-        batch = replay.sample(np.random.default_rng(0))
+        batch = stack_frames(replay.sample(np.random.default_rng(0)))
         first = batch.action == 0
         assert np.array_equal(np.unique(batch.next_observation[first].reshape(-1, 2), axis=0), [[0, 1]])
         assert np.allclose(batch.discount[first], discount)
@@ -211,10 +212,10 @@ def test_a_batch_is_the_callers_own() -> None:
     )
     transitions = episodes([20], ["open"], stack=2)
     fill(replay, transitions[:3])
-    batch = replay.sample(np.random.default_rng(0))
+    batch = stack_frames(replay.sample(np.random.default_rng(0)))
     before = [np.array(field) for field in batch]
     fill(replay, transitions[3:])
-    replay.sample(np.random.default_rng(1))
+    stack_frames(replay.sample(np.random.default_rng(1)))
     assert all(np.array_equal(a, b) for a, b in zip(before, batch, strict=True))
 
 
@@ -226,9 +227,10 @@ def test_a_million_atari_frames_fit_the_budget() -> None:
     assert 7.056e9 < sum(array.nbytes for array in arrays) < 7.3e9
     observation = np.zeros((4, 84, 84), np.uint8)
     replay.add(observation, 0, 0.0, observation, False, False)
-    batch = replay.sample(np.random.default_rng(0))
+    batch = stack_frames(replay.sample(np.random.default_rng(0)))
     assert batch.observation.shape == batch.next_observation.shape == (32, 4, 84, 84)
-    assert isinstance(batch.observation, np.ndarray) and batch.observation.flags.c_contiguous
+    frames = replay.sample(np.random.default_rng(0)).frames  # what is copied to the device
+    assert frames.shape == (32, 5, 84, 84) and frames.dtype == np.uint8 and frames.flags.c_contiguous
     assert batch.observation.dtype == np.uint8
 
 
@@ -279,7 +281,7 @@ def test_a_restored_replay_goes_on_as_the_one_that_was_saved(case: dict[str, Any
                 fill(disturbed, transitions[saved[0] : number + 1])
     assert len(disturbed) == len(undisturbed)
     if len(undisturbed):
-        one, two = (replay.sample(np.random.default_rng(1)) for replay in (undisturbed, disturbed))
+        one, two = (stack_frames(replay.sample(np.random.default_rng(1))) for replay in (undisturbed, disturbed))
         for left, right in zip(one, two, strict=True):
             assert np.array_equal(left, right)
 
