@@ -16,6 +16,7 @@ class DQNOptions(Options):
 
     network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions")
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
+    layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
@@ -35,6 +36,7 @@ class CQLOptions(Options):
 
     network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions")
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer")
+    layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
@@ -51,6 +53,7 @@ class SACOptions(Options):
 
     critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' two hidden layers")
     actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's two hidden layers")
+    layer_norm: bool = Field(False, description="layer norm before each ReLU of critics and actor")
     critic_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the critics")
     actor_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the actor and the temperature")
     target_entropy: Literal["-dim", "-dim/2"] = Field(

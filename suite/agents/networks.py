@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from suite.errors import UserError
-from suite.layers import LayerSpec, Shape
+from suite.layers import NORM_EPSILON, LayerSpec, Shape, with_layer_norm
 
 Convolution = tuple[int, int, int]  # (features, kernel size, stride)
 
@@ -30,8 +30,8 @@ class Described(Protocol):
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class Chain(nn.Module):
-    """Layers that each read the one before: Xavier-uniform kernels, zero biases.
+class Graph(nn.Module):
+    """The network that a list of layers describes: Xavier-uniform kernels, zero biases.
 
     Images uint8 [B, stack, height, width] or vectors float32 [..., d] -> float32 [..., outputs].
     """
@@ -40,30 +40,43 @@ class Chain(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        initialise = nn.initializers.xavier_uniform()
-        images = self.layers[0].kind == "convolution"
-        if images:
+        if self.layers[0].kind == "convolution":
             x = jnp.moveaxis(x, 1, -1).astype(jnp.float32) / 255
+        outputs: dict[str, jax.Array] = {}
         for layer in self.layers:
-            units, name = layer.shape[-1], layer.path
-            if layer.kind == "convolution":
-                strides = (layer.stride, layer.stride)
-                x = nn.Conv(units, layer.shape[:2], strides, padding=layer.padding, kernel_init=initialise, name=name)(
-                    x
-                )
-            else:
-                x = x.reshape(x.shape[0], -1) if images else x
-                x = nn.Dense(units, kernel_init=initialise, name=name)(x)
-            x = nn.relu(x) if layer.activation == "relu" else x
+            inputs = [outputs[path] for path in layer.predecessors] or [x]
+            y = _computed(layer, sum(inputs[1:], inputs[0]))
+            outputs[layer.path] = nn.relu(y) if layer.activation == "relu" else y
+        return outputs[self.layers[-1].path]
+
+
+def _computed(layer: LayerSpec, x: jax.Array) -> jax.Array:
+    """A layer without its activation, inside of a flax module: [..., channels] -> [..., units]."""
+    initialise, name = nn.initializers.xavier_uniform(), layer.path
+    module: nn.Module
+    if layer.kind == "convolution":
+        strides = (layer.stride, layer.stride)
+        module = nn.Conv(layer.shape[-1], layer.shape[:2], strides, layer.padding, kernel_init=initialise, name=name)
+    elif layer.kind == "dense":
+        x = x.reshape(x.shape[0], -1) if x.ndim == 4 else x  # images
+        module = nn.Dense(layer.shape[-1], kernel_init=initialise, name=name)
+    elif layer.kind == "layer_norm":
+        module = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=name)
+    elif layer.kind == "sum":
         return x
+    else:
+        raise UserError(f"layer {name}: no network has a layer of the kind {layer.kind}")
+    y: jax.Array = module(x)
+    return y
 
 
-def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> Chain:
+def mlp(inputs: int, hidden: Sequence[int], outputs: int, layer_norm: bool = False) -> Graph:
     """Hidden dense layers with ReLU, and a linear one: vectors float32 [..., inputs] -> float32 [..., outputs]."""
-    return Chain(tuple(_dense(inputs, (*hidden, outputs), ())))
+    layers = _dense(inputs, (*hidden, outputs), ())
+    return Graph(with_layer_norm(layers) if layer_norm else tuple(layers))
 
 
-def convolutional(convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int) -> Chain:
+def convolutional(convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int) -> Graph:
     """Convolutions with SAME padding and ReLU, one hidden dense layer with ReLU, one value an action.
 
     `observation` is [stack, height, width], or [d] where there are no convolutions.
@@ -85,7 +98,7 @@ def convolutional(convolutions: Sequence[Convolution], observation: Shape, width
         )
         inputs = features
     last = tuple(layer.path for layer in layers[-1:])
-    return Chain((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), last)))
+    return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), last)))
 
 
 def _dense(inputs: int, units: Sequence[int], predecessors: tuple[str, ...]) -> list[LayerSpec]:
@@ -114,10 +127,15 @@ NETWORKS: dict[str, QNetwork] = {
 }
 
 
-def q_network(name: str, observation: Shape, width: int, num_actions: int) -> Described:
+def q_network(name: str, observation: Shape, width: int, num_actions: int, layer_norm: bool = False) -> Described:
     """The network of that name for observations of this shape. Raises UserError when it does not fit them."""
     if NETWORKS[name].axes != len(observation):
         fitting = " or ".join(other for other, network in NETWORKS.items() if network.axes == len(observation))
         advice = f"use {fitting}" if fitting else "no network does"
         raise UserError(f"agent.network={name} does not fit observations of shape {observation}; {advice}")
-    return NETWORKS[name].build(observation, width, num_actions)
+    module = NETWORKS[name].build(observation, width, num_actions)
+    if not layer_norm:
+        return module
+    if not isinstance(module, Graph):
+        raise UserError(f"agent.layer_norm: the network {name} is a module of its own; put the norms there")
+    return Graph(with_layer_norm(module.layers))

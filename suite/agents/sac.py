@@ -89,8 +89,8 @@ def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tupl
 def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
     """SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
     inputs, dimension = sizes("sac", observation_space, action_space)
-    critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1)
-    policy = mlp(inputs, (options.actor_width, options.actor_width), 2 * dimension)
+    critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1, options.layer_norm)
+    policy = mlp(inputs, (options.actor_width, options.actor_width), 2 * dimension, options.layer_norm)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
 
     def init_actor(key: jax.Array) -> Params:

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from suite.deploy import compact
 from suite.deploy.cleanup import clean
-from suite.deploy.network import Layer, Policy, from_flax, input_shapes, positions
+from suite.deploy.network import KERNEL, Layer, Policy, from_flax, input_shapes, positions
 from suite.deploy.runner import nbytes
 from suite.errors import UserError
 from suite.record import schema
@@ -66,7 +66,7 @@ def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": parameters,
         "kept": _kept(policy),
         "kept_cleaned": _kept(cleaned.policy),
-        "units": [len(layer.weight) for layer in policy.layers[:-1]],
+        "units": [len(layer.weight) for layer in policy.hidden],
         "units_removed": cleaned.removed,
         "bytes": {
             "dense": 4 * parameters,  # on disk and in memory
@@ -84,8 +84,11 @@ def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(policy: Policy) -> int:
-    """Weights that are not zero, and all biases."""
-    return sum(int(np.count_nonzero(layer.weight)) + layer.bias.size for layer in policy.layers)
+    """Weights of kernels that are not zero, and all other parameters."""
+    return sum(
+        (int(np.count_nonzero(layer.weight)) if layer.kind == KERNEL else layer.weight.size) + layer.bias.size
+        for layer in policy.layers
+    )
 
 
 def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
@@ -98,6 +101,8 @@ def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
 
 def _memory(layer: Layer) -> int:
     """Bytes of a layer as a dense or a CSR matrix, whichever is smaller."""
+    if layer.kind != KERNEL:
+        return nbytes(layer)
     return min(nbytes(layer), nbytes(layer, sparse.csr_array(layer.matrix)))
 
 
@@ -106,6 +111,7 @@ def _multiply_adds(policy: Policy, *, sparse: bool) -> int:
     return sum(
         (int(np.count_nonzero(layer.weight)) if sparse else layer.weight.size) * positions(layer, shape)
         for layer, shape in zip(policy.layers, shapes, strict=True)
+        if layer.kind == KERNEL
     )
 
 

@@ -138,6 +138,8 @@ class Layer(File):
     kind: str  # e.g. "convolution"
     stride: Count
     relu: bool
+    predecessors: list[str] | None = None  # None: it reads the layer before
+    window: Count = 0  # pixels a side of a pool
 
 
 class Action(File):

@@ -113,7 +113,7 @@ def agreement(act: Act, asked: Sequence[np.ndarray], seen: Sequence[np.ndarray],
 
 
 def _removed(cleaned: Cleaned) -> str:
-    layers = zip(cleaned.removed, cleaned.policy.layers[:-1], strict=True)
+    layers = zip(cleaned.removed, cleaned.policy.hidden, strict=True)
     went = ", ".join(f"{gone} of {gone + len(layer.weight)}" for gone, layer in layers)
     stayed = sum(cleaned.constant)
     return f"units removed, by hidden layer: {went}" + (f"; {stayed} that are constant had to stay" if stayed else "")

@@ -27,6 +27,22 @@ KINDS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
     "mlp": ("dqn", {"network": "mlp", "width": 32}, spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)),
     "sac": ("sac", {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
 }
+#: Likewise of networks whose layers do more than to read the one before.
+GRAPHS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
+    "layer_norm": (
+        "dqn",
+        {"network": "small", "width": 24, "layer_norm": True},
+        spaces.Box(0, 255, (4, 24, 22), np.uint8),
+        spaces.Discrete(6),
+    ),
+    "sac_layer_norm": (
+        "sac",
+        {"actor_width": 40, "layer_norm": True},
+        spaces.Box(-np.inf, np.inf, (11,), np.float32),
+        spaces.Box(-1, 1, (3,)),
+    ),
+}
+ALL = KINDS | GRAPHS
 
 
 class Built(NamedTuple):
@@ -55,7 +71,7 @@ class Made(NamedTuple):
 
 @cache
 def build(kind: str) -> Built:
-    name, options, observation_space, action_space = KINDS[kind]
+    name, options, observation_space, action_space = ALL[kind]
     if name == "dqn":
         options = {**options, "epsilon_evaluation": 0.0}
     agent, key = AGENTS[name].make(observation_space, action_space, **options), jax.random.key(0)
@@ -81,7 +97,7 @@ def make(kind: str, sparsity: float, seed: int = 0) -> Made:
 
 
 def observations(kind: str, count: int, seed: int = 0) -> np.ndarray:
-    space = KINDS[kind][2]
+    space = ALL[kind][2]
     rng = np.random.default_rng(seed)
     if space.dtype == np.uint8:
         return rng.integers(0, 256, (count, *(space.shape or ())), np.uint8)

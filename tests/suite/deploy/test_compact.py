@@ -252,7 +252,7 @@ def test_another_format_a_missing_file_and_a_missing_card_are_one_line(tmp_path:
         compact.read(path)
     compact.write(path, make("mlp", 0.5).policy, {})
     card = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps({**card, "version": 2}))
+    path.with_suffix(".json").write_text(json.dumps({**card, "version": 3}))
     with pytest.raises(UserError, match="of version 1"):
         compact.read(path)
     for hostile in ("[" * 10**6, '{"version": ' + "9" * 10**5 + "}", '{"a": ' * 10**5):
