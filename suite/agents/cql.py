@@ -29,6 +29,7 @@ def cql(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         conservative,
         network=options.network,
         width=options.width,
+        scale=options.scale,
         layer_norm=options.layer_norm,
         optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
         epsilon=optax.constant_schedule(options.epsilon_evaluation),  # no data is ever made

@@ -39,6 +39,7 @@ def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         double=options.double,
         network=options.network,
         width=options.width,
+        scale=options.scale,
         layer_norm=options.layer_norm,
         optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
         epsilon=optax.linear_schedule(options.epsilon_start, options.epsilon_end, options.epsilon_decay),
@@ -54,6 +55,7 @@ def q_learning(
     double: bool = False,
     network: str,
     width: int,
+    scale: int,
     layer_norm: bool,
     optimizer: optax.GradientTransformation,
     epsilon: optax.Schedule,
@@ -67,7 +69,7 @@ def q_learning(
         raise UserError(f"a Q-network needs discrete actions, not {action_space}")
     shape = observation_space.shape or ()
     num_actions = int(action_space.n)
-    module = q_network(network, shape, width, num_actions, layer_norm)
+    module = q_network(network, shape, width, num_actions, scale, layer_norm)
 
     def init(key: jax.Array) -> Params:
         return module.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]

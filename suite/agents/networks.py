@@ -16,6 +16,7 @@ from suite.errors import UserError
 from suite.layers import NORM_EPSILON, LayerSpec, Shape, with_layer_norm
 
 Convolution = tuple[int, int, int]  # (features, kernel size, stride)
+IMPALA_CHANNELS = (16, 32, 32)  # of its stages
 
 
 class Described(Protocol):
@@ -54,14 +55,17 @@ def _computed(layer: LayerSpec, x: jax.Array) -> jax.Array:
     """A layer without its activation, inside of a flax module: [..., channels] -> [..., units]."""
     initialise, name = nn.initializers.xavier_uniform(), layer.path
     module: nn.Module
+    strides = (layer.stride, layer.stride)
     if layer.kind == "convolution":
-        strides = (layer.stride, layer.stride)
         module = nn.Conv(layer.shape[-1], layer.shape[:2], strides, layer.padding, kernel_init=initialise, name=name)
     elif layer.kind == "dense":
         x = x.reshape(x.shape[0], -1) if x.ndim == 4 else x  # images
         module = nn.Dense(layer.shape[-1], kernel_init=initialise, name=name)
     elif layer.kind == "layer_norm":
         module = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=name)
+    elif layer.kind == "max_pool":
+        pooled: jax.Array = nn.max_pool(x, layer.shape, strides, layer.padding)
+        return pooled
     elif layer.kind == "sum":
         return x
     else:
@@ -76,10 +80,12 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int, layer_norm: bool = Fal
     return Graph(with_layer_norm(layers) if layer_norm else tuple(layers))
 
 
-def convolutional(convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int) -> Graph:
+def convolutional(
+    convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int, scale: int = 1
+) -> Graph:
     """Convolutions with SAME padding and ReLU, one hidden dense layer with ReLU, one value an action.
 
-    `observation` is [stack, height, width], or [d] where there are no convolutions.
+    `observation` is [stack, height, width], or [d] where there are no convolutions. `scale` multiplies the features.
     """
     layers: list[LayerSpec] = []
     inputs, *sides = observation
@@ -89,16 +95,50 @@ def convolutional(convolutions: Sequence[Convolution], observation: Shape, width
             LayerSpec(
                 path=f"Conv_{number}",
                 kind="convolution",
-                shape=(size, size, inputs, features),
+                shape=(size, size, inputs, features * scale),
                 activation="relu",
                 predecessors=tuple(layer.path for layer in layers[-1:]),
                 stride=stride,
                 applications=math.prod(sides),
             )
         )
-        inputs = features
+        inputs = features * scale
     last = tuple(layer.path for layer in layers[-1:])
     return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), last)))
+
+
+def impala(observation: Shape, width: int, num_actions: int, scale: int = 1) -> Graph:
+    """Three stages of a convolution, a pool and two residual blocks (Espeholt et al. 2018, figure 3, right), one hidden
+    dense layer with ReLU, one value an action. The stages have 16, 32 and 32 channels times `scale`.
+
+    A block adds conv(relu(conv(relu(x)))) to its input x [stack, height, width].
+    """
+    layers: list[LayerSpec] = []
+
+    def add(path: str, *predecessors: str, **about: Any) -> str:
+        layers.append(LayerSpec(path, predecessors=predecessors, **about))
+        return path
+
+    def convolve(path: str, *predecessors: str, activation: str = "linear") -> str:
+        shape, positions = (3, 3, inputs, channels), math.prod(sides)
+        about = {"kind": "convolution", "shape": shape, "activation": activation, "applications": positions}
+        return add(path, *predecessors, **about)
+
+    inputs, *sides = observation
+    x: tuple[str, ...] = ()
+    for stage, features in enumerate(IMPALA_CHANNELS):
+        channels = features * scale
+        convolved = convolve(f"stage_{stage}_conv", *x)
+        last = add(f"stage_{stage}_pool", convolved, kind="max_pool", shape=(3, 3), stride=2)
+        inputs, sides = channels, [-(-side // 2) for side in sides]
+        for block in range(2):
+            name = f"stage_{stage}_block_{block}"
+            activated = add(f"{name}_relu", last, kind="sum", shape=(), activation="relu")
+            first = convolve(f"{name}_conv_0", activated, activation="relu")
+            last = add(f"{name}_sum", last, convolve(f"{name}_conv_1", first), kind="sum", shape=())
+        x = (last,)
+    activated = add("relu", *x, kind="sum", shape=(), activation="relu")
+    return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), (activated,))))
 
 
 def _dense(inputs: int, units: Sequence[int], predecessors: tuple[str, ...]) -> list[LayerSpec]:
@@ -115,25 +155,32 @@ class QNetwork(NamedTuple):
     """A named network for discrete actions."""
 
     axes: int  # of an observation: 3 for images [stack, height, width], 1 for vectors
-    build: Callable[[Shape, int, int], Described]  # observation's shape, units of the hidden dense layer, actions
+    # observation's shape, units of the hidden dense layer, actions, factor of the convolutions' channels
+    build: Callable[[Shape, int, int, int], Described]
 
 
 #: `nature`: Mnih et al. 2015; `small`: the data-efficient network of van Hasselt et al. 2019, an eighth of the
-#: operations, for laptops; `mlp`: no convolutions, for vector observations.
+#: operations, for laptops; `mlp`: no convolutions, for vector observations; `impala`: residual blocks, with which
+#: pruned agents play better than dense ones (Obando-Ceron et al. 2024).
 NETWORKS: dict[str, QNetwork] = {
     "nature": QNetwork(3, partial(convolutional, ((32, 8, 4), (64, 4, 2), (64, 3, 1)))),
     "small": QNetwork(3, partial(convolutional, ((32, 5, 5), (64, 5, 5)))),
     "mlp": QNetwork(1, partial(convolutional, ())),
+    "impala": QNetwork(3, impala),
 }
 
 
-def q_network(name: str, observation: Shape, width: int, num_actions: int, layer_norm: bool = False) -> Described:
+def q_network(
+    name: str, observation: Shape, width: int, num_actions: int, scale: int = 1, layer_norm: bool = False
+) -> Described:
     """The network of that name for observations of this shape. Raises UserError when it does not fit them."""
     if NETWORKS[name].axes != len(observation):
         fitting = " or ".join(other for other, network in NETWORKS.items() if network.axes == len(observation))
         advice = f"use {fitting}" if fitting else "no network does"
         raise UserError(f"agent.network={name} does not fit observations of shape {observation}; {advice}")
-    module = NETWORKS[name].build(observation, width, num_actions)
+    if scale != 1 and len(observation) == 1:
+        raise UserError(f"agent.scale={scale}: the network {name} has no convolutions whose channels it could multiply")
+    module = NETWORKS[name].build(observation, width, num_actions, scale)
     if not layer_norm:
         return module
     if not isinstance(module, Graph):

@@ -35,6 +35,12 @@ GRAPHS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
         spaces.Box(0, 255, (4, 24, 22), np.uint8),
         spaces.Discrete(6),
     ),
+    "impala": (
+        "dqn",
+        {"network": "impala", "width": 24},
+        spaces.Box(0, 255, (4, 13, 10), np.uint8),
+        spaces.Discrete(6),
+    ),
     "sac_layer_norm": (
         "sac",
         {"actor_width": 40, "layer_norm": True},
