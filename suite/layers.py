@@ -8,6 +8,7 @@ from suite.errors import UserError
 
 Shape = tuple[int, ...]
 Kind = Literal["dense", "convolution", "layer_norm", "standardize", "max_pool", "sum"]
+Activation = Literal["relu", "linear"]
 AXES: dict[Kind, int] = {"dense": 2, "convolution": 4, "layer_norm": 1, "standardize": 1, "max_pool": 2, "sum": 0}
 NORM_EPSILON, STANDARDIZE_EPSILON = 1e-6, 1e-8  # added to variances (flax's default; SimBa, Lee et al. 2025)
 
@@ -24,7 +25,7 @@ class LayerSpec(NamedTuple):
     kind: Kind
     shape: Shape  # of a kernel as flax has it: [inputs, outputs] or [height, width, inputs, outputs]; of a norm:
     #               [units]; of a pool's window: [height, width]; of a sum: []
-    activation: Literal["relu", "linear"] = "linear"
+    activation: Activation = "linear"
     predecessors: tuple[str, ...] = ()  # paths of the layers whose outputs it adds; none: it reads the network's input
     stride: int = 1
     padding: Literal["SAME", "VALID"] = "SAME"

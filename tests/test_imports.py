@@ -96,7 +96,7 @@ ALLOWED = {
     "suite.device": ("suite.program.numerics",),
     "suite.sparsity": ("suite.types", "suite.layers"),
     "suite.divergence": ("suite.types",),
-    "suite.agents.networks": ("suite.layers",),
+    "suite.agents.networks": ("suite.layers", "suite.types"),
     "suite.agents": ("suite.types", "suite.layers", "suite.population", "suite.tasks"),
     "suite.eaudeqn": ("suite.types", "suite.sparsity"),
     "suite.gradient_step": ("suite.types", "suite.sparsity"),

@@ -53,8 +53,11 @@ class CQLOptions(Options):
 class SACOptions(Options):
     """Options `agent.*` of Soft Actor-Critic."""
 
-    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' two hidden layers")
-    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's two hidden layers")
+    network: Literal["mlp", "simba"] = Field(
+        "mlp", description="critics and actor: two hidden layers, or SimBa (Lee et al. 2025; widths there: 512 and 128)"
+    )
+    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' hidden layers or residual stream")
+    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's hidden layers or residual stream")
     layer_norm: bool = Field(False, description="layer norm before each ReLU of critics and actor")
     critic_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the critics")
     actor_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the actor and the temperature")

@@ -6,14 +6,16 @@ A network of its own is one entry in NETWORKS; a test holds the layers of each e
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from suite.errors import UserError
-from suite.layers import NORM_EPSILON, LayerSpec, Shape, with_layer_norm
+from suite.layers import NORM_EPSILON, STANDARDIZE_EPSILON, Activation, Kind, LayerSpec, Shape, with_layer_norm
+from suite.types import Array, Params
 
 Convolution = tuple[int, int, int]  # (features, kernel size, stride)
 IMPALA_CHANNELS = (16, 32, 32)  # of its stages
@@ -31,13 +33,18 @@ class Described(Protocol):
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any: ...
 
 
+def xavier(layer: LayerSpec) -> nn.initializers.Initializer:
+    return nn.initializers.xavier_uniform()
+
+
 class Graph(nn.Module):
-    """The network that a list of layers describes: Xavier-uniform kernels, zero biases.
+    """The network that a list of layers describes: Xavier-uniform kernels by default, zero biases.
 
     Images uint8 [B, stack, height, width] or vectors float32 [..., d] -> float32 [..., outputs].
     """
 
     layers: tuple[LayerSpec, ...]
+    initialiser: Callable[[LayerSpec], nn.initializers.Initializer] = xavier
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -46,16 +53,15 @@ class Graph(nn.Module):
         outputs: dict[str, jax.Array] = {}
         for layer in self.layers:
             inputs = [outputs[path] for path in layer.predecessors] or [x]
-            y = _computed(layer, sum(inputs[1:], inputs[0]))
+            y = _computed(layer, sum(inputs[1:], inputs[0]), self.initialiser(layer))
             outputs[layer.path] = nn.relu(y) if layer.activation == "relu" else y
         return outputs[self.layers[-1].path]
 
 
-def _computed(layer: LayerSpec, x: jax.Array) -> jax.Array:
+def _computed(layer: LayerSpec, x: jax.Array, initialise: nn.initializers.Initializer) -> jax.Array:
     """A layer without its activation, inside of a flax module: [..., channels] -> [..., units]."""
-    initialise, name = nn.initializers.xavier_uniform(), layer.path
+    name, strides = layer.path, (layer.stride, layer.stride)
     module: nn.Module
-    strides = (layer.stride, layer.stride)
     if layer.kind == "convolution":
         module = nn.Conv(layer.shape[-1], layer.shape[:2], strides, layer.padding, kernel_init=initialise, name=name)
     elif layer.kind == "dense":
@@ -66,18 +72,78 @@ def _computed(layer: LayerSpec, x: jax.Array) -> jax.Array:
     elif layer.kind == "max_pool":
         pooled: jax.Array = nn.max_pool(x, layer.shape, strides, layer.padding)
         return pooled
-    elif layer.kind == "sum":
+    elif layer.kind == "standardize":
+        module = Standardize(name=name)
+    else:  # a sum
         return x
-    else:
-        raise UserError(f"layer {name}: no network has a layer of the kind {layer.kind}")
     y: jax.Array = module(x)
     return y
+
+
+class Standardize(nn.Module):
+    """(x - mean) / sqrt(variance + epsilon) with running statistics, which `with_statistics` updates, not gradients."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        mean = self.param("mean", nn.initializers.zeros, x.shape[-1:])
+        variance = self.param("variance", nn.initializers.ones, x.shape[-1:])
+        self.param("count", nn.initializers.zeros, ())  # of batches
+        mean, variance = jax.lax.stop_gradient((mean, variance))
+        return (x - mean) / jnp.sqrt(variance + STANDARDIZE_EPSILON)
+
+
+def with_statistics(network: Described, params: Params, x: Array) -> Params:
+    """The parameters after their running statistics, if there are any, saw the batch x [B, n].
+
+    x are the first n inputs of the network; the others keep the mean 0 and the variance 1. Each batch b counts alike
+    (Chan et al. 1979): with c batches, this one included, and d = mean_b - mean, mean <- mean + d / c and
+    variance <- variance + (variance_b - variance + d^2 (1 - 1 / c)) / c.
+    """
+    chex.assert_rank(x, 2)
+    changed = {}
+    for layer in network.layers:
+        if layer.kind == "standardize":
+            n, old = x.shape[1], params[layer.path]
+            count, mean, variance = old["count"] + 1, old["mean"][:n], old["variance"][:n]
+            difference = jnp.mean(x, axis=0) - mean
+            spread = jnp.var(x, axis=0) - variance + difference**2 * (1 - 1 / count)
+            changed[layer.path] = {
+                "count": count,
+                "mean": old["mean"].at[:n].set(mean + difference / count),
+                "variance": old["variance"].at[:n].set(variance + spread / count),
+            }
+    return {**params, **changed}
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int, layer_norm: bool = False) -> Graph:
     """Hidden dense layers with ReLU, and a linear one: vectors float32 [..., inputs] -> float32 [..., outputs]."""
     layers = _dense(inputs, (*hidden, outputs), ())
     return Graph(with_layer_norm(layers) if layer_norm else tuple(layers))
+
+
+def simba(inputs: int, width: int, blocks: int, outputs: int) -> Graph:
+    """SimBa (Lee et al. 2025, figure 4): standardized inputs [..., inputs], a linear layer to `width` units, residual
+    blocks x + W2 relu(W1 norm(x)) with 4 `width` hidden units, a layer norm, a linear layer [..., outputs]."""
+    layers = [LayerSpec("Standardize_0", "standardize", (inputs,))]
+
+    def add(path: str, kind: Kind, shape: Shape, *predecessors: str, relu: bool = False) -> str:
+        layers.append(LayerSpec(path, kind, shape, "relu" if relu else "linear", predecessors))
+        return path
+
+    x = add("Dense_0", "dense", (inputs, width), "Standardize_0")
+    for block in range(blocks):
+        y = add(f"block_{block}_norm", "layer_norm", (width,), x)
+        y = add(f"block_{block}_dense_0", "dense", (width, 4 * width), y, relu=True)
+        y = add(f"block_{block}_dense_1", "dense", (4 * width, width), y)
+        x = add(f"block_{block}_sum", "sum", (), x, y)
+    x = add("LayerNorm_0", "layer_norm", (width,), x)
+    add("Dense_1", "dense", (width, outputs), x)
+    return Graph(tuple(layers), simba_initialiser)
+
+
+def simba_initialiser(layer: LayerSpec) -> nn.initializers.Initializer:
+    """He-normal in the residual blocks, orthogonal before and after them."""
+    return nn.initializers.he_normal() if layer.path.startswith("block") else nn.initializers.orthogonal()
 
 
 def convolutional(
@@ -115,29 +181,29 @@ def impala(observation: Shape, width: int, num_actions: int, scale: int = 1) -> 
     """
     layers: list[LayerSpec] = []
 
-    def add(path: str, *predecessors: str, **about: Any) -> str:
-        layers.append(LayerSpec(path, predecessors=predecessors, **about))
+    def add(path: str, kind: Kind, shape: Shape, *predecessors: str, relu: bool = False, stride: int = 1) -> str:
+        positions = math.prod(sides) if kind == "convolution" else 1
+        activation: Activation = "relu" if relu else "linear"
+        layers.append(LayerSpec(path, kind, shape, activation, predecessors, stride, applications=positions))
         return path
 
-    def convolve(path: str, *predecessors: str, activation: str = "linear") -> str:
-        shape, positions = (3, 3, inputs, channels), math.prod(sides)
-        about = {"kind": "convolution", "shape": shape, "activation": activation, "applications": positions}
-        return add(path, *predecessors, **about)
+    def convolve(path: str, *predecessors: str, relu: bool = False) -> str:
+        return add(path, "convolution", (3, 3, inputs, channels), *predecessors, relu=relu)
 
     inputs, *sides = observation
     x: tuple[str, ...] = ()
     for stage, features in enumerate(IMPALA_CHANNELS):
         channels = features * scale
         convolved = convolve(f"stage_{stage}_conv", *x)
-        last = add(f"stage_{stage}_pool", convolved, kind="max_pool", shape=(3, 3), stride=2)
+        last = add(f"stage_{stage}_pool", "max_pool", (3, 3), convolved, stride=2)
         inputs, sides = channels, [-(-side // 2) for side in sides]
         for block in range(2):
             name = f"stage_{stage}_block_{block}"
-            activated = add(f"{name}_relu", last, kind="sum", shape=(), activation="relu")
-            first = convolve(f"{name}_conv_0", activated, activation="relu")
-            last = add(f"{name}_sum", last, convolve(f"{name}_conv_1", first), kind="sum", shape=())
+            activated = add(f"{name}_relu", "sum", (), last, relu=True)
+            first = convolve(f"{name}_conv_0", activated, relu=True)
+            last = add(f"{name}_sum", "sum", (), last, convolve(f"{name}_conv_1", first))
         x = (last,)
-    activated = add("relu", *x, kind="sum", shape=(), activation="relu")
+    activated = add("relu", "sum", (), *x, relu=True)
     return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), (activated,))))
 
 
@@ -145,7 +211,7 @@ def _dense(inputs: int, units: Sequence[int], predecessors: tuple[str, ...]) -> 
     """Dense layers with ReLU of so many units, the last one linear."""
     layers = []
     for number, outputs in enumerate(units):
-        activation: Literal["relu", "linear"] = "relu" if number + 1 < len(units) else "linear"
+        activation: Activation = "relu" if number + 1 < len(units) else "linear"
         layers.append(LayerSpec(f"Dense_{number}", "dense", (inputs, outputs), activation, predecessors))
         inputs, predecessors = outputs, (f"Dense_{number}",)
     return layers

@@ -47,6 +47,12 @@ GRAPHS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
         spaces.Box(-np.inf, np.inf, (11,), np.float32),
         spaces.Box(-1, 1, (3,)),
     ),
+    "sac_simba": (
+        "sac",
+        {"actor_width": 40, "network": "simba"},
+        spaces.Box(-np.inf, np.inf, (11,), np.float32),
+        spaces.Box(-1, 1, (3,)),
+    ),
 }
 ALL = KINDS | GRAPHS
 
@@ -98,7 +104,7 @@ def make(kind: str, sparsity: float, seed: int = 0) -> Made:
         array = rng.normal(0, 0.1, shape)
         if path.endswith("kernel"):
             array *= 10 * np.sqrt(2 / np.prod(shape[:-1])) * (rng.random(shape) >= sparsity)
-        arrays[path] = np.asarray(array, np.float32)
+        arrays[path] = np.asarray(np.abs(array) if path.endswith("variance") else array, np.float32)
     return Made(built, arrays, from_flax(arrays, built.card["network"]))
 
 
