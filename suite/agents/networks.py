@@ -122,7 +122,7 @@ def mlp(inputs: int, hidden: Sequence[int], outputs: int, layer_norm: bool = Fal
 
 
 def simba(inputs: int, width: int, blocks: int, outputs: int) -> Graph:
-    """SimBa (Lee et al. 2025, figure 4): standardized inputs [..., inputs], a linear layer to `width` units, residual
+    """SimBa (Lee et al. 2025): standardized inputs [..., inputs], a linear layer to `width` units, residual
     blocks x + W2 relu(W1 norm(x)) with 4 `width` hidden units, a layer norm, a linear layer [..., outputs]."""
     layers = [LayerSpec("Standardize_0", "standardize", (inputs,))]
 

@@ -19,7 +19,7 @@ from suite.population import over_networks
 from suite.types import Actor, Agent, Array, Batch, Params
 
 CRITICS = ("critic_0", "critic_1")
-CRITIC_BLOCKS, ACTOR_BLOCKS = 2, 1  # of SimBa (Lee et al. 2025, table 2)
+CRITIC_BLOCKS, ACTOR_BLOCKS = 2, 1  # of SimBa (Lee et al. 2025)
 LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarnoja et al. 2018)
 
 
