@@ -14,6 +14,7 @@ from scipy import sparse
 
 from suite.deploy import compact
 from suite.deploy.cleanup import clean
+from suite.deploy.fields import Fields
 from suite.deploy.network import KERNEL, Layer, Policy, from_flax, input_shapes, positions
 from suite.deploy.runner import nbytes
 from suite.errors import UserError
@@ -30,14 +31,13 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     card = schema.read_json(folder / schema.POLICY_CARD) if card is None else card
     policy = from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
     rows = schema.read_rows(folder / schema.METRICS)
-    options = card["options"]
-    networks = options["method"].get("num_networks", 1)  # methods that have several have that option
-    delay = options["agent"].get("policy_delay", 1)
+    options = Fields(card["options"], str(folder / schema.POLICY_CARD), "options")
+    networks = options.inner("method").whole("num_networks", 1, 1)  # methods that have several have that option
+    delay = options.inner("agent").whole("policy_delay", 1, 1)
+    batch_size = options.inner("replay").whole("batch_size", 1)
     return {
         "policy": of_policy(policy, compact.origin(card)),
-        "training": of_training(
-            card["multiply_adds"], first_layers(card), options["replay"]["batch_size"], networks, rows, delay
-        ),
+        "training": of_training(card["multiply_adds"], first_layers(card), batch_size, networks, rows, delay),
         "latency": None,
     }
 
@@ -45,7 +45,7 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
 def first_layers(card: Mapping[str, Any]) -> set[str]:
     """The kernels that read the input of their network. Cards of earlier versions do not name them; their networks are
     flat, so each is the first of its parent ("critic_0/Dense_0/kernel")."""
-    if "first_layers" in card:
+    if card.get("first_layers") is not None:
         return set(card["first_layers"])
     kernels = [*card["multiply_adds"]["online"], *(card["multiply_adds"]["actor"] or {})]
     first: dict[str, str] = {}
@@ -212,6 +212,8 @@ def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> li
             remaining.pop(0)
         after = _densities(row["sparsities_before"])
         before = online or after
+        if len(before) != len(after) or not -1 <= row["elected"] < len(after):
+            raise UserError(f"the target update at {row['gradient_step']} is of other networks; the record is damaged")
         middle = tuple((a + b) / 2 for a, b in zip(before, after, strict=True))
         acting = 1 - (row["actor_sparsity"] or 0.0)
         period = Densities(

@@ -20,7 +20,7 @@ from suite.errors import Parser, UserError, expanded, first_line, whole_number
 from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
-from sweeps.export.formats import EXPORTED, FORMS, Act, believing, card_of, exported, policy_of
+from sweeps.export.formats import EXPORTED, FORMS, Act, card_of, exported, policy_of
 
 OBSERVATIONS = 1_000  # on which the forms are compared
 TOLERANCE = 1e-4  # of the largest output: values of two actions closer than this are a tie; means of a vector are equal
@@ -46,8 +46,7 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
             if same < 1 and (form != "compact" or dtype == "float32"):
                 raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it is not written")
         lines.append(f"{path}: {path.stat().st_size:,} bytes, {same:.2%} of {len(seen):,} greedy actions as in JAX")
-    with believing(folder / schema.METRICS):
-        measured = costs.of_run(folder, card)
+    measured = costs.of_run(folder, card)
     measured["latency"] = latency.in_process(folder, calls) if calls else _latency(folder)
     schema.write_json(folder / schema.COSTS, measured)
     return [*lines, *(latency.lines(measured["latency"]) if calls else ())]
