@@ -1,4 +1,4 @@
-"""Fewer units, the same outputs: what pruning has cut off is removed."""
+"""Removes units that pruning has cut off. The outputs stay the same."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ from suite.layers import Shape
 
 class Cleaned(NamedTuple):
     policy: Policy
-    removed: list[int]  # units of each hidden layer with a kernel that went
-    constant: list[int]  # of each of them, units whose output never changes and that had to stay
+    removed: list[int]  # numbers of removed units, by hidden layer with a kernel
+    constant: list[int]  # numbers of units with a constant output that had to stay, by the same layers
 
 
 def clean(policy: Policy) -> Cleaned:
@@ -55,12 +55,12 @@ def _units(policy: Policy) -> list[int]:
 
 
 def _constant(layer: Layer) -> np.ndarray:
-    """Which units read nothing: bool [outputs]."""
+    """Tell which units read nothing: bool [outputs]."""
     return np.logical_not(layer.matrix.any(axis=1))
 
 
 def _clean(layer: Layer, reader: Layer, shape: Shape) -> tuple[Layer, Layer]:
-    """A layer, whose activations have this shape, and the next one, without the units between them that can go."""
+    """Return a layer, whose activations have this shape, and its reader without the removable units between them."""
     units = len(layer.weight)
     read = reader.weight.reshape(len(reader.weight), units, -1)  # [its outputs, units, weights on each]
     value = np.maximum(layer.bias, 0) if layer.relu else layer.bias

@@ -1,7 +1,7 @@
 """The compact form of a policy: a safetensors file of the kept weights alone, and a JSON card on them.
 
-Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader believes nothing that it has not
-checked: sizes before it allocates, indices before it uses them.
+Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader checks
+everything: sizes before it allocates, indices before it uses them.
 """
 
 import json
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 
 
 def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
-    """The smallest of the allowed encodings of a matrix, and its arrays. Raises UserError if a weight overflows."""
+    """Return the smallest allowed encoding of a matrix, and its arrays. Raises UserError if a weight overflows."""
     with np.errstate(over="ignore"):
         rounded = matrix.astype(dtype)
     if not np.isfinite(rounded).all():
@@ -67,7 +67,7 @@ def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = 
 
 
 def origin(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What an exported form says of the run that it comes from; `card` is the run's policy.json."""
+    """Return what an exported form says of its run; `card` is the run's policy.json."""
     about = {key: card[key] for key in ("name", "task", "method", "seed")}
     return {**about, "environment": card["options"]["environment"]}
 
@@ -75,7 +75,7 @@ def origin(card: Mapping[str, Any]) -> dict[str, Any]:
 def pack(
     policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)
 ) -> tuple[bytes, bytes]:
-    """The safetensors file and the card, which goes on from `card` (what the policy came from)."""
+    """Return the safetensors file and the card, which extends `card` (where the policy comes from)."""
     allowed = tuple(allowed)
     arrays: Arrays = {}
     layers = []
@@ -117,7 +117,7 @@ def write(
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of a safetensors file. Raises UserError when it cannot be read or is damaged."""
+    """Read the arrays of a safetensors file. Raises UserError when it cannot be read or is damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
             keys = list(file.keys())
@@ -132,9 +132,9 @@ def read_arrays(path: Path) -> Arrays:
 
 
 def read(path: Path) -> tuple[Policy, dict[str, Any]]:
-    """The policy in a compact file, and its card.
+    """Read the policy in a compact file, and its card.
 
-    Raises UserError when one of the two is missing, damaged, or asks for what no policy is.
+    Raises UserError when one of the two is missing or damaged, or describes no policy.
     """
     card = schema.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
     if (card.get("format"), card.get("version")) not in ((FORMAT, CHAIN), (FORMAT, GRAPH)):
@@ -144,7 +144,7 @@ def read(path: Path) -> tuple[Policy, dict[str, Any]]:
 
 
 def _bounded(path: Path, most: int) -> Path:
-    """The path of a file that may be read whole. Raises UserError when it is too large."""
+    """Return the path. Raises UserError when the file is too large to be read whole."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -155,7 +155,7 @@ def _bounded(path: Path, most: int) -> Path:
 
 
 def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str) -> Policy:
-    """The policy in the arrays that a card describes. Raises UserError, which says `name`, as `read` does."""
+    """Return the policy in the arrays that a card describes. Raises UserError, which names `name`, as `read` does."""
     fields = Fields(card, name)
     observation, dtype = fields.inner("observation"), fields.text("dtype", DTYPES)
     shape, divided_by = observation.wholes("shape", 1), observation.number("divided_by")

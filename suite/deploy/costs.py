@@ -1,7 +1,7 @@
-"""What a run's sparsity is worth: the policy's size and operations, and the operations of its training. No JAX.
+"""Model size and operations of a policy, and operations of its training. Imports no JAX.
 
-An operation is a multiplication or an addition, so a multiply-add is two. Those of kernels alone are counted, with
-padding, as is usual; an ideal sparse machine skips exactly those of weights that are zero.
+An operation is a multiplication or an addition, so a multiply-add is two. Only kernels are counted, with padding, as is
+usual. An ideal sparse machine skips exactly the operations of weights that are zero.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,9 +24,9 @@ Row = Mapping[str, Any]
 
 
 def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The costs of a run whose policy is saved, without what has to be timed: the contents of costs.json.
+    """Return the costs of a run whose policy is saved, without latencies: the contents of costs.json.
 
-    `card` is policy.json, if it is not to be read. Raises UserError when the record is damaged.
+    `card` is the content of policy.json; None: read it. Raises UserError when the record is damaged.
     """
     card = schema.read_json(folder / schema.POLICY_CARD) if card is None else card
     policy = from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
@@ -55,9 +55,9 @@ def first_layers(card: Mapping[str, Any]) -> set[str]:
 
 
 def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters (weights and biases), bytes and multiply-adds of one greedy action, before and after the clean-up.
+    """Count parameters, bytes and multiply-adds of one greedy action, before and after the clean-up.
 
-    `origin` is what the card of an export says of the run: the bytes on disk are those of both files.
+    `origin` is what the card of an export says of the run. Bytes on disk are those of both files.
     """
     cleaned = clean(policy)
     about = {**origin, "units_removed": cleaned.removed}

@@ -27,10 +27,10 @@ TOLERANCE = 1e-4  # of the largest output: values of two actions closer than thi
 
 
 def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observations: int = OBSERVATIONS) -> list[str]:
-    """Write the forms and the costs; -> what to tell. With `calls` of 0 latencies stay as they were measured before.
+    """Write the forms and the costs; return the lines to print. With `calls` of 0 earlier latencies stay.
 
-    Raises UserError when the run has no policy, or a form acts otherwise than the agent: then it is not written, and an
-    earlier one stays. Weights of half precision may act otherwise, which is told.
+    Raises UserError when the run has no policy, or when the actions of a form differ from the agent's: it is not
+    written, and an earlier one stays. Actions of half precision may differ; the lines say how often.
     """
     card = card_of(folder)
     policy = policy_of(folder, card)
