@@ -35,6 +35,8 @@ def masked_step(
     if pruned == "kept":
         updates = apply_masks(updates, masks)  # momentum would still move pruned weights
     params = optax.apply_updates(network.params, updates)
+    if agent.observe:
+        params = agent.observe(params, *inputs)
     counted = jnp.where(jnp.isfinite(loss), weight * loss, loss)  # a weight of zero must not hide NaN
     stepped = Network(params, opt_state, masks, network.loss + counted)
     network = settle(sparsifier, stepped if learns is None else select(learns.astype(int), (network, stepped)))

@@ -7,19 +7,34 @@ from typing import Literal, NamedTuple
 from suite.errors import UserError
 
 Shape = tuple[int, ...]
+Kind = Literal["dense", "convolution", "layer_norm", "standardize", "max_pool", "sum"]
+Activation = Literal["relu", "linear"]
+AXES: dict[Kind, int] = {"dense": 2, "convolution": 4, "layer_norm": 1, "standardize": 1, "max_pool": 2, "sum": 0}
+NORM_EPSILON, STANDARDIZE_EPSILON = 1e-6, 1e-8  # added to variances (flax's default; SimBa, Lee et al. 2025)
 
 
 class LayerSpec(NamedTuple):
-    """A dense layer or a convolution, each with a bias."""
+    """A layer of a network: activation(f(sum of its inputs)), where f depends on its kind.
+
+    dense, convolution: a kernel and a bias. layer_norm: over units, or over the channels at each position (Ba et al.
+    2016). standardize: (x - mean) / sqrt(variance + epsilon) with running statistics. max_pool: the maximum of each
+    window. sum: nothing, so that residual branches may join and be activated.
+    """
 
     path: str  # of its module among the parameters, such as "Dense_0" or "critic_0/Dense_1"
-    kind: Literal["dense", "convolution"]
-    shape: Shape  # of its kernel as flax has it: [inputs, outputs] or [height, width, inputs, outputs]
-    activation: Literal["relu", "linear"]
-    predecessors: tuple[str, ...] = ()  # paths of the layers whose outputs it reads; none: it reads the network's input
+    kind: Kind
+    shape: Shape  # of a kernel as flax has it: [inputs, outputs] or [height, width, inputs, outputs]; of a norm:
+    #               [units]; of a pool's window: [height, width]; of a sum: []
+    activation: Activation = "linear"
+    predecessors: tuple[str, ...] = ()  # paths of the layers whose outputs it adds; none: it reads the network's input
     stride: int = 1
     padding: Literal["SAME", "VALID"] = "SAME"
     applications: int = 1  # of the kernel to one input: the positions of a convolution
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether it can be pruned."""
+        return self.kind in ("dense", "convolution")
 
     @property
     def kernel(self) -> str:
@@ -27,13 +42,20 @@ class LayerSpec(NamedTuple):
         return f"{self.path}/kernel"
 
     @property
-    def bias(self) -> str:
-        return f"{self.path}/bias"
+    def arrays(self) -> dict[str, Shape]:
+        """Shapes of its parameters by path."""
+        if self.has_kernel:
+            return {self.kernel: self.shape, f"{self.path}/bias": self.shape[-1:]}
+        if self.kind == "layer_norm":
+            return {f"{self.path}/scale": self.shape, f"{self.path}/bias": self.shape}
+        if self.kind == "standardize":
+            return {f"{self.path}/mean": self.shape, f"{self.path}/variance": self.shape, f"{self.path}/count": ()}
+        return {}
 
     @property
     def multiply_adds(self) -> int:
-        """Of the dense kernel for one input, padding included, as is usual."""
-        return math.prod(self.shape) * self.applications
+        """Of the dense kernel for one input, padding included, as is usual. Other layers count as free."""
+        return math.prod(self.shape) * self.applications if self.has_kernel else 0
 
 
 class NetworkSpec(NamedTuple):
@@ -41,6 +63,11 @@ class NetworkSpec(NamedTuple):
 
     path: str  # of its parameters among those of the agent, such as "critic_0"; empty if it has them all
     layers: tuple[LayerSpec, ...]  # each after its predecessors
+
+    @property
+    def kernels(self) -> list[str]:
+        """Paths of the kernels, in the order of the layers."""
+        return [layer.kernel for layer in self.layers if layer.has_kernel]
 
 
 Networks = tuple[NetworkSpec, ...]
@@ -67,6 +94,25 @@ def _join(parent: str, path: str) -> str:
     return f"{parent}/{path}" if parent else path
 
 
+def with_layer_norm(layers: Iterable[LayerSpec]) -> tuple[LayerSpec, ...]:
+    """The layers with a layer norm between each kernel and the ReLU that follows it.
+
+    >>> [layer.path for layer in with_layer_norm([LayerSpec("Dense_0", "dense", (3, 2), "relu")])]
+    ['Dense_0', 'LayerNorm_0']
+    """
+    found: list[LayerSpec] = []
+    norms: dict[str, str] = {}  # path of a layer -> path of its norm, which later layers read in its place
+    for layer in layers:
+        layer = layer._replace(predecessors=tuple(norms.get(path, path) for path in layer.predecessors))
+        if not layer.has_kernel or layer.activation != "relu":
+            found.append(layer)
+            continue
+        norms[layer.path] = norm = f"LayerNorm_{len(norms)}"
+        found.append(layer._replace(activation="linear"))
+        found.append(LayerSpec(norm, "layer_norm", layer.shape[-1:], "relu", (layer.path,)))
+    return tuple(found)
+
+
 def layers_of(networks: Iterable[NetworkSpec]) -> list[LayerSpec]:
     """The layers of all networks, in order."""
     return [layer for network in networks for layer in network.layers]
@@ -74,32 +120,40 @@ def layers_of(networks: Iterable[NetworkSpec]) -> list[LayerSpec]:
 
 def multiply_adds(networks: Networks) -> dict[str, int]:
     """Multiply-adds of each kernel for one input of its network."""
-    return {layer.kernel: layer.multiply_adds for layer in layers_of(networks)}
+    return {layer.kernel: layer.multiply_adds for layer in layers_of(networks) if layer.has_kernel}
 
 
 def first_layers(networks: Networks) -> list[str]:
-    """The kernels that read the input of their network: a backward pass may end there."""
-    return [layer.kernel for layer in layers_of(networks) if not layer.predecessors]
+    """The kernels that no other kernel or norm precedes: a backward pass may end there."""
+    first: list[str] = []
+    unlearned: set[str] = set()  # layers without parameters to learn, up to which there are none either
+    for layer in layers_of(networks):
+        if unlearned.issuperset(layer.predecessors):
+            if layer.has_kernel:
+                first.append(layer.kernel)
+            elif layer.kind != "layer_norm":
+                unlearned.add(layer.path)
+    return first
 
 
 def check(networks: Networks, arrays: Mapping[str, Shape]) -> None:
     """Refuse layers that contradict each other or the parameters, which are given as shapes by path.
 
-    Raises UserError: for a kernel or bias that is missing or of another shape, for an array of a network that is of
-    none of its layers, and for layers that are not in order.
+    Raises UserError: for a parameter that is missing or of another shape, for an array of a network that is of none of
+    its layers, and for layers that are not in order.
     """
     for network in networks:
         seen: set[str] = set()
         expected: dict[str, Shape] = {}
         for layer in network.layers:
-            if len(layer.shape) != (4 if layer.kind == "convolution" else 2):
-                raise UserError(f"layer {layer.path}: no {layer.kind} has a kernel of shape {layer.shape}")
+            if len(layer.shape) != AXES[layer.kind]:
+                raise UserError(f"layer {layer.path}: no {layer.kind} has the shape {layer.shape}")
             if layer.path in seen or not seen.issuperset(layer.predecessors):
                 raise UserError(
                     f"layer {layer.path}: described twice, or before its predecessors {', '.join(layer.predecessors)}"
                 )
             seen.add(layer.path)
-            expected |= {layer.kernel: layer.shape, layer.bias: layer.shape[-1:]}
+            expected |= layer.arrays
         prefix = _join(network.path, "") if network.path else ""
         own = {path: shape for path, shape in arrays.items() if path.startswith(prefix)}
         for path in sorted(expected.keys() | own.keys()):
@@ -107,7 +161,7 @@ def check(networks: Networks, arrays: Mapping[str, Shape]) -> None:
                 raise UserError(
                     f"{path}: the network has the shape {own.get(path)}, the list of its layers {expected.get(path)}"
                 )
-    described = {layer.kernel for layer in layers_of(networks)}
+    described = {kernel for network in networks for kernel in network.kernels}
     for path in arrays:
         if path.split("/")[-1] == "kernel" and path not in described:
             raise UserError(f"{path}: a kernel of no described network")

@@ -118,6 +118,7 @@ class Actor(NamedTuple):
     period: int = 1  # gradient steps between its updates, with which the targets follow (delayed policy updates)
     has_target: bool = False  # whether a target actor chooses the actions of the critics' targets
     inspect: Inspection | None = None  # for diagnostics
+    observe: Callable[..., Params] | None = None  # params, elected network's, batch -> params with running statistics
 
 
 class Agent(NamedTuple):
@@ -134,6 +135,8 @@ class Agent(NamedTuple):
     networks: Networks  # the layers in its params: of a Q-network, or of twin critics
     actor: Actor | None = None
     inspect: Inspection | None = None  # for diagnostics; of a Q-network, the outputs are the values of the actions
+    # params, batch, y -> params with what no gradient learns, such as running statistics, after each gradient step
+    observe: Callable[..., Params] | None = None
 
     @property
     def all_networks(self) -> Networks:

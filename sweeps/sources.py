@@ -42,6 +42,10 @@ MUJOCO, OFFLINE = ("mujoco",), ("offline",)
 SOURCES = (
     # Agents
     Source("agent.network", IMAGES, "Mnih et al. 2015, with SAME padding as in slimDQN"),
+    Source("agent.network", MUJOCO, SLIM_SAC),
+    Source("agent.scale", IMAGES, "Mnih et al. 2015; Espeholt et al. 2018"),
+    Source("agent.layer_norm", IMAGES, "Mnih et al. 2015 have none"),
+    Source("agent.layer_norm", MUJOCO, "Haarnoja et al. 2018 have none"),
     Source("agent.width", IMAGES, RELEASED),
     Source("agent.learning_rate", ONLINE, f"{RELEASED}; {SLIM_DQN}"),
     Source("agent.learning_rate", OFFLINE, f"{RELEASED}; {SLIM_CQL}"),

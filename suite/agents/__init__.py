@@ -8,14 +8,16 @@ from pydantic import Field
 from suite.options import Entry, Options
 from suite.tasks import FAMILIES, Actions, Task
 
-NetworkName = Literal["nature", "small", "mlp"]  # the names in suite.agents.networks.NETWORKS
+NetworkName = Literal["nature", "small", "mlp", "impala"]  # the names in suite.agents.networks.NETWORKS
 
 
 class DQNOptions(Options):
     """Options `agent.*` of a Deep Q-Network."""
 
-    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions")
+    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions, residual CNN")
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
+    scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
+    layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
@@ -33,8 +35,10 @@ class DQNOptions(Options):
 class CQLOptions(Options):
     """Options `agent.*` of Conservative Q-Learning."""
 
-    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions")
+    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions, residual CNN")
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer")
+    scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
+    layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
@@ -49,8 +53,12 @@ class CQLOptions(Options):
 class SACOptions(Options):
     """Options `agent.*` of Soft Actor-Critic."""
 
-    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' two hidden layers")
-    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's two hidden layers")
+    network: Literal["mlp", "simba"] = Field(
+        "mlp", description="critics and actor: two hidden layers, or SimBa (Lee et al. 2025; widths there: 512 and 128)"
+    )
+    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' hidden layers or residual stream")
+    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's hidden layers or residual stream")
+    layer_norm: bool = Field(False, description="layer norm before each ReLU of critics and actor")
     critic_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the critics")
     actor_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the actor and the temperature")
     target_entropy: Literal["-dim", "-dim/2"] = Field(

@@ -7,7 +7,7 @@ import jax
 import optax
 
 from suite.agents import CQLOptions
-from suite.agents.dqn import LOSSES, q_learning
+from suite.agents.dqn import LOSSES, q_learning, q_network_of
 from suite.types import Agent
 
 
@@ -27,8 +27,7 @@ def cql(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         observation_space,
         action_space,
         conservative,
-        network=options.network,
-        width=options.width,
+        network=q_network_of(options),
         optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
         epsilon=optax.constant_schedule(options.epsilon_evaluation),  # no data is ever made
         epsilon_evaluation=options.epsilon_evaluation,

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import optax
 from gymnasium import spaces
 
-from suite.agents import DQNOptions
+from suite.agents import CQLOptions, DQNOptions
 from suite.agents.activations import activations
-from suite.agents.networks import q_network
+from suite.agents.networks import Described, q_network
 from suite.errors import UserError
-from suite.layers import network_at
+from suite.layers import Shape, network_at
 from suite.types import Agent, Array, Batch, Params
 
 #: Of Q(s, a) and y. Adam's epsilon belongs to the scale of the loss: halved, the same epsilon makes steps smaller.
@@ -37,11 +37,17 @@ def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         action_space,
         lambda q, chosen, y: LOSSES[options.loss](chosen, y),
         double=options.double,
-        network=options.network,
-        width=options.width,
+        network=q_network_of(options),
         optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
         epsilon=optax.linear_schedule(options.epsilon_start, options.epsilon_end, options.epsilon_decay),
         epsilon_evaluation=options.epsilon_evaluation,
+    )
+
+
+def q_network_of(options: DQNOptions | CQLOptions) -> Callable[[Shape, int], Described]:
+    """A function from the shape of observations and the number of actions to the network that the options choose."""
+    return lambda observation, num_actions: q_network(
+        options.network, observation, options.width, num_actions, options.scale, options.layer_norm
     )
 
 
@@ -51,8 +57,7 @@ def q_learning(
     loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     *,
     double: bool = False,
-    network: str,
-    width: int,
+    network: Callable[[Shape, int], Described],
     optimizer: optax.GradientTransformation,
     epsilon: optax.Schedule,
     epsilon_evaluation: float,
@@ -65,7 +70,7 @@ def q_learning(
         raise UserError(f"a Q-network needs discrete actions, not {action_space}")
     shape = observation_space.shape or ()
     num_actions = int(action_space.n)
-    module = q_network(network, shape, width, num_actions)
+    module = network(shape, num_actions)
 
     def init(key: jax.Array) -> Params:
         return module.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]

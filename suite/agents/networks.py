@@ -6,16 +6,19 @@ A network of its own is one entry in NETWORKS; a test holds the layers of each e
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from suite.errors import UserError
-from suite.layers import LayerSpec, Shape
+from suite.layers import NORM_EPSILON, STANDARDIZE_EPSILON, Activation, Kind, LayerSpec, Shape, with_layer_norm
+from suite.types import Array, Params
 
 Convolution = tuple[int, int, int]  # (features, kernel size, stride)
+IMPALA_CHANNELS = (16, 32, 32)  # of its stages
 
 
 class Described(Protocol):
@@ -30,43 +33,125 @@ class Described(Protocol):
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class Chain(nn.Module):
-    """Layers that each read the one before: Xavier-uniform kernels, zero biases.
+def xavier(layer: LayerSpec) -> nn.initializers.Initializer:
+    return nn.initializers.xavier_uniform()
+
+
+class Graph(nn.Module):
+    """The network that a list of layers describes: Xavier-uniform kernels by default, zero biases.
 
     Images uint8 [B, stack, height, width] or vectors float32 [..., d] -> float32 [..., outputs].
     """
 
     layers: tuple[LayerSpec, ...]
+    initialiser: Callable[[LayerSpec], nn.initializers.Initializer] = xavier
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        initialise = nn.initializers.xavier_uniform()
-        images = self.layers[0].kind == "convolution"
-        if images:
+        if self.layers[0].kind == "convolution":
             x = jnp.moveaxis(x, 1, -1).astype(jnp.float32) / 255
+        outputs: dict[str, jax.Array] = {}
         for layer in self.layers:
-            units, name = layer.shape[-1], layer.path
-            if layer.kind == "convolution":
-                strides = (layer.stride, layer.stride)
-                x = nn.Conv(units, layer.shape[:2], strides, padding=layer.padding, kernel_init=initialise, name=name)(
-                    x
-                )
-            else:
-                x = x.reshape(x.shape[0], -1) if images else x
-                x = nn.Dense(units, kernel_init=initialise, name=name)(x)
-            x = nn.relu(x) if layer.activation == "relu" else x
+            inputs = [outputs[path] for path in layer.predecessors] or [x]
+            y = _computed(layer, sum(inputs[1:], inputs[0]), self.initialiser(layer))
+            outputs[layer.path] = nn.relu(y) if layer.activation == "relu" else y
+        return outputs[self.layers[-1].path]
+
+
+def _computed(layer: LayerSpec, x: jax.Array, initialise: nn.initializers.Initializer) -> jax.Array:
+    """A layer without its activation, inside of a flax module: [..., channels] -> [..., units]."""
+    name, strides = layer.path, (layer.stride, layer.stride)
+    module: nn.Module
+    if layer.kind == "convolution":
+        module = nn.Conv(layer.shape[-1], layer.shape[:2], strides, layer.padding, kernel_init=initialise, name=name)
+    elif layer.kind == "dense":
+        x = x.reshape(x.shape[0], -1) if x.ndim == 4 else x  # images
+        module = nn.Dense(layer.shape[-1], kernel_init=initialise, name=name)
+    elif layer.kind == "layer_norm":
+        module = nn.LayerNorm(NORM_EPSILON, use_fast_variance=False, name=name)
+    elif layer.kind == "max_pool":
+        pooled: jax.Array = nn.max_pool(x, layer.shape, strides, layer.padding)
+        return pooled
+    elif layer.kind == "standardize":
+        module = Standardize(name=name)
+    else:  # a sum
         return x
+    y: jax.Array = module(x)
+    return y
 
 
-def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> Chain:
+class Standardize(nn.Module):
+    """(x - mean) / sqrt(variance + epsilon) with running statistics, which `with_statistics` updates, not gradients."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        mean = self.param("mean", nn.initializers.zeros, x.shape[-1:])
+        variance = self.param("variance", nn.initializers.ones, x.shape[-1:])
+        self.param("count", nn.initializers.zeros, ())  # of batches
+        mean, variance = jax.lax.stop_gradient((mean, variance))
+        return (x - mean) / jnp.sqrt(variance + STANDARDIZE_EPSILON)
+
+
+def with_statistics(network: Described, params: Params, x: Array) -> Params:
+    """The parameters after their running statistics, if there are any, saw the batch x [B, n].
+
+    x are the first n inputs of the network; the others keep the mean 0 and the variance 1. Each batch b counts alike
+    (Chan et al. 1979): with c batches, this one included, and d = mean_b - mean, mean <- mean + d / c and
+    variance <- variance + (variance_b - variance + d^2 (1 - 1 / c)) / c.
+    """
+    chex.assert_rank(x, 2)
+    changed = {}
+    for layer in network.layers:
+        if layer.kind == "standardize":
+            n, old = x.shape[1], params[layer.path]
+            count, mean, variance = old["count"] + 1, old["mean"][:n], old["variance"][:n]
+            difference = jnp.mean(x, axis=0) - mean
+            spread = jnp.var(x, axis=0) - variance + difference**2 * (1 - 1 / count)
+            changed[layer.path] = {
+                "count": count,
+                "mean": old["mean"].at[:n].set(mean + difference / count),
+                "variance": old["variance"].at[:n].set(variance + spread / count),
+            }
+    return {**params, **changed}
+
+
+def mlp(inputs: int, hidden: Sequence[int], outputs: int, layer_norm: bool = False) -> Graph:
     """Hidden dense layers with ReLU, and a linear one: vectors float32 [..., inputs] -> float32 [..., outputs]."""
-    return Chain(tuple(_dense(inputs, (*hidden, outputs), ())))
+    layers = _dense(inputs, (*hidden, outputs), ())
+    return Graph(with_layer_norm(layers) if layer_norm else tuple(layers))
 
 
-def convolutional(convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int) -> Chain:
+def simba(inputs: int, width: int, blocks: int, outputs: int) -> Graph:
+    """SimBa (Lee et al. 2025): standardized inputs [..., inputs], a linear layer to `width` units, residual
+    blocks x + W2 relu(W1 norm(x)) with 4 `width` hidden units, a layer norm, a linear layer [..., outputs]."""
+    layers = [LayerSpec("Standardize_0", "standardize", (inputs,))]
+
+    def add(path: str, kind: Kind, shape: Shape, *predecessors: str, relu: bool = False) -> str:
+        layers.append(LayerSpec(path, kind, shape, "relu" if relu else "linear", predecessors))
+        return path
+
+    x = add("Dense_0", "dense", (inputs, width), "Standardize_0")
+    for block in range(blocks):
+        y = add(f"block_{block}_norm", "layer_norm", (width,), x)
+        y = add(f"block_{block}_dense_0", "dense", (width, 4 * width), y, relu=True)
+        y = add(f"block_{block}_dense_1", "dense", (4 * width, width), y)
+        x = add(f"block_{block}_sum", "sum", (), x, y)
+    x = add("LayerNorm_0", "layer_norm", (width,), x)
+    add("Dense_1", "dense", (width, outputs), x)
+    return Graph(tuple(layers), simba_initialiser)
+
+
+def simba_initialiser(layer: LayerSpec) -> nn.initializers.Initializer:
+    """He-normal in the residual blocks, orthogonal before and after them."""
+    return nn.initializers.he_normal() if layer.path.startswith("block") else nn.initializers.orthogonal()
+
+
+def convolutional(
+    convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int, scale: int = 1
+) -> Graph:
     """Convolutions with SAME padding and ReLU, one hidden dense layer with ReLU, one value an action.
 
-    `observation` is [stack, height, width], or [d] where there are no convolutions.
+    `observation` is [stack, height, width], or [d] where there are no convolutions. `scale` multiplies the features.
     """
     layers: list[LayerSpec] = []
     inputs, *sides = observation
@@ -76,23 +161,57 @@ def convolutional(convolutions: Sequence[Convolution], observation: Shape, width
             LayerSpec(
                 path=f"Conv_{number}",
                 kind="convolution",
-                shape=(size, size, inputs, features),
+                shape=(size, size, inputs, features * scale),
                 activation="relu",
                 predecessors=tuple(layer.path for layer in layers[-1:]),
                 stride=stride,
                 applications=math.prod(sides),
             )
         )
-        inputs = features
+        inputs = features * scale
     last = tuple(layer.path for layer in layers[-1:])
-    return Chain((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), last)))
+    return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), last)))
+
+
+def impala(observation: Shape, width: int, num_actions: int, scale: int = 1) -> Graph:
+    """Three stages of a convolution, a pool and two residual blocks (Espeholt et al. 2018, figure 3, right), one hidden
+    dense layer with ReLU, one value an action. The stages have 16, 32 and 32 channels times `scale`.
+
+    A block adds conv(relu(conv(relu(x)))) to its input x [stack, height, width].
+    """
+    layers: list[LayerSpec] = []
+
+    def add(path: str, kind: Kind, shape: Shape, *predecessors: str, relu: bool = False, stride: int = 1) -> str:
+        positions = math.prod(sides) if kind == "convolution" else 1
+        activation: Activation = "relu" if relu else "linear"
+        layers.append(LayerSpec(path, kind, shape, activation, predecessors, stride, applications=positions))
+        return path
+
+    def convolve(path: str, *predecessors: str, relu: bool = False) -> str:
+        return add(path, "convolution", (3, 3, inputs, channels), *predecessors, relu=relu)
+
+    inputs, *sides = observation
+    x: tuple[str, ...] = ()
+    for stage, features in enumerate(IMPALA_CHANNELS):
+        channels = features * scale
+        convolved = convolve(f"stage_{stage}_conv", *x)
+        last = add(f"stage_{stage}_pool", "max_pool", (3, 3), convolved, stride=2)
+        inputs, sides = channels, [-(-side // 2) for side in sides]
+        for block in range(2):
+            name = f"stage_{stage}_block_{block}"
+            activated = add(f"{name}_relu", "sum", (), last, relu=True)
+            first = convolve(f"{name}_conv_0", activated, relu=True)
+            last = add(f"{name}_sum", "sum", (), last, convolve(f"{name}_conv_1", first))
+        x = (last,)
+    activated = add("relu", "sum", (), *x, relu=True)
+    return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), (activated,))))
 
 
 def _dense(inputs: int, units: Sequence[int], predecessors: tuple[str, ...]) -> list[LayerSpec]:
     """Dense layers with ReLU of so many units, the last one linear."""
     layers = []
     for number, outputs in enumerate(units):
-        activation: Literal["relu", "linear"] = "relu" if number + 1 < len(units) else "linear"
+        activation: Activation = "relu" if number + 1 < len(units) else "linear"
         layers.append(LayerSpec(f"Dense_{number}", "dense", (inputs, outputs), activation, predecessors))
         inputs, predecessors = outputs, (f"Dense_{number}",)
     return layers
@@ -102,22 +221,34 @@ class QNetwork(NamedTuple):
     """A named network for discrete actions."""
 
     axes: int  # of an observation: 3 for images [stack, height, width], 1 for vectors
-    build: Callable[[Shape, int, int], Described]  # observation's shape, units of the hidden dense layer, actions
+    # observation's shape, units of the hidden dense layer, actions, factor of the convolutions' channels
+    build: Callable[[Shape, int, int, int], Described]
 
 
 #: `nature`: Mnih et al. 2015; `small`: the data-efficient network of van Hasselt et al. 2019, an eighth of the
-#: operations, for laptops; `mlp`: no convolutions, for vector observations.
+#: operations, for laptops; `mlp`: no convolutions, for vector observations; `impala`: residual blocks, with which
+#: pruned agents play better than dense ones (Obando-Ceron et al. 2024).
 NETWORKS: dict[str, QNetwork] = {
     "nature": QNetwork(3, partial(convolutional, ((32, 8, 4), (64, 4, 2), (64, 3, 1)))),
     "small": QNetwork(3, partial(convolutional, ((32, 5, 5), (64, 5, 5)))),
     "mlp": QNetwork(1, partial(convolutional, ())),
+    "impala": QNetwork(3, impala),
 }
 
 
-def q_network(name: str, observation: Shape, width: int, num_actions: int) -> Described:
+def q_network(
+    name: str, observation: Shape, width: int, num_actions: int, scale: int = 1, layer_norm: bool = False
+) -> Described:
     """The network of that name for observations of this shape. Raises UserError when it does not fit them."""
     if NETWORKS[name].axes != len(observation):
         fitting = " or ".join(other for other, network in NETWORKS.items() if network.axes == len(observation))
         advice = f"use {fitting}" if fitting else "no network does"
         raise UserError(f"agent.network={name} does not fit observations of shape {observation}; {advice}")
-    return NETWORKS[name].build(observation, width, num_actions)
+    if scale != 1 and len(observation) == 1:
+        raise UserError(f"agent.scale={scale}: the network {name} has no convolutions whose channels it could multiply")
+    module = NETWORKS[name].build(observation, width, num_actions, scale)
+    if not layer_norm:
+        return module
+    if not isinstance(module, Graph):
+        raise UserError(f"agent.layer_norm: the network {name} is a module of its own; put the norms there")
+    return Graph(with_layer_norm(module.layers))

@@ -12,13 +12,14 @@ from gymnasium import spaces
 
 from suite.agents import SACOptions
 from suite.agents.activations import activations
-from suite.agents.networks import Described, mlp
+from suite.agents.networks import Described, mlp, simba, with_statistics
 from suite.errors import UserError
 from suite.layers import network_at
 from suite.population import over_trees
 from suite.types import Actor, Agent, Array, Batch, Params
 
 CRITICS = ("critic_0", "critic_1")
+CRITIC_BLOCKS, ACTOR_BLOCKS = 2, 1  # of SimBa (Lee et al. 2025)
 LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarnoja et al. 2018)
 
 
@@ -67,6 +68,16 @@ def inspect_policy(policy: Described, actor: Params, batch: Batch) -> tuple[jax.
     return outputs, {f"policy/{path}": units for path, units in hidden.items()}
 
 
+def observe_critics(critic: Described, params: Params, batch: Batch, y: Array) -> Params:
+    """The critics after their running statistics saw the batch."""
+    return {name: with_statistics(critic, params[name], batch.observation) for name in CRITICS}
+
+
+def observe_policy(policy: Described, actor: Params, critics: Params, batch: Batch) -> Params:
+    """The actor after its running statistics saw the batch."""
+    return {**actor, "policy": with_statistics(policy, actor["policy"], batch.observation)}
+
+
 def gaussian(policy: Described, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
     """Mean and log standard deviation [..., A] of the action before tanh."""
     mean, log_std = jnp.split(apply(policy, actor["policy"], observation), 2, axis=-1)
@@ -89,8 +100,7 @@ def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tupl
 def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
     """SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
     inputs, dimension = sizes("sac", observation_space, action_space)
-    critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1)
-    policy = mlp(inputs, (options.actor_width, options.actor_width), 2 * dimension)
+    critic, policy = _networks(inputs, dimension, options)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
 
     def init_actor(key: jax.Array) -> Params:
@@ -120,8 +130,26 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
             optax.adam(options.actor_learning_rate),
             (network_at("policy", policy.layers),),
             inspect=partial(inspect_policy, policy),
+            observe=partial(observe_policy, policy),
         ),
-        partial(inspect_critics, critic),
+        inspect=partial(inspect_critics, critic),
+        observe=partial(observe_critics, critic),
+    )
+
+
+def _networks(inputs: int, dimension: int, options: SACOptions) -> tuple[Described, Described]:
+    """A critic of observations and actions, and a policy. Raises UserError for options that do not fit each other."""
+    if options.network == "mlp":
+        widths = (options.critic_width,) * 2, (options.actor_width,) * 2
+        return (
+            mlp(inputs + dimension, widths[0], 1, options.layer_norm),
+            mlp(inputs, widths[1], 2 * dimension, options.layer_norm),
+        )
+    if options.layer_norm:
+        raise UserError("agent.layer_norm: agent.network=simba has layer norms of its own; leave it out")
+    return (
+        simba(inputs + dimension, options.critic_width, CRITIC_BLOCKS, 1),
+        simba(inputs, options.actor_width, ACTOR_BLOCKS, 2 * dimension),
     )
 
 

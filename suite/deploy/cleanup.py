@@ -1,16 +1,17 @@
-"""Fewer units, the same outputs: what pruning has cut off is removed."""
+"""Removes units that pruning has cut off. The outputs stay the same."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from suite.deploy.network import Layer, Policy, Shape, input_shapes, padding
+from suite.deploy.network import KERNEL, Layer, Policy, input_shapes, paddings
+from suite.layers import Shape
 
 
 class Cleaned(NamedTuple):
     policy: Policy
-    removed: list[int]  # units of each hidden layer that went
-    constant: list[int]  # units of each hidden layer whose output never changes and that had to stay
+    removed: list[int]  # numbers of removed units, by hidden layer with a kernel
+    constant: list[int]  # numbers of units with a constant output that had to stay, by the same layers
 
 
 def clean(policy: Policy) -> Cleaned:
@@ -18,39 +19,52 @@ def clean(policy: Policy) -> Cleaned:
 
     A constant goes into the biases of the next layer. That is exact, up to the order in which floats are added, unless
     the next layer pads with zeros: at the border it does not see the constant, so such a unit stays unless it is 0.
-    Every hidden layer keeps one unit, so that every form can hold it.
+    Every hidden layer keeps one unit, so that every form can hold it. Layers whose outputs are normalised, pooled or
+    added to others keep all of their units: without one, other outputs would change.
     """
     before = policy
     while True:
         layers = list(policy.layers)
-        for i, shape in enumerate(input_shapes(policy)[1:]):
-            layers[i], layers[i + 1] = _clean(layers[i], layers[i + 1], shape)
+        shapes = input_shapes(policy)
+        for i, j in _pairs(policy):
+            layers[i], layers[j] = _clean(layers[i], layers[j], shapes[j])
         cleaned = policy._replace(layers=tuple(layers))
         if _units(cleaned) == _units(policy):
             break
         policy = cleaned
     removed = [was - now for was, now in zip(_units(before), _units(cleaned), strict=True)]
-    return Cleaned(cleaned, removed, [int(_constant(layer).sum()) for layer in cleaned.layers[:-1]])
+    return Cleaned(cleaned, removed, [int(_constant(layer).sum()) for layer in cleaned.hidden])
+
+
+def _pairs(policy: Policy) -> list[tuple[int, int]]:
+    """Numbers of each layer and its reader, where both have a kernel, and neither has another reader or input."""
+    readers: dict[int, list[int]] = {}
+    for number, layer in enumerate(policy.layers):
+        for back in layer.reads:
+            readers.setdefault(number - back, []).append(number)
+    return [
+        (number, of_layer[0])
+        for number, of_layer in sorted(readers.items())
+        if number >= 0 and len(of_layer) == 1 and policy.layers[number].kind == KERNEL
+        if policy.layers[of_layer[0]].kind == KERNEL and len(policy.layers[of_layer[0]].reads) == 1
+    ]
 
 
 def _units(policy: Policy) -> list[int]:
-    return [len(layer.weight) for layer in policy.layers[:-1]]
+    return [len(layer.weight) for layer in policy.hidden]
 
 
 def _constant(layer: Layer) -> np.ndarray:
-    """Which units read nothing: bool [outputs]."""
+    """Tell which units read nothing: bool [outputs]."""
     return np.logical_not(layer.matrix.any(axis=1))
 
 
 def _clean(layer: Layer, reader: Layer, shape: Shape) -> tuple[Layer, Layer]:
-    """A layer, whose activations have this shape, and the next one, without the units between them that can go."""
+    """Return a layer, whose activations have this shape, and its reader without the removable units between them."""
     units = len(layer.weight)
     read = reader.weight.reshape(len(reader.weight), units, -1)  # [its outputs, units, weights on each]
     value = np.maximum(layer.bias, 0) if layer.relu else layer.bias
-    pads = reader.convolves and any(
-        sum(padding(size, kernel, reader.stride))
-        for size, kernel in zip(shape[1:], reader.weight.shape[2:], strict=True)
-    )
+    pads = reader.convolves and any(map(sum, paddings(reader.form, shape)))
     unread = ~read.any(axis=(0, 2))
     goes = unread | (_constant(layer) & ((value == 0) | (not pads)))
     goes[0] &= not goes.all()

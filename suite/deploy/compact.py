@@ -1,25 +1,28 @@
 """The compact form of a policy: a safetensors file of the kept weights alone, and a JSON card on them.
 
-Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader believes nothing that it has not
-checked: sizes before it allocates, indices before it uses them.
+Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader checks
+everything: sizes before it allocates, indices before it uses them.
 """
 
 import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from suite.deploy.network import Layer, Policy, check, check_shapes, flag, real, whole
+from suite.deploy.fields import Fields
+from suite.deploy.network import ACTIONS, KERNEL, KINDS, Form, Layer, Policy, check, check_shapes
 from suite.errors import UserError
 from suite.record import schema
 
-FORMAT, VERSION = "compact sparse policy", 1
+FORMAT, CHAIN, GRAPH = "compact sparse policy", 1, 2  # versions: layers with kernels, each reading the one before; any
 DTYPES = ("float32", "float16")  # of the weights; biases are float32
+#: As safetensors names them.
+NUMPY_DTYPES = ("BOOL", "U8", "U16", "U32", "U64", "I8", "I16", "I32", "I64", "F16", "F32", "F64")
 #: What a file may ask for: numbers that acting takes, as check_shapes counts them, and bytes of the two files.
 MOST_NUMBERS = 2**27
 MOST_BYTES, MOST_CARD_BYTES = 8 * MOST_NUMBERS, 2**20
@@ -34,8 +37,17 @@ ENCODINGS: dict[str, tuple[str, ...]] = {
 Arrays = dict[str, np.ndarray]
 
 
+class Entry(NamedTuple):
+    """What a card says of a layer."""
+
+    form: Form
+    relu: bool
+    encoding: str  # one of ENCODINGS
+    kept: int
+
+
 def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
-    """The smallest of the allowed encodings of a matrix, and its arrays. Raises UserError if a weight overflows."""
+    """Return the smallest allowed encoding of a matrix, and its arrays. Raises UserError if a weight overflows."""
     with np.errstate(over="ignore"):
         rounded = matrix.astype(dtype)
     if not np.isfinite(rounded).all():
@@ -55,7 +67,7 @@ def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = 
 
 
 def origin(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What an exported form says of the run that it comes from; `card` is the run's policy.json."""
+    """Return what an exported form says of its run; `card` is the run's policy.json."""
     about = {key: card[key] for key in ("name", "task", "method", "seed")}
     return {**about, "environment": card["options"]["environment"]}
 
@@ -63,20 +75,23 @@ def origin(card: Mapping[str, Any]) -> dict[str, Any]:
 def pack(
     policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)
 ) -> tuple[bytes, bytes]:
-    """The safetensors file and the card, which goes on from `card` (what the policy came from)."""
+    """Return the safetensors file and the card, which extends `card` (where the policy comes from)."""
     allowed = tuple(allowed)
     arrays: Arrays = {}
     layers = []
     for number, layer in enumerate(policy.layers):
-        encoding, parts = encode(layer.matrix, dtype, allowed)
+        prunable = layer.kind == KERNEL
+        encoding, parts = encode(layer.matrix, dtype, allowed) if prunable else encode(layer.matrix, allowed=["dense"])
         arrays |= {f"{number}.{key}": part for key, part in parts.items()}
         arrays[f"{number}.bias"] = layer.bias
         kept = int(np.count_nonzero(parts["values"]))
         about = {"shape": layer.weight.shape, "stride": layer.stride, "relu": layer.relu}
-        layers.append({**about, "encoding": encoding, "kept": kept})
+        form = layer.form._asdict()
+        unusual = {key: form[key] for key, usual in Form._field_defaults.items() if form[key] != usual}
+        layers.append({**about, "encoding": encoding, "kept": kept, **unusual})
     contents = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": CHAIN if all(layer.form[2:] == Form((), 1)[2:] for layer in policy.layers) else GRAPH,
         **card,
         "dtype": dtype,
         "observation": {"shape": policy.observation_shape, "divided_by": policy.divided_by},
@@ -102,29 +117,34 @@ def write(
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of a safetensors file. Raises UserError when it cannot be read or is damaged."""
+    """Read the arrays of a safetensors file. Raises UserError when it cannot be read or is damaged."""
     try:
-        return load_file(path)
+        with safe_open(path, framework="numpy") as file:
+            keys = list(file.keys())
+            other = [key for key in keys if file.get_slice(key).get_dtype() not in NUMPY_DTYPES]
+            if other:
+                raise UserError(f"{path}: {other[0]} has a type that numpy lacks; the file is damaged")
+            return {key: file.get_tensor(key) for key in keys}
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except SafetensorError as error:
         raise UserError(f"{path}: not a whole safetensors file ({error}); the file is damaged") from None
 
 
 def read(path: Path) -> tuple[Policy, dict[str, Any]]:
-    """The policy in a compact file, and its card.
+    """Read the policy in a compact file, and its card.
 
-    Raises UserError when one of the two is missing, damaged, or asks for what no policy is.
+    Raises UserError when one of the two is missing or damaged, or describes no policy.
     """
     card = schema.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
-    if (card.get("format"), card.get("version")) != (FORMAT, VERSION):
+    if (card.get("format"), card.get("version")) not in ((FORMAT, CHAIN), (FORMAT, GRAPH)):
         found = f"{card.get('format')!r} of version {card.get('version')!r}"
-        raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {VERSION}")
+        raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {CHAIN} or {GRAPH}")
     return unpack(read_arrays(_bounded(path, MOST_BYTES)), card, str(path)), card
 
 
 def _bounded(path: Path, most: int) -> Path:
-    """The path of a file that may be read whole. Raises UserError when it is too large."""
+    """Return the path. Raises UserError when the file is too large to be read whole."""
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -135,40 +155,51 @@ def _bounded(path: Path, most: int) -> Path:
 
 
 def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str) -> Policy:
-    """The policy in the arrays that a card describes. Raises UserError, which says `name`, as `read` does."""
-    try:
-        observation = tuple(map(whole, card["observation"]["shape"]))
-        divided_by, action, dtype = real(card["observation"]["divided_by"]), card["action"], card["dtype"]
-        entries = [
-            (tuple(map(whole, e["shape"])), whole(e["stride"]), flag(e["relu"]), e["encoding"], whole(e["kept"], 0))
-            for e in card["layers"]
-        ]
-        expected = {f"{number}.{key}" for number, entry in enumerate(entries) for key in (*ENCODINGS[entry[3]], "bias")}
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{name}: its card is damaged ({type(error).__name__}: {error})") from None
-    if dtype not in DTYPES:
-        raise UserError(f"{name}: weights of type {dtype!r}, should be one of {', '.join(DTYPES)}")
+    """Return the policy in the arrays that a card describes. Raises UserError, which names `name`, as `read` does."""
+    fields = Fields(card, name)
+    observation, dtype = fields.inner("observation"), fields.text("dtype", DTYPES)
+    shape, divided_by = observation.wholes("shape", 1), observation.number("divided_by")
+    action, entries = fields.text("action", ACTIONS), list(map(_entry, fields.list("layers")))
+    expected = {f"{i}.{key}" for i, entry in enumerate(entries) for key in (*ENCODINGS[entry.encoding], "bias")}
     if set(arrays) != expected:
         raise UserError(f"{name}: holds the arrays {sorted(arrays)}, its card says {sorted(expected)}")
-    numbers = check_shapes(observation, [entry[:2] for entry in entries], name)
+    numbers = check_shapes(shape, [entry.form for entry in entries], name)
     if numbers > MOST_NUMBERS:
         raise UserError(f"{name}: asks for {numbers:,} numbers at once; the most is {MOST_NUMBERS:,}")
     layers = []
-    for number, (shape, stride, relu, encoding, kept) in enumerate(entries):
-        parts = {key: arrays[f"{number}.{key}"] for key in (*ENCODINGS[encoding], "bias")}
-        if parts["values"].dtype != dtype or parts["bias"].dtype != "float32":
-            raise UserError(f"{name}: layer {number} is not of the type that its card says; the file is damaged")
-        try:
-            weight = _decode(encoding, parts, shape[0], math.prod(shape[1:])).reshape(shape)
-        except ValueError as error:
-            raise UserError(f"{name}: layer {number}: {error}; the file is damaged") from None
-        found = np.count_nonzero(weight)
-        if found != kept:
-            raise UserError(f"{name}: layer {number} keeps {found} weights, not {kept} as its card says")
-        layers.append(Layer(weight, parts["bias"], stride, relu))
-    policy = Policy(observation, divided_by, tuple(layers), action)
+    for number, entry in enumerate(entries):
+        parts = {key: arrays[f"{number}.{key}"] for key in (*ENCODINGS[entry.encoding], "bias")}
+        stored = dtype if entry.form.kind == KERNEL else "float32"
+        layers.append(_layer(entry, parts, stored, f"{name}: layer {number}"))
+    policy = Policy(shape, divided_by, tuple(layers), action)
     check(policy, name)
     return policy
+
+
+def _entry(fields: Fields) -> Entry:
+    form = Form(
+        fields.wholes("shape", 0),
+        fields.whole("stride", 1),
+        fields.text("kind", KINDS, KERNEL),
+        fields.wholes("reads", 1, (1,)),
+        fields.whole("window", 0, 0),
+    )
+    return Entry(form, fields.flag("relu"), fields.text("encoding", ENCODINGS), fields.whole("kept", 0))
+
+
+def _layer(entry: Entry, parts: Arrays, dtype: str, name: str) -> Layer:
+    """A layer from its arrays. Raises UserError, which begins with `name`, where they contradict its entry."""
+    if parts["values"].dtype != dtype or parts["bias"].dtype != "float32":
+        raise UserError(f"{name} is not of the type that its card says; the file is damaged")
+    shape, stride, kind, reads, window = entry.form
+    try:
+        weight = _decode(entry.encoding, parts, shape[0], math.prod(shape[1:])).reshape(shape)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}; the file is damaged") from None
+    found = np.count_nonzero(weight)
+    if found != entry.kept:
+        raise UserError(f"{name} keeps {found} weights, not {entry.kept} as its card says")
+    return Layer(weight, parts["bias"], stride, entry.relu, kind, reads, window)
 
 
 def _decode(encoding: str, parts: Arrays, rows: int, width: int) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""What a run's sparsity is worth: the policy's size and operations, and the operations of its training. No JAX.
+"""Model size and operations of a policy, and operations of its training. Imports no JAX.
 
-An operation is a multiplication or an addition, so a multiply-add is two. Those of kernels alone are counted, with
-padding, as is usual; an ideal sparse machine skips exactly those of weights that are zero.
+An operation is a multiplication or an addition, so a multiply-add is two. Only kernels are counted, with padding, as is
+usual. An ideal sparse machine skips exactly the operations of weights that are zero.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,8 @@ from scipy import sparse
 
 from suite.deploy import compact
 from suite.deploy.cleanup import clean
-from suite.deploy.network import Layer, Policy, from_flax, input_shapes, positions
+from suite.deploy.fields import Fields
+from suite.deploy.network import KERNEL, Layer, Policy, from_flax, input_shapes, positions
 from suite.deploy.runner import nbytes
 from suite.errors import UserError
 from suite.record import schema
@@ -23,21 +24,20 @@ Row = Mapping[str, Any]
 
 
 def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The costs of a run whose policy is saved, without what has to be timed: the contents of costs.json.
+    """Return the costs of a run whose policy is saved, without latencies: the contents of costs.json.
 
-    `card` is policy.json, if it is not to be read. Raises UserError when the record is damaged.
+    `card` is the content of policy.json; None: read it. Raises UserError when the record is damaged.
     """
     card = schema.read_json(folder / schema.POLICY_CARD) if card is None else card
     policy = from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
     rows = schema.read_rows(folder / schema.METRICS)
-    options = card["options"]
-    networks = options["method"].get("num_networks", 1)  # methods that have several have that option
-    delay = options["agent"].get("policy_delay", 1)
+    options = Fields(card["options"], str(folder / schema.POLICY_CARD), "options")
+    networks = options.inner("method").whole("num_networks", 1, 1)  # methods that have several have that option
+    delay = options.inner("agent").whole("policy_delay", 1, 1)
+    batch_size = options.inner("replay").whole("batch_size", 1)
     return {
         "policy": of_policy(policy, compact.origin(card)),
-        "training": of_training(
-            card["multiply_adds"], first_layers(card), options["replay"]["batch_size"], networks, rows, delay
-        ),
+        "training": of_training(card["multiply_adds"], first_layers(card), batch_size, networks, rows, delay),
         "latency": None,
     }
 
@@ -45,7 +45,7 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
 def first_layers(card: Mapping[str, Any]) -> set[str]:
     """The kernels that read the input of their network. Cards of earlier versions do not name them; their networks are
     flat, so each is the first of its parent ("critic_0/Dense_0/kernel")."""
-    if "first_layers" in card:
+    if card.get("first_layers") is not None:
         return set(card["first_layers"])
     kernels = [*card["multiply_adds"]["online"], *(card["multiply_adds"]["actor"] or {})]
     first: dict[str, str] = {}
@@ -55,9 +55,9 @@ def first_layers(card: Mapping[str, Any]) -> set[str]:
 
 
 def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters (weights and biases), bytes and multiply-adds of one greedy action, before and after the clean-up.
+    """Count parameters, bytes and multiply-adds of one greedy action, before and after the clean-up.
 
-    `origin` is what the card of an export says of the run: the bytes on disk are those of both files.
+    `origin` is what the card of an export says of the run. Bytes on disk are those of both files.
     """
     cleaned = clean(policy)
     about = {**origin, "units_removed": cleaned.removed}
@@ -66,7 +66,7 @@ def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
         "parameters": parameters,
         "kept": _kept(policy),
         "kept_cleaned": _kept(cleaned.policy),
-        "units": [len(layer.weight) for layer in policy.layers[:-1]],
+        "units": [len(layer.weight) for layer in policy.hidden],
         "units_removed": cleaned.removed,
         "bytes": {
             "dense": 4 * parameters,  # on disk and in memory
@@ -84,8 +84,11 @@ def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(policy: Policy) -> int:
-    """Weights that are not zero, and all biases."""
-    return sum(int(np.count_nonzero(layer.weight)) + layer.bias.size for layer in policy.layers)
+    """Weights of kernels that are not zero, and all other parameters."""
+    return sum(
+        (int(np.count_nonzero(layer.weight)) if layer.kind == KERNEL else layer.weight.size) + layer.bias.size
+        for layer in policy.layers
+    )
 
 
 def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
@@ -98,6 +101,8 @@ def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
 
 def _memory(layer: Layer) -> int:
     """Bytes of a layer as a dense or a CSR matrix, whichever is smaller."""
+    if layer.kind != KERNEL:
+        return nbytes(layer)
     return min(nbytes(layer), nbytes(layer, sparse.csr_array(layer.matrix)))
 
 
@@ -106,6 +111,7 @@ def _multiply_adds(policy: Policy, *, sparse: bool) -> int:
     return sum(
         (int(np.count_nonzero(layer.weight)) if sparse else layer.weight.size) * positions(layer, shape)
         for layer, shape in zip(policy.layers, shapes, strict=True)
+        if layer.kind == KERNEL
     )
 
 
@@ -206,6 +212,8 @@ def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> li
             remaining.pop(0)
         after = _densities(row["sparsities_before"])
         before = online or after
+        if len(before) != len(after) or not -1 <= row["elected"] < len(after):
+            raise UserError(f"the target update at {row['gradient_step']} is of other networks; the record is damaged")
         middle = tuple((a + b) / 2 for a, b in zip(before, after, strict=True))
         acting = 1 - (row["actor_sparsity"] or 0.0)
         period = Densities(

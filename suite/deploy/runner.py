@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from suite.deploy.network import Layer, Policy, Shape, input_shapes, padding
+from suite.deploy.network import KERNEL, LAYER_NORM, MAX_POOL, STANDARDIZE, Layer, Policy, input_shapes, paddings
 from suite.deploy.timing import by_turns
 from suite.errors import UserError
+from suite.layers import NORM_EPSILON, Shape
 
 KINDS = ("dense", "csr")
 CALLS = 35  # that a measurement rests on, of either kind
@@ -21,9 +22,10 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 class Choice(NamedTuple):
-    """How a layer is computed, and what that rests on: seconds of the fastest call of either; None if told."""
+    """How a layer is computed, and what that rests on: seconds of the fastest call of either; None if told or if the
+    layer has no kernel."""
 
-    kind: str  # one of KINDS
+    kind: str  # one of KINDS; of a layer without a kernel its own kind
     dense: float | None
     csr: float | None
     nbytes: int  # of its weights and biases in memory
@@ -41,13 +43,19 @@ class Runner:
             raise UserError(f"kinds {list(kinds)}: should be dense or csr for each of {len(policy.layers)} layers")
         self.observation_shape, self.action = policy.observation_shape, policy.action
         self.choices: list[Choice] = []
-        self._steps: list[Step] = []
+        self._steps: list[tuple[tuple[int, ...], Step]] = []
+        readers = [number for number, layer in enumerate(policy.layers) if number + 1 in layer.reads]
+        at_once = readers == [0] and policy.layers[0].kind == KERNEL  # the division costs the first layer nothing
+        self._divide = None if at_once else _flattened(policy.divided_by)
         for number, (layer, shape) in enumerate(zip(policy.layers, input_shapes(policy), strict=True)):
-            divided_by = policy.divided_by if number == 0 else 1.0
-            way, choice = (
-                _choose(layer, shape, divided_by) if kinds is None else _given(layer, shape, divided_by, kinds[number])
-            )
-            self._steps.append(way)
+            divided_by = policy.divided_by if number == 0 and at_once else 1.0
+            if layer.kind != KERNEL:
+                way, choice = _without_kernel(layer, shape), Choice(layer.kind, None, None, nbytes(layer))
+            elif kinds is None:
+                way, choice = _choose(layer, shape, divided_by)
+            else:
+                way, choice = _given(layer, shape, divided_by, kinds[number])
+            self._steps.append((layer.reads, way))
             self.choices.append(choice)
 
     @property
@@ -62,9 +70,13 @@ class Runner:
                 f"the policy acts on observations of shape {self.observation_shape}, not {np.shape(observation)}"
             )
         x = np.asarray(observation)
-        for way in self._steps:
-            x = way(x)
-        return x
+        outputs = [self._divide(x).reshape(x.shape) if self._divide else x]
+        for reads, way in self._steps:
+            x = outputs[-reads[0]]
+            for back in reads[1:]:
+                x = x + outputs[-back]
+            outputs.append(way(x))
+        return outputs[-1]
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
         """The greedy action: int64 [], or float32 [A] in [-1, 1]."""
@@ -120,6 +132,53 @@ def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> St
     return activations
 
 
+def _without_kernel(layer: Layer, shape: Shape) -> Step:
+    """A function from the input of a norm, a pool or a sum to its activations, which are of another array."""
+    axes = (len(layer.weight), *(1,) * (len(shape) - 1))
+    function: Step
+    if layer.kind == LAYER_NORM:
+        scale, bias = layer.weight.reshape(axes), layer.bias.reshape(axes)
+
+        def function(x: np.ndarray) -> np.ndarray:
+            centred = x - x.mean(axis=0)
+            variance = np.square(centred).mean(axis=0)
+            y: np.ndarray = centred / np.sqrt(variance + np.float32(NORM_EPSILON)) * scale + bias
+            return y
+
+    elif layer.kind == STANDARDIZE:
+        inverse, mean = layer.weight, layer.bias
+
+        def function(x: np.ndarray) -> np.ndarray:
+            y: np.ndarray = (x - mean) * inverse
+            return y
+
+    elif layer.kind == MAX_POOL:
+        function = _pool(layer, shape)
+    else:
+        function = np.asarray
+    return (lambda x: np.maximum(function(x), 0)) if layer.relu else function
+
+
+def _pool(layer: Layer, shape: Shape) -> Step:
+    """A function from images [channels, height, width] to the maxima of their windows."""
+    (top, bottom), (left, right) = paddings(layer.form, shape)
+    _, height, width = shape
+    padded = np.full((shape[0], top + height + bottom, left + width + right), -np.inf, np.float32)
+    inner = padded[:, top : top + height, left : left + width]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (layer.window, layer.window), axis=(1, 2))
+    strided = windows[:, :: layer.stride, :: layer.stride]
+    places = [strided[..., row, column] for row in range(layer.window) for column in range(layer.window)]
+
+    def maxima(x: np.ndarray) -> np.ndarray:
+        inner[...] = x
+        found = places[0].copy()
+        for place in places[1:]:
+            np.maximum(found, place, out=found)
+        return found
+
+    return maxima
+
+
 def _flattened(divided_by: float) -> Step:
     if divided_by == 1:
         return lambda x: x.ravel().astype(np.float32, copy=False)
@@ -130,7 +189,7 @@ def _patches(layer: Layer, shape: Shape, divided_by: float) -> Step:
     """A function from images [channels, height, width] to [channels * kernel height * kernel width, positions]."""
     channels, height, width = shape
     rows, columns = layer.weight.shape[2:]
-    (top, bottom), (left, right) = padding(height, rows, layer.stride), padding(width, columns, layer.stride)
+    (top, bottom), (left, right) = paddings(layer.form, shape)
     padded = np.zeros((channels, top + height + bottom, left + width + right), np.float32)
     inner = padded[:, top : top + height, left : left + width]
     windows = np.lib.stride_tricks.sliding_window_view(padded, (rows, columns), axis=(1, 2))

@@ -32,7 +32,7 @@ class File(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
 
 
-Model = TypeVar("Model", bound=File)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read(model: type[Model], path: Path) -> Model:
@@ -138,6 +138,8 @@ class Layer(File):
     kind: str  # e.g. "convolution"
     stride: Count
     relu: bool
+    predecessors: list[str] | None = None  # None: it reads the layer before
+    window: Count = 0  # pixels a side of a pool
 
 
 class Action(File):
@@ -167,6 +169,7 @@ class PolicyCard(File):
 
     name: str
     task: str
+    agent: str | None = None  # None: the task's own
     method: str
     seed: Count
     options: dict[str, dict[str, Any]]

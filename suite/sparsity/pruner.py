@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from suite.errors import UserError
-from suite.layers import Networks, NetworkSpec, layers_of
+from suite.layers import Networks, NetworkSpec
 from suite.options import PrunerOptions
 from suite.sparsity.distributions import DISTRIBUTIONS
 from suite.sparsity.masks import dense_masks, kernels
@@ -35,7 +35,7 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
     def choose(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
         chosen = dict(masks)
         for network in _networks_of(networks, masks):
-            layers = [layer.kernel for layer in network.layers]
+            layers = network.kernels
             prunable = layers[options.dense_layers in ("first", "both") :]
             if options.dense_layers in ("last", "both") or options.structure == "units":
                 prunable = [path for path in prunable if path != layers[-1]]
@@ -76,8 +76,8 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
 def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
     """The networks whose kernels these are: those of the critics, or that of an actor. Raises UserError if there is a
     kernel of another one."""
-    found = [network for network in networks if any(layer.kernel in masks for layer in network.layers)]
-    unknown = masks.keys() - {layer.kernel for layer in layers_of(found)}
+    found = [network for network in networks if not masks.keys().isdisjoint(network.kernels)]
+    unknown = masks.keys() - {kernel for network in found for kernel in network.kernels}
     if unknown:
         raise UserError(f"{', '.join(sorted(unknown))}: a kernel of no described network cannot be pruned")
     return found

@@ -52,27 +52,18 @@ def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
     layers.check(agent.networks, _shapes(agent.init))
     if agent.actor:
         layers.check(agent.actor.networks, _shapes(agent.actor.init))
-    acting = _chain(agent.actor.networks if agent.actor else agent.networks)
+    acting = _exportable(agent.actor.networks if agent.actor else agent.networks)
     space, action_space = environment.observation_space, environment.action_space
     discrete = isinstance(action_space, spaces.Discrete)
     size = action_space.n if isinstance(action_space, spaces.Discrete) else math.prod(action_space.shape or ())
     return {
         "network": {
             "observation": {
-                "shape": tuple(space.shape or ()),
+                "shape": list(space.shape or ()),
                 "dtype": str(space.dtype),
                 "divided_by": 255 if acting[0].kind == "convolution" else 1,  # suite.agents.networks.Described
             },
-            "layers": [
-                {
-                    "path": layer.path,
-                    "kind": layer.kind,
-                    "stride": layer.stride,
-                    "padding": layer.padding,
-                    "relu": layer.activation == "relu",
-                }
-                for layer in acting
-            ],
+            "layers": list(map(_entry, acting)),
             "action": {
                 "kind": "argmax" if discrete else "tanh",  # of all outputs; of the first half of them
                 "size": int(size),
@@ -92,22 +83,29 @@ def _shapes(init: Callable[[jax.Array], Params]) -> dict[str, tuple[int, ...]]:
     return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(params, sep="/").items()}
 
 
-def _chain(networks: Networks) -> tuple[LayerSpec, ...]:
-    """The layers of the one network that acts. Raises UserError unless each reads the one before it: the exported forms
-    hold nothing else."""
+def _entry(layer: LayerSpec) -> dict[str, Any]:
+    """What a card says of a layer."""
+    return {
+        "path": layer.path,
+        "kind": layer.kind,
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "relu": layer.activation == "relu",
+        "predecessors": list(layer.predecessors),
+        "window": layer.shape[0] if layer.kind == "max_pool" else 0,
+    }
+
+
+def _exportable(networks: Networks) -> tuple[LayerSpec, ...]:
+    """The layers of the one network that acts. Raises UserError for what the exported forms do not hold."""
     if len(networks) != 1:
         raise UserError(f"a policy is one network, not {len(networks)}")
-    chain = networks[0].layers
-    before: tuple[str, ...] = ()
-    for layer in chain:
-        if layer.predecessors != before:
-            reads = " and ".join(layer.predecessors) or "the input"
-            raise UserError(
-                f"layer {layer.path} reads {reads}: in a policy that can be exported, each layer reads the one before"
-            )
+    acting = networks[0].layers
+    for layer in acting:
         if layer.padding != "SAME":
             raise UserError(f"layer {layer.path} has padding {layer.padding}: exported policies have SAME")
-        before = (layer.path,)
-    if chain[-1].kind != "dense":
-        raise UserError(f"layer {chain[-1].path}, the last one, is a convolution: should be dense")
-    return chain
+        if layer.kind == "max_pool" and layer.shape[0] != layer.shape[1]:
+            raise UserError(f"layer {layer.path} has a window of shape {layer.shape}: exported policies have squares")
+    if acting[-1].kind != "dense":
+        raise UserError(f"layer {acting[-1].path}, the last one, is a {acting[-1].kind}: should be dense")
+    return acting

@@ -20,9 +20,10 @@ import numpy as np
 from scipy import sparse
 
 from suite.deploy import runner
-from suite.deploy.network import Layer, Policy, Shape, positions
+from suite.deploy.network import Layer, Policy, positions
 from suite.deploy.timing import by_turns
 from suite.errors import Parser, UserError, expanded, whole_number
+from suite.layers import Shape
 from suite.program import limits
 from suite.program.command import program, start
 from sweeps.engines import workers

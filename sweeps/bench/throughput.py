@@ -43,16 +43,31 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
 
-def dqn(network: str, width: int) -> Case:
+def dqn(network: str, width: int, **more: Any) -> Case:
     options = {"agent.network": network, "agent.width": width, "agent.epsilon_start": 0.01}
-    return Case(f"DQN {network} {width}", "atari/Pong", options)
+    return Case(" ".join(["DQN", network, str(width), *more]), "atari/Pong", {**options, **_of_agent(more)})
 
 
-def sac(environment: str) -> Case:
-    return Case(f"SAC {environment}", f"mujoco/{environment}", {"agent.random_steps": 0})
+def sac(environment: str, network: str = "mlp", **more: Any) -> Case:
+    name = " ".join(["SAC", environment, *[network] * (network != "mlp"), *more])
+    return Case(name, f"mujoco/{environment}", {"agent.network": network, "agent.random_steps": 0, **_of_agent(more)})
 
 
-CASES = (dqn("nature", 32), dqn("nature", 512), dqn("small", 128), sac("HalfCheetah"), sac("Humanoid"))
+def _of_agent(options: dict[str, Any]) -> dict[str, Any]:
+    return {f"agent.{name}": value for name, value in options.items()}
+
+
+CASES = (
+    dqn("nature", 32),
+    dqn("nature", 512),
+    dqn("nature", 512, layer_norm=True),
+    dqn("small", 128),
+    dqn("impala", 512),
+    sac("HalfCheetah"),
+    sac("HalfCheetah", layer_norm=True),
+    sac("HalfCheetah", "simba"),
+    sac("Humanoid"),
+)
 
 
 class Bench(NamedTuple):

@@ -20,17 +20,17 @@ from suite.errors import Parser, UserError, expanded, first_line, whole_number
 from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
-from sweeps.export.formats import EXPORTED, FORMS, Act, believing, card_of, exported, policy_of
+from sweeps.export.formats import EXPORTED, FORMS, Act, card_of, exported, policy_of
 
 OBSERVATIONS = 1_000  # on which the forms are compared
 TOLERANCE = 1e-4  # of the largest output: values of two actions closer than this are a tie; means of a vector are equal
 
 
 def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observations: int = OBSERVATIONS) -> list[str]:
-    """Write the forms and the costs; -> what to tell. With `calls` of 0 latencies stay as they were measured before.
+    """Write the forms and the costs; return the lines to print. With `calls` of 0 earlier latencies stay.
 
-    Raises UserError when the run has no policy, or a form acts otherwise than the agent: then it is not written, and an
-    earlier one stays. Weights of half precision may act otherwise, which is told.
+    Raises UserError when the run has no policy, or when the actions of a form differ from the agent's: it is not
+    written, and an earlier one stays. Actions of half precision may differ; the lines say how often.
     """
     card = card_of(folder)
     policy = policy_of(folder, card)
@@ -46,8 +46,7 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
             if same < 1 and (form != "compact" or dtype == "float32"):
                 raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it is not written")
         lines.append(f"{path}: {path.stat().st_size:,} bytes, {same:.2%} of {len(seen):,} greedy actions as in JAX")
-    with believing(folder / schema.METRICS):
-        measured = costs.of_run(folder, card)
+    measured = costs.of_run(folder, card)
     measured["latency"] = latency.in_process(folder, calls) if calls else _latency(folder)
     schema.write_json(folder / schema.COSTS, measured)
     return [*lines, *(latency.lines(measured["latency"]) if calls else ())]
@@ -113,7 +112,7 @@ def agreement(act: Act, asked: Sequence[np.ndarray], seen: Sequence[np.ndarray],
 
 
 def _removed(cleaned: Cleaned) -> str:
-    layers = zip(cleaned.removed, cleaned.policy.layers[:-1], strict=True)
+    layers = zip(cleaned.removed, cleaned.policy.hidden, strict=True)
     went = ", ".join(f"{gone} of {gone + len(layer.weight)}" for gone, layer in layers)
     stayed = sum(cleaned.constant)
     return f"units removed, by hidden layer: {went}" + (f"; {stayed} that are constant had to stay" if stayed else "")

@@ -1,57 +1,42 @@
 """The forms in which the policy of a run can act. FORMS names them; none imports JAX but the one of that name."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from suite.deploy import compact
 from suite.deploy.network import Policy, from_flax
 from suite.deploy.runner import Runner
-from suite.environments import environment_of
+from suite.environments import ENVIRONMENTS, environment_of
 from suite.errors import UserError
-from suite.record import reader, schema
-from suite.record.models import as_json
+from suite.record import models, reader, schema
+from suite.tasks import task as find_task
 from sweeps.export import onnx_graph
-
-#: What code raises that is given values which a file should not hold.
-DAMAGE = (
-    LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RuntimeError,
-    gymnasium.error.Error,
-)  # fmt: skip
 
 Act = Callable[[np.ndarray], np.ndarray]  # observation [...] -> greedy action
 
 
 def card_of(folder: Path) -> dict[str, Any]:
-    """The card of a finished run's policy. Raises UserError when there is none.
+    """The card of a finished run's policy. Raises UserError when there is none or it is damaged.
 
     Cards of runs that ended before the networks were described there are completed; that takes JAX.
     """
     if not reader.is_finished(folder):
         raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
-    card = as_json(reader.policy_card(folder))
-    with believing(folder / schema.POLICY_CARD):
-        if "network" not in card:
-            from sweeps.export.in_jax import description
+    path = folder / schema.POLICY_CARD
+    record = reader.policy_card(folder)
+    family = find_task(record.task).family
+    options = record.options.get("environment")
+    models.validated(ENVIRONMENTS[family].options, options, f"{path}: options.environment")
+    card = models.as_json(record)
+    if record.network is None or record.multiply_adds is None:
+        from sweeps.export.in_jax import description
 
-            card |= description(card)
-        environment_of(card).close()
-        found = {key: card[key] for key in ("name", "task", "method", "seed", "network", "multiply_adds")}
-        found["options"] = {key: dict(card["options"][key]) for key in card["options"]}
-    return card | found
-
-
-@contextmanager
-def believing(path: Path) -> Iterator[None]:
-    """Raises UserError where a file that is valid JSON turns out not to say what it should."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise UserError(f"{path}: does not say what it should ({error!r}); the file is damaged") from None
+        card |= description(card)
+    environment_of(card).close()
+    return card
 
 
 def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:
@@ -80,8 +65,7 @@ def _read(folder: Path, form: str, card: Mapping[str, Any]) -> Policy:
 
 def _belongs(path: Path, card: Mapping[str, Any], name: Any, action: str, outputs: int) -> None:
     """Raises UserError when an export is not of the run with this card, or does not act in its task."""
-    with believing(path.parent.parent / schema.POLICY_CARD):
-        expected = (card["name"], card["network"]["action"]["kind"], card["network"]["action"]["size"])
+    expected = (card["name"], card["network"]["action"]["kind"], card["network"]["action"]["size"])
     if (name, action, outputs) != expected:
         raise UserError(
             f"{path}: of {name!r}, {action} of {outputs} outputs; should be of {expected[0]!r}, {expected[1]} of"

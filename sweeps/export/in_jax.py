@@ -9,13 +9,15 @@ import jax
 import numpy as np
 from flax import traverse_util
 
-from suite.agents import AGENTS, agents_for
+from suite.agents import AGENTS
 from suite.deploy import compact
 from suite.environments import environment_of
 from suite.record import schema
+from suite.record.models import validated
 from suite.tasks import task as find_task
 from suite.tracking.policy import describe
 from suite.types import Agent
+from sweeps.config import find_agent
 from sweeps.recorded import translated
 
 
@@ -23,8 +25,8 @@ def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any
     """The agent of a run, with some of its options replaced if it has them."""
     own = translated(str(card["method"]).partition(":")[0], card["options"], card["name"])["agent"]
     replaced = {key: value for key, value in options.items() if key in own}
-    agent = AGENTS[card.get("agent", agents_for(find_task(card["task"]))[0])]
-    chosen = agent.options.model_validate({**own, **replaced})
+    agent = AGENTS[find_agent(find_task(card["task"]), card.get("agent"))]
+    chosen = validated(agent.options, {**own, **replaced}, f"{card['name']}: options.agent")
     made: Agent = agent.load()(environment.observation_space, environment.action_space, chosen)
     return made
 

@@ -11,8 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from suite.deploy.network import Policy, input_shapes, output_shape, padding
+from suite.deploy.network import (
+    KERNEL,
+    LAYER_NORM,
+    MAX_POOL,
+    STANDARDIZE,
+    Layer,
+    Policy,
+    input_shapes,
+    output_shape,
+    paddings,
+)
 from suite.errors import UserError
+from suite.layers import NORM_EPSILON, Shape
 
 OPSET, IR_VERSION = 17, 8  # of 2022, which runtimes of today and small ones read
 INSTALL = "it needs the packages onnx and onnxruntime (the extra `deploy`)"
@@ -22,46 +33,101 @@ def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
     """A checked ONNX model; `dtype` is that of observations, `about` goes into its metadata."""
     try:
         import onnx
-        from onnx import TensorProto, helper, numpy_helper
     except ImportError:
         raise UserError(f"ONNX: {INSTALL}") from None
+    from onnx import TensorProto, helper
 
-    nodes, weights = [], [numpy_helper.from_array(np.array(policy.divided_by, np.float32), "divided_by")]
-    nodes.append(helper.make_node("Cast", ["observation"], ["floats"], to=TensorProto.FLOAT))
-    nodes.append(helper.make_node("Div", ["floats", "divided_by"], ["x0"]))
-    for number, (layer, shape) in enumerate(zip(policy.layers, input_shapes(policy), strict=True)):
-        x, y, linear = f"x{number}", f"x{number + 1}", f"linear{number}"
-        linear = linear if layer.relu else y
-        weights.append(numpy_helper.from_array(np.ascontiguousarray(layer.weight), f"weight{number}"))
-        weights.append(numpy_helper.from_array(layer.bias, f"bias{number}"))
-        inputs = [f"weight{number}", f"bias{number}"]
-        if layer.convolves:
-            sides = zip(shape[1:], layer.weight.shape[2:], strict=True)
-            (top, bottom), (left, right) = [padding(size, kernel, layer.stride) for size, kernel in sides]
-            pads, strides = [top, left, bottom, right], [layer.stride, layer.stride]
-            nodes.append(helper.make_node("Conv", [x, *inputs], [linear], pads=pads, strides=strides))
-        else:
-            nodes.append(helper.make_node("Flatten", [x], [f"flat{number}"]))
-            nodes.append(helper.make_node("Gemm", [f"flat{number}", *inputs], [linear], transB=1))
-        if layer.relu:
-            nodes.append(helper.make_node("Relu", [linear], [y]))
-    nodes.append(helper.make_node("Flatten", [y], ["outputs"]))
-    outputs = math.prod(output_shape(layer, shape))
+    graph = Graph([], [])
+    graph.add("Cast", ["observation"], "floats", to=TensorProto.FLOAT)
+    graph.add("Div", ["floats", graph.constant("divided_by", np.array(policy.divided_by, np.float32))], "x0")
+    shapes = input_shapes(policy)
+    for number, (layer, shape) in enumerate(zip(policy.layers, shapes, strict=True)):
+        _add_layer(graph, number, layer, shape)
+    graph.add("Flatten", [f"x{len(policy.layers)}"], "outputs")
+    outputs = math.prod(output_shape(policy.layers[-1].form, shapes[-1]))
     if policy.action == "argmax":
-        nodes.append(helper.make_node("ArgMax", ["outputs"], ["action"], axis=1, keepdims=0))
+        graph.add("ArgMax", ["outputs"], "action", axis=1, keepdims=0)
         action = helper.make_tensor_value_info("action", TensorProto.INT64, ["batch"])
     else:
-        nodes.append(helper.make_node("Tanh", ["outputs"], ["action"]))
+        graph.add("Tanh", ["outputs"], "action")
         action = helper.make_tensor_value_info("action", TensorProto.FLOAT, ["batch", outputs])
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     observation = helper.make_tensor_value_info("observation", kind, ["batch", *policy.observation_shape])
     values = helper.make_tensor_value_info("outputs", TensorProto.FLOAT, ["batch", outputs])
-    graph = helper.make_graph(nodes, "policy", [observation], [values, action], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    made = helper.make_graph(graph.nodes, "policy", [observation], [values, action], graph.weights)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     helper.set_model_props(model, dict(about))
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
+
+
+class Graph(NamedTuple):
+    """The nodes and constants of a model that is being built."""
+
+    nodes: list[Any]
+    weights: list[Any]
+
+    def add(self, operation: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append a node; -> the name of its output."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operation, inputs, [output], **attributes))
+        return output
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        """Append a constant; -> its name."""
+        from onnx import numpy_helper
+
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
+        return name
+
+
+def _add_layer(graph: Graph, number: int, layer: Layer, shape: Shape) -> None:
+    """Append a layer whose input has this shape; its output is x1 for the layer 0, and x0 is the observation."""
+    inputs = [f"x{number + 1 - back}" for back in layer.reads]
+    x = inputs[0] if len(inputs) == 1 else graph.add("Sum", inputs, f"input{number}")
+    y = f"linear{number}" if layer.relu else f"x{number + 1}"
+    if layer.kind == KERNEL:
+        _add_kernel(graph, number, layer, shape, x, y)
+    elif layer.kind == LAYER_NORM:
+        _add_layer_norm(graph, number, layer, shape, x, y)
+    elif layer.kind == STANDARDIZE:
+        centred = graph.add("Sub", [x, graph.constant(f"mean{number}", layer.bias)], f"centred{number}")
+        graph.add("Mul", [centred, graph.constant(f"inverse{number}", layer.weight)], y)
+    elif layer.kind == MAX_POOL:
+        sides = [layer.window, layer.window]
+        graph.add("MaxPool", [x], y, kernel_shape=sides, strides=[layer.stride] * 2, pads=_pads(layer, shape))
+    else:
+        graph.add("Identity", [x], y)
+    if layer.relu:
+        graph.add("Relu", [y], f"x{number + 1}")
+
+
+def _add_kernel(graph: Graph, number: int, layer: Layer, shape: Shape, x: str, y: str) -> None:
+    inputs = [graph.constant(f"weight{number}", layer.weight), graph.constant(f"bias{number}", layer.bias)]
+    if layer.convolves:
+        graph.add("Conv", [x, *inputs], y, pads=_pads(layer, shape), strides=[layer.stride] * 2)
+    else:
+        flat = graph.add("Flatten", [x], f"flat{number}")
+        graph.add("Gemm", [flat, *inputs], y, transB=1)
+
+
+def _add_layer_norm(graph: Graph, number: int, layer: Layer, shape: Shape, x: str, y: str) -> None:
+    """ONNX normalises over the last axes, so that images are turned for it."""
+    inputs = [graph.constant(f"scale{number}", layer.weight), graph.constant(f"bias{number}", layer.bias)]
+    if len(shape) == 1:
+        graph.add("LayerNormalization", [x, *inputs], y, axis=-1, epsilon=NORM_EPSILON)
+        return
+    turned = graph.add("Transpose", [x], f"turned{number}", perm=[0, 2, 3, 1])
+    norm = graph.add("LayerNormalization", [turned, *inputs], f"norm{number}", axis=-1, epsilon=NORM_EPSILON)
+    graph.add("Transpose", [norm], y, perm=[0, 3, 1, 2])
+
+
+def _pads(layer: Layer, shape: Shape) -> list[int]:
+    """The padding as ONNX has it: top, left, bottom, right."""
+    (top, bottom), (left, right) = paddings(layer.form, shape)
+    return [top, left, bottom, right]
 
 
 class Model(NamedTuple):

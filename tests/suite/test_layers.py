@@ -3,7 +3,15 @@
 import pytest
 
 from suite.errors import UserError
-from suite.layers import LayerSpec, NetworkSpec, check, first_layers, multiply_adds, network_at
+from suite.layers import (
+    LayerSpec,
+    NetworkSpec,
+    check,
+    first_layers,
+    multiply_adds,
+    network_at,
+    with_layer_norm,
+)
 
 LAYERS = (
     LayerSpec("stem/Conv_0", "convolution", (3, 3, 2, 4), "relu", stride=2, applications=25),
@@ -68,3 +76,14 @@ def test_costs_of_two_networks_by_hand() -> None:
     once = {"stem/Conv_0/kernel": 72 * 25, "Dense_0/kernel": 600, "Dense_1/kernel": 18}
     assert multiply_adds(twins) == {f"{name}/{path}": count for name in "ab" for path, count in once.items()}
     assert first_layers(twins) == ["a/stem/Conv_0/kernel", "b/stem/Conv_0/kernel"]
+
+
+def test_norms_stand_between_a_kernel_and_its_relu() -> None:
+    """And nowhere else: none follows the last layer, and what read a layer now reads its norm."""
+    found = with_layer_norm(LAYERS)
+    assert [layer.path for layer in found] == ["stem/Conv_0", "LayerNorm_0", "Dense_0", "LayerNorm_1", "Dense_1"]
+    assert [layer.activation for layer in found] == ["linear", "relu", "linear", "relu", "linear"]
+    assert [layer.predecessors for layer in found[1:]] == [(layer.path,) for layer in found[:-1]]
+    norms = {"LayerNorm_0/scale": (4,), "LayerNorm_0/bias": (4,), "LayerNorm_1/scale": (6,), "LayerNorm_1/bias": (6,)}
+    check((network_at("", found),), ARRAYS | norms)
+    assert multiply_adds((network_at("", found),)) == multiply_adds((network_at("", LAYERS),))

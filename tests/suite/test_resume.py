@@ -157,6 +157,7 @@ def test_every_method_goes_on_with_every_bit(method: str, tmp_path: Path, undist
     [
         (pendulum, "sac", "eaudeqn", TINY_SAC),
         (pendulum, "sac", "gmp", TINY_SAC),
+        (pendulum, "sac", "eaudeqn", {**TINY_SAC, "network": "simba"}),
         (pendulum, "td3", "eaudeqn", TINY_SAC),
         (pong, "dqn", "eaudeqn", {"network": "small", "width": 4}),
         (Random, "dqn", "eaudeqn", {"network": "mlp", "width": 4, "vectorize": True}),  # stacked, as on a GPU

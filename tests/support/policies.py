@@ -27,6 +27,34 @@ KINDS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
     "mlp": ("dqn", {"network": "mlp", "width": 32}, spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)),
     "sac": ("sac", {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
 }
+#: Likewise of networks whose layers do more than to read the one before.
+GRAPHS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
+    "layer_norm": (
+        "dqn",
+        {"network": "small", "width": 24, "layer_norm": True},
+        spaces.Box(0, 255, (4, 24, 22), np.uint8),
+        spaces.Discrete(6),
+    ),
+    "impala": (
+        "dqn",
+        {"network": "impala", "width": 24},
+        spaces.Box(0, 255, (4, 13, 10), np.uint8),
+        spaces.Discrete(6),
+    ),
+    "sac_layer_norm": (
+        "sac",
+        {"actor_width": 40, "layer_norm": True},
+        spaces.Box(-np.inf, np.inf, (11,), np.float32),
+        spaces.Box(-1, 1, (3,)),
+    ),
+    "sac_simba": (
+        "sac",
+        {"actor_width": 40, "network": "simba"},
+        spaces.Box(-np.inf, np.inf, (11,), np.float32),
+        spaces.Box(-1, 1, (3,)),
+    ),
+}
+ALL = KINDS | GRAPHS
 
 
 class Built(NamedTuple):
@@ -55,7 +83,7 @@ class Made(NamedTuple):
 
 @cache
 def build(kind: str) -> Built:
-    name, options, observation_space, action_space = KINDS[kind]
+    name, options, observation_space, action_space = ALL[kind]
     if name == "dqn":
         options = {**options, "epsilon_evaluation": 0.0}
     agent, key = AGENTS[name].make(observation_space, action_space, **options), jax.random.key(0)
@@ -76,12 +104,12 @@ def make(kind: str, sparsity: float, seed: int = 0) -> Made:
         array = rng.normal(0, 0.1, shape)
         if path.endswith("kernel"):
             array *= 10 * np.sqrt(2 / np.prod(shape[:-1])) * (rng.random(shape) >= sparsity)
-        arrays[path] = np.asarray(array, np.float32)
+        arrays[path] = np.asarray(np.abs(array) if path.endswith("variance") else array, np.float32)
     return Made(built, arrays, from_flax(arrays, built.card["network"]))
 
 
 def observations(kind: str, count: int, seed: int = 0) -> np.ndarray:
-    space = KINDS[kind][2]
+    space = ALL[kind][2]
     rng = np.random.default_rng(seed)
     if space.dtype == np.uint8:
         return rng.integers(0, 256, (count, *(space.shape or ())), np.uint8)

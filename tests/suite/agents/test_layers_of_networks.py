@@ -63,7 +63,8 @@ class Residual(nn.Module):
             LayerSpec("block/left_0", "convolution", (3, 3, 4, 6), "relu", ("stem",), applications=9),
             LayerSpec("block/left_1", "convolution", (3, 3, 6, 4), "linear", ("block/left_0",), applications=9),
             LayerSpec("block/right", "convolution", (1, 1, 4, 4), "linear", ("stem",), applications=9),
-            LayerSpec("body", "dense", (36, 5), "relu", ("block/left_1", "block/right")),
+            LayerSpec("block/sum", "sum", (), "relu", ("block/left_1", "block/right")),
+            LayerSpec("body", "dense", (36, 5), "relu", ("block/sum",)),
             LayerSpec("head", "dense", (5, 3), "linear", ("body",)),
         )
 
@@ -134,12 +135,12 @@ def test_the_list_has_the_layers_that_are_applied_in_that_order(name: str) -> No
 
     with nn.intercept_methods(note):
         params = jax.eval_shape(module.init, KEY, jnp.zeros((1, *space.shape), space.dtype))["params"]
-    assert applied == [(layer.path, layer.applications) for layer in module.layers]
+    assert applied == [(layer.path, layer.applications) for layer in module.layers if layer.has_kernel]
     arrays = {path: leaf.shape for path, leaf in traverse_util.flatten_dict(params, sep="/").items()}
     layers.check((network_at("", module.layers),), arrays)
 
 
-@pytest.mark.parametrize("name", sorted(ALL.keys() - {"residual"}))
+@pytest.mark.parametrize("name", ALL)
 def test_the_described_policy_acts_as_the_network(name: str) -> None:
     space, agent = space_of(name), agent_of(name)
     params = jax.tree.map(lambda leaf: leaf + 0.05 * (leaf.ndim == 1), agent.init(KEY))
@@ -211,21 +212,41 @@ def test_multiply_adds_of_the_block_by_hand() -> None:
     counts = layers.multiply_adds(agent.networks)
     by_hand = dict(zip(PATHS, (648, 1944, 1944, 144, 180, 15), strict=True))
     assert counts == {f"{path}/kernel": count for path, count in by_hand.items()}
-    assert [layer.multiply_adds // layer.applications for layer in agent.networks[0].layers] == list(SIZES)
+    assert [
+        layer.multiply_adds // layer.applications for layer in agent.networks[0].layers if layer.has_kernel
+    ] == list(SIZES)
     params = jax.eval_shape(agent.init, KEY)
     images = jnp.zeros((1, 2, 6, 6), jnp.uint8)
     network = jax.make_jaxpr(lambda p, x: Residual().apply({"params": p}, x))(params, images)
     assert sum(map(operations, products(network.jaxpr))) == 2 * sum(counts.values())
 
 
-def test_two_branches_are_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exported policy is a chain of layers."""
-    with pytest.raises(UserError, match="block/right reads stem"):
-        describe(agent_of("residual"), environment_of("residual"))
-    monkeypatch.setitem(NETWORKS, "small", RESIDUAL)
+@pytest.mark.parametrize(
+    "layer, change, words",
+    [
+        ("stem", {"padding": "VALID"}, "stem has padding VALID"),
+        ("block/sum", {"kind": "max_pool", "shape": (2, 3)}, r"block/sum has a window of shape \(2, 3\)"),
+        ("head", {"kind": "layer_norm", "shape": (5,)}, "head, the last one, is a layer_norm"),
+    ],
+)
+def test_what_no_export_holds_is_refused_before_training(
+    layer: str, change: dict, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other(Residual):
+        @property
+        def layers(self) -> tuple[LayerSpec, ...]:
+            return tuple(each._replace(**change) if each.path == layer else each for each in super().layers)
+
+    monkeypatch.setattr(layers, "check", lambda networks, arrays: None)  # which knows nothing of exports
+    monkeypatch.setitem(NETWORKS, "small", QNetwork(3, lambda shape, *_: Other(shape[0])))
     options = {"agent.network": "small", "environment.screen_size": 6, "replay.capacity": 100}
-    with pytest.raises(UserError, match="block/right reads stem"):
+    with pytest.raises(UserError, match=words):
         compose(resolve({"task": "atari/Pong", "method": "dense", "seed": 0, **options}))
+
+
+def test_a_network_of_its_own_has_norms_of_its_own() -> None:
+    with pytest.raises(UserError, match=r"agent\.layer_norm: the network tower"):
+        q_network("tower", (5,), 8, 3, layer_norm=True)
 
 
 @pytest.mark.parametrize("part", ["online", "actor"])

@@ -103,5 +103,5 @@ def test_kept_is_a_whole_number(value: Any) -> None:
 )
 def test_the_card_of_a_trained_policy_is_not_taken_for_what_it_does_not_say(path: tuple, value: Any) -> None:
     """A size of -1 left out one output, and "no" was a yes."""
-    with pytest.raises(UserError, match=r"do not fit|6 outputs"):
+    with pytest.raises(UserError, match=r"card is damaged|6 outputs"):
         read_trained(edited(NETWORK, path, value))

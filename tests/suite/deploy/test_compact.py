@@ -158,7 +158,7 @@ def edited(card: dict, *path: object, value: object) -> dict:
         (("observation", "divided_by"), float("nan"), "should be a number above 0"),
         (("layers", 1, "shape"), [2**40, 2**40], "card is damaged"),  # terabytes
         (("layers", 0, "stride"), 0, "card is damaged"),
-        (("layers", 0, "relu"), 1, "1 should be true or false"),
+        (("layers", 0, "relu"), 1, "relu is 1, should be true or false"),
         (("layers", 0, "kept"), 1, "layer 0 keeps 440 weights, not 1 as its card says"),
         (("observation", "shape"), [2**31 - 1] * 500, "observations of 500 axes"),
         (("observation", "shape"), [], "observations of 0 axes"),
@@ -252,7 +252,7 @@ def test_another_format_a_missing_file_and_a_missing_card_are_one_line(tmp_path:
         compact.read(path)
     compact.write(path, make("mlp", 0.5).policy, {})
     card = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps({**card, "version": 2}))
+    path.with_suffix(".json").write_text(json.dumps({**card, "version": 3}))
     with pytest.raises(UserError, match="of version 1"):
         compact.read(path)
     for hostile in ("[" * 10**6, '{"version": ' + "9" * 10**5 + "}", '{"a": ' * 10**5):

@@ -6,7 +6,7 @@ import pytest
 
 from suite.agents.networks import q_network
 from suite.deploy.compact import MOST_NUMBERS
-from suite.deploy.network import Layer, Policy, check, check_shapes, from_flax, input_shapes, padding
+from suite.deploy.network import Form, Layer, Policy, check, check_shapes, from_flax, input_shapes, padding
 from suite.deploy.runner import Runner
 from suite.errors import UserError
 from tests.support.policies import KINDS, make, observations
@@ -93,11 +93,11 @@ def test_what_was_trained_is_not_bounded_as_files_are() -> None:
         "action": {"kind": "argmax", "size": 6},
     }
     policy = from_flax({**kernels, **biases}, network)
-    shapes = [(layer.weight.shape, layer.stride) for layer in policy.layers]
-    assert check_shapes(policy.observation_shape, shapes, "policy") > MOST_NUMBERS
+    forms = [layer.form for layer in policy.layers]
+    assert check_shapes(policy.observation_shape, forms, "policy") > MOST_NUMBERS
 
 
 def test_what_acting_takes_by_hand() -> None:
     """A 3x3 kernel on a 4x4 image by steps of 2: 9 weights, 5 x 5 padded, 9 x 4 patches, 4 activations; a dense layer
     of 4 inputs and 3 outputs."""
-    assert check_shapes((1, 4, 4), [((1, 1, 3, 3), 2), ((3, 4), 1)], "policy") == 9 + 25 + 36 + 4 + 12 + 4 + 3
+    assert check_shapes((1, 4, 4), [Form((1, 1, 3, 3), 2), Form((3, 4), 1)], "policy") == 9 + 25 + 36 + 4 + 12 + 4 + 3
