@@ -78,10 +78,10 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
             if path.parent.exists() or time.monotonic() > patience:
                 raise
         with contextlib.suppress(FileNotFoundError):  # another process is releasing it
-            with contextlib.suppress(FileExistsError), path.open("xb", buffering=0) as new:
-                new.write(name)
+            if (created := _created(path, name, patience)) is not None:
+                return created
             lock = path.open("r+b", buffering=0)
-            if _enter(lock, path, name):
+            if _take_over(lock, path, name):
                 return lock
             words = _words(_read(lock))
             lock.close()
@@ -90,16 +90,29 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
         time.sleep(PAUSE)
 
 
-def _enter(lock: IO[bytes], path: Path, name: bytes) -> bool:
+def _created(path: Path, name: bytes, patience: float) -> IO[bytes] | None:
+    """Create and lock the lock file; None if there is one already, or if it is not ours by the time `patience`.
+
+    The name comes last. An empty file counts as taken, but a file that names a process without a flock counts as free.
+    """
+    try:
+        lock = path.open("x+b", buffering=0)
+    except FileExistsError:
+        return None
+    while _flock(lock, fcntl.LOCK_EX) is False:  # another process reads the file, which takes a moment
+        if time.monotonic() > patience:
+            lock.close()
+            return None
+        time.sleep(PAUSE)
+    lock.write(name)
+    return lock
+
+
+def _take_over(lock: IO[bytes], path: Path, name: bytes) -> bool:
     """Put our name into an open lock file, unless another process holds it. Returns whether we hold it."""
     flocked = _flock(lock, fcntl.LOCK_EX)
-    mine = os.pread(lock.fileno(), MOST, 0) == name  # we created the file
-    if flocked is False or not (mine or not _taken(lock, flocked)):
-        return False
-    if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-        return False  # removed by the process that held it
-    if mine:
-        return True
+    if _taken(lock, flocked) or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+        return False  # the second: removed by the process that held it
     contested = not flocked or _age(lock) >= STALE  # other hosts may take it too
     os.pwrite(lock.fileno(), name, 0)
     os.ftruncate(lock.fileno(), len(name))
