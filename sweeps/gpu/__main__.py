@@ -19,7 +19,7 @@ from pathlib import Path
 from suite.errors import Parser, expanded
 from suite.program import signals
 from suite.program.command import program, start
-from sweeps.gpu.report import Part, Report
+from sweeps.gpu.report import FOLDER, Part, Report
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
 PARTS = (
@@ -34,7 +34,6 @@ PARTS = (
 POLL = 0.1  # seconds between two looks at what a part has measured
 GRACE = 10.0  # seconds between asking a part to end and killing it
 SHORTEST = 20.0  # seconds that every part gets
-OUT = Path("results/gpu")
 PROGRAM = ("-m", "sweeps.gpu.parts")  # measures one part
 
 
@@ -43,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     """Measure the parts, and return 1 if one has a fault."""
     parser = Parser(prog="python -m sweeps.gpu", description="Whether a GPU computes what a CPU does, and how fast.")
     parser.add_argument("--minutes", type=float, default=8.0, metavar="M", help="time of all parts together [8]")
-    parser.add_argument("--out", type=expanded, default=OUT, metavar="DIR", help=f"where the files go [{OUT}]")
+    parser.add_argument("--out", type=expanded, default=FOLDER, metavar="DIR", help=f"where the files go [{FOLDER}]")
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="names, separated by commas [all]"
     )

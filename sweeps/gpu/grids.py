@@ -6,6 +6,7 @@ from pathlib import Path
 
 from suite.errors import UserError
 from sweeps.gpu import runs
+from sweeps.gpu.best import Together, fastest
 from sweeps.gpu.runs import Work
 from sweeps.gpu.sizes import Measured, Row, Size
 
@@ -74,8 +75,6 @@ def networks_of(agent: str) -> str:
 
 def speed_up(rows: list[Row]) -> tuple[int, float] | None:
     """The number of runs at once with the most agent steps per second, and how many times those of a single run."""
-    rates = {(row["runs at once"], row["MPS"]): row["agent steps per second"] for row in rows if "failed" not in row}
-    if (1, False) not in rates:
-        return None
-    best = max(rates, key=lambda key: rates[key])
-    return best[0], rates[best] / rates[1, False]
+    shared = [Together.model_validate(row) for row in rows]
+    alone, best = fastest(row for row in shared if row.runs == 1), fastest(shared)
+    return (best.runs, best.rate / alone.rate) if best and best.rate and alone and alone.rate else None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from suite.errors import writing
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
+FOLDER = Path("results/gpu")
 HIDDEN = ("layers",)  # columns that the JSON has and the tables have not
 
 

@@ -1,9 +1,7 @@
 """Part (f): several runs at once on one card, with memory shared and, where it can be had, with MPS."""
 
-import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,12 +10,12 @@ from pathlib import Path
 
 from suite.errors import one_line
 from suite.program.command import start
+from sweeps.engines import gpus
 from sweeps.engines.workers import GPU_MEMORY, MEMORY, OLD_MEMORY
 from sweeps.gpu import loops, runs
-from sweeps.gpu.card import query
+from sweeps.gpu.card import first
 from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
-CONTROL = "nvidia-cuda-mps-control"  # the program that starts and ends MPS
 GO = "go"  # the file that all runs wait for
 LONGEST = 90.0  # seconds until runs have started
 MPS_FROM = 4  # runs at once, from which MPS is tried too
@@ -26,7 +24,7 @@ Process = subprocess.Popen[bytes]
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
     """Computes nothing here: all memory of the card is for the runs."""
-    has_mps = shutil.which(CONTROL) is not None
+    has_mps = gpus.has_mps()
     for number in size.shared:
         yield together(size, scratch / f"{number}", number, {})
         if has_mps and number >= MPS_FROM:
@@ -38,25 +36,10 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 def with_mps(size: Size, folder: Path, number: int) -> Row:
     """The row of so many runs at once that compute side by side."""
     try:
-        with mps(folder) as variables:
+        with gpus.mps(folder) as variables:
             return together(size, folder, number, variables)
     except (OSError, subprocess.SubprocessError) as error:  # as in a container that may not start it
         return {"runs at once": number, "MPS": True, "failed": one_line(error)}
-
-
-@contextlib.contextmanager
-def mps(folder: Path) -> Iterator[dict[str, str]]:
-    """A server of our own that lets processes compute side by side; -> the variables by which they find it."""
-    variables = {"CUDA_MPS_PIPE_DIRECTORY": str(folder / "pipe"), "CUDA_MPS_LOG_DIRECTORY": str(folder / "log")}
-    for place in variables.values():
-        Path(place).mkdir(parents=True)
-    environment = {**os.environ, **variables}
-    subprocess.run([CONTROL, "-d"], env=environment, check=True, timeout=30)
-    try:
-        yield variables
-    finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run([CONTROL], env=environment, input=b"quit\n", check=False, timeout=30)
 
 
 def together(size: Size, folder: Path, number: int, variables: Mapping[str, str]) -> Row:
@@ -76,7 +59,7 @@ def together(size: Size, folder: Path, number: int, variables: Mapping[str, str]
             return row | {"failed": "a run ended, or did not start in time"}
         (folder / GO).touch()
         time.sleep(size.loop_seconds / 2)
-        used = query("memory.used")
+        used = first("memory.used")
         rates = [json.loads(result(process, folder / f"{run}")) for run, process in enumerate(processes)]
     except RuntimeError as error:
         return row | {"failed": str(error)}

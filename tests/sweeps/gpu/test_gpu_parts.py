@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sweeps.engines import gpus
 from sweeps.gpu import __main__ as gpu
 from sweeps.gpu import agreement, grids, report, resuming, runs, sharing, steps
 from sweeps.gpu.parts import MEASURES
@@ -205,20 +206,8 @@ def test_the_best_number_of_runs_at_once() -> None:
     assert grids.speed_up(rows[:1]) is None
 
 
-def test_mps_is_started_for_the_runs_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, control = tmp_path / "log", tmp_path / sharing.CONTROL
-    control.write_text(f'#!/bin/sh\necho "$1 $CUDA_MPS_PIPE_DIRECTORY" >> {log}\n[ "$1" = -d ] || cat >> {log}\n')
-    control.chmod(0o700)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(RuntimeError), sharing.mps(tmp_path / "mps") as variables:
-        assert Path(variables["CUDA_MPS_PIPE_DIRECTORY"]).is_dir()
-        assert log.read_text().startswith("-d /")
-        raise RuntimeError("the runs fail")
-    assert log.read_text().endswith("quit\n")
-
-
 def test_mps_that_cannot_be_started_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    control = tmp_path / sharing.CONTROL
+    control = tmp_path / gpus.CONTROL
     control.write_text("#!/bin/sh\nexit 1\n")
     control.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
