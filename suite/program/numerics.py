@@ -20,52 +20,13 @@ PINNED = {
 }
 
 #: Words in the names of JAX's flags that decide where, how fast and how talkatively it computes, and not what.
-HARMLESS = frozenset(
-    [
-        "async",
-        "backend",
-        "cache",
-        "captured",
-        "check",
-        "checks",
-        "client",
-        "collectives",
-        "color",
-        "debug",
-        "device",
-        "devices",
-        "distributed",
-        "dump",
-        "export",
-        "garbage",
-        "host",
-        "jax2tf",
-        "leaks",
-        "location",
-        "locations",
-        "log",
-        "logging",
-        "magma",
-        "mock",
-        "pgle",
-        "platform",
-        "platforms",
-        "preemption",
-        "profile",
-        "profiling",
-        "proxy",
-        "recoverability",
-        "schema",
-        "serialization",
-        "share",
-        "thread",
-        "topology",
-        "trace",
-        "traceback",
-        "transfer",
-        "warn",
-    ]
-)
+HARMLESS = frozenset((
+    "async", "backend", "cache", "captured", "check", "checks", "client", "collectives", "color", "debug", "device",
+    "devices", "distributed", "dump", "export", "garbage", "host", "jax2tf", "leaks", "location", "locations", "log",
+    "logging", "magma", "mock", "pgle", "platform", "platforms", "preemption", "profile", "profiling", "proxy",
+    "recoverability", "schema", "serialization", "share", "thread", "topology", "trace", "traceback", "transfer",
+    "warn",
+))  # fmt: skip
 
 #: Variables of XLA and of the libraries below it that change numbers.
 BELOW = ("XLA_FLAGS", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETERMINISTIC", "CUBLAS_WORKSPACE_CONFIG")

@@ -5,9 +5,7 @@ Time that a part does not use is for the parts behind it. This process computes 
 the parts.
 """
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +17,7 @@ from pathlib import Path
 from suite.errors import Parser, expanded
 from suite.program import signals
 from suite.program.command import program, start
+from sweeps.engines import workers
 from sweeps.gpu.report import FOLDER, Part, Report
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
@@ -115,7 +114,7 @@ def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Par
                 time.sleep(POLL)
             code = process.poll()
         finally:
-            stop(process)
+            workers.stop([process], hurry=lambda: False, grace=GRACE)
     part = part._replace(rows=read(out), state=state(code, log, limit), seconds=time.monotonic() - began)
     keep(before, part)
     return part
@@ -142,15 +141,6 @@ def state(code: int | None, log: Path, limit: float) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f"failed with code {code}: {last[:300]}"
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a part and the processes that it started."""
-    for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left (the second: macOS)
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=grace)
 
 
 if __name__ == "__main__":

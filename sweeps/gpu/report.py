@@ -1,12 +1,12 @@
 """What was measured so far, as JSON and as a page of tables. No JAX."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from suite.errors import writing
+from suite.record import files, schema
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
 FOLDER = Path("results/gpu")
@@ -46,18 +46,13 @@ class Report:
         }
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(self.path.with_suffix(".json"), json.dumps(document, indent=1) + "\n")
-            _replace(self.path, page(self.card, self.size, list(self.parts.values())))
+            schema.write_json(self.path.with_suffix(".json"), document, lasting=False)
+            text = page(self.card, self.size, list(self.parts.values()))
+            files.write(self.path, [text.encode()], lasting=False)
 
     @property
     def path(self) -> Path:
         return self.folder / f"{slug(self.card)}.md"
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def page(card: str, size: Size, parts: Sequence[Part]) -> str:
