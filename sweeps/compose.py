@@ -21,10 +21,10 @@ from suite.sparsity.pruner import make_pruner
 from suite.tracking.policy import describe
 from suite.trainer import Parts
 from suite.types import Sparsifier, Training
-from sweeps.config import Run
+from sweeps.config import RunConfig
 
 
-def compose(run: Run, record: Path | None = None) -> Parts:
+def compose(run: RunConfig, record: Path | None = None) -> Parts:
     """Task, agent and method of a run, whose experience is recorded in a folder if there is one.
 
     Raises UserError when they do not fit each other.
@@ -38,12 +38,12 @@ def compose(run: Run, record: Path | None = None) -> Parts:
     return Parts(_experience(run, environment, record), make, learner)
 
 
-def check_method(run: Run) -> None:
+def check_method(run: RunConfig) -> None:
     """Raises UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
     _method(run, optax.identity(), ())
 
 
-def _method(run: Run, optimizer: optax.GradientTransformation, networks: Networks) -> Sparsifier:
+def _method(run: RunConfig, optimizer: optax.GradientTransformation, networks: Networks) -> Sparsifier:
     options = run.options
     pruner = make_pruner(options.pruning, networks)
     training = Training(run.gradient_steps, options.learner.target_update_period, optimizer, pruner)
@@ -51,7 +51,7 @@ def _method(run: Run, optimizer: optax.GradientTransformation, networks: Network
     return sparsifier
 
 
-def _experience(run: Run, environment: gymnasium.Env, record: Path | None) -> Experience:
+def _experience(run: RunConfig, environment: gymnasium.Env, record: Path | None) -> Experience:
     replay = Replay(environment.observation_space, environment.action_space, run.options.replay)
     dataset = run.options.dataset
     if dataset is None:

@@ -47,7 +47,7 @@ class RunOptions:
         return {name: group.model_dump() for name, group in vars(self).items() if group is not None}
 
 
-class Run(NamedTuple):
+class RunConfig(NamedTuple):
     """One run: (task, agent, method, seed, options), and nothing of where it runs or is recorded."""
 
     task: Task
@@ -145,7 +145,7 @@ def _defaults(task: Task, prefix: str, model: type[Options]) -> dict[str, Any]:
     return {option: value for (group, _, option), value in parts if group == prefix and option in model.model_fields}
 
 
-def resolve(arguments: Mapping[str, Any]) -> Run:
+def resolve(arguments: Mapping[str, Any]) -> RunConfig:
     """The run that arguments such as {"task": "atari/Pong", "method": "gmp", "seed": 0, "agent.width": 32} describe.
 
     Raises UserError for a missing or unknown key and for a value that does not fit.
@@ -171,7 +171,7 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
     options: dict[str, Any] = {group: read(model, by_group[group], group + ".") for group, model in parts.items()}
-    run = Run(task, agent, method, seed, RunOptions(**options, method=options_of_method))
+    run = RunConfig(task, agent, method, seed, RunOptions(**options, method=options_of_method))
     _refuse_impossible(run)
     # A method looks at its own options and at those of the pruner, which takes JAX, which takes a second to import.
     resolve_name("sweeps.compose:check_method")(run)
@@ -262,7 +262,7 @@ def _seed(value: Any) -> int:
     return seed
 
 
-def _refuse_impossible(run: Run) -> None:
+def _refuse_impossible(run: RunConfig) -> None:
     """Raises UserError for options that do not fit each other."""
     trainer, replay, period = run.options.trainer, run.options.replay, run.options.learner.target_update_period
     if run.offline and (trainer.initial_samples, trainer.replay_ratio) != (0, 1):

@@ -33,11 +33,11 @@ from suite.tracking.tracker import Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
 from sweeps import command_line, recorded
 from sweeps.compose import compose
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 
 
 def execute(
-    run: Run,
+    run: RunConfig,
     folder: Path,
     wandb_mode: str = "auto",
     record: Path | None = None,
@@ -84,7 +84,7 @@ def execute(
 
 
 def _checkpoints(
-    run: Run, folder: Path, interval: float = CHECKPOINT_INTERVAL, asked: Callable[[], bool] = lambda: False
+    run: RunConfig, folder: Path, interval: float = CHECKPOINT_INTERVAL, asked: Callable[[], bool] = lambda: False
 ) -> Checkpoints:
     return Checkpoints(folder / FOLDER, folder / schema.METRICS, run.name, versions(), interval=interval, asked=asked)
 
@@ -130,7 +130,7 @@ def from_command_line(given: dict[str, Any]) -> int:
     return 0
 
 
-def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
+def _is_done(run: RunConfig, folder: Path, record: Path | None, wandb_mode: str) -> bool:
     """Report and return True if the run is finished."""
     if not reader.is_finished(folder) or (record and not record.exists()):
         return False
@@ -175,7 +175,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(received)
 
 
-def _recorded(folder: Path, given: dict[str, Any]) -> Run:
+def _recorded(folder: Path, given: dict[str, Any]) -> RunConfig:
     """The run in a folder. Raises UserError where options are given too, or there is no such record."""
     if given:
         raise UserError(

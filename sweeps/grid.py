@@ -23,25 +23,25 @@ KEYS = ("program", "command", "name", "description", "entity", "project", "metho
 PLAIN_NAME = re.compile(r"\w[^/\0-\x1f\ud800-\udfff]{0,199}")
 MOST_CELLS = 100_000
 
-Cell = dict[str, Any]  # the arguments of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
+Arguments = dict[str, Any]  # of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
 
 
-class Grid(NamedTuple):
+class Sweep(NamedTuple):
     name: str  # e.g. "atari-laptop"; runs/<name> is the default folder
-    cells: list[Cell]
+    cells: list[Arguments]
 
 
-def read(path: str | Path) -> Grid:
+def read(path: str | Path) -> Sweep:
     """The grid in a sweep file. Raises UserError for anything but a grid of plain values."""
     document = _load(path)
     try:
         _check_head(document)
-        return Grid(document["name"], expand(document["parameters"]))
+        return Sweep(document["name"], expand(document["parameters"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def expand(parameters: Mapping[str, Any]) -> list[Cell]:
+def expand(parameters: Mapping[str, Any]) -> list[Arguments]:
     """The product of all parameters in the file's order, the last one varying fastest. `seed` always varies slowest,
     so that one seed of every task and method can be compared before the second seed begins.
 

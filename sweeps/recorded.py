@@ -14,7 +14,7 @@ from pydantic import Field
 
 from suite.record import reader, schema
 from suite.record.models import Count, File, validated
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 
 Options = dict[str, Any]
 SPARSE_FROM_THE_START = ("static", "set", "rigl")  # whose layers were shared by ERK in version 0.1 too
@@ -30,7 +30,7 @@ class Length(File):
     target_update_period: int = Field(gt=0)
 
 
-def read(folder: Path) -> Run:
+def read(folder: Path) -> RunConfig:
     """The run in a folder, under the name that its record has. Raises UserError for a damaged record."""
     config = reader.config(folder)
     name = config.method.partition(":")[0]

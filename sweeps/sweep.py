@@ -16,7 +16,7 @@ from suite.program.limits import size
 from suite.program.terminal import duration
 from suite.record import reader
 from sweeps import grid
-from sweeps.config import Run
+from sweeps.config import RunConfig
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, Plan
 from sweeps.estimate.forecast import Forecast, estimate, measure_speeds, memory_bytes
 from sweeps.jobs import fitting, on_gpus
@@ -50,7 +50,8 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
             seconds, jobs = _measured(runs, to_do, options.jobs, most) if engine.HERE else (None, options.jobs)
             cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
             if cost > BIG and options.confirm != "yes":
-                raise UserError(f"confirm a sweep of more than {duration(BIG)} on one core: {confirmed(command)}")
+                confirmed = command.replace(" --confirm no", "") + " --confirm yes   (with make: CONFIRM=yes)"
+                raise UserError(f"confirm a sweep of more than {duration(BIG)} on one core: {confirmed}")
             jobs = min(jobs or len(limits.cores()), len(to_do))
             session = engine.start(Plan(options.file, folder, works_of(sweep, runs, seconds), jobs), settings)
             if session.how_to_stop:
@@ -68,8 +69,8 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
 
 
 def _measured(
-    runs: Sequence[Run], to_do: Sequence[Run], jobs: int | None, most: int | None
-) -> tuple[Callable[[Run], float], int]:
+    runs: Sequence[RunConfig], to_do: Sequence[RunConfig], jobs: int | None, most: int | None
+) -> tuple[Callable[[RunConfig], float], int]:
     """Print the estimated cost; -> seconds of a run on one core, and the number of workers: `jobs`, or as many as there
     is memory for, up to `most` or one a core."""
     if restricted := limits.restrictions():
@@ -92,11 +93,6 @@ def ahead(forecast: Forecast, jobs: int) -> str:
     if together > limits.memory():
         lines.append(f"that is more than the {size(limits.memory())} of memory here: use fewer JOBS (--jobs)")
     return "\n".join(lines)
-
-
-def confirmed(command: str) -> str:
-    """Return the command line that confirms the sweep."""
-    return f"{command.replace(' --confirm no', '')} --confirm yes   (with make: CONFIRM=yes)"
 
 
 def _table(folder: Path, file: str, returns: str) -> int:

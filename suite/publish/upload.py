@@ -22,7 +22,7 @@ import numpy as np
 
 from suite.errors import UserError
 from suite.record import reader, schema
-from suite.record.models import Identity, as_json, validated
+from suite.record.models import Identity, as_json, parsed
 
 PROJECT = "eaudeqn"
 IDENTITY = "wandb.json"  # where the run is on W&B; the process that uploads it locks this file
@@ -177,8 +177,8 @@ def identity_of(file: IO[str], name: str) -> Identity:
     """
     file.seek(0)
     try:
-        return validated(Identity, schema.parse(file.read()), IDENTITY)
-    except (ValueError, UserError):
+        return parsed(Identity, file.read(), IDENTITY)
+    except UserError:
         given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         own = hashlib.sha256(name.encode()).hexdigest()[:16]
         return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT", PROJECT))

@@ -25,7 +25,7 @@ from typing import IO
 
 from suite.errors import Busy, UserError, writing
 from suite.record import schema
-from suite.record.models import Holder, as_json, validated
+from suite.record.models import Holder, as_json, parsed
 
 BEAT, STALE = 15.0, 120.0  # seconds
 SETTLE = 1.0  # seconds until all processes that take over a stale lock have written to it; the last one gets it
@@ -179,8 +179,8 @@ def _age(lock: IO[bytes]) -> float:
 def _read(lock: IO[bytes]) -> Holder | None:
     """The process that the file names; None while the file is being written, or if it is damaged."""
     try:
-        return validated(Holder, schema.parse(os.pread(lock.fileno(), MOST, 0).decode()), lock.name)
-    except (ValueError, UserError):
+        return parsed(Holder, os.pread(lock.fileno(), MOST, 0).decode(errors="replace"), lock.name)
+    except UserError:
         return None
 
 

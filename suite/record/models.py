@@ -32,12 +32,21 @@ class File(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
 
 
-Model = TypeVar("Model", bound=File)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read(model: type[Model], path: Path) -> Model:
     """The content of a JSON file. Raises UserError, which names the file and the field that is wrong."""
     return validated(model, schema.read_json(path), path)
+
+
+def parsed(model: type[Model], text: str, where: object) -> Model:
+    """A JSON text as a model. Raises UserError, which names `where`."""
+    try:
+        value = schema.parse(text)
+    except ValueError as error:
+        raise UserError(f"{where}: not valid JSON ({error}); the file is damaged") from None
+    return validated(model, value, where)
 
 
 def validated(model: type[Model], value: Any, where: object) -> Model:

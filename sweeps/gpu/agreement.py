@@ -17,7 +17,7 @@ import numpy as np
 from suite import device
 from suite.program import compile_cache
 from suite.program.command import start
-from sweeps.config import Run
+from sweeps.config import RunConfig
 from sweeps.gpu import runs
 from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
@@ -30,7 +30,7 @@ class Problem(NamedTuple):
     """What is learned in both processes, and how the accelerator does it."""
 
     name: str  # also of the file with the CPU's results
-    run: Run
+    run: RunConfig
     way: str = "looped"
     precision: str | None = FULL_PRODUCTS  # None: the device's default
 
@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 def problems(size: Size, data: Path, on_cpu: bool = False) -> list[Problem]:
     """All that is learned. A CPU loops over the networks in each of them."""
 
-    def run_of(case: runs.Case, networks: int, vectorize: bool = False) -> Run:
+    def run_of(case: runs.Case, networks: int, vectorize: bool = False) -> RunConfig:
         clock = {"learner__target_update_period": size.period, "learner__vectorize": vectorize and not on_cpu}
         return runs.run_of(case, networks, size.gradient_steps, size.filled, **clock)
 
@@ -77,7 +77,7 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> Arrays:
         return dict(file)
 
 
-def learn(run: Run, size: Size) -> Arrays:
+def learn(run: RunConfig, size: Size) -> Arrays:
     """Take the gradient steps of a run; -> "<gradient step> <layer>": parameters of online network 0, and of each
     target update "elected" [updates] and "losses" [updates, K]."""
     experience, learner = runs.parts(run)

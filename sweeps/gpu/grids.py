@@ -7,7 +7,7 @@ from pathlib import Path
 from suite.errors import UserError
 from sweeps.gpu import runs
 from sweeps.gpu.best import Together, fastest
-from sweeps.gpu.runs import Work
+from sweeps.gpu.runs import Workload
 from sweeps.gpu.sizes import Measured, Row, Size
 
 SWEEPS = Path(__file__).resolve().parents[1]
@@ -32,7 +32,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
         yield row
 
 
-def duration(work: Work, measured: Measured) -> float:
+def duration(work: Workload, measured: Measured) -> float:
     """Seconds of a run that has the card for itself. Raises UserError for a figure that is missing.
 
     A run's own width costs what its gradient step takes longer, or less, than that of the measured loop.
@@ -48,7 +48,7 @@ def duration(work: Work, measured: Measured) -> float:
     return float(playing + work.gradient_steps * longer / 1e3 + evaluation)
 
 
-def loop_of(work: Work, measured: Measured) -> Row:
+def loop_of(work: Workload, measured: Measured) -> Row:
     """The measured loop with as many networks; CQL's phases are those of DQN, whose networks it has."""
     for row in measured.get("loops", []):
         if (row["agent"], row["K"]) == (networks_of(work.agent), work.networks):
@@ -56,7 +56,7 @@ def loop_of(work: Work, measured: Measured) -> Row:
     raise UserError(f"end to end, {work.agent} with K = {work.networks}")
 
 
-def step_of(work: Work, measured: Measured) -> float:
+def step_of(work: Workload, measured: Measured) -> float:
     """Milliseconds of a gradient step at the defaults: products, batch, and mapping of a GPU."""
     wanted = (networks_of(work.agent), work.width, work.networks)
     rows = [

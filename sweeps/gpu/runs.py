@@ -18,7 +18,7 @@ from suite.trainer import Trainer, batch_rng
 from suite.types import Batch
 from sweeps import grid
 from sweeps.compose import compose
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 from sweeps.estimate.forecast import EPISODE
 from sweeps.execute import execute
 from sweeps.gpu.sizes import Size
@@ -35,7 +35,7 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """What a run of a grid does, and the shape of its networks."""
 
     agent: str
@@ -92,7 +92,7 @@ def cql(size: Size, folder: Path) -> Case:
     return Case(f"CQL {size.network} {size.width}", "offline/Pong", options)
 
 
-def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> Run:
+def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> RunConfig:
     """A run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is --learner.period 2."""
     method = "dense" if networks == 1 else f"eaudeqn:num_networks={networks}"
     given = {"task": case.task, "method": method, "seed": 0, **case.options, "trainer.epochs": 1}
@@ -106,7 +106,7 @@ def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **
     return resolve(given)
 
 
-def parts(run: Run) -> tuple[Experience, Learner]:
+def parts(run: RunConfig) -> tuple[Experience, Learner]:
     """A run's learner, and its experience of random actions, which are the same on every device."""
     experience, _, learner = compose(run)
     experience.start(run.seed)
@@ -119,12 +119,12 @@ def parts(run: Run) -> tuple[Experience, Learner]:
     return experience, learner
 
 
-def batches(run: Run, experience: Experience) -> Iterator[Batch]:
+def batches(run: RunConfig, experience: Experience) -> Iterator[Batch]:
     """The batches of a run's gradient steps."""
     return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
 
 
-def trainer(run: Run, folder: Path) -> Trainer:
+def trainer(run: RunConfig, folder: Path) -> Trainer:
     """A run's trainer, started, with a record in a folder."""
     frame_skip = run.task.frame_skip
     tracker = Tracker(folder, {"name": run.name}, frame_skip, run.total_agent_steps, "disabled")
@@ -133,21 +133,21 @@ def trainer(run: Run, folder: Path) -> Trainer:
     return started
 
 
-def train(run: Run, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
+def train(run: RunConfig, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
     """What `python -m sweeps.run` does with this run. Raises KeyboardInterrupt where it is asked to end."""
     execute(run, folder, wandb_mode="disabled", asked=asked)
 
 
-def grid_work(file: Path) -> list[Work]:
+def grid_work(file: Path) -> list[Workload]:
     """What the runs of a sweep file do."""
     return [work(resolve(cell)) for cell in grid.read(file).cells]
 
 
-def work(run: Run) -> Work:
+def work(run: RunConfig) -> Workload:
     options = run.options.dump()
     trainer, agent = options["trainer"], options["agent"]
     episodes = trainer["epochs"] * trainer["evaluation_episodes"]
-    return Work(
+    return Workload(
         agent=run.agent,
         width=agent["width"] if "width" in agent else agent["critic_width"],
         networks=options["method"].get("num_networks", 1),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from baselines.registry import METHODS
 from suite.errors import UserError
 from suite.tasks import FAMILIES, TASKS
-from sweeps.config import Run, groups, method_options, parse_method, resolve
+from sweeps.config import RunConfig, groups, method_options, parse_method, resolve
 
 BASE: dict[str, Any] = {"task": "atari/Pong", "method": "eaudeqn", "seed": 0}
 
@@ -342,7 +342,7 @@ def check_total(arguments: dict[str, Any]) -> None:
         line = str(error)
         assert line.splitlines() == [line], repr(line)
         return
-    assert isinstance(run, Run)
+    assert isinstance(run, RunConfig)
     assert re.fullmatch(r"[A-Za-z0-9=._-]+", run.name)
     assert resolve(run.arguments()) == run
     assert 0 <= run.gradient_steps < 2**31

@@ -260,8 +260,8 @@ def test_an_option_that_does_not_fit_the_engine(sweep, elsewhere, capsys, argume
     [
         ([], "required: file"),
         (["none.yaml"], "no such sweep file"),
-        (["tiny.yaml", "--jobs", "0"], "number of runs at a time"),
-        (["tiny.yaml", "--jobs", "two"], "number of runs at a time"),
+        (["tiny.yaml", "--jobs", "0"], "--jobs"),
+        (["tiny.yaml", "--jobs", "two"], "--jobs"),
         (["tiny.yaml", "--confirm", "maybe"], "--confirm"),
         (["tiny.yaml", "--fast"], "--fast"),
         (["tiny.yaml", "--engine", "cloud"], "--engine"),

@@ -18,7 +18,7 @@ from sweeps.gpu import __main__ as gpu
 from sweeps.gpu import agreement, grids, report, resuming, runs, sharing, steps
 from sweeps.gpu.peaks import Peak, peak
 from sweeps.gpu.report import Part, Report
-from sweeps.gpu.runs import Work
+from sweeps.gpu.runs import Workload
 from sweeps.gpu.sizes import FULL, TINY
 
 #: Measures as many rows as its name says, then does what it says.
@@ -186,7 +186,7 @@ def test_a_run_and_a_grid_by_hand() -> None:
         step | {"batch": 64, "ms": 70.0},
     ]
     measured = {"loops": [loop], "steps": [*others, step, wide]}
-    work = Work("dqn", 512, 5, agent_steps=1_000, gradient_steps=250, evaluation_steps=100)
+    work = Workload("dqn", 512, 5, agent_steps=1_000, gradient_steps=250, evaluation_steps=100)
     assert grids.duration(work, measured) == pytest.approx(1_000 / 100 + 100 * 0.003)
     assert grids.duration(work._replace(width=2_048), measured) == pytest.approx(10 + 250 * 0.004 + 0.3)
     offline = work._replace(agent="cql", agent_steps=0)
