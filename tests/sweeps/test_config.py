@@ -1,4 +1,4 @@
-"""From what a user typed to a Run: names, labels, and one clear line for everything that is wrong."""
+"""From what a user typed to a run: names, labels, and one clear line for everything that is wrong."""
 
 import re
 import string
@@ -335,7 +335,7 @@ def test_no_label_of_a_method_raises_anything_else(label: str) -> None:
 
 
 def check_total(arguments: dict[str, Any]) -> None:
-    """A Run with a name, which resolves to itself, or one line."""
+    """A run with a name, which resolves to itself, or one line."""
     try:
         run = resolve(arguments)
     except UserError as error:

@@ -217,7 +217,7 @@ def test_make_starts_a_reference_grid_when_it_is_confirmed(path, engine, capsys,
     given = shlex.split(arguments)
     assert given[0] == str(path.relative_to(ROOT)) and "--confirm no" in arguments
     assert launch.main([str(path), *given[1:], "--folder", "no/runs"]) == 2
-    assert "confirm a sweep of more than 4 h" in capsys.readouterr().err and not engine[0]
+    assert "confirm a sweep of more than 4.0 h" in capsys.readouterr().err and not engine[0]
     (cost,) = [line for line in make("help").splitlines() if "SCALE=reference:" in line]
     assert "CONFIRM=yes" in cost and f"({target})" in cost
 
