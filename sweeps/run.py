@@ -21,8 +21,8 @@ from sweeps import command_line
 @program
 def main(argv: Sequence[str]) -> int:
     """Parse the command line, and only then import what trains: JAX takes a second."""
-    given = command_line.parse(argv)
-    return load("sweeps.execute:from_command_line")(given)
+    settings, given = command_line.parse(argv)
+    return load("sweeps.execute:from_command_line")(settings, given)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer, batch_rng
 from suite.types import Batch
 from sweeps import grid
+from sweeps.command_line import Settings
 from sweeps.compose import compose
 from sweeps.config import RunConfig, resolve
 from sweeps.estimate.forecast import EPISODE
@@ -135,7 +136,7 @@ def trainer(run: RunConfig, folder: Path) -> Trainer:
 
 def train(run: RunConfig, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
     """What `python -m sweeps.run` does with this run. Raises KeyboardInterrupt where it is asked to end."""
-    execute(run, folder, wandb_mode="disabled", asked=asked)
+    execute(run, folder, Settings(wandb="disabled"), asked)
 
 
 def grid_work(file: Path) -> list[Workload]:
