@@ -33,14 +33,14 @@ class Settings:
 
 
 def folder(text: str) -> Path:
-    """The type of an argument that names a folder."""
+    """Parse an argument that names a folder. Raises ArgumentTypeError."""
     if not text or not is_text(text):
         raise argparse.ArgumentTypeError("should be the name of a folder")
     return expanded(text)
 
 
 def seconds(text: str) -> float:
-    """The type of an argument that is a time."""
+    """Parse an argument in seconds, from 0. Raises ArgumentTypeError."""
     try:
         given = float(text)
     except ValueError:
@@ -51,7 +51,7 @@ def seconds(text: str) -> float:
 
 
 def epochs(text: str) -> tuple[int, ...]:
-    """The type of an argument that lists epochs."""
+    """Parse epochs that are separated by commas. Raises ArgumentTypeError."""
     try:
         return tuple(int(word) for word in text.split(",")) if text else ()
     except ValueError:
@@ -59,7 +59,7 @@ def epochs(text: str) -> tuple[int, ...]:
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
-    """The settings, and the given options of the run by name; the values of these are still strings."""
+    """Return the settings, and the given options of the run by name, with their texts as values."""
     arguments = unnested(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(*_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
@@ -73,7 +73,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
 
 
 def _task(arguments: Sequence[str] | None) -> tuple[Task, str]:
-    """The task and the agent that are asked for, which decide what options there are. Imports what --import names."""
+    """Return the task and the agent that are asked for, which decide what options there are. Imports what --import
+    names."""
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--task", default=PAPER_GAMES[0])
     parser.add_argument("--agent")
@@ -98,7 +99,7 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
     add = parser.add_argument_group("the run").add_argument
     add("--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options")
     add("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
-    add("--seed", metavar="SEED", help="fixes everything that is random")
+    add("--seed", metavar="SEED", help="of all random numbers")
     add("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
     add("--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own")
     add = parser.add_argument_group("where it goes").add_argument

@@ -1,4 +1,4 @@
-"""From a run's options to the parts that train it."""
+"""Compose the parts that train a run from its options."""
 
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from sweeps.config import RunConfig
 
 
 def compose(run: RunConfig, record: Path | None = None) -> Parts:
-    """Task, agent and method of a run, whose experience is recorded in a folder if there is one.
+    """Compose task, agent and method of a run. Record its experience in the folder `record`, if one is given.
 
     Raises UserError when they do not fit each other.
     """
@@ -33,13 +33,13 @@ def compose(run: RunConfig, record: Path | None = None) -> Parts:
     make = partial(make_environment, run.task, options.environment)
     environment = make()
     agent = AGENTS[run.agent].load()(environment.observation_space, environment.action_space, options.agent)
-    describe(agent, environment)  # so that a network that no card can describe fails now, and not after training
+    describe(agent, environment)  # a network that no card can describe fails now, and not after training
     learner = make_learner(agent, _method(run, agent.optimizer, agent.all_networks), options.learner)
     return Parts(_experience(run, environment, record), make, learner)
 
 
 def check_method(run: RunConfig) -> None:
-    """Raises UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
+    """Raise UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
     _method(run, optax.identity(), ())
 
 

@@ -56,7 +56,7 @@ def execute(
     camera = Camera(folder, settings.video_epochs, parts.make_environment, run.seed)
     saved = None if settings.record else checkpoints.newest()
     if saved:
-        print(f"going on from agent step {saved.state['agent_step']:,}", flush=True)
+        print(f"resuming from agent step {saved.state['agent_step']:,}", flush=True)
     try:
         with Tracker(folder, config, frame_skip, run.total_agent_steps, settings.wandb, saved) as tracker:
             trainer = Trainer(parts, tracker, run.options.trainer, run.seed, checkpoints, camera)
@@ -66,7 +66,7 @@ def execute(
                 save_policy(folder, parts.learner.policy(state), description, config)
                 schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     except Divergence:
-        checkpoints.clear()  # to go on from there would end as it did
+        checkpoints.clear()  # a resumed run would diverge again
         raise
     checkpoints.clear()
 
@@ -82,7 +82,7 @@ def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
     """Train, or resume, the run that the options of a command line describe; -> the exit code."""
     try:
         settings = replace(settings, wandb=wandb_mode_of(settings.wandb))
-        patience()  # what is wrong with it is said now, and not at the run's end
+        patience()  # raises for an invalid value now, and not at the run's end
         run = _recorded(settings.resume, given) if settings.resume else resolve(given)
         last = run.options.trainer.epochs
         if not all(1 <= epoch <= last for epoch in settings.video_epochs):
@@ -105,13 +105,13 @@ def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print(f"out of memory, the same command goes on: {one_line(error)}", file=sys.stderr)
+        print(f"out of memory; rerun the command to resume: {one_line(error)}", file=sys.stderr)
         return 1
     except Busy as error:
         print(f"busy: {error}", file=sys.stderr)
         return schema.RESUMABLE
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        print("interrupted: rerun the command to resume", file=sys.stderr)
         return schema.RESUMABLE
     return 0
 
@@ -129,8 +129,8 @@ def _is_done(run: RunConfig, folder: Path, settings: Settings) -> bool:
 
 @contextmanager
 def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
-    """The run's lock. Raises Busy when another process has it; but a W&B agent's run waits for that one to end, since
-    W&B takes it for failed when it ends before, and does not give it out again."""
+    """Hold the run's lock. Raises Busy when another process holds it. A run of a W&B agent waits for that process
+    instead, because W&B counts a run that ends early as failed and does not assign it again."""
     with ExitStack() as stack:
         said = -math.inf
         while True:
@@ -149,8 +149,8 @@ def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """Whether a signal has asked us to end, instead of ending. A second Ctrl-C ends the process at once, but other
-    signals may come twice: SLURM sends its own to everybody, and so do those whom it reaches."""
+    """Yield a function that tells whether a signal has asked the run to end. A second Ctrl-C ends the process at once.
+    Other signals may come twice: SLURM sends its own to each process, and a launcher passes it on."""
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
@@ -162,7 +162,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
 
 def _recorded(folder: Path, given: dict[str, Any]) -> RunConfig:
-    """The run in a folder. Raises UserError where options are given too, or there is no such record."""
+    """Return the run in a folder. Raises UserError where options are given too, or there is no such record."""
     if given:
         raise UserError(
             f"--resume={folder}: takes the options of the run from its record; leave out --{next(iter(given))}"

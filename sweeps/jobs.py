@@ -61,5 +61,5 @@ def _start_mps(stack: contextlib.ExitStack) -> dict[str, str]:
 
 
 def fitting(size: int, most: int | None) -> int:
-    """Return the number of workers of so many bytes: `most`, or one a core if None, but no more than have memory."""
+    """Return the number of workers of `size` bytes that fit the memory: at most `most`, or one per core if None."""
     return max(min(most or len(limits.cores()), limits.memory() // size), 1)

@@ -12,7 +12,7 @@ from os.path import expanduser
 
 from suite.program import signals
 
-if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+if __name__ == "__main__":  # until training starts, Ctrl-C ends the process silently
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
 from suite.errors import Parser, UserError, whole_number
@@ -44,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
         "--jobs", type=whole_number(1, 1024), metavar="N", help="runs at a time [by the cores, GPUs and memory]"
     )
     made.add_argument("--folder", type=expanduser, help="where the runs' folders go [runs/<name of the sweep>]")
-    made.add_argument("--confirm", choices=["yes", "no"], default="no", help="begin even a big sweep [no]")
-    made.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
+    made.add_argument("--confirm", choices=["yes", "no"], default="no", help="start even a big sweep [no]")
+    made.add_argument("--engine", choices=[*ENGINES], default="local", help="what runs the cells [local]")
     made.add_argument(
         "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
     )

@@ -10,8 +10,8 @@ from sweeps.engines.base import Work
 
 
 def resolve_all(sweep: grid.Sweep, file: str) -> list[RunConfig]:
-    """Resolve each cell to its run, from the texts of its command line. Raises UserError for a cell that is no run and
-    for two cells that are the same run."""
+    """Resolve each cell to its run, from its command line. Raises UserError for an invalid cell, and for two cells that
+    are the same run."""
     runs: dict[str, RunConfig] = {}
     for cell in sweep.cells:
         try:

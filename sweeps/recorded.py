@@ -31,7 +31,7 @@ class Length(File):
 
 
 def read(folder: Path) -> RunConfig:
-    """The run in a folder, under the name that its record has. Raises UserError for a damaged record."""
+    """Return the run in a folder, under the name that its record has. Raises UserError for a damaged record."""
     config = reader.config(folder)
     name = config.method.partition(":")[0]
     groups = translated(name, config.options, folder / schema.CONFIG)
@@ -43,8 +43,8 @@ def read(folder: Path) -> RunConfig:
 
 
 def translated(method: str, options: Mapping[str, Options], where: object) -> dict[str, Options]:
-    """Groups of options under the names of this version; options of this version stay as they are. Raises UserError,
-    which names `where`."""
+    """Return groups of options under the names of this version; options of this version stay as they are. Raises
+    UserError, which names `where`."""
     groups = {group: dict(values) for group, values in options.items()}
     own, pruning, agent = (groups.setdefault(group, {}) for group in ("method", "pruning", "agent"))
     if pruning.get("distribution", "") is None:  # this version records the resolved default

@@ -148,7 +148,7 @@ class Row(NamedTuple):
 
 
 def source_of(option: str, family: str) -> Source:
-    """The first entry that matches. Raises LookupError if there is none."""
+    """Return the first entry that matches. Raises LookupError if there is none."""
     for source in SOURCES:
         if family in source.families and fnmatchcase(option, source.option):
             return source
@@ -156,7 +156,7 @@ def source_of(option: str, family: str) -> Source:
 
 
 def defaults(example: Task) -> dict[str, Any]:
-    """Every option of a task's runs and methods with its default: {"agent.width": 512, "gmp:power": 3.0}."""
+    """Return every option of a task's runs and methods with its default: {"agent.width": 512, "gmp:power": 3.0}."""
     found = {
         f"{group}.{key}": field.default for group, m in groups(example).items() for key, field in m.model_fields.items()
     }
@@ -166,7 +166,7 @@ def defaults(example: Task) -> dict[str, Any]:
 
 
 def rows() -> Iterator[Row]:
-    """The table: an option has a row for each default and source that it has among the families."""
+    """Yield the table: an option has a row for each default and source that it has among the families."""
     by_family = {family: defaults(example) for family, example in EXAMPLES.items()}
     for option in dict.fromkeys(key for found in by_family.values() for key in found):
         same: dict[tuple[Any, Source], list[str]] = {}

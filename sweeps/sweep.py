@@ -23,7 +23,7 @@ from sweeps.jobs import fitting, on_gpus
 from sweeps.plan import resolve_all, works_of
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
-BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
+BIG = 4 * 3600  # core-seconds; a sweep that needs more must be confirmed
 RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
 SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
 
@@ -38,7 +38,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     sweep = grid.read(options.file)
     folder = Path(options.folder or f"runs/{sweep.name}")
     if not is_text(str(folder)):
-        raise UserError(f"--folder={folder}: a name that is no UTF-8")
+        raise UserError(f"--folder={folder}: should be UTF-8")
     runs = resolve_all(sweep, options.file)
     to_do = [run for run in runs if not reader.is_finished(folder / run.name)]
     print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")

@@ -1,4 +1,4 @@
-"""How every program starts and ends: arguments, errors, exit codes and output that nobody reads. No JAX."""
+"""How every program starts and ends: arguments, errors, exit codes and closed outputs. No JAX."""
 
 import errno
 import functools
@@ -56,7 +56,7 @@ def load(name: str) -> Callable[..., int]:
 
 
 def start(main: Callable[[], int]) -> NoReturn:
-    """Run a program, and exit with its code, also when nobody reads what it prints any more."""
+    """Run a program, and exit with its code, also if the reader of its output has ended."""
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     sys.exit(main())
 

@@ -26,7 +26,7 @@ INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt, and bet
 def follow(folder: Path, mode: str) -> None:
     """Send the run in a folder until its process writes its exit code to our standard input, or ends without.
 
-    W&B is tried again and again while the run goes on, and once when it has ended; so is W&B's client when it is
+    W&B is tried again and again while the run trains, and once when it has ended; so is W&B's client when it is
     killed, as by the signal that asks the run to end.
     """
     code = None

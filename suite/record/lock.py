@@ -60,7 +60,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str | None:
-    """The process that works in a run's folder now, in words; None if there is none."""
+    """Describe the process that works in a run's folder now; None if there is none."""
     try:
         with (folder / schema.LOCK).open("rb", buffering=0) as lock:
             return _words(_read(lock)) if _taken(lock, _flock(lock, fcntl.LOCK_SH)) else None
@@ -69,7 +69,7 @@ def holder(folder: Path) -> str | None:
 
 
 def _claim(path: Path, name: bytes) -> IO[bytes]:
-    """The lock file with our name in it, which is locked until it is closed. Raises Busy."""
+    """Lock the folder's lock file with our name in it; closing the file unlocks it. Raises Busy."""
     patience = time.monotonic() + PATIENCE
     while True:
         try:
@@ -122,7 +122,7 @@ def _take_over(lock: IO[bytes], path: Path, name: bytes) -> bool:
 
 
 def _flock(lock: IO[bytes], operation: int) -> bool | None:
-    """Whether we got the flock; None where there are no flocks."""
+    """Return whether we got the flock; None on a file system without flocks."""
     try:
         fcntl.flock(lock, operation | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -133,7 +133,7 @@ def _flock(lock: IO[bytes], operation: int) -> bool | None:
 
 
 def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
-    """Whether the process in the file still holds the lock. `flocked` is the result of `_flock`."""
+    """Return whether the process in the file still holds the lock. `flocked` is the result of `_flock`."""
     if flocked is False:
         return True
     if _age(lock) >= STALE:
@@ -147,7 +147,7 @@ def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
 
 
 def _boot() -> str | None:
-    """An id of this machine's last start."""
+    """Return an id of this machine's last start."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:  # macOS
@@ -155,7 +155,7 @@ def _boot() -> str | None:
 
 
 def _processes() -> str | None:
-    """An id of the processes that are visible from here."""
+    """Return an id of the processes that are visible from here."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # macOS
@@ -177,7 +177,7 @@ def _age(lock: IO[bytes]) -> float:
 
 
 def _read(lock: IO[bytes]) -> Holder | None:
-    """The process that the file names; None while the file is being written, or if it is damaged."""
+    """Return the process that the file names; None while the file is being written, or if it is damaged."""
     try:
         return parsed(Holder, os.pread(lock.fileno(), MOST, 0).decode(errors="replace"), lock.name)
     except UserError:

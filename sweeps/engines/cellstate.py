@@ -62,7 +62,7 @@ class CellState:
         self.refresh()
 
     def ending(self) -> Literal["finished", "failed"] | None:
-        """How the run ended, by its record. None if it has not, or if the record is damaged."""
+        """Return how the run ended, by its record. None if it has not, or if the record is damaged."""
         try:
             ended = reader.status(self.folder)
         except UserError:
@@ -91,7 +91,7 @@ class CellState:
 
     @property
     def cost_left(self) -> float:
-        """What is left of `Work.cost`; nothing of a failed cell, which is not tried again."""
+        """The rest of `Work.cost`; 0 for a failed cell, which is not retried."""
         return 0.0 if self.state in (FINISHED, FAILED) else self.work.cost * (1 - self.fraction)
 
 

@@ -52,12 +52,12 @@ def visible() -> list[Gpu]:
 
 
 def usable_by_jax() -> bool:
-    """Whether JAX has its plugin for NVIDIA GPUs."""
+    """Return whether JAX has its plugin for NVIDIA GPUs."""
     return any(find_spec(name) for name in PLUGINS)
 
 
 def wanted() -> bool:
-    """Whether JAX_PLATFORMS leaves GPUs in."""
+    """Return whether JAX_PLATFORMS allows GPUs."""
     platforms = os.environ.get("JAX_PLATFORMS", "")
     return not platforms or any(name in platforms.split(",") for name in ("cuda", "gpu"))
 
@@ -68,14 +68,14 @@ def has_mps() -> bool:
 
 @contextlib.contextmanager
 def mps(folder: Path) -> Iterator[dict[str, str]]:
-    """Run an MPS of our own, with its files in a folder; -> the variables by which processes find it.
+    """Run an MPS of our own, with its files in a folder; -> the variables that processes need to find it.
 
     Raises OSError or subprocess.SubprocessError if it does not start, as in some containers, or JAX finds no GPU by it.
     """
     variables = {PIPE: str(folder / "pipe"), LOG: str(folder / "log")}
     for place in variables.values():
         Path(place).mkdir(parents=True)
-    # MPS would count anew the GPUs that it may see, and the runs would have to name them so.
+    # With CUDA_VISIBLE_DEVICES, the server would number the GPUs again, and the runs would name others.
     environment = {name: value for name, value in os.environ.items() if name != VISIBLE} | variables
     _call([CONTROL, "-d"], environment)
     try:

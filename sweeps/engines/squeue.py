@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def _plain(value: object) -> object:
-    """A number as SLURM before 23.02 writes it; later versions write {"set": true, "number": 7}."""
+    """Unwrap a number: 7 before SLURM 23.02, and {"set": true, "number": 7} since."""
     if isinstance(value, dict) and "set" in value:
         return value.get("number", value) if value["set"] else None
     return value
@@ -64,7 +64,7 @@ class Queue(BaseModel):
 
 
 def submitted(text: str) -> tuple[str, str]:
-    """(job, cluster or ""), by what sbatch printed: "1234", "1234;cluster" or "Submitted batch job 1234".
+    """Return (job, cluster or ""), from what sbatch printed: "1234", "1234;cluster" or "Submitted batch job 1234".
 
     Raises UserError when no line says so: sbatch has taken the jobs, but they cannot be looked for.
     """
@@ -92,8 +92,8 @@ def states(jobs: Iterable[str]) -> dict[str, str]:
 
 
 def _rows(arrays: list[str], cluster: str) -> list[Row]:
-    """The queue's lines on some jobs. Where squeue prints something else than asked for, as text, it is asked for JSON:
-    an unknown line never means that no job is there."""
+    """Return the queue's lines on some jobs. Where squeue prints something else than asked for, as text, it is asked
+    for JSON: an unknown line never means that no job is there."""
     asked = ["squeue", f"--jobs={','.join(arrays)}", *([f"--clusters={cluster}"] if cluster else [])]
     text = _say([*asked, "--array", "--format=%i %T"])
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -109,7 +109,7 @@ def _rows(arrays: list[str], cluster: str) -> list[Row]:
 
 
 def _say(command: list[str]) -> str:
-    """What squeue prints; nothing when it has forgotten the jobs. Raises UserError when it fails."""
+    """Return what squeue prints; nothing if it has forgotten the jobs. Raises UserError when it fails."""
     asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if asked.returncode and "Invalid job id" not in asked.stderr:
         raise UserError(f"squeue does not tell what is queued: {last_line(asked.stderr)}")
@@ -117,7 +117,7 @@ def _say(command: list[str]) -> str:
 
 
 def _tasks(text: str) -> Collection[int] | None:
-    """ "" -> none, "4" -> 4, "[0,3-7%2]" -> 0, 3, 4, 5, 6, 7; a shortened list, "[0,3,...]", -> None."""
+    """Parse tasks: "" -> none, "4" -> 4, "[0,3-7%2]" -> 0, 3, 4, 5, 6, 7; a shortened list, "[0,3,...]", -> None."""
     tasks: set[int] = set()
     for part in filter(None, text.strip("[]").partition("%")[0].split(",")):
         found = TASKS.fullmatch(part)

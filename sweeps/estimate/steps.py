@@ -65,7 +65,7 @@ def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
 
 
 def _time(step: Callable[[int], None], seconds: float, warm_up: int) -> float:
-    """Mean seconds of step(number), called for about `seconds` and at least three times."""
+    """Return the mean seconds of step(number), called for about `seconds` and at least three times."""
     for number in range(warm_up):
         step(number)
     began, number = time.perf_counter(), warm_up

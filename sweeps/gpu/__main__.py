@@ -1,8 +1,8 @@
-"""`python -m sweeps.gpu`: measure the parts one after the other, each in a process and with a time of its own.
+"""`python -m sweeps.gpu`: measure the parts one after the other, each in its own process and with its own time limit.
 
-The files in results/gpu are written anew whenever a row is there, so that a check that is cut off leaves what it has.
-Time that a part does not use is for the parts behind it. This process computes nothing: the memory of the card is for
-the parts.
+The files in results/gpu are written again with each new row, so a check that is cut off leaves what it has measured.
+Time that a part does not use goes to the later parts. This process computes nothing, so the parts have all of the
+card's memory.
 """
 
 import json
@@ -39,7 +39,7 @@ PROGRAM = ("-m", "sweeps.gpu.parts")  # measures one part
 @program
 def main(argv: Sequence[str]) -> int:
     """Measure the parts, and return 1 if one has a fault."""
-    parser = Parser(prog="python -m sweeps.gpu", description="Whether a GPU computes what a CPU does, and how fast.")
+    parser = Parser(prog="python -m sweeps.gpu", description="Check a GPU against the CPU, and measure its speed.")
     parser.add_argument("--minutes", type=float, default=8.0, metavar="M", help="time of all parts together [8]")
     parser.add_argument("--out", type=expanded, default=FOLDER, metavar="DIR", help=f"where the files go [{FOLDER}]")
     parser.add_argument(
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def check(parts: Sequence[Part], scratch: Path, out: Path, seconds: float) -> Report:
-    """Measure these parts within about so many seconds; the first names the card."""
+    """Measure these parts within about this many seconds; the first one names the card."""
     end, report = time.monotonic() + seconds, Report(out, parts)
     for number, part in enumerate(parts):
         left = sum(other.share for other in parts[number:])
@@ -77,7 +77,7 @@ def check(parts: Sequence[Part], scratch: Path, out: Path, seconds: float) -> Re
 
 
 def faults(report: Report) -> list[str]:
-    """What a user should look at: parts that failed, and figures that prove something wrong."""
+    """List what a user should look at: parts that failed, and figures that show an error."""
     found = [f"{part.title}: {part.state}" for part in report.parts.values() if part.state.startswith("failed")]
     for row in (row for part in report.parts.values() for row in part.rows):
         if row.get("agrees") is False:
@@ -88,13 +88,13 @@ def faults(report: Report) -> list[str]:
 
 
 def identify(rows: Sequence[Row]) -> tuple[str, Size]:
-    """The card's name, and how much is measured on it."""
+    """Return the card's name, and how much is measured on it."""
     facts = {row["what"]: row["value"] for row in rows}
     return facts.get("card", "unknown"), TINY if facts.get("backend") == "cpu" else FULL
 
 
 def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Part], None]) -> Part:
-    """Measure a part in a process of its own, and show it whenever it has a new row."""
+    """Measure a part in its own process, and show it with each new row."""
     folder = scratch / part.name
     folder.mkdir()
     out, log, before = folder / "rows.jsonl", folder / "log", scratch / "measured.json"
@@ -121,19 +121,19 @@ def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Par
 
 
 def read(path: Path) -> tuple[Row, ...]:
-    """The complete lines of a file of rows."""
+    """Return the complete lines of a file of rows."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return tuple(json.loads(line) for line in lines if line.endswith("\n"))
 
 
 def keep(path: Path, part: Part) -> None:
-    """Add a part's rows to the file for the parts behind it."""
+    """Add a part's rows to the file for the later parts."""
     measured = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(measured | {part.name: part.rows}), encoding="utf-8")
 
 
 def state(code: int | None, log: Path, limit: float) -> str:
-    """How a part ended, by its exit code, None if its time was over, and by what it printed."""
+    """Say how a part ended, from its exit code and its output. No exit code: its time was over."""
     if code is None:
         return f"cut off after {limit:.0f} s"
     if code == 0:

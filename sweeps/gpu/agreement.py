@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
 
 def problems(size: Size, data: Path, on_cpu: bool = False) -> list[Problem]:
-    """All that is learned. A CPU loops over the networks in each of them."""
+    """Return all problems. A CPU loops over the networks in each of them."""
 
     def run_of(case: runs.Case, networks: int, vectorize: bool = False) -> RunConfig:
         clock = {"learner__target_update_period": size.period, "learner__vectorize": vectorize and not on_cpu}
@@ -68,7 +68,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> Arrays:
-    """The arrays of a file that a process is going to write. Raises RuntimeError if it ends without."""
+    """Return the arrays of a file that a process is going to write. Raises RuntimeError if it ends before."""
     while not path.exists():
         if process.poll() is not None and not path.exists():
             raise RuntimeError(f"the process on the CPU ended with code {process.returncode} before it wrote {path}")
@@ -96,7 +96,7 @@ def learn(run: RunConfig, size: Size) -> Arrays:
 
 
 def compare(problem: Problem, found: Arrays, expected: Arrays, size: Size) -> Iterator[Row]:
-    """A row for each number of gradient steps: the layer that differs most, and the elections until then."""
+    """Yield a row for each number of gradient steps: the layer that differs most, and the elections until then."""
     for step in size.looked_at:
         layers = {
             name.partition(" ")[2]: difference(found[name], array)
@@ -121,14 +121,14 @@ def compare(problem: Problem, found: Arrays, expected: Arrays, size: Size) -> It
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest absolute difference as a share of the largest absolute value; NaN counts as infinite."""
+    """Return the largest absolute difference as a share of the largest absolute value; NaN counts as infinite."""
     largest = float(np.abs(expected).max())
     share = float(np.abs(found - expected).max()) / (largest or 1.0)
     return share if np.isfinite(share) else float("inf")
 
 
 def main() -> int:
-    """The process on the CPU: the results of each problem, once for all ways."""
+    """Write the results of each problem on the CPU, once for all ways."""
     size, scratch = SIZES[sys.argv[1]], Path(sys.argv[2])
     device.choose("cpu")
     compile_cache.use()

@@ -10,7 +10,7 @@ from sweeps.gpu.report import FOLDER, slug
 
 
 class Together(File):
-    """A row of the part `sharing`: so many runs at once."""
+    """A row of the part `sharing`."""
 
     runs: int = Field(alias="runs at once", ge=1)
     mps: bool = Field(alias="MPS")

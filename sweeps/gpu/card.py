@@ -30,5 +30,5 @@ def measure(amounts: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def first(field: str) -> str | None:
-    """What nvidia-smi says of the first GPU; None without one."""
+    """Return a field of the first GPU from nvidia-smi; None without a GPU."""
     return next((row[0] for row in gpus.query(field)), None)

@@ -33,7 +33,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def duration(work: Workload, measured: Measured) -> float:
-    """Seconds of a run that has the card for itself. Raises UserError for a figure that is missing.
+    """Return seconds of a run that has the card for itself. Raises UserError for a missing figure.
 
     A run's own width costs what its gradient step takes longer, or less, than that of the measured loop.
     """
@@ -49,7 +49,7 @@ def duration(work: Workload, measured: Measured) -> float:
 
 
 def loop_of(work: Workload, measured: Measured) -> Row:
-    """The measured loop with as many networks; CQL's phases are those of DQN, whose networks it has."""
+    """Return the measured loop with as many networks; CQL's phases are those of DQN, whose networks it has."""
     for row in measured.get("loops", []):
         if (row["agent"], row["K"]) == (networks_of(work.agent), work.networks):
             return row
@@ -57,7 +57,7 @@ def loop_of(work: Workload, measured: Measured) -> Row:
 
 
 def step_of(work: Workload, measured: Measured) -> float:
-    """Milliseconds of a gradient step at the defaults: products, batch, and mapping of a GPU."""
+    """Return milliseconds of a gradient step at the defaults: products, batch, and mapping of a GPU."""
     wanted = (networks_of(work.agent), work.width, work.networks)
     rows = [
         row
@@ -74,7 +74,8 @@ def networks_of(agent: str) -> str:
 
 
 def speed_up(rows: list[Row]) -> tuple[int, float] | None:
-    """The number of runs at once with the most agent steps per second, and how many times those of a single run."""
+    """Return the number of runs at once with the most agent steps per second, and how many times those of a single
+    run."""
     shared = [Together.model_validate(row) for row in rows]
     alone, best = fastest(row for row in shared if row.runs == 1), fastest(shared)
     return (best.runs, best.rate / alone.rate) if best and best.rate and alone and alone.rate else None

@@ -24,7 +24,7 @@ ALONE, RESUMED, COST = "alone", "resumed", "cost.json"
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
-    """Computes nothing here: XLA reads its flags when a process starts."""
+    """Start the processes that compute: XLA reads its flags when a process starts."""
     for case, deterministic in itertools.product(cases(size), (True, False)):
         folder = scratch / f"{case}-{deterministic}"
         flags = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC if deterministic else ''}".strip()
@@ -40,7 +40,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def cases(size: Size) -> dict[str, RunConfig]:
-    """Short runs with several target updates, by their names."""
+    """Return short runs with several target updates, by their names."""
 
     def run_of(case: runs.Case, ratio: float) -> RunConfig:
         steps = int(size.resumed_steps * ratio)
@@ -51,7 +51,7 @@ def cases(size: Size) -> dict[str, RunConfig]:
 
 
 def numbers(folder: Path) -> tuple[list[dict[str, Any]], str]:
-    """All that a run's record holds but times: its rows, and the SHA-256 of its policy."""
+    """Return a run's record without its times: its rows, and the SHA-256 of its policy."""
     rows = [
         {key: value for key, value in row.items() if key != "seconds"}
         for row in schema.read_rows(folder / schema.METRICS)
@@ -60,7 +60,7 @@ def numbers(folder: Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def gradient_step(run: RunConfig, seconds: float) -> float:
-    """Milliseconds of a gradient step, its batch on the device."""
+    """Return milliseconds of a gradient step, its batch on the device."""
     experience, learner = runs.parts(run)
     batch, state = jax.device_put(next(runs.batches(run, experience))), learner.init(run.seed)
 
@@ -73,7 +73,7 @@ def gradient_step(run: RunConfig, seconds: float) -> float:
 
 
 def main() -> int:
-    """One process: a whole run and one that is interrupted in its middle, or its rest."""
+    """Train a whole run and the first half of another, or resume the second."""
     size, case, folder, attempt = SIZES[sys.argv[1]], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     runs.begin()
     run = cases(size)[case]

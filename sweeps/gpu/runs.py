@@ -60,7 +60,7 @@ def dqn(size: Size, width: int | None = None) -> Case:
 
 
 def impala() -> Case | None:
-    """DQN with the Impala network; None where there is no such network."""
+    """Return DQN with the Impala network; None if there is no such network."""
     case = Case("DQN impala", "atari/Pong", {"agent.network": "impala"})
     try:
         run_of(case, 1, ENDLESS)
@@ -76,7 +76,7 @@ def sac(size: Size, width: int | None = None) -> Case:
 
 
 def cql(size: Size, folder: Path) -> Case:
-    """CQL on random transitions, which are written into a folder in the layout of DQN Replay."""
+    """Return CQL on random transitions; write these into a folder in the layout of DQN Replay."""
     rng, number = np.random.default_rng(0), OFFLINE_TRANSITIONS
     data = {
         "observation": rng.integers(256, size=(number, 84, 84), dtype=np.uint8),
@@ -94,7 +94,8 @@ def cql(size: Size, folder: Path) -> Case:
 
 
 def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> RunConfig:
-    """A run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is --learner.period 2."""
+    """Return a run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is
+    --learner.period 2."""
     method = "dense" if networks == 1 else f"eaudeqn:num_networks={networks}"
     given = {"task": case.task, "method": method, "seed": 0, **case.options, "trainer.epochs": 1}
     given |= {name.replace("__", "."): value for name, value in options.items()}
@@ -108,7 +109,7 @@ def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **
 
 
 def parts(run: RunConfig) -> tuple[Experience, Learner]:
-    """A run's learner, and its experience of random actions, which are the same on every device."""
+    """Return a run's learner, and its experience of random actions, which are the same on every device."""
     experience, _, learner = compose(run)
     experience.start(run.seed)
     experience.begin_epoch(1)
@@ -121,12 +122,12 @@ def parts(run: RunConfig) -> tuple[Experience, Learner]:
 
 
 def batches(run: RunConfig, experience: Experience) -> Iterator[Batch]:
-    """The batches of a run's gradient steps."""
+    """Return the batches of a run's gradient steps."""
     return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
 
 
 def trainer(run: RunConfig, folder: Path) -> Trainer:
-    """A run's trainer, started, with a record in a folder."""
+    """Return a run's trainer, started, with a record in a folder."""
     frame_skip = run.task.frame_skip
     tracker = Tracker(folder, {"name": run.name}, frame_skip, run.total_agent_steps, "disabled")
     started = Trainer(compose(run), tracker, run.options.trainer, run.seed)
@@ -135,12 +136,12 @@ def trainer(run: RunConfig, folder: Path) -> Trainer:
 
 
 def train(run: RunConfig, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
-    """What `python -m sweeps.run` does with this run. Raises KeyboardInterrupt where it is asked to end."""
+    """Train as `python -m sweeps.run` does. Raises KeyboardInterrupt when it is asked to end."""
     execute(run, folder, Settings(wandb="disabled"), asked)
 
 
 def grid_work(file: Path) -> list[Workload]:
-    """What the runs of a sweep file do."""
+    """Return the workload of each run of a sweep file."""
     return [work(resolve(cell)) for cell in grid.read(file).cells]
 
 

@@ -1,4 +1,4 @@
-"""Part (f): several runs at once on one card, with memory shared and, where it can be had, with MPS."""
+"""Part (f): several runs at once on one card, which share its memory; also with MPS where it is available."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Process = subprocess.Popen[bytes]
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
-    """Computes nothing here: all memory of the card is for the runs."""
+    """Start the runs, and compute nothing here: the card's memory is for them."""
     has_mps = gpus.has_mps()
     for number in size.shared:
         yield together(size, scratch / f"{number}", number, {})
@@ -34,7 +34,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def with_mps(size: Size, folder: Path, number: int) -> Row:
-    """The row of so many runs at once that compute side by side."""
+    """Return the row of `number` runs at once with MPS."""
     try:
         with gpus.mps(folder) as variables:
             return together(size, folder, number, variables)
@@ -43,7 +43,7 @@ def with_mps(size: Size, folder: Path, number: int) -> Row:
 
 
 def together(size: Size, folder: Path, number: int, variables: Mapping[str, str]) -> Row:
-    """The row of so many runs that train at the same time."""
+    """Train `number` runs at the same time, and return their row."""
     folder.mkdir(parents=True, exist_ok=True)
     ours = {key: value for key, value in os.environ.items() if key != OLD_MEMORY}
     environment = {**ours, **variables, MEMORY: f"{GPU_MEMORY / number:.3f}"}
@@ -81,7 +81,7 @@ def all_ready(processes: list[Process], folder: Path) -> bool:
 
 
 def result(process: Process, folder: Path) -> str:
-    """What a run wrote at its end. Raises RuntimeError if it ended otherwise."""
+    """Return what a run wrote at its end. Raises RuntimeError if it failed."""
     if process.wait() != 0:
         raise RuntimeError(f"a run ended with code {process.returncode}")
     return (folder / "rate.json").read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ def end(processes: list[Process]) -> None:
 
 
 def main() -> int:
-    """One of the runs: EauDeQN, the paper's main case."""
+    """Train one of the runs: EauDeQN, the paper's main case."""
     size, folder = SIZES[sys.argv[1]], Path(sys.argv[2])
     runs.begin()
     run = runs.run_of(runs.dqn(size), max(size.networks[:2]), runs.ENDLESS, size.filled)
