@@ -79,7 +79,10 @@ def _checkpoints(
 
 
 def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
-    """Train, or resume, the run that the options of a command line describe; -> the exit code."""
+    """Train, or resume, the run that the options of a command line describe; -> the exit code.
+
+    Raises UserError for bad input, and Busy while another process works on the run.
+    """
     try:
         settings = replace(settings, wandb=wandb_mode_of(settings.wandb))
         patience()  # raises for an invalid value now, and not at the run's end
@@ -96,9 +99,6 @@ def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
                 compile_cache.use()
                 execute(run, folder, settings, asked)
                 print(f"{run.name} is finished: {folder}", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except (Divergence, OSError) as error:
         print(f"failed: {one_line(error)}", file=sys.stderr)
         return 1
@@ -107,9 +107,6 @@ def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
             raise
         print(f"out of memory; rerun the command to resume: {one_line(error)}", file=sys.stderr)
         return 1
-    except Busy as error:
-        print(f"busy: {error}", file=sys.stderr)
-        return schema.RESUMABLE
     except KeyboardInterrupt:
         print("interrupted: rerun the command to resume", file=sys.stderr)
         return schema.RESUMABLE

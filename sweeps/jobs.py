@@ -53,7 +53,7 @@ def _start_mps(stack: contextlib.ExitStack) -> dict[str, str]:
         return {gpus.PIPE: os.environ[gpus.PIPE]}
     if not gpus.has_mps():
         return {}
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eaudeqn-mps-")))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eaudeqn-mps-", ignore_cleanup_errors=True)))
     try:
         return stack.enter_context(gpus.mps(folder))
     except (OSError, subprocess.SubprocessError):  # not permitted here, as in some containers
