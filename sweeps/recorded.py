@@ -16,7 +16,7 @@ from suite.record import reader, schema
 from suite.record.models import Count, File, validated
 from sweeps.config import RunConfig, resolve
 
-Options = dict[str, Any]
+Values = dict[str, Any]
 SPARSE_FROM_THE_START = ("static", "set", "rigl")  # whose layers were shared by ERK in version 0.1 too
 
 
@@ -42,7 +42,7 @@ def read(folder: Path) -> RunConfig:
     return resolve(arguments)._replace(recorded_name=config.name)
 
 
-def translated(method: str, options: Mapping[str, Options], where: object) -> dict[str, Options]:
+def translated(method: str, options: Mapping[str, Values], where: object) -> dict[str, Values]:
     """Return groups of options under the names of this version; options of this version stay as they are. Raises
     UserError, which names `where`."""
     groups = {group: dict(values) for group, values in options.items()}
@@ -55,7 +55,7 @@ def translated(method: str, options: Mapping[str, Options], where: object) -> di
     return groups
 
 
-def _derive_as_0_1(own: Options, groups: dict[str, Options], where: object) -> None:
+def _derive_as_0_1(own: Values, groups: dict[str, Values], where: object) -> None:
     """Set what version 0.1 derived from the length of a run, or capped otherwise."""
     length = validated(Length, {**groups.get("trainer", {}), **groups.get("learner", {})}, where)
     agent_steps = length.epochs * length.epoch_agent_steps - length.initial_samples
