@@ -103,7 +103,7 @@ def _rows(arrays: list[str], cluster: str) -> list[Row]:
     try:
         text = _say([*asked, "--json"])
         queue = Queue.model_validate(json.JSONDecoder().raw_decode(text, text.index("{"))[0])
-    except ValueError:  # no JSON, or none that we know
+    except (UserError, ValueError):  # it knows no --json; its JSON has another form
         raise UserError(f"squeue does not tell what is queued: {lines[-1]}") from None
     return [job.row() for job in queue.jobs]
 

@@ -96,7 +96,7 @@ def kind(run: RunConfig) -> str:
 
 def _measure(runs: Sequence[RunConfig], jobs: int) -> list[Speed]:
     """Measure these runs at the same time."""
-    command = [sys.executable, "-m", "sweeps.estimate.steps"]
+    command = [sys.executable, "-m", "sweeps.estimate.measure"]
     processes = [
         workers.start(
             [*command, *flags(run.arguments())],

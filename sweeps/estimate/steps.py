@@ -1,8 +1,7 @@
-"""How fast a run is on the cores of this process: `python -m sweeps.estimate.steps --task=... --method=... --seed=0`.
+"""The time that agent steps and gradient steps of a run take on the cores of this process.
 
-Prints one line of JSON, a `sweeps.estimate.forecast.Speed`. The steps are the trainer's own, taken one kind at a time,
-so the sum is an upper bound: in a run the environment computes beside the learner. A method's hook, which seldom runs,
-is left out.
+The steps are the trainer's own, taken one kind at a time, so the sum is an upper bound: in a run the environment
+computes beside the learner. A method's hook, which seldom runs, is left out.
 """
 
 import json
@@ -17,7 +16,6 @@ import numpy as np
 
 from suite.errors import UserError
 from suite.program import compile_cache
-from suite.program.command import program, start
 from suite.trainer import batch_rng
 from sweeps.compose import compose
 from sweeps.config import RunConfig, resolve
@@ -75,16 +73,14 @@ def _time(step: Callable[[int], None], seconds: float, warm_up: int) -> float:
     return (time.perf_counter() - began) / (number - warm_up)
 
 
-@program
-def main(argv: Sequence[str]) -> int:
-    """Print the speed of one run as a line of JSON. Raises UserError for arguments that describe no run."""
-    for argument in argv:
+def print_speed(arguments: Sequence[str]) -> int:
+    """Print the speed of the run of some arguments, such as --seed=0, as one line of JSON; return the exit code 0.
+
+    Raises UserError for arguments that describe no run.
+    """
+    for argument in arguments:
         if not (argument.startswith("--") and "=" in argument):
             raise UserError(f"{argument}: should be --OPTION=VALUE")
-    given = dict(argument.removeprefix("--").split("=", 1) for argument in argv)
+    given = dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
     print(json.dumps(time_steps(resolve(given))._asdict()))
     return 0
-
-
-if __name__ == "__main__":
-    start(main)

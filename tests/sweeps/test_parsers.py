@@ -10,7 +10,7 @@ import pytest
 from suite.program.command import BAD_INPUT
 from sweeps import references
 from sweeps.bench import inference, training
-from sweeps.estimate import steps
+from sweeps.estimate import measure
 from sweeps.export import latency
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ SOURCES = [path for package in ("suite", "sweeps", "analysis") for path in (ROOT
         (inference, ["there"], "there"),
         (latency, ["there"], "CALLS"),
         (latency, ["there", "few"], "CALLS"),
-        (steps, ["--task=atari/Pong", "fast"], "fast"),
+        (measure, ["--task=atari/Pong", "fast"], "fast"),
         (references, ["--nonsense"], "--nonsense"),
     ],
 )
