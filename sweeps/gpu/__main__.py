@@ -62,13 +62,15 @@ def main(argv: Sequence[str]) -> int:
 
 def check(parts: Sequence[Part], scratch: Path, out: Path, seconds: float) -> Report:
     """Measure these parts within about this many seconds; the first one names the card."""
-    end, report = time.monotonic() + seconds, Report(out, parts)
+    end, report, measured = time.monotonic() + seconds, Report(out, parts), scratch / "measured.json"
     for number, part in enumerate(parts):
         left = sum(other.share for other in parts[number:])
         limit = max((end - time.monotonic()) * part.share / left, SHORTEST)
         print(f"{part.title}: at most {limit:.0f} s", flush=True)
         show = report.update if number else lambda part: None  # until then, the card has no name
-        part = run(part, report.size, scratch, limit, show)
+        rows = {name: done.rows for name, done in report.parts.items() if done.rows}
+        measured.write_text(json.dumps(rows), encoding="utf-8")
+        part = run(part, report.size, measured, limit, show)
         if number == 0:
             report.card, report.size = identify(part.rows)
         report.update(part)
@@ -93,15 +95,13 @@ def identify(rows: Sequence[Row]) -> tuple[str, Size]:
     return facts.get("card", "unknown"), TINY if facts.get("backend") == "cpu" else FULL
 
 
-def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Part], None]) -> Part:
-    """Measure a part in its own process, and show it with each new row."""
-    folder = scratch / part.name
+def run(part: Part, size: Size, measured: Path, limit: float, show: Callable[[Part], None]) -> Part:
+    """Measure a part in its own process, and show it with each new row. `measured` is the file with all parts' rows."""
+    folder = measured.with_name(part.name)
     folder.mkdir()
-    out, log, before = folder / "rows.jsonl", folder / "log", scratch / "measured.json"
+    out, log = folder / "rows.jsonl", folder / "log"
     out.touch()
-    if not before.exists():
-        before.write_text("{}", encoding="utf-8")
-    command = [sys.executable, *PROGRAM, part.name, size.name, str(before), str(out), str(folder)]
+    command = [sys.executable, *PROGRAM, part.name, size.name, str(measured), str(out), str(folder)]
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, process_group=0)
@@ -115,21 +115,13 @@ def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Par
             code = process.poll()
         finally:
             workers.stop([process], hurry=lambda: False, grace=GRACE)
-    part = part._replace(rows=read(out), state=state(code, log, limit), seconds=time.monotonic() - began)
-    keep(before, part)
-    return part
+    return part._replace(rows=read(out), state=state(code, log, limit), seconds=time.monotonic() - began)
 
 
 def read(path: Path) -> tuple[Row, ...]:
     """Return the complete lines of a file of rows."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return tuple(json.loads(line) for line in lines if line.endswith("\n"))
-
-
-def keep(path: Path, part: Part) -> None:
-    """Add a part's rows to the file for the later parts."""
-    measured = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(measured | {part.name: part.rows}), encoding="utf-8")
 
 
 def state(code: int | None, log: Path, limit: float) -> str:

@@ -61,7 +61,8 @@ def test_a_part_that_is_cut_off_leaves_its_rows_and_no_process(program, tmp_path
         return 1_000.0 if shown and not out.read_text().endswith("\n") else 0.0
 
     monkeypatch.setattr(gpu, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
-    part = gpu.run(Part("slow", "Slow", 1.0), TINY, tmp_path, 5.0, shown.append)
+    (tmp_path / "measured.json").write_text("{}")
+    part = gpu.run(Part("slow", "Slow", 1.0), TINY, tmp_path / "measured.json", 5.0, shown.append)
     assert [row["number"] for row in part.rows] == [0, 1]
     assert part.state == "cut off after 5 s" and part.seconds >= 5
     assert shown[-1].state == "running"
