@@ -119,7 +119,7 @@ def _is_done(run: RunConfig, folder: Path, settings: Settings) -> bool:
         return False
     _checkpoints(run, folder, settings).clear()  # a killed run may have left some
     print(f"{run.name} is finished already: {folder}")
-    if "WANDB_SWEEP_ID" in os.environ:  # the agent's sweep is to have its rows
+    if "WANDB_SWEEP_ID" in os.environ:  # send its rows to the sweep of this agent
         Follower(folder, settings.wandb).end(0)
     return True
 
@@ -159,7 +159,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
 
 def _recorded(folder: Path, given: dict[str, Any]) -> RunConfig:
-    """Return the run in a folder. Raises UserError where options are given too, or there is no such record."""
+    """Return the run in a folder. Raises UserError if options are given too, or if there is no such record."""
     if given:
         raise UserError(
             f"--resume={folder}: takes the options of the run from its record; leave out --{next(iter(given))}"

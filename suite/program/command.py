@@ -24,7 +24,7 @@ class Program(Protocol):
 def program(main: Callable[[Sequence[str]], int]) -> Program:
     """Make a program's `main` report errors as one line each, and return an exit code for them.
 
-    `main` takes the words behind the program's name. UserError and OSError become BAD_INPUT, Busy becomes BUSY, and
+    `main` takes the arguments of the command line. UserError and OSError become BAD_INPUT, Busy becomes BUSY, and
     Ctrl-C INTERRUPTED. Any other error is a bug and keeps its traceback.
     """
 

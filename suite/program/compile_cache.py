@@ -35,7 +35,7 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 def use() -> None:
     """Keep what this process compiles, and take what earlier ones did. Call it once the device is chosen, before
-    anything is computed. Where no private folder can be had, print one line and do without."""
+    anything is computed. Without a private folder, print one line and use no cache."""
     if not jax.config.values["jax_enable_compilation_cache"]:
         return
     jax.config.update("jax_compilation_cache_dir", None)

@@ -1,6 +1,6 @@
 """Reads what SLURM's commands print about jobs, which differs by version and by site.
 
-A job is named "123", or "123_4" in an array, with ";cluster" behind it where sbatch named a cluster.
+A job is named "123", or "123_4" in an array, followed by ";cluster" if sbatch named a cluster.
 """
 
 import json

@@ -115,7 +115,7 @@ def _measure(runs: Sequence[RunConfig], jobs: int) -> list[Speed]:
 
 
 def _speed(run: RunConfig, code: int, output: str) -> Speed:
-    for line in reversed(output.splitlines()):  # an emulator may print something behind it
+    for line in reversed(output.splitlines()):  # an emulator may print something after it
         with contextlib.suppress(ValidationError):
             return TypeAdapter(Speed).validate_json(line)
     raise UserError(f"the speed of {run.name} cannot be measured: {reason(code, output)}")

@@ -81,7 +81,7 @@ def time_of(setting: Setting, seconds: float, card: Peak | None) -> Row:
 
 
 def timed(step: Any, state: Any, batch: Any, seconds: float) -> float:
-    """Return the mean seconds of a step, queued one behind the other as the trainer does."""
+    """Return the mean seconds of a step, queued one after the other as in the trainer."""
     for _ in range(WARM_UP):
         state = step(state, batch)
     jax.block_until_ready(state)
