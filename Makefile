@@ -38,6 +38,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
 	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id IMPORT=my_module PYTHON=python3.12 ARGS=..."
+	@echo "  SCALE=reference: the grids of the published results, with CONFIRM=yes; on two cores about one hour per task and seed (sweep-mujoco), 40 minutes per game and seed (sweep-atari)"
+	@echo "  JOBS: by default one run per core; with GPUs as many per GPU as gpu-check found best, or 4"
 
 setup: $(READY) ## install the locked packages into .venv
 

@@ -84,7 +84,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     """The type of an argument that is a whole number in these bounds."""
 
     def parse(text: str) -> int:
-        value = int(text)
+        value = int(text) if text.isascii() and text.isdigit() else -1
         if not low <= value <= high:
             raise ValueError
         return value

@@ -4,6 +4,7 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +19,47 @@ from suite.tasks import task as find_task
 from sweeps.config import describe, find_agent, groups, method_options, suggest
 
 
-def place(flag: str, text: str) -> Path:
-    """A folder. Raises UserError for what can name none."""
+@dataclass(frozen=True)
+class Settings:
+    """Where and how a run is executed. None of them changes its numbers."""
+
+    folder: Path = Path("runs")  # the record is a folder in this one
+    record: Path | None = None  # where to write the experience as a data set
+    resume: Path | None = None  # the record of the run to resume
+    wandb: str = "auto"
+    device: str = "auto"
+    checkpoint_interval: float = CHECKPOINT_INTERVAL  # seconds
+    video_epochs: tuple[int, ...] = ()  # at whose end the policy is filmed
+
+
+def folder(text: str) -> Path:
+    """Parse an argument that names a folder. Raises ArgumentTypeError."""
     if not text or not is_text(text):
-        raise UserError(f"--{flag}={text}: should be the name of a folder")
+        raise argparse.ArgumentTypeError("should be the name of a folder")
     return expanded(text)
 
 
 def seconds(text: str) -> float:
-    """The time between checkpoints. Raises UserError for what is no number from 0 on."""
+    """Parse an argument in seconds, from 0. Raises ArgumentTypeError."""
     try:
         given = float(text)
     except ValueError:
         given = math.nan
     if not given >= 0:
-        raise UserError(f"--checkpoint-interval={text}: should be a number of seconds, such as 600")
+        raise argparse.ArgumentTypeError("should be a number of seconds, such as 600")
     return given
 
 
-def epochs(text: str, most: int) -> list[int]:
-    """The epochs that are filmed. Raises UserError for one that the run does not have."""
+def epochs(text: str) -> tuple[int, ...]:
+    """Parse epochs that are separated by commas. Raises ArgumentTypeError."""
     try:
-        given = [int(word) for word in text.split(",")] if text else []
+        return tuple(int(word) for word in text.split(",")) if text else ()
     except ValueError:
-        given = [0]
-    if not all(1 <= epoch <= most for epoch in given):
-        raise UserError(f"--video-epochs={text}: should be epochs of this run, from 1 to {most}, such as 1,{most}")
-    return given
+        raise argparse.ArgumentTypeError("should be epochs of this run, from 1 to its last, such as 1,5") from None
 
 
-def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
-    """The given options by name; their values are still strings."""
+def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings, and the given options of the run by name, with their texts as values."""
     arguments = unnested(sys.argv[1:] if arguments is None else arguments)
     parser = _parser(*_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
@@ -57,11 +68,13 @@ def parse(arguments: Sequence[str] | None) -> dict[str, Any]:
         raise UserError(f"unknown option {unknown[0]}{suggest(unknown[0].partition('=')[0], flags)} (see --help)")
     given = vars(known)
     given.pop("import", None)  # it has been
-    return given
+    settings = {field.name: given.pop(field.name) for field in fields(Settings) if field.name in given}
+    return Settings(**settings), given
 
 
 def _task(arguments: Sequence[str] | None) -> tuple[Task, str]:
-    """The task and the agent that are asked for, which decide what options there are. Imports what --import names."""
+    """Return the task and the agent that are asked for, which decide what options there are. Imports what --import
+    names."""
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--task", default=PAPER_GAMES[0])
     parser.add_argument("--agent")
@@ -83,47 +96,23 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     known = agents_for(task)
-    required = parser.add_argument_group("the run")
-    required.add_argument(
-        "--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options"
-    )
-    required.add_argument("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
-    required.add_argument("--seed", metavar="SEED", help="fixes everything that is random")
-    required.add_argument("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
-    required.add_argument(
-        "--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own"
-    )
-    place = parser.add_argument_group("where it goes")
-    place.add_argument("--folder", default="runs", help="the record is a folder in this one [runs]")
-    place.add_argument(
-        "--wandb", default="auto", help="online, offline, disabled; auto: online if a key is known [auto]"
-    )
-    place.add_argument(
-        "--device",
-        choices=DEVICES,
-        default="auto",
-        help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]",
-    )
-    place.add_argument(
-        "--resume", metavar="FOLDER", help="resume or finish the run of this record; with no --task, --method, --seed"
-    )
-    place.add_argument(
-        "--checkpoint-interval",
-        dest="checkpoint-interval",
-        default=str(CHECKPOINT_INTERVAL),
-        metavar="SECONDS",
-        help="between checkpoints, which are also made at the end of epochs [600]",
-    )
-    place.add_argument(
-        "--video-epochs",
-        dest="video-epochs",
-        default="",
-        metavar="N,N",
-        help="film an episode of the elected network at the end of these epochs, into the run's videos/ [none]",
-    )
-    place.add_argument(
-        "--record", default=None, metavar="DIR", help="write the run's experience there, a Minari data set"
-    )
+    add = parser.add_argument_group("the run").add_argument
+    add("--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options")
+    add("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
+    add("--seed", metavar="SEED", help="of all random numbers")
+    add("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
+    add("--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own")
+    add = parser.add_argument_group("where it goes").add_argument
+    add("--folder", type=folder, help="the record is a folder in this one [runs]")
+    add("--wandb", help="online, offline, disabled; auto: online if a key is known [auto]")
+    add("--device", choices=DEVICES, help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]")
+    about = "resume or finish the run of this record; with no --task, --method, --seed"
+    add("--resume", type=folder, metavar="FOLDER", help=about)
+    about = "between checkpoints, which are also made at the end of epochs [600]"
+    add("--checkpoint-interval", type=seconds, metavar="SECONDS", help=about)
+    about = "film an episode of the elected network at the end of these epochs, into the run's videos/ [none]"
+    add("--video-epochs", type=epochs, metavar="N,N", help=about)
+    add("--record", type=folder, metavar="DIR", help="write the run's experience there, a Minari data set")
     for group, model in groups(task, agent).items():
         section = parser.add_argument_group(f"{group} options for {task.name}")
         for name, field in model.model_fields.items():

@@ -1,4 +1,4 @@
-"""From a run's options to the parts that train it."""
+"""Compose the parts that train a run from its options."""
 
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,11 @@ from suite.sparsity.pruner import make_pruner
 from suite.tracking.policy import describe
 from suite.trainer import Parts
 from suite.types import Sparsifier, Training
-from sweeps.config import Run
+from sweeps.config import RunConfig
 
 
-def compose(run: Run, record: Path | None = None) -> Parts:
-    """Task, agent and method of a run, whose experience is recorded in a folder if there is one.
+def compose(run: RunConfig, record: Path | None = None) -> Parts:
+    """Compose task, agent and method of a run. Record its experience in the folder `record`, if one is given.
 
     Raises UserError when they do not fit each other.
     """
@@ -33,17 +33,17 @@ def compose(run: Run, record: Path | None = None) -> Parts:
     make = partial(make_environment, run.task, options.environment)
     environment = make()
     agent = AGENTS[run.agent].load()(environment.observation_space, environment.action_space, options.agent)
-    describe(agent, environment)  # so that a network that no card can describe fails now, and not after training
+    describe(agent, environment)  # a network that no card can describe fails now, and not after training
     learner = make_learner(agent, _method(run, agent.optimizer, agent.all_networks), options.learner)
     return Parts(_experience(run, environment, record), make, learner)
 
 
-def check_method(run: Run) -> None:
-    """Raises UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
+def check_method(run: RunConfig) -> None:
+    """Raise UserError for options of a method and of the pruner that do not fit each other. It needs no network."""
     _method(run, optax.identity(), ())
 
 
-def _method(run: Run, optimizer: optax.GradientTransformation, networks: Networks) -> Sparsifier:
+def _method(run: RunConfig, optimizer: optax.GradientTransformation, networks: Networks) -> Sparsifier:
     options = run.options
     pruner = make_pruner(options.pruning, networks)
     training = Training(run.gradient_steps, options.learner.target_update_period, optimizer, pruner)
@@ -51,7 +51,7 @@ def _method(run: Run, optimizer: optax.GradientTransformation, networks: Network
     return sparsifier
 
 
-def _experience(run: Run, environment: gymnasium.Env, record: Path | None) -> Experience:
+def _experience(run: RunConfig, environment: gymnasium.Env, record: Path | None) -> Experience:
     replay = Replay(environment.observation_space, environment.action_space, run.options.replay)
     dataset = run.options.dataset
     if dataset is None:

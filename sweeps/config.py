@@ -1,4 +1,4 @@
-"""From what a user typed, on a command line or in a sweep file, to a run whose every option is known and checked.
+"""Resolve what a user typed, on a command line or in a sweep file, to a run with all options, validated.
 
 The options are the models in suite.options and in the registries; nothing is declared twice. No JAX is imported here.
 """
@@ -43,11 +43,11 @@ class RunOptions:
     dataset: DatasetOptions | None = None
 
     def dump(self) -> dict[str, dict[str, Any]]:
-        """Group -> option -> value, as a record has them."""
+        """Return group -> option -> value, as in a record."""
         return {name: group.model_dump() for name, group in vars(self).items() if group is not None}
 
 
-class Run(NamedTuple):
+class RunConfig(NamedTuple):
     """One run: (task, agent, method, seed, options), and nothing of where it runs or is recorded."""
 
     task: Task
@@ -72,7 +72,7 @@ class Run(NamedTuple):
 
     @property
     def group(self) -> str:
-        """What runs that differ in their seed alone have in common: W&B averages over a group."""
+        """A name that runs share if they differ in their seed alone. W&B averages over a group."""
         return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, *self._definition()])[:4]}"
 
     @property
@@ -99,7 +99,7 @@ class Run(NamedTuple):
         return max(int((self.total_agent_steps - trainer.initial_samples) * trainer.replay_ratio), 0)
 
     def arguments(self) -> dict[str, Any]:
-        """What `resolve` makes this run from."""
+        """Return the arguments from which `resolve` makes this run."""
         dump = self.options.dump()
         del dump["method"]  # in the label
         flat = {f"{group}.{key}": value for group, values in dump.items() for key, value in values.items()}
@@ -108,7 +108,7 @@ class Run(NamedTuple):
 
 
 def groups(task: Task, agent: str | None = None) -> dict[str, type[Options]]:
-    """The options of a run on this task, by their prefix; the agent is by default the task's first."""
+    """Return the options of a run on this task, by their prefix; the agent is by default the task's first."""
     models: dict[str, type[Options]] = {
         "agent": AGENTS[agent or agents_for(task)[0]].options,
         "learner": LearnerOptions,
@@ -123,13 +123,13 @@ def groups(task: Task, agent: str | None = None) -> dict[str, type[Options]]:
 
 
 def method_options(task: Task, name: str) -> type[Options]:
-    """The options of a method on this task."""
+    """Return the options of a method on this task."""
     return with_defaults(METHODS[name].options, **METHODS[name].defaults.get(task.family, {}))
 
 
 @cache  # so that equal options are of the same type
 def with_defaults(model: type[Options], **defaults: Any) -> type[Options]:
-    """The same options, some of them with other defaults."""
+    """Return the same options, some of them with other defaults."""
     fields: dict[str, Any] = {}
     for name, value in defaults.items():
         field = model.model_fields[name]
@@ -139,14 +139,14 @@ def with_defaults(model: type[Options], **defaults: Any) -> type[Options]:
 
 
 def _defaults(task: Task, prefix: str, model: type[Options]) -> dict[str, Any]:
-    """Return the options of a group that the task and its family set otherwise than the model does. An agent that lacks
-    an option of the family's default agent ignores it."""
+    """Return the options of a group that the task and its family set to other values than the model. An agent
+    ignores those that it lacks."""
     parts = ((key.partition("."), value) for key, value in {**FAMILIES[task.family].defaults, **task.defaults}.items())
     return {option: value for (group, _, option), value in parts if group == prefix and option in model.model_fields}
 
 
-def resolve(arguments: Mapping[str, Any]) -> Run:
-    """The run that arguments such as {"task": "atari/Pong", "method": "gmp", "seed": 0, "agent.width": 32} describe.
+def resolve(arguments: Mapping[str, Any]) -> RunConfig:
+    """Resolve arguments such as {"task": "atari/Pong", "method": "gmp", "seed": 0, "agent.width": 32} to a run.
 
     Raises UserError for a missing or unknown key and for a value that does not fit.
     """
@@ -171,7 +171,7 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
             raise UserError(f"unknown option {key!r}{suggest(key, known)}")
         by_group[group][option] = value
     options: dict[str, Any] = {group: read(model, by_group[group], group + ".") for group, model in parts.items()}
-    run = Run(task, agent, method, seed, RunOptions(**options, method=options_of_method))
+    run = RunConfig(task, agent, method, seed, RunOptions(**options, method=options_of_method))
     _refuse_impossible(run)
     # A method looks at its own options and at those of the pruner, which takes JAX, which takes a second to import.
     resolve_name("sweeps.compose:check_method")(run)
@@ -179,7 +179,8 @@ def resolve(arguments: Mapping[str, Any]) -> Run:
 
 
 def find_agent(task: Task, name: Any) -> str:
-    """The agent of this name, by default the task's first. Raises UserError for one that the task does not allow."""
+    """Return the agent of this name, by default the task's first. Raises UserError for one that the task does not
+    allow."""
     known = agents_for(task)
     if name in (None, ""):
         return known[0]
@@ -189,7 +190,7 @@ def find_agent(task: Task, name: Any) -> str:
 
 
 def parse_method(label: str, task: Task) -> tuple[str, Options]:
-    """A method's label, such as "gmp:final_sparsity=0.8", in its one spelling on a task, and all of its options.
+    """Return a method's label, such as "gmp:final_sparsity=0.8", in its one spelling on a task, and all of its options.
 
     Raises UserError for an unknown method or option.
     """
@@ -211,7 +212,7 @@ def parse_method(label: str, task: Task) -> tuple[str, Options]:
 
 
 def read(model: type[Options], given: Mapping[str, Any], prefix: str) -> Options:
-    """All options of a group, from those given and the defaults. Raises UserError in the user's words."""
+    """Complete the given options of a group by their defaults. Raises UserError, which names the option."""
     values = {key: None if str(value).lower() in ("none", "null") else value for key, value in given.items()}
     try:
         options = model.model_validate(values)
@@ -232,19 +233,19 @@ def _digest(definition: Any) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean '...'?`, or nothing."""
+    """Return `; did you mean '...'?` for a similar known word, otherwise nothing."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def describe(field: FieldInfo) -> str:
-    """One line on an option: its values, what it is, its default."""
+    """Describe an option in one line: its values, its meaning, its default."""
     names = [getattr(value, "__name__", str(value)).replace("NoneType", "none") for value in _values(field.annotation)]
     return f"{'|'.join(names)}: {field.description} [{'none' if field.default is None else field.default}]"
 
 
 def _values(kind: Any) -> list[Any]:
-    """The members of a union and of a Literal, also of one in the other; anything else alone."""
+    """Return the members of a union and of a Literal, also of one in the other; anything else alone."""
     return [value for member in get_args(kind) for value in _values(member)] or [kind]
 
 
@@ -262,8 +263,8 @@ def _seed(value: Any) -> int:
     return seed
 
 
-def _refuse_impossible(run: Run) -> None:
-    """Raises UserError for options that do not fit each other."""
+def _refuse_impossible(run: RunConfig) -> None:
+    """Raise UserError for options that do not fit each other."""
     trainer, replay, period = run.options.trainer, run.options.replay, run.options.learner.target_update_period
     if run.offline and (trainer.initial_samples, trainer.replay_ratio) != (0, 1):
         raise UserError(

@@ -5,22 +5,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suite import device
 from suite.deploy import costs
-from suite.errors import (
-    Busy,
-    Divergence,
-    UserError,
-    one_line,
-    out_of_memory,
-    writing,
-)
-from suite.options import CHECKPOINT_INTERVAL
+from suite.errors import Busy, Divergence, UserError, one_line, out_of_memory, writing
 from suite.program import compile_cache, signals
 from suite.publish.upload import patience
 from suite.record import lock, reader, schema
@@ -31,29 +24,24 @@ from suite.tracking.progress import LINE
 from suite.tracking.provenance import versions
 from suite.tracking.tracker import Follower, Tracker, wandb_mode_of
 from suite.trainer import Trainer
-from sweeps import command_line, recorded
+from sweeps import recorded
+from sweeps.command_line import Settings
 from sweeps.compose import compose
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
+
+DEFAULTS = Settings()
 
 
 def execute(
-    run: Run,
-    folder: Path,
-    wandb_mode: str = "auto",
-    record: Path | None = None,
-    interval: float = CHECKPOINT_INTERVAL,
-    asked: Callable[[], bool] = lambda: False,
-    video_epochs: Collection[int] = (),
+    run: RunConfig, folder: Path, settings: Settings = DEFAULTS, asked: Callable[[], bool] = lambda: False
 ) -> None:
-    """Compose task, agent and method, train, and leave a record in `folder` and a data set in `record`.
+    """Compose task, agent and method, train, and leave a record in `folder`, and a data set if the settings name one.
 
-    It goes on from the last checkpoint in `folder`, but starts over when there is a data set to make.
-
-    `interval` is the seconds between checkpoints, `asked` whether the run is to end early, `video_epochs` are those at
-    whose end the policy is filmed. Raises UserError when the parts do not fit each other, Divergence when training
+    It resumes from the last checkpoint in `folder`, but starts over when there is a data set to make. `asked` tells
+    whether the run is to end early. Raises UserError when the parts do not fit each other, Divergence when training
     breaks down, and KeyboardInterrupt when it was asked to end.
     """
-    parts = compose(run, record)
+    parts = compose(run, settings.record)
     config = {
         "name": run.name,
         "group": run.group,
@@ -64,13 +52,13 @@ def execute(
         "options": run.options.dump(),
     }
     frame_skip = run.task.frame_skip and getattr(run.options.environment, "frame_skip", run.task.frame_skip)
-    checkpoints = _checkpoints(run, folder, interval, asked)
-    camera = Camera(folder, video_epochs, parts.make_environment, run.seed)
-    saved = None if record else checkpoints.newest()
+    checkpoints = _checkpoints(run, folder, settings, asked)
+    camera = Camera(folder, settings.video_epochs, parts.make_environment, run.seed)
+    saved = None if settings.record else checkpoints.newest()
     if saved:
-        print(f"going on from agent step {saved.state['agent_step']:,}", flush=True)
+        print(f"resuming from agent step {saved.state['agent_step']:,}", flush=True)
     try:
-        with Tracker(folder, config, frame_skip, run.total_agent_steps, wandb_mode, saved) as tracker:
+        with Tracker(folder, config, frame_skip, run.total_agent_steps, settings.wandb, saved) as tracker:
             trainer = Trainer(parts, tracker, run.options.trainer, run.seed, checkpoints, camera)
             state = trainer.run(saved.state if saved else None)
             with writing(folder):
@@ -78,73 +66,68 @@ def execute(
                 save_policy(folder, parts.learner.policy(state), description, config)
                 schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     except Divergence:
-        checkpoints.clear()  # to go on from there would end as it did
+        checkpoints.clear()  # a resumed run would diverge again
         raise
     checkpoints.clear()
 
 
 def _checkpoints(
-    run: Run, folder: Path, interval: float = CHECKPOINT_INTERVAL, asked: Callable[[], bool] = lambda: False
+    run: RunConfig, folder: Path, settings: Settings, asked: Callable[[], bool] = lambda: False
 ) -> Checkpoints:
-    return Checkpoints(folder / FOLDER, folder / schema.METRICS, run.name, versions(), interval=interval, asked=asked)
+    place, interval = folder / FOLDER, settings.checkpoint_interval
+    return Checkpoints(place, folder / schema.METRICS, run.name, versions(), interval=interval, asked=asked)
 
 
-def from_command_line(given: dict[str, Any]) -> int:
-    """Train, or resume, the run that the options of a command line describe; -> the exit code."""
+def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
+    """Train, or resume, the run that the options of a command line describe; -> the exit code.
+
+    Raises UserError for bad input, and Busy while another process works on the run.
+    """
     try:
-        root, record = command_line.place("folder", given.pop("folder")), given.pop("record")
-        record = None if record is None else command_line.place("record", record)
-        wandb_mode = wandb_mode_of(given.pop("wandb"))
-        interval, computes_on = command_line.seconds(given.pop("checkpoint-interval")), given.pop("device")
-        films = given.pop("video-epochs")
-        patience()  # what is wrong with it is said now, and not at the run's end
-        resumed = given.pop("resume", None)
-        run = resolve(given) if resumed is None else _recorded(command_line.place("resume", resumed), given)
-        video_epochs = command_line.epochs(films, run.options.trainer.epochs)
-        device.choose(computes_on)
-        folder = root / run.name if resumed is None else command_line.place("resume", resumed)
-        if _is_done(run, folder, record, wandb_mode):
+        settings = replace(settings, wandb=wandb_mode_of(settings.wandb))
+        patience()  # raises for an invalid value now, and not at the run's end
+        run = _recorded(settings.resume, given) if settings.resume else resolve(given)
+        last = run.options.trainer.epochs
+        if not all(1 <= epoch <= last for epoch in settings.video_epochs):
+            raise UserError(f"--video-epochs: should be epochs of this run, from 1 to {last}, such as 1,{last}")
+        device.choose(settings.device)
+        folder = settings.resume or settings.folder / run.name
+        if _is_done(run, folder, settings):
             return 0
         with _signals() as asked, _held(folder, asked):
-            if not _is_done(run, folder, record, wandb_mode):  # the process that held the lock may have finished it
+            if not _is_done(run, folder, settings):  # the process that held the lock may have finished it
                 compile_cache.use()
-                execute(run, folder, wandb_mode, record, interval, asked, video_epochs)
+                execute(run, folder, settings, asked)
                 print(f"{run.name} is finished: {folder}", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except (Divergence, OSError) as error:
         print(f"failed: {one_line(error)}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        print(f"out of memory, the same command goes on: {one_line(error)}", file=sys.stderr)
+        print(f"out of memory; rerun the command to resume: {one_line(error)}", file=sys.stderr)
         return 1
-    except Busy as error:
-        print(f"busy: {error}", file=sys.stderr)
-        return schema.RESUMABLE
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        print("interrupted: rerun the command to resume", file=sys.stderr)
         return schema.RESUMABLE
     return 0
 
 
-def _is_done(run: Run, folder: Path, record: Path | None, wandb_mode: str) -> bool:
+def _is_done(run: RunConfig, folder: Path, settings: Settings) -> bool:
     """Report and return True if the run is finished."""
-    if not reader.is_finished(folder) or (record and not record.exists()):
+    if not reader.is_finished(folder) or (settings.record and not settings.record.exists()):
         return False
-    _checkpoints(run, folder).clear()  # a killed run may have left some
+    _checkpoints(run, folder, settings).clear()  # a killed run may have left some
     print(f"{run.name} is finished already: {folder}")
-    if "WANDB_SWEEP_ID" in os.environ:  # the agent's sweep is to have its rows
-        Follower(folder, wandb_mode).end(0)
+    if "WANDB_SWEEP_ID" in os.environ:  # send its rows to the sweep of this agent
+        Follower(folder, settings.wandb).end(0)
     return True
 
 
 @contextmanager
 def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
-    """The run's lock. Raises Busy when another process has it; but a W&B agent's run waits for that one to end, since
-    W&B takes it for failed when it ends before, and does not give it out again."""
+    """Hold the run's lock. Raises Busy when another process holds it. A run of a W&B agent waits for that process
+    instead, because W&B counts a run that ends early as failed and does not assign it again."""
     with ExitStack() as stack:
         said = -math.inf
         while True:
@@ -163,8 +146,8 @@ def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """Whether a signal has asked us to end, instead of ending. A second Ctrl-C ends the process at once, but other
-    signals may come twice: SLURM sends its own to everybody, and so do those whom it reaches."""
+    """Yield a function that tells whether a signal has asked the run to end. A second Ctrl-C ends the process at once.
+    Other signals may come twice: SLURM sends its own to each process, and a launcher passes it on."""
     received: list[int] = []
 
     def note(number: int, frame: Any) -> None:
@@ -175,8 +158,8 @@ def _signals() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(received)
 
 
-def _recorded(folder: Path, given: dict[str, Any]) -> Run:
-    """The run in a folder. Raises UserError where options are given too, or there is no such record."""
+def _recorded(folder: Path, given: dict[str, Any]) -> RunConfig:
+    """Return the run in a folder. Raises UserError if options are given too, or if there is no such record."""
     if given:
         raise UserError(
             f"--resume={folder}: takes the options of the run from its record; leave out --{next(iter(given))}"

@@ -23,27 +23,27 @@ KEYS = ("program", "command", "name", "description", "entity", "project", "metho
 PLAIN_NAME = re.compile(r"\w[^/\0-\x1f\ud800-\udfff]{0,199}")
 MOST_CELLS = 100_000
 
-Cell = dict[str, Any]  # the arguments of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
+Arguments = dict[str, Any]  # of one run, e.g. {"seed": 0, "task": "atari/Pong", "agent.width": 512}
 
 
-class Grid(NamedTuple):
+class Sweep(NamedTuple):
     name: str  # e.g. "atari-laptop"; runs/<name> is the default folder
-    cells: list[Cell]
+    cells: list[Arguments]
 
 
-def read(path: str | Path) -> Grid:
-    """The grid in a sweep file. Raises UserError for anything but a grid of plain values."""
+def read(path: str | Path) -> Sweep:
+    """Return the grid in a sweep file. Raises UserError for anything but a grid of plain values."""
     document = _load(path)
     try:
         _check_head(document)
-        return Grid(document["name"], expand(document["parameters"]))
+        return Sweep(document["name"], expand(document["parameters"]))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def expand(parameters: Mapping[str, Any]) -> list[Cell]:
-    """The product of all parameters in the file's order, the last one varying fastest. `seed` always varies slowest,
-    so that one seed of every task and method can be compared before the second seed begins.
+def expand(parameters: Mapping[str, Any]) -> list[Arguments]:
+    """Return the product of all parameters in the file's order, the last one varying fastest. `seed` always varies
+    slowest, so that one seed of every task and method can be compared before the second seed begins.
 
     {"task": {"values": ["a", "b"]}, "seed": {"values": [0, 1]}} -> (a 0) (b 0) (a 1) (b 1)
     """
@@ -58,12 +58,12 @@ def expand(parameters: Mapping[str, Any]) -> list[Cell]:
 
 
 def flags(cell: Mapping[str, Any]) -> list[str]:
-    """The command line of a cell, as a W&B agent writes it: {"seed": 0} -> ["--seed=0"]."""
+    """Return the command line of a cell, as a W&B agent writes it: {"seed": 0} -> ["--seed=0"]."""
     return [f"--{name}={value}" for name, value in cell.items()]
 
 
 def command(folder: str | Path) -> list[str]:
-    """The command that W&B's agents call, with the folder in which the other engines put the runs."""
+    """Return the command that W&B's agents call, with the folder in which the other engines put the runs."""
     return [*COMMAND[:-1], f"--folder={folder}", COMMAND[-1]]
 
 
@@ -87,7 +87,7 @@ def _check_head(document: Mapping[str, Any]) -> None:
 
 
 def _check_texts(name: str, values: Sequence[Any]) -> None:
-    """Raises UserError for a value that a command line cannot hold, and for two that are equal there: 1 and "1"."""
+    """Raise UserError for a value that a command line cannot hold, and for two that are equal there: 1 and "1"."""
     for text, times in Counter(_text(name, value) for value in values).items():
         if times > 1:
             raise UserError(f"parameter {name}: duplicate value {repr(text)}")

@@ -12,10 +12,10 @@ from os.path import expanduser
 
 from suite.program import signals
 
-if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+if __name__ == "__main__":  # until training starts, Ctrl-C ends the process silently
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
-from suite.errors import Parser, UserError
+from suite.errors import Parser, UserError, whole_number
 from suite.options import Options
 from suite.program import extensions
 from suite.program.command import program, start
@@ -40,10 +40,12 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     made.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
-    made.add_argument("--jobs", type=_jobs, help="runs at a time [one a core, if there is memory]")
+    made.add_argument(
+        "--jobs", type=whole_number(1, 1024), metavar="N", help="runs at a time [by the cores, GPUs and memory]"
+    )
     made.add_argument("--folder", type=expanduser, help="where the runs' folders go [runs/<name of the sweep>]")
-    made.add_argument("--confirm", choices=["yes", "no"], default="no", help="begin even a big sweep [no]")
-    made.add_argument("--engine", choices=[*ENGINES], default="local", help="who runs the cells [local]")
+    made.add_argument("--confirm", choices=["yes", "no"], default="no", help="start even a big sweep [no]")
+    made.add_argument("--engine", choices=[*ENGINES], default="local", help="what runs the cells [local]")
     made.add_argument(
         "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
     )
@@ -65,13 +67,6 @@ def engine_options(options: argparse.Namespace) -> Options:
         if dot:
             given[option] = value
     return read(ENGINES[options.engine].OPTIONS, given, f"{options.engine}.")
-
-
-def _jobs(text: str) -> int:
-    jobs = int(text) if text.isdecimal() else 0
-    if not 1 <= jobs <= 1024:
-        raise argparse.ArgumentTypeError(f"{text!r}: should be a number of runs at a time, such as 2")
-    return jobs
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from typing import Any
 
 from suite.errors import UserError
 from sweeps import grid
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 from sweeps.engines.base import Work
 
 
-def resolve_all(sweep: grid.Grid, file: str) -> list[Run]:
-    """Resolve each cell to its run, from the texts of its command line. Raises UserError for a cell that is no run and
-    for two cells that are the same run."""
-    runs: dict[str, Run] = {}
+def resolve_all(sweep: grid.Sweep, file: str) -> list[RunConfig]:
+    """Resolve each cell to its run, from its command line. Raises UserError for an invalid cell, and for two cells that
+    are the same run."""
+    runs: dict[str, RunConfig] = {}
     for cell in sweep.cells:
         try:
             run = resolve({name: str(value) for name, value in cell.items()})
@@ -26,7 +26,7 @@ def resolve_all(sweep: grid.Grid, file: str) -> list[Run]:
     return list(runs.values())
 
 
-def works_of(sweep: grid.Grid, runs: Sequence[Run], seconds: Callable[[Run], float] | None) -> list[Work]:
+def works_of(sweep: grid.Sweep, runs: Sequence[RunConfig], seconds: Callable[[RunConfig], float] | None) -> list[Work]:
     """Return the cells as an engine sees them. Their cost is their agent steps where the seconds are not known."""
     cost = seconds or (lambda run: run.total_agent_steps)
     works = [
@@ -36,10 +36,10 @@ def works_of(sweep: grid.Grid, runs: Sequence[Run], seconds: Callable[[Run], flo
     return order(works, [run.seed for run in runs])
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
+def labels(runs: Sequence[RunConfig]) -> list[str]:
     """Label runs for a table: by their names, or, where these differ in their digest alone, by the options that differ,
     as in "atari-Pong.gmp.seed0 width=32"."""
-    alike: dict[str, list[Run]] = {}
+    alike: dict[str, list[RunConfig]] = {}
     for run in runs:
         alike.setdefault(run.readable, []).append(run)
     shown = {name: _differing([run.arguments() for run in group]) for name, group in alike.items()}
@@ -51,7 +51,7 @@ def _differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key, value in runs[0].items() if any(run[key] != value for run in runs)]
 
 
-def _label(run: Run, differing: Sequence[str]) -> str:
+def _label(run: RunConfig, differing: Sequence[str]) -> str:
     if not differing:
         return run.name
     options, ends = run.arguments(), [key.rpartition(".")[2] for key in differing]

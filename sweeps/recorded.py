@@ -14,9 +14,9 @@ from pydantic import Field
 
 from suite.record import reader, schema
 from suite.record.models import Count, File, validated
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 
-Options = dict[str, Any]
+Values = dict[str, Any]
 SPARSE_FROM_THE_START = ("static", "set", "rigl")  # whose layers were shared by ERK in version 0.1 too
 
 
@@ -30,8 +30,8 @@ class Length(File):
     target_update_period: int = Field(gt=0)
 
 
-def read(folder: Path) -> Run:
-    """The run in a folder, under the name that its record has. Raises UserError for a damaged record."""
+def read(folder: Path) -> RunConfig:
+    """Return the run in a folder, under the name that its record has. Raises UserError for a damaged record."""
     config = reader.config(folder)
     name = config.method.partition(":")[0]
     groups = translated(name, config.options, folder / schema.CONFIG)
@@ -42,9 +42,9 @@ def read(folder: Path) -> Run:
     return resolve(arguments)._replace(recorded_name=config.name)
 
 
-def translated(method: str, options: Mapping[str, Options], where: object) -> dict[str, Options]:
-    """Groups of options under the names of this version; options of this version stay as they are. Raises UserError,
-    which names `where`."""
+def translated(method: str, options: Mapping[str, Values], where: object) -> dict[str, Values]:
+    """Return groups of options under the names of this version; options of this version stay as they are. Raises
+    UserError, which names `where`."""
     groups = {group: dict(values) for group, values in options.items()}
     own, pruning, agent = (groups.setdefault(group, {}) for group in ("method", "pruning", "agent"))
     if pruning.get("distribution", "") is None:  # this version records the resolved default
@@ -56,7 +56,7 @@ def translated(method: str, options: Mapping[str, Options], where: object) -> di
     return groups
 
 
-def _derive_as_0_1(own: Options, groups: dict[str, Options], where: object) -> None:
+def _derive_as_0_1(own: Values, groups: dict[str, Values], where: object) -> None:
     """Set what version 0.1 derived from the length of a run, or capped otherwise."""
     length = validated(Length, {**groups.get("trainer", {}), **groups.get("learner", {})}, where)
     agent_steps = length.epochs * length.epoch_agent_steps - length.initial_samples

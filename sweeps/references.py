@@ -22,7 +22,8 @@ COLUMNS = ("task", "episodes", "mean", "standard_error", "gymnasium", "mujoco")
 
 
 def random_returns(task: Task, episodes: int = EPISODES) -> np.ndarray:
-    """Undiscounted returns [episodes]; episode i resets with seed i and draws its actions with seed `episodes` + i.
+    """Return undiscounted returns [episodes]; episode i resets with seed i and draws its actions with seed `episodes` +
+    i.
 
     One seed for both would draw the first actions from the same numbers as the initial state.
     """

@@ -1,9 +1,9 @@
 """One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
 
 Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not
-finished, and the same command resumes it: it was asked to end by Ctrl-C, SIGTERM or SIGUSR2 (SLURM's notice), for which
-it leaves a checkpoint, or another process works on the same run, which is named. A second Ctrl-C ends a run at once;
-then it resumes from the checkpoint before.
+finished, and rerunning the command resumes it. 75 means that Ctrl-C, SIGTERM or SIGUSR2 (SLURM's notice) asked it to
+end, and it left a checkpoint; or that another process, which is named, works on the same run. A second Ctrl-C ends a
+run at once, and it resumes from the checkpoint before.
 """
 
 import signal
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from suite.program import signals
 
-if __name__ == "__main__":  # until there is something to lose, Ctrl-C ends the process without a word
+if __name__ == "__main__":  # until training starts, Ctrl-C ends the process silently
     signals.install(signal.SIGINT, signal.SIG_DFL)
 
 from suite.program.command import load, program, start
@@ -20,9 +20,9 @@ from sweeps import command_line
 
 @program
 def main(argv: Sequence[str]) -> int:
-    """Parse the command line, and only then import what trains: JAX takes a second."""
-    given = command_line.parse(argv)
-    return load("sweeps.execute:from_command_line")(given)
+    """Parse the command line, then import the trainer: JAX takes a second."""
+    settings, given = command_line.parse(argv)
+    return load("sweeps.execute:from_command_line")(settings, given)
 
 
 if __name__ == "__main__":

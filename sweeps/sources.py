@@ -157,7 +157,7 @@ class Row(NamedTuple):
 
 
 def source_of(option: str, family: str) -> Source:
-    """The first entry that matches. Raises LookupError if there is none."""
+    """Return the first entry that matches. Raises LookupError if there is none."""
     for source in SOURCES:
         if family in source.families and fnmatchcase(option, source.option):
             return source
@@ -165,7 +165,7 @@ def source_of(option: str, family: str) -> Source:
 
 
 def defaults(example: Task) -> dict[str, Any]:
-    """Every option of a task's runs and methods with its default: {"agent.width": 512, "gmp:power": 3.0}.
+    """Return every option of a task's runs and methods with its default: {"agent.width": 512, "gmp:power": 3.0}.
 
     Options of an agent that is not the task's default name it: "agent.policy_delay (td3)".
     """
@@ -181,7 +181,7 @@ def defaults(example: Task) -> dict[str, Any]:
 
 
 def rows() -> Iterator[Row]:
-    """The table: an option has a row for each default and source that it has among the families."""
+    """Yield the table: an option has a row for each default and source that it has among the families."""
     by_family = {family: defaults(example) for family, example in EXAMPLES.items()}
     for option in dict.fromkeys(key for found in by_family.values() for key in found):
         same: dict[tuple[Any, Source], list[str]] = {}

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from suite.errors import UserError, is_text
@@ -15,13 +16,14 @@ from suite.program.limits import size
 from suite.program.terminal import duration
 from suite.record import reader
 from sweeps import grid
-from sweeps.config import Run
+from sweeps.config import RunConfig
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, Plan
-from sweeps.estimate.forecast import Forecast, Speed, estimate, measure_speeds, memory_bytes
+from sweeps.estimate.forecast import Forecast, estimate, measure_speeds, memory_bytes
+from sweeps.jobs import fitting, on_gpus
 from sweeps.plan import resolve_all, works_of
 
 HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
-BIG = 4 * 3600  # core-seconds; a sweep that needs more is begun only when confirmed
+BIG = 4 * 3600  # core-seconds; a sweep that needs more must be confirmed
 RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
 SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
 
@@ -36,7 +38,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     sweep = grid.read(options.file)
     folder = Path(options.folder or f"runs/{sweep.name}")
     if not is_text(str(folder)):
-        raise UserError(f"--folder={folder}: a name that is no UTF-8")
+        raise UserError(f"--folder={folder}: should be UTF-8")
     runs = resolve_all(sweep, options.file)
     to_do = [run for run in runs if not reader.is_finished(folder / run.name)]
     print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
@@ -44,15 +46,17 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     code = OK
     if to_do:
         engine.check(settings)
-        seconds, jobs = _measured(runs, to_do, options.jobs) if engine.HERE else (None, options.jobs)
-        cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
-        if cost > BIG and options.confirm != "yes":
-            raise UserError(f"confirm a sweep of more than {duration(BIG)} on one core: {confirmed(command)}")
-        plan = Plan(options.file, folder, works_of(sweep, runs, seconds), min(jobs or len(limits.cores()), len(to_do)))
-        session = engine.start(plan, settings)
-        if session.how_to_stop:
-            print(session.how_to_stop, flush=True)
-        code = session.wait()
+        with on_gpus(options.jobs) if engine.HERE else nullcontext(options.jobs) as most:
+            seconds, jobs = _measured(runs, to_do, options.jobs, most) if engine.HERE else (None, options.jobs)
+            cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
+            if cost > BIG and options.confirm != "yes":
+                confirmed = command.replace(" --confirm no", "") + " --confirm yes   (with make: CONFIRM=yes)"
+                raise UserError(f"confirm a sweep of more than {duration(BIG)} on one core: {confirmed}")
+            jobs = min(jobs or len(limits.cores()), len(to_do))
+            session = engine.start(Plan(options.file, folder, works_of(sweep, runs, seconds), jobs), settings)
+            if session.how_to_stop:
+                print(session.how_to_stop, flush=True)
+            code = session.wait()
         if not engine.HERE:
             return code
     if code == INTERRUPTED:
@@ -64,26 +68,18 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     return code or gaps
 
 
-def _measured(runs: Sequence[Run], to_do: Sequence[Run], jobs: int | None) -> tuple[Callable[[Run], float], int]:
+def _measured(
+    runs: Sequence[RunConfig], to_do: Sequence[RunConfig], jobs: int | None, most: int | None
+) -> tuple[Callable[[RunConfig], float], int]:
     """Print the estimated cost; -> seconds of a run on one core, and the number of workers: `jobs`, or as many as there
-    are cores and memory for."""
+    is memory for, up to `most` or one a core."""
     if restricted := limits.restrictions():
         print(f"this container may use {restricted}", flush=True)
     print("measuring how fast such runs are here ...", flush=True)
-    speed = measure_speeds(runs, jobs or _workers(SMALL))
-    jobs = jobs or fitting(to_do, speed)
+    speed = measure_speeds(runs, jobs or fitting(SMALL, most))
+    jobs = jobs or fitting(max(memory_bytes(run, speed(run)) for run in to_do), most)
     print(ahead(estimate(to_do, jobs, speed), jobs), flush=True)
     return lambda run: speed(run).seconds(run), jobs
-
-
-def fitting(runs: Sequence[Run], speed: Callable[[Run], Speed]) -> int:
-    """Return the number of workers: one a core, but no more than have memory if all have the largest run."""
-    largest = max(memory_bytes(run, speed(run)) for run in runs)
-    return _workers(largest)
-
-
-def _workers(size_of_one: int) -> int:
-    return max(min(len(limits.cores()), limits.memory() // size_of_one), 1)
 
 
 def ahead(forecast: Forecast, jobs: int) -> str:
@@ -97,11 +93,6 @@ def ahead(forecast: Forecast, jobs: int) -> str:
     if together > limits.memory():
         lines.append(f"that is more than the {size(limits.memory())} of memory here: use fewer JOBS (--jobs)")
     return "\n".join(lines)
-
-
-def confirmed(command: str) -> str:
-    """Return the command line that confirms the sweep."""
-    return f"{command.replace(' --confirm no', '')} --confirm yes   (with make: CONFIRM=yes)"
 
 
 def _table(folder: Path, file: str, returns: str) -> int:

@@ -1,4 +1,4 @@
-"""How every program starts and ends: arguments, errors, exit codes and output that nobody reads. No JAX."""
+"""How every program starts and ends: arguments, errors, exit codes and closed outputs. No JAX."""
 
 import errno
 import functools
@@ -24,7 +24,7 @@ class Program(Protocol):
 def program(main: Callable[[Sequence[str]], int]) -> Program:
     """Make a program's `main` report errors as one line each, and return an exit code for them.
 
-    `main` takes the words behind the program's name. UserError and OSError become BAD_INPUT, Busy becomes BUSY, and
+    `main` takes the arguments of the command line. UserError and OSError become BAD_INPUT, Busy becomes BUSY, and
     Ctrl-C INTERRUPTED. Any other error is a bug and keeps its traceback.
     """
 
@@ -56,7 +56,7 @@ def load(name: str) -> Callable[..., int]:
 
 
 def start(main: Callable[[], int]) -> NoReturn:
-    """Run a program, and exit with its code, also when nobody reads what it prints any more."""
+    """Run a program, and exit with its code, also if the reader of its output has ended."""
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     sys.exit(main())
 

@@ -35,7 +35,7 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 def use() -> None:
     """Keep what this process compiles, and take what earlier ones did. Call it once the device is chosen, before
-    anything is computed. Where no private folder can be had, print one line and do without."""
+    anything is computed. Without a private folder, print one line and use no cache."""
     if not jax.config.values["jax_enable_compilation_cache"]:
         return
     jax.config.update("jax_compilation_cache_dir", None)
@@ -43,7 +43,7 @@ def use() -> None:
         folder = private_folder()
         (folder / _key()).mkdir(mode=0o700, exist_ok=True)
     except (OSError, RuntimeError) as error:  # the second: there is no home folder
-        print(f"no compile cache, so each start compiles anew: {error}", file=sys.stderr, flush=True)
+        print(f"no compile cache, so each start compiles again: {error}", file=sys.stderr, flush=True)
         return
     shrink(folder)
     if MIN_SECONDS.upper() not in os.environ:
@@ -53,8 +53,8 @@ def use() -> None:
 
 
 def private_folder() -> Path:
-    """The folder of all entries, made with mode 0700. Raises OSError if it cannot be made or others can write to it,
-    and RuntimeError if there is no home folder."""
+    """Return the folder of all entries, made with mode 0700. Raises OSError if it cannot be made or others can write to
+    it, and RuntimeError if there is no home folder."""
     named = os.environ.get(VARIABLE)
     folder = (
         Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser(), "eaudeqn")
@@ -72,7 +72,8 @@ def private_folder() -> Path:
 
 
 def _key() -> str:
-    """The name of the subfolder for these versions, this device and so many cores, for which XLA compiles other code.
+    """Return the name of the subfolder for these versions, this device and this number of cores, on which XLA's code
+    depends.
 
     JAX's own keys within it hold the program, its options and XLA_FLAGS.
     """
@@ -91,7 +92,7 @@ def _key() -> str:
 
 
 def _cpu() -> list[str]:
-    """What /proc/cpuinfo says of the model and the instructions of the first core; nothing where there is none."""
+    """Return the lines of /proc/cpuinfo on the model and instructions of the first core; none without that file."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -123,7 +124,8 @@ class FileCache(CacheInterface):
         self._path = folder  # JAX names it in its log
 
     def get(self, key: str) -> bytes | None:
-        """The entry, or None if there is none. A damaged one is removed, so that JAX compiles and writes it anew."""
+        """Return the entry, or None if there is none. A damaged one is removed, so that JAX compiles it
+        again."""
         path = self._path / f"{key}{SUFFIX}"
         try:
             entry = path.read_bytes()
@@ -150,8 +152,8 @@ class FileCache(CacheInterface):
 
 
 def is_whole(entry: bytes) -> bool:
-    """Whether the compressed data of an entry are complete and have their checksum. Of another compression than zlib,
-    nothing can be said."""
+    """Return whether the compressed data of an entry are complete and have their checksum; True for a compression other
+    than zlib."""
     if entry and not entry.startswith(ZLIB):
         return True
     unpacking = zlib.decompressobj()

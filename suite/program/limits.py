@@ -41,7 +41,7 @@ def restrictions() -> str:
 
 
 def size(count: float) -> str:
-    """850 kB, 12 MB, 7.1 GB: powers of 1000."""
+    """Format bytes in powers of 1000: 850 kB, 12 MB, 7.1 GB."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= factor:
             return f"{count / factor:.3g} {unit}"
@@ -68,7 +68,7 @@ def memory_limit() -> int | None:
 
 
 def _ratio(quota: str = "", period: str = "") -> float | None:
-    """ "50000", "100000" -> 0.5. Without a quota, its text is max, or a number below zero."""
+    """Return the cores of a quota: "50000", "100000" -> 0.5. None for max and for a number below zero."""
     return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() and int(period) else None
 
 

@@ -11,12 +11,12 @@ PLAIN = ("", "dumb", "unknown")  # values of TERM
 
 
 def capable(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal that can redraw what it shows; None: there is no such stream."""
+    """Return whether a stream is a terminal that can redraw what it shows; None stands for a closed stream."""
     return stream is not None and stream.isatty() and os.environ.get("TERM", "").lower() not in PLAIN
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """The console of the standard output, or of the standard error."""
+    """Return the console of the standard output, or of the standard error."""
     live = capable(sys.stderr if stderr else sys.stdout)
     return Console(
         stderr=stderr, width=width, highlight=False, force_terminal=live, force_interactive=live, force_jupyter=False
@@ -24,7 +24,7 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
 
 
 def duration(seconds: float) -> str:
-    """42 s, 12 min, 3.5 h, 12 days."""
+    """Format a duration: 42 s, 12 min, 3.5 h, 12 days."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size or (unit == "min" and seconds >= size):
             amount = seconds / size

@@ -20,7 +20,7 @@ WANDB = Path(sys.executable).with_name("wandb")
 
 
 def offline(place: Path) -> str:
-    """What there is without an account."""
+    """Say what a user without an account can do."""
     return "\n".join(
         [
             "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
@@ -31,7 +31,7 @@ def offline(place: Path) -> str:
 
 
 def show_offline(place: Path) -> None:
-    """At a terminal, become `wandb leet` of the newest run that has W&B's files."""
+    """Become, at a terminal, `wandb leet` of the newest run that has W&B's files."""
     files = [folder / "wandb" for folder in find([place]) if (folder / "wandb").is_dir()]
     if files and sys.stdin.isatty() and terminal.capable(sys.stdout):
         newest = max(files, key=lambda folder: folder.stat().st_mtime)

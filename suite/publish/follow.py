@@ -11,12 +11,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from suite.errors import Parser, one_line
 from suite.program.command import program, start
-from suite.publish.upload import Upload, forget_client, has_key, identity_of, opened, patience, remember, sole_sender
+from suite.publish.upload import forget_client, has_key, identity_of, opened, patience, remember, sole_sender
 from suite.record import reader
-from suite.record.models import Identity
 
 KILLED = 137  # exit code for W&B when a run's process ended without sending its own
 TICK = 1.0  # seconds between two looks at the record
@@ -26,10 +26,12 @@ INIT = 20.0  # seconds for W&B to answer at the beginning of an attempt, and bet
 def follow(folder: Path, mode: str) -> None:
     """Send the run in a folder until its process writes its exit code to our standard input, or ends without.
 
-    W&B is tried again and again while the run goes on, and once when it has ended; so is W&B's client when it is
+    W&B is tried again and again while the run trains, and once when it has ended; so is W&B's client when it is
     killed, as by the signal that asks the run to end.
     """
     code = None
+    settings: dict[str, Any] = {"init_timeout": INIT, "finish_timeout": 0.9 * patience()}
+    settings |= {"finish_timeout_raises": True, "x_stats_pid": os.getppid()}
     with sole_sender(folder, patience=INIT) as file:
         identity = identity_of(file, reader.config(folder).name)
         if identity.id != os.environ.get("WANDB_RUN_ID"):  # which wins over an identity, in a sweep
@@ -39,7 +41,7 @@ def follow(folder: Path, mode: str) -> None:
         while True:
             ended = code is not None
             try:
-                upload = _opened(folder, mode, identity)
+                upload = opened(folder, mode, identity, **settings)
                 if mode == "online":
                     identity = remember(file, upload.run)
                 while code is None:
@@ -54,18 +56,6 @@ def follow(folder: Path, mode: str) -> None:
                 if killed:
                     forget_client()
                 code = exit_code(INIT) if code is None else code
-
-
-def _opened(folder: Path, mode: str, identity: Identity) -> Upload:
-    return opened(
-        folder,
-        mode,
-        identity,
-        init_timeout=INIT,
-        finish_timeout=0.9 * patience(),
-        finish_timeout_raises=True,
-        x_stats_pid=os.getppid(),
-    )
 
 
 def exit_code(seconds: float) -> int | None:
@@ -83,11 +73,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
     given = parser.parse_args(argv)
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGUSR2,
-    ):  # the run gets these too, then writes its exit code
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run gets them too, then writes its exit code
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes
     try:

@@ -49,7 +49,7 @@ def sync(folder: Path) -> str:
 
 
 def unreachable() -> str:
-    """Why W&B does not answer; "" if it does. Asked once, so that not every run waits for it."""
+    """Return why W&B does not answer; "" if it does. Asked once, so that not every run waits for it."""
     import wandb
 
     try:
@@ -60,7 +60,7 @@ def unreachable() -> str:
 
 
 def remote(identity: Identity) -> Any:
-    """The run on W&B, or None. Raises any exception of W&B's client."""
+    """Return the run on W&B, or None. Raises any exception of W&B's client."""
     import wandb
 
     api = wandb.Api(timeout=PATIENCE)
@@ -74,26 +74,26 @@ def remote(identity: Identity) -> Any:
 
 
 def _has_policy(run: Any, folder: Path) -> bool:
-    """Whether W&B has the run's final network, if the record has one. `run` is W&B's."""
+    """Return whether W&B has the run's final network, if the record has one. `run` is W&B's."""
     if not (folder / schema.POLICY).exists():
         return True
     return any(artifact.type == "policy" for artifact in run.logged_artifacts())
 
 
 def _states(status: str | None) -> tuple[str, ...]:
-    """W&B's states of a completely sent run whose record has this status."""
+    """Return W&B's states of a completely sent run whose record has this status."""
     return ("preempted", "failed", "crashed") if status is None else (status,)
 
 
 def _other_versions(theirs: Mapping[str, Any], ours: Versions) -> str:
-    """A note that names the versions in which W&B's copy and the record differ; "" if there are none."""
+    """Return a note that names the versions in which W&B's copy and the record differ; "" if there are none."""
     changed = [name for name in ours if theirs.get(name) != ours[name]]
     return f" (W&B's first rows are from another attempt, with other versions: {', '.join(changed)})" if changed else ""
 
 
 def find(places: Sequence[Path]) -> list[Path]:
-    """The run folders in some places. A place is a run folder or holds run folders. Those that cannot be read are noted
-    on stderr.
+    """Return the run folders in some places. A place is a run folder or holds run folders. Those that cannot be read
+    are noted on stderr.
 
     Raises UserError when a place holds no run, or cannot be read.
     """

@@ -22,7 +22,7 @@ import numpy as np
 
 from suite.errors import UserError
 from suite.record import reader, schema
-from suite.record.models import Identity, as_json, validated
+from suite.record.models import Identity, as_json, parsed
 
 PROJECT = "eaudeqn"
 IDENTITY = "wandb.json"  # where the run is on W&B; the process that uploads it locks this file
@@ -35,7 +35,7 @@ class Upload:
     """An open run on W&B. W&B's client may raise exceptions of any kind."""
 
     def __init__(self, folder: Path, mode: str, identity: Identity, there: int = 0, **settings: Any) -> None:
-        """`mode` is online or offline. W&B has the first `there` rows, and perhaps more."""
+        """Open the run. `mode` is online or offline. W&B has the first `there` rows, and perhaps more."""
         import wandb
 
         self.folder, self.offset = folder, 0
@@ -108,7 +108,7 @@ class Upload:
 
 
 def opened(folder: Path, mode: str, identity: Identity, there: int = 0, **settings: Any) -> Upload:
-    """An Upload, with a new id if the run was deleted on W&B, which does not accept the id of a deleted run."""
+    """Return an Upload, with a new id if the run was deleted on W&B, which does not accept the id of a deleted run."""
     try:
         return Upload(folder, mode, identity, there, **settings)
     except Exception as error:
@@ -123,7 +123,7 @@ def opened(folder: Path, mode: str, identity: Identity, there: int = 0, **settin
 
 
 def _says_deleted(error: Exception) -> bool:
-    """Whether W&B refuses an id because the run of this id was deleted."""
+    """Return whether W&B refuses an id because the run of this id was deleted."""
     return "409" in str(error) and "deleted" in str(error)
 
 
@@ -136,14 +136,14 @@ def forget_client() -> None:
 
 
 def shortened(name: str) -> str:
-    """A name that is short enough for W&B. It keeps its end, the digest in which names differ."""
+    """Return a name that is short enough for W&B. It keeps its end, the digest in which names differ."""
     if len(name) <= MOST_CHARACTERS:
         return name
     return f"{name[: MOST_CHARACTERS - KEPT_END - 3]}...{name[-KEPT_END:]}"
 
 
 def wandb_metrics(row: schema.Row) -> dict[str, Any]:
-    """A row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper."""
+    """Return a row of the record under W&B's names: "<kind>/<column>", lists and dicts one level deeper."""
     metrics: dict[str, Any] = {clock: row[clock] for clock in schema.CLOCKS}
     for column, value in row.items():
         if column in schema.CLOCKS or column == "kind" or value is None:
@@ -159,7 +159,7 @@ def wandb_metrics(row: schema.Row) -> dict[str, Any]:
 
 
 def bars(layer: Mapping[str, Any]) -> Any:
-    """A layer's histogram in the record as W&B's."""
+    """Return a layer's histogram in the record as W&B's."""
     import wandb
 
     counts = np.asarray(layer["counts"])
@@ -170,22 +170,22 @@ def bars(layer: Mapping[str, Any]) -> Any:
 
 
 def identity_of(file: IO[str], name: str) -> Identity:
-    """Where W&B has the run: where it was last sent, even if another sweep assigns it now, so that W&B has it once.
+    """Return where W&B has the run: where it was last sent, even if another sweep assigns it now.
     A run that was never sent has the id that its sweep knows it by, or one that is derived from its name.
 
     `file` is the folder's IDENTITY: empty before the run is first sent, and perhaps cut if a process was killed.
     """
     file.seek(0)
     try:
-        return validated(Identity, schema.parse(file.read()), IDENTITY)
-    except (ValueError, UserError):
+        return parsed(Identity, file.read(), IDENTITY)
+    except UserError:
         given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         own = hashlib.sha256(name.encode()).hexdigest()[:16]
         return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT", PROJECT))
 
 
 def entity_of(api: Any) -> str:
-    """The entity of a run that names none: WANDB_ENTITY, or the owner of the key. `api` is W&B's."""
+    """Return the entity of a run that names none: WANDB_ENTITY, or the owner of the key. `api` is W&B's."""
     return str(api.settings["entity"] or api.default_entity)
 
 
@@ -218,7 +218,7 @@ def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
 
 
 def has_key() -> bool:
-    """Whether a key for W&B is known here. It is not verified, since W&B may not answer now."""
+    """Return whether a key for W&B is known here. It is not verified, since W&B may not answer now."""
     import wandb
 
     try:
@@ -228,14 +228,14 @@ def has_key() -> bool:
 
 
 def check_key() -> None:
-    """Raises UserError when there is no key for W&B."""
+    """Raise UserError when there is no key for W&B."""
     if not has_key():
         command = Path(sys.executable).with_name("wandb")
         raise UserError(f"no key for W&B is known here: `{command} login` first, or set WANDB_API_KEY")
 
 
 def patience() -> float:
-    """Seconds to wait for W&B at the end of a run: WAIT, or 60. Raises UserError for an invalid number."""
+    """Return the seconds to wait for W&B at the end of a run: WAIT, or 60. Raises UserError for an invalid number."""
     text = os.environ.get(WAIT) or "60"
     try:
         seconds = float(text)

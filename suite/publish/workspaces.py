@@ -83,7 +83,7 @@ def _grouped(title: str, metrics: list[str]) -> wr.LinePlot:
 
 
 def _single(title: str, pattern: str) -> wr.LinePlot:
-    """Metrics whose names match a pattern, of each run."""
+    """Return metrics whose names match a pattern, of each run."""
     return wr.LinePlot(title=title, x=AXIS, metric_regex=pattern, max_runs_to_show=10)
 
 

@@ -71,7 +71,7 @@ def sync(path: Path) -> None:
 
 
 def fingerprint(path: Path, most: int | None = None) -> Fingerprint:
-    """The fingerprint of a file, or of its first `most` bytes. Raises OSError."""
+    """Return the fingerprint of a file, or of its first `most` bytes. Raises OSError."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while block := file.read(BLOCK if most is None else min(BLOCK, most - size)):
@@ -81,7 +81,7 @@ def fingerprint(path: Path, most: int | None = None) -> Fingerprint:
 
 
 def unchanged(path: Path, known: Fingerprint) -> bool:
-    """Whether a file can be read and has this fingerprint. A file of another size is not read."""
+    """Return whether a file can be read and has this fingerprint. Do not read a file of another size."""
     try:
         return path.stat().st_size == known.bytes and fingerprint(path) == known
     except OSError:
@@ -89,7 +89,7 @@ def unchanged(path: Path, known: Fingerprint) -> bool:
 
 
 def safetensors(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:
-    """The parts of a safetensors file of these arrays, without copies."""
+    """Yield the parts of a safetensors file of these arrays, without copies."""
     header, end = {}, 0
     for name, array in arrays.items():
         begin, end = end, end + array.nbytes

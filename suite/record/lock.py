@@ -25,7 +25,7 @@ from typing import IO
 
 from suite.errors import Busy, UserError, writing
 from suite.record import schema
-from suite.record.models import Holder, as_json, validated
+from suite.record.models import Holder, as_json, parsed
 
 BEAT, STALE = 15.0, 120.0  # seconds
 SETTLE = 1.0  # seconds until all processes that take over a stale lock have written to it; the last one gets it
@@ -60,7 +60,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str | None:
-    """The process that works in a run's folder now, in words; None if there is none."""
+    """Describe the process that works in a run's folder now; None if there is none."""
     try:
         with (folder / schema.LOCK).open("rb", buffering=0) as lock:
             return _words(_read(lock)) if _taken(lock, _flock(lock, fcntl.LOCK_SH)) else None
@@ -69,7 +69,7 @@ def holder(folder: Path) -> str | None:
 
 
 def _claim(path: Path, name: bytes) -> IO[bytes]:
-    """The lock file with our name in it, which is locked until it is closed. Raises Busy."""
+    """Lock the folder's lock file with our name in it; closing the file unlocks it. Raises Busy."""
     patience = time.monotonic() + PATIENCE
     while True:
         try:
@@ -78,10 +78,10 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
             if path.parent.exists() or time.monotonic() > patience:
                 raise
         with contextlib.suppress(FileNotFoundError):  # another process is releasing it
-            with contextlib.suppress(FileExistsError), path.open("xb", buffering=0) as new:
-                new.write(name)
+            if (created := _created(path, name, patience)) is not None:
+                return created
             lock = path.open("r+b", buffering=0)
-            if _enter(lock, path, name):
+            if _take_over(lock, path, name):
                 return lock
             words = _words(_read(lock))
             lock.close()
@@ -90,16 +90,29 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
         time.sleep(PAUSE)
 
 
-def _enter(lock: IO[bytes], path: Path, name: bytes) -> bool:
+def _created(path: Path, name: bytes, patience: float) -> IO[bytes] | None:
+    """Create and lock the lock file; None if there is one already, or if it is not ours by the time `patience`.
+
+    The name comes last. An empty file counts as taken, but a file that names a process without a flock counts as free.
+    """
+    try:
+        lock = path.open("x+b", buffering=0)
+    except FileExistsError:
+        return None
+    while _flock(lock, fcntl.LOCK_EX) is False:  # another process reads the file, which takes a moment
+        if time.monotonic() > patience:
+            lock.close()
+            return None
+        time.sleep(PAUSE)
+    lock.write(name)
+    return lock
+
+
+def _take_over(lock: IO[bytes], path: Path, name: bytes) -> bool:
     """Put our name into an open lock file, unless another process holds it. Returns whether we hold it."""
     flocked = _flock(lock, fcntl.LOCK_EX)
-    mine = os.pread(lock.fileno(), MOST, 0) == name  # we created the file
-    if flocked is False or not (mine or not _taken(lock, flocked)):
-        return False
-    if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-        return False  # removed by the process that held it
-    if mine:
-        return True
+    if _taken(lock, flocked) or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+        return False  # the second: removed by the process that held it
     contested = not flocked or _age(lock) >= STALE  # other hosts may take it too
     os.pwrite(lock.fileno(), name, 0)
     os.ftruncate(lock.fileno(), len(name))
@@ -109,7 +122,7 @@ def _enter(lock: IO[bytes], path: Path, name: bytes) -> bool:
 
 
 def _flock(lock: IO[bytes], operation: int) -> bool | None:
-    """Whether we got the flock; None where there are no flocks."""
+    """Return whether we got the flock; None on a file system without flocks."""
     try:
         fcntl.flock(lock, operation | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -120,7 +133,7 @@ def _flock(lock: IO[bytes], operation: int) -> bool | None:
 
 
 def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
-    """Whether the process in the file still holds the lock. `flocked` is the result of `_flock`."""
+    """Return whether the process in the file still holds the lock. `flocked` is the result of `_flock`."""
     if flocked is False:
         return True
     if _age(lock) >= STALE:
@@ -134,7 +147,7 @@ def _taken(lock: IO[bytes], flocked: bool | None) -> bool:
 
 
 def _boot() -> str | None:
-    """An id of this machine's last start."""
+    """Return an id of this machine's last start."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:  # macOS
@@ -142,7 +155,7 @@ def _boot() -> str | None:
 
 
 def _processes() -> str | None:
-    """An id of the processes that are visible from here."""
+    """Return an id of the processes that are visible from here."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:  # macOS
@@ -164,10 +177,10 @@ def _age(lock: IO[bytes]) -> float:
 
 
 def _read(lock: IO[bytes]) -> Holder | None:
-    """The process that the file names; None while the file is being written, or if it is damaged."""
+    """Return the process that the file names; None while the file is being written, or if it is damaged."""
     try:
-        return validated(Holder, schema.parse(os.pread(lock.fileno(), MOST, 0).decode()), lock.name)
-    except (ValueError, UserError):
+        return parsed(Holder, os.pread(lock.fileno(), MOST, 0).decode(errors="replace"), lock.name)
+    except UserError:
         return None
 
 

@@ -36,12 +36,21 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read(model: type[Model], path: Path) -> Model:
-    """The content of a JSON file. Raises UserError, which names the file and the field that is wrong."""
+    """Return the content of a JSON file. Raises UserError, which names the file and the field that is wrong."""
     return validated(model, schema.read_json(path), path)
 
 
+def parsed(model: type[Model], text: str, where: object) -> Model:
+    """Return a JSON text as a model. Raises UserError, which names `where`."""
+    try:
+        value = schema.parse(text)
+    except ValueError as error:
+        raise UserError(f"{where}: not valid JSON ({error}); the file is damaged") from None
+    return validated(model, value, where)
+
+
 def validated(model: type[Model], value: Any, where: object) -> Model:
-    """A JSON value as a model. Raises UserError, which names `where` and the first field that is wrong."""
+    """Return a JSON value as a model. Raises UserError, which names `where` and the first field that is wrong."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -236,5 +245,5 @@ class Costs(File):
 
 
 def as_json(model: File) -> dict[str, Any]:
-    """The JSON object that a model was read from."""
+    """Return the JSON object that a model was read from."""
     return model.model_dump(by_alias=True, exclude_unset=True)

@@ -8,27 +8,27 @@ from suite.record import files, models, schema
 
 
 def config(folder: Path) -> models.Config:
-    """What was run. Raises UserError for a file that is missing or damaged."""
+    """Return what was run. Raises UserError for a file that is missing or damaged."""
     return models.read(models.Config, folder / schema.CONFIG)
 
 
 def progress(folder: Path) -> models.Progress | None:
-    """Where a run is; None before its first report. Raises UserError for a damaged file."""
+    """Return where a run is; None before its first report. Raises UserError for a damaged file."""
     return _optional(models.Progress, folder / schema.PROGRESS)
 
 
 def status(folder: Path) -> models.Status | None:
-    """How a run ended; None if it has not. Raises UserError for a damaged file."""
+    """Return how a run ended; None if it has not. Raises UserError for a damaged file."""
     return _optional(models.Status, folder / schema.STATUS)
 
 
 def costs(folder: Path) -> models.Costs | None:
-    """The costs of a finished run; None if there are none. Raises UserError for a damaged file."""
+    """Return the costs of a finished run; None if there are none. Raises UserError for a damaged file."""
     return _optional(models.Costs, folder / schema.COSTS)
 
 
 def policy_card(folder: Path) -> models.PolicyCard:
-    """What is said of a run's policy. Raises UserError for a file that is missing or damaged."""
+    """Return the card of a run's policy. Raises UserError for a file that is missing or damaged."""
     return models.read(models.PolicyCard, folder / schema.POLICY_CARD)
 
 
@@ -42,12 +42,12 @@ def _optional(model: type[models.Model], path: Path) -> models.Model | None:
 
 
 def fingerprints(folder: Path) -> dict[str, files.Fingerprint]:
-    """Of the files of a record that do not change once the run has ended. Raises OSError."""
+    """Return the fingerprints of the files that do not change once the run has ended. Raises OSError."""
     return {name: files.fingerprint(folder / name) for name in schema.FIXED if (folder / name).exists()}
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder ended well, and each file of its record is the one that it wrote.
+    """Return whether the run in a folder ended well, and each file of its record is the one that it wrote.
 
     Raises UserError when the status cannot be read.
     """
@@ -56,5 +56,5 @@ def is_finished(folder: Path) -> bool:
 
 
 def changed(folder: Path, ended: models.Status, names: Collection[str] = schema.FIXED) -> list[str]:
-    """The files of `names` that differ from those that the run left, by its status."""
+    """Return the files of `names` that differ from those that the run left, by its status."""
     return [name for name in names if name in ended.files and not files.unchanged(folder / name, ended.files[name])]

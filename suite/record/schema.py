@@ -48,7 +48,7 @@ class Column(NamedTuple):
 
 
 def number(value: Any, kind: type = float) -> bool:
-    """Whether a value that was read is a finite number, or with `kind` int a whole one, that numpy takes."""
+    """Return whether a value that was read is a finite number, or with `kind` int a whole one, that numpy takes."""
     if type(value) is float:
         return kind is float and math.isfinite(value)
     return type(value) is int and abs(value) < 2**63
@@ -164,12 +164,12 @@ CHECKS = {
 
 
 def video(epoch: int) -> str:
-    """Where a run's folder has the film of an epoch."""
+    """Return the path of an epoch's film in a run's folder."""
     return f"{VIDEOS}/epoch-{epoch}.webm"
 
 
 def plain(value: Any) -> Any:
-    """`value` with arrays as lists, numpy numbers as Python's, and None for what is not finite."""
+    """Return `value` with arrays as lists, numpy numbers as Python's, and None for what is not finite."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
@@ -187,7 +187,7 @@ def write_json(path: Path, value: Any, *, lasting: bool = True) -> None:
 
 
 def parse(text: str) -> Any:
-    """A JSON value. Raises ValueError for anything else, such as NaN and Infinity, which some programs write."""
+    """Return a JSON value. Raises ValueError for anything else, such as NaN and Infinity, which some programs write."""
     try:
         return DECODER.decode(text)
     except RecursionError:
@@ -202,8 +202,8 @@ DECODER = json.JSONDecoder(parse_constant=_refuse)  # one for all rows: json.loa
 
 
 def subfolders(root: Path) -> tuple[list[Path], list[str]]:
-    """The folders in a folder that are not hidden, by name, and a note for each that cannot be read, such as a file
-    system's lost+found. Raises OSError."""
+    """Return the folders in a folder that are not hidden, by name, and a note for each that cannot be read, such as a
+    file system's lost+found. Raises OSError."""
     found, notes = [], []
     for path in sorted(root.iterdir()):
         try:
@@ -217,7 +217,7 @@ def subfolders(root: Path) -> tuple[list[Path], list[str]]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file. Raises UserError when the file is missing, too large, or holds no JSON object."""
+    """Return the object in a file. Raises UserError when the file is missing, too large, or holds no JSON object."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserError(f"{path}: too large for a file of a record; it is damaged")
@@ -232,7 +232,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def row(kind: str, clocks: Mapping[str, int], **columns: Any) -> Row:
-    """One row of metrics.jsonl, with the columns that ROWS lists. Raises ValueError for other columns."""
+    """Return one row of metrics.jsonl, with the columns that ROWS lists. Raises ValueError for other columns."""
     if set(columns) != set(ROWS[kind]):
         raise ValueError(f"a row of kind {kind!r} has the columns {tuple(ROWS[kind])}, not {tuple(columns)}")
     line: Row = plain({"kind": kind, **{clock: clocks[clock] for clock in CLOCKS}, **columns})
@@ -245,8 +245,8 @@ def append(path: Path, line: Row) -> None:
 
 
 def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[Row]:
-    """All complete rows of these kinds in a metrics file, checked against ROWS. A last line without its newline was
-    being written and is left out. Lines of the other kinds are not parsed, as there may be very many.
+    """Return all complete rows of these kinds in a metrics file, checked against ROWS. A last line without its newline
+    was being written and is left out. Lines of the other kinds are not parsed, as there may be very many.
 
     Raises UserError when the file is missing or a complete line is damaged.
     """
@@ -269,7 +269,7 @@ def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[Row]:
 
 
 def parse_row(line: str, where: str) -> Row:
-    """The row in a line of metrics.jsonl. Raises UserError, which names `where` and the column that is wrong."""
+    """Return the row in a line of metrics.jsonl. Raises UserError, which names `where` and the column that is wrong."""
     try:
         value = parse(line)
     except ValueError:
@@ -281,7 +281,7 @@ def parse_row(line: str, where: str) -> Row:
 
 
 def check_row(row: Row, where: str) -> None:
-    """Raises UserError, which names `where` and the column, unless a row of a known kind fits ROWS."""
+    """Raise UserError, which names `where` and the column, unless a row of a known kind fits ROWS."""
     kind = row["kind"]
     for name, holds in CHECKS[kind]:
         if name not in row:

@@ -18,7 +18,7 @@ MOST_PARAMETERS = 1_000  # a short file with aliases may have too many to list
 
 
 def choices(parameters: Any) -> dict[str, list[Any]]:
-    """The values of each parameter, nested ones by their dotted names:
+    """Return the values of each parameter, nested ones by their dotted names:
 
     {"agent": {"parameters": {"width": {"values": [8, None]}}}} -> {"agent.width": [8, None]}
 
@@ -37,7 +37,7 @@ def choices(parameters: Any) -> dict[str, list[Any]]:
 
 
 def unnested(arguments: Iterable[str]) -> list[str]:
-    """A command line as W&B's agent writes it, with nested parameters under their dotted names:
+    """Return a command line as W&B's agent writes it, with nested parameters under their dotted names:
 
     ["--seed=0", "--agent={'width': 8}"] -> ["--seed=0", "--agent.width=8"]
     """
@@ -54,7 +54,7 @@ def unnested(arguments: Iterable[str]) -> list[str]:
 
 
 def _flat(parameters: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each parameter that has values, by its dotted name."""
+    """Yield each parameter that has values, by its dotted name."""
     for key, entry in parameters.items():
         if not isinstance(key, str) or not key:
             raise UserError(f"a parameter's name must be a word such as seed or agent.width, not {repr(key)}")

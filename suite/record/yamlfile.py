@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read(path: Path) -> Any:
-    """The content of a YAML file. Raises UserError when it is missing, too large or not YAML."""
+    """Return the content of a YAML file. Raises UserError when it is missing, too large or not YAML."""
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)

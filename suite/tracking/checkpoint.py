@@ -82,8 +82,8 @@ class Checkpoints:
         interval: float = CHECKPOINT_INTERVAL,
         asked: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`metrics` is a file that is only ever appended to, `run` the name of the run, `interval` the seconds from one
-        checkpoint to the next; `asked` tells whether the run was asked to end."""
+        """Prepare a folder of checkpoints. `metrics` is a file that is only ever appended to, `run` the name of the
+        run, `interval` the seconds between checkpoints; `asked` tells whether the run was asked to end."""
         self.folder, self.metrics, self.run, self.versions = folder, metrics, run, dict(versions)
         self.interval, self.asked = interval, asked
         self.kept: dict[str, Fingerprints] = {}  # manifest -> the files that it names; oldest first
@@ -91,8 +91,8 @@ class Checkpoints:
         self.saved, self.cost = time.monotonic(), 0.0  # time of the newest one, and the seconds that it took
 
     def should_save(self, *, epoch_ended: bool = False) -> bool:
-        """Whether to write a checkpoint now: the run was asked to end, the interval is over, or an epoch ended and a
-        checkpoint takes at most EPOCH_SHARE of the time."""
+        """Return whether to write a checkpoint now: the run was asked to end, the interval is over, or an epoch ended
+        and a checkpoint takes at most EPOCH_SHARE of the time."""
         since = time.monotonic() - self.saved
         return self.asked() or since >= self.interval or (epoch_ended and self.cost <= EPOCH_SHARE * since)
 
@@ -135,7 +135,7 @@ class Checkpoints:
         self._tidy()
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole, None if there is none. Damaged ones are logged."""
+        """Return the newest checkpoint that is whole, None if there is none. Damaged ones are logged."""
         for path in sorted(self.folder.glob("*.json"), reverse=True):
             try:
                 manifest = self._read(path)
@@ -162,7 +162,7 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> Manifest:
-        """A manifest of this run whose files are all unchanged. Raises UserError, and OSError for an unreadable
+        """Return a manifest of this run whose files are all unchanged. Raises UserError, and OSError for an unreadable
         file."""
         content = _parse(path)
         manifest = validated(Manifest, content, "cannot be used")
@@ -181,7 +181,7 @@ class Checkpoints:
         return manifest
 
     def _unpack(self, value: Any, arrays: Arrays) -> Any:
-        """A state of JSON values, with its arrays and segments. Raises UserError for a missing array."""
+        """Return a state of JSON values, with its arrays and segments. Raises UserError for a missing array."""
         if isinstance(value, list):
             return [self._unpack(item, arrays) for item in value]
         if not isinstance(value, dict):
@@ -198,7 +198,8 @@ class Checkpoints:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    """The JSON object in a manifest, where floats may be NaN. Raises UserError, and OSError for an unreadable file."""
+    """Return the JSON object in a manifest, where floats may be NaN. Raises UserError, and OSError for an unreadable
+    file."""
     if path.stat().st_size > MANIFEST_BYTES:
         raise UserError("is too large")
     try:
@@ -211,7 +212,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _pack(value: Any, path: str, arrays: Arrays, segments: dict[str, Segment]) -> Any:
-    """`value` in JSON's types; its arrays and segments are added to `arrays` and `segments`."""
+    """Return `value` in JSON's types, and add its arrays and segments to `arrays` and `segments`."""
     if isinstance(value, Segment):
         segments[value.name] = value
         return {"$segment": value.name}
@@ -230,12 +231,12 @@ def _digest(manifest: Mapping[str, Any]) -> str:
 
 
 def leaves(tree: Any) -> Arrays:
-    """The leaves of a tree of JAX arrays by their paths, such as "online/0/params/Conv_0/kernel"."""
+    """Return the leaves of a tree of JAX arrays by their paths, such as "online/0/params/Conv_0/kernel"."""
     return {_name(path): np.asarray(_raw(leaf)) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def fill(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The tree that `leaves` was called on, shaped like `template`. Raises UserError if it had another shape."""
+    """Return the tree that `leaves` was called on, shaped like `template`. Raises UserError if it had another shape."""
     paths, structure = jax.tree_util.tree_flatten_with_path(template)
     expected = {_name(path): leaf for path, leaf in paths}
     for name in sorted({*expected, *arrays}):

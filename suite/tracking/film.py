@@ -47,7 +47,7 @@ def _frame(environment: gymnasium.Env) -> np.ndarray:
 
 
 def for_film(environment: gymnasium.Env) -> gymnasium.Env:
-    """The same environment, which now renders frames."""
+    """Return the same environment, which now renders frames."""
     os.environ.setdefault("MUJOCO_GL", "egl")  # read at the first frame
     unwrapped: Any = environment.unwrapped
     unwrapped.render_mode = "rgb_array"

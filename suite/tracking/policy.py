@@ -41,7 +41,7 @@ def save_policy(folder: Path, network: Network, description: Mapping[str, Any], 
 
 
 def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
-    """What a card says of an agent's networks, from the lists of their layers.
+    """Describe an agent's networks for a policy's card, from the lists of their layers.
 
     network: the network that acts, layer by layer, with its input, and what its outputs mean. multiply_adds: those of
     each kernel for one observation, of the online network and of the actor (null if there is none). first_layers: the
@@ -78,7 +78,7 @@ def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
 
 
 def _shapes(init: Callable[[jax.Array], Params]) -> dict[str, tuple[int, ...]]:
-    """The shapes of parameters by path; nothing is computed."""
+    """Return the shapes of parameters by path; nothing is computed."""
     params = jax.eval_shape(init, jax.random.key(0))
     return {path: leaf.shape for path, leaf in traverse_util.flatten_dict(params, sep="/").items()}
 

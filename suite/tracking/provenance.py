@@ -22,8 +22,8 @@ PACKAGES = (
 
 @functools.cache
 def versions() -> dict[str, str | None]:
-    """The versions that can change a result, with the device and the project's commit. None for a package that is not
-    installed. `settings` is present only if the environment changes numbers."""
+    """Return the versions that can change a result, with the device and the project's commit. None for a package that
+    is not installed. `settings` is present only if the environment changes numbers."""
     settings = numerics.settings()
     return {
         "python": platform.python_version(),
@@ -43,14 +43,14 @@ def _version(package: str) -> str | None:
 
 
 def _lock() -> str | None:
-    """A digest of the checkout's locked packages; None if the suite was installed without a checkout."""
+    """Return a digest of the checkout's locked packages; None if the suite was installed without a checkout."""
     lock = ROOT / "requirements.lock"
     return hashlib.sha256(lock.read_bytes()).hexdigest()[:12] if lock.exists() else None
 
 
 def commit(root: Path = ROOT) -> str:
-    """The commit of the checkout in `root`, with "+dirty" if files differ from it; "unknown" if `root` is not the root
-    of a checkout. Variables such as GIT_DIR, which name another repository, are ignored."""
+    """Return the commit of the checkout in `root`, with "+dirty" if files differ from it; "unknown" if `root` is not
+    the root of a checkout. Variables such as GIT_DIR, which name another repository, are ignored."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
     def git(*words: str) -> str:

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def wandb_mode_of(given: str) -> str:
-    """One of WANDB_MODES; auto takes WANDB_MODE, if that is set. Raises UserError for an unknown mode."""
+    """Return one of WANDB_MODES; auto takes WANDB_MODE, if that is set. Raises UserError for an unknown mode."""
     if given not in WANDB_MODES:
         raise UserError(f"--wandb={given}: should be one of {', '.join(WANDB_MODES)}")
     named = os.environ.get("WANDB_MODE") if given == "auto" else None
@@ -94,7 +94,8 @@ class Tracker:
         schema.write_json(self.folder / schema.CONFIG, self.config)  # the file may have been damaged
 
     def _earlier_versions(self, resumed: Checkpoint) -> dict[str, Any]:
-        """The versions of earlier attempts in config.json, or those of the checkpoint if that file is damaged."""
+        """Return the versions of earlier attempts in config.json, or those of the checkpoint if that file is
+        damaged."""
         try:
             config = as_json(reader.config(self.folder))
         except UserError as error:
@@ -108,7 +109,7 @@ class Tracker:
         shutil.rmtree(self.folder / schema.EXPORT, ignore_errors=True)
 
     def seconds(self) -> float:
-        """Wall seconds that led to the current state of the run, over all its attempts."""
+        """Return the wall seconds that led to the current state of the run, over all its attempts."""
         return time.monotonic() - self.started
 
     def __enter__(self) -> Self:
@@ -135,7 +136,7 @@ class Tracker:
         self.wandb.end(1 if error else 0)  # the record is complete, whatever W&B does
 
     def _fingerprints(self) -> dict[str, files.Fingerprint]:
-        """The fingerprints of the results, which survive a power cut from here on."""
+        """Return the fingerprints of the results, which survive a power cut from here on."""
         with writing(self.folder):
             files.sync(self.folder / schema.METRICS)
             return reader.fingerprints(self.folder)
@@ -202,6 +203,6 @@ class Follower:
 
 
 def _reason(error: BaseException) -> str:
-    """An error in one line; an unexpected one with its type."""
+    """Return an error in one line; an unexpected one with its type."""
     expected = isinstance(error, UserError | Divergence | OSError)
     return one_line(error) if expected else f"{type(error).__name__}: {one_line(error)}"

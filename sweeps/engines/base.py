@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from suite.options import Options
+from suite.program import command
 
-OK, SOME_FAILED, INTERRUPTED = 0, 1, 130  # exit codes of engines
+OK, SOME_FAILED, INTERRUPTED = 0, 1, command.INTERRUPTED  # exit codes of engines
 
 
 class Work(NamedTuple):

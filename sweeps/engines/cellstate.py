@@ -1,12 +1,14 @@
 """The state of each cell of a grid, read from its record and lock, not from processes."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from suite.errors import UserError
 from suite.record import lock, reader, schema
+from suite.record.models import Progress
 from sweeps.engines.base import Work
 
 WAITING, QUEUED, RUNNING, FINISHED, FAILED = "waiting", "queued", "running", "finished", "failed"
@@ -20,26 +22,22 @@ class CellState:
     work: Work
     folder: Path
     state: str = WAITING
-    progress: dict[str, Any] = field(default_factory=dict)  # the last progress.json
+    progress: Progress | None = None  # the last progress.json
     started: float = 0.0  # unix time at which this engine started it
     report: str = ""  # why it failed or died, one or a few lines
     deaths: int = 0  # of its processes, in this engine
     start_at: float = 0.0  # the earliest time of its next start, by time.monotonic
     before: int | None = None  # the time of the status that an earlier attempt left, in nanoseconds
 
-    def refresh(self) -> None:
-        """Read the run's progress; what an earlier attempt left behind does not count."""
-        if not (self.folder / schema.PROGRESS).exists():
-            return
-        try:
-            progress = schema.read_json(self.folder / schema.PROGRESS)
-        except UserError:
-            return  # this is only a display
-        if self.state == FINISHED or _number(progress.get("time")) >= self.started:
-            self.progress = progress
-
     def __post_init__(self) -> None:
         self.before = self._status_time()
+
+    def refresh(self) -> None:
+        """Read the run's progress; what an earlier attempt left does not count."""
+        with contextlib.suppress(UserError):  # damaged: this is only a display
+            progress = reader.progress(self.folder)
+            if progress and (self.state == FINISHED or progress.time >= self.started):
+                self.progress = progress
 
     def _status_time(self) -> int | None:
         """Return when the status in its record was written, in nanoseconds; None without a status."""
@@ -53,36 +51,38 @@ class CellState:
         has it, FINISHED or FAILED if that one has ended it, even if it was never seen at work."""
         if lock.holder(self.folder):
             self.state, self.started = locked, 0.0
-        elif self.says(FINISHED):
+        elif self.ending() == FINISHED:
             self.state = FINISHED
-        elif (self.state == locked or self._status_time() not in (None, self.before)) and self.says(FAILED):
+        elif (self.state == locked or self._status_time() not in (None, self.before)) and self.ending() == FAILED:
             self.state = FAILED
-            self.report = str(schema.read_json(self.folder / schema.STATUS).get("error") or "failed elsewhere")
+            ended = reader.status(self.folder)
+            self.report = (ended and ended.error) or "failed elsewhere"
         else:
             self.state = WAITING
         self.refresh()
 
-    def says(self, ending: str) -> bool:
-        """Whether its record is complete and says FINISHED, or says FAILED. A damaged record says neither."""
+    def ending(self) -> Literal["finished", "failed"] | None:
+        """Return how the run ended, by its record. None if it has not, or if the record is damaged."""
         try:
-            if ending == FINISHED:
-                return reader.is_finished(self.folder)
-            return schema.read_json(self.folder / schema.STATUS).get("status") == ending
+            ended = reader.status(self.folder)
         except UserError:
-            return False
+            return None
+        damaged = ended and ended.status == FINISHED and reader.changed(self.folder, ended)
+        return ended.status if ended and not damaged else None
 
     @property
     def fraction(self) -> float:
         """Fraction of the agent steps that is done, 0 to 1."""
         if self.state == FINISHED:
             return 1.0
-        total = _number(self.progress.get("total_agent_steps")) or self.work.agent_steps
-        return min(1.0, _number(self.progress.get("agent_step")) / max(total, 1))
+        if self.progress is None:
+            return 0.0
+        return min(1.0, self.progress.agent_step / max(self.progress.total_agent_steps, 1))
 
     @property
     def rate(self) -> float:
         """Agent steps a second, 0 when not known."""
-        return _number(self.progress.get("rate")) if self.state in (RUNNING, ELSEWHERE) else 0.0
+        return self.progress.rate if self.progress and self.state in (RUNNING, ELSEWHERE) else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -91,7 +91,7 @@ class CellState:
 
     @property
     def cost_left(self) -> float:
-        """What is left of `Work.cost`; nothing of a failed cell, which is not tried again."""
+        """The rest of `Work.cost`; 0 for a failed cell, which is not retried."""
         return 0.0 if self.state in (FINISHED, FAILED) else self.work.cost * (1 - self.fraction)
 
 
@@ -107,7 +107,3 @@ def read_states(works: Sequence[Work], root: Path) -> list[CellState]:
 
 def count(cells: Iterable[CellState], state: str) -> int:
     return sum(cell.state == state for cell in cells)
-
-
-def _number(value: Any) -> float:
-    return float(value) if schema.number(value) else 0.0

@@ -9,7 +9,7 @@ ERRORS = ("error: ", "failed: ", "out of memory")  # how our programs begin thei
 def ending(code: int) -> str:
     """Describe an exit code."""
     if code == -signal.SIGKILL:
-        return "killed by SIGKILL (out of memory, if nobody did it by hand)"
+        return "killed by SIGKILL (out of memory, unless a user killed it)"
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"

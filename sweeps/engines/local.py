@@ -145,7 +145,7 @@ def _start(cell: CellState, command: Sequence[str], root: Path, slot: int, jobs:
             log_start = log.tell()
             share, gpu = workers.share(slot, jobs), workers.accelerator(slot, jobs)
             process = workers.start([*command, *arguments], share, log, gpu)
-    cell.state, cell.started, cell.progress = RUNNING, time.time(), {}
+    cell.state, cell.started, cell.progress = RUNNING, time.time(), None
     return Worker(cell, process, log_start)
 
 
@@ -161,13 +161,13 @@ def _end(worker: Worker, tries: int) -> None:
     if code in ASKED_TO_END:  # another process asked it to end, or has the run
         cell.state = WAITING
         return
-    if code == 0 and cell.says(FINISHED):
+    if code == 0 and cell.ending() == FINISHED:
         cell.state = FINISHED
         return
     reason = ending(code) if code else "exit code 0, but its record does not say finished"
     workers.kill_group(worker.process)  # a crashed worker's helpers
     cell.deaths += 1
-    if code == 2 or (code == 1 and cell.says(FAILED)) or cell.deaths >= tries:
+    if code == 2 or (code == 1 and cell.ending() == FAILED) or cell.deaths >= tries:
         cell.state = FAILED
         tried = f", after {cell.deaths} tries" * (cell.deaths > 1)
         cell.report = f"{reason}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()

@@ -17,20 +17,24 @@ from pathlib import Path
 from unittest import mock
 
 import submitit
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from suite.errors import UserError
 from suite.options import Options
-from suite.record import lock, schema
+from suite.record import lock, models, schema
 from sweeps.engines import local, squeue, workers
 from sweeps.engines.base import INTERRUPTED, OK, Plan, Session, Work
 from sweeps.engines.cellstate import RUNNING, WAITING, read_states
 
 HERE = False
-FOLDER, JOBS = ".slurm", "jobs.json"  # {"123_0": ["<name of a cell>", ...]}, as squeue.states names jobs
+FOLDER, JOBS = ".slurm", "jobs.json"
 NOTICE = 120  # seconds before its time limit at which a job is asked to end
 LEAST = 10  # minutes of a job: less than NOTICE and the start of a run leave no time to get on
 TIME = re.compile(r"(?:(?P<days>\d{1,4})-)?(?P<hours>\d{1,4})(?::(?P<minutes>\d{1,6})(?::\d+)?)?")
+
+
+class Submitted(RootModel[dict[str, list[str]]]):
+    """jobs.json: {"123_0": ["<name of a cell>", ...]}, with jobs named as by squeue.states."""
 
 
 class SlurmOptions(Options):
@@ -116,10 +120,9 @@ def run_cells(works: Sequence[Work], root: Path) -> None:
 
 def states(folder: Path) -> Mapping[str, str]:
     """Map the cells of a folder that SLURM has to QUEUED or RUNNING. Raises UserError when it does not answer."""
-    path = folder / FOLDER / JOBS
-    if not path.exists() or not shutil.which("squeue"):
+    jobs = _submitted(folder)
+    if not jobs or not shutil.which("squeue"):
         return {}
-    jobs = schema.read_json(path)
     return {name: state for job, state in squeue.states(jobs).items() for name in jobs[job]}
 
 
@@ -149,11 +152,15 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
 
 def _note(root: Path, jobs: dict[str, list[str]]) -> None:
     """Record which job has which cells, and forget the jobs that SLURM no longer knows."""
-    path = root / FOLDER / JOBS
-    known = schema.read_json(path) if path.exists() else {}
+    known = _submitted(root)
     with contextlib.suppress(UserError):  # the new jobs count, even if squeue does not answer about the old ones
         known = {job: known[job] for job in squeue.states(known)}
-    schema.write_json(path, known | jobs)
+    schema.write_json(root / FOLDER / JOBS, known | jobs)
+
+
+def _submitted(folder: Path) -> dict[str, list[str]]:
+    path = folder / FOLDER / JOBS
+    return models.read(Submitted, path).root if path.exists() else {}
 
 
 def _minutes(text: str) -> int:

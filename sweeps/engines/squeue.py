@@ -1,13 +1,15 @@
 """Reads what SLURM's commands print about jobs, which differs by version and by site.
 
-A job is named "123", or "123_4" in an array, with ";cluster" behind it where sbatch named a cluster.
+A job is named "123", or "123_4" in an array, followed by ";cluster" if sbatch named a cluster.
 """
 
 import json
 import re
 import subprocess
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, Field
 
 from suite.errors import UserError
 from sweeps.engines.cellstate import QUEUED, RUNNING
@@ -29,8 +31,40 @@ class Row(NamedTuple):
         return self.tasks is None or (int(task) in self.tasks if task else not self.tasks)
 
 
+def _plain(value: object) -> object:
+    """Unwrap a number: 7 before SLURM 23.02, and {"set": true, "number": 7} since."""
+    if isinstance(value, dict) and "set" in value:
+        return value.get("number", value) if value["set"] else None
+    return value
+
+
+Number = Annotated[int | None, BeforeValidator(_plain)]
+States = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+
+class Job(BaseModel):
+    """A job in `squeue --json`, or a task of an array."""
+
+    job_id: int
+    job_state: Annotated[States, Field(min_length=1)]
+    array_job_id: Number = None
+    array_task_id: Number = None
+    array_task_string: str | None = None  # of tasks that still wait: "0,3-7%2"
+
+    def row(self) -> Row:
+        task = str(self.array_task_id) if self.array_job_id and self.array_task_id is not None else ""
+        tasks = _tasks(f"[{self.array_task_string}]" if self.array_task_string else task)
+        return Row(str(self.array_job_id or self.job_id), tasks, self.job_state[0])
+
+
+class Queue(BaseModel):
+    """What `squeue --json` prints."""
+
+    jobs: list[Job]
+
+
 def submitted(text: str) -> tuple[str, str]:
-    """(job, cluster or ""), by what sbatch printed: "1234", "1234;cluster" or "Submitted batch job 1234".
+    """Return (job, cluster or ""), from what sbatch printed: "1234", "1234;cluster" or "Submitted batch job 1234".
 
     Raises UserError when no line says so: sbatch has taken the jobs, but they cannot be looked for.
     """
@@ -58,8 +92,8 @@ def states(jobs: Iterable[str]) -> dict[str, str]:
 
 
 def _rows(arrays: list[str], cluster: str) -> list[Row]:
-    """The queue's lines on some jobs. Where squeue prints something else than asked for, as text, it is asked for JSON:
-    an unknown line never means that no job is there."""
+    """Return the queue's lines on some jobs. Where squeue prints something else than asked for, as text, it is asked
+    for JSON: an unknown line never means that no job is there."""
     asked = ["squeue", f"--jobs={','.join(arrays)}", *([f"--clusters={cluster}"] if cluster else [])]
     text = _say([*asked, "--array", "--format=%i %T"])
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -67,40 +101,23 @@ def _rows(arrays: list[str], cluster: str) -> list[Row]:
     if rows or not lines or HEADER in map(str.split, lines):
         return rows
     try:
-        return _from_json(_say([*asked, "--json"]))
-    except (ValueError, LookupError, TypeError, AttributeError, UserError):
+        text = _say([*asked, "--json"])
+        queue = Queue.model_validate(json.JSONDecoder().raw_decode(text, text.index("{"))[0])
+    except (UserError, ValueError):  # it knows no --json; its JSON has another form
         raise UserError(f"squeue does not tell what is queued: {lines[-1]}") from None
+    return [job.row() for job in queue.jobs]
 
 
 def _say(command: list[str]) -> str:
-    """What squeue prints; nothing when it has forgotten the jobs. Raises UserError when it fails."""
+    """Return what squeue prints; nothing if it has forgotten the jobs. Raises UserError when it fails."""
     asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if asked.returncode and "Invalid job id" not in asked.stderr:
         raise UserError(f"squeue does not tell what is queued: {last_line(asked.stderr)}")
     return asked.stdout
 
 
-def _from_json(text: str) -> list[Row]:
-    """The rows of `squeue --json`, behind whatever is printed before it."""
-    rows = []
-    for job in json.JSONDecoder().raw_decode(text, text.index("{"))[0]["jobs"]:
-        array, task = _number(job.get("array_job_id")), _number(job.get("array_task_id"))
-        listed = f"[{job['array_task_string']}]" if job.get("array_task_string") else ""
-        tasks = _tasks(listed or (str(task) if array and task is not None else ""))
-        state = job["job_state"]
-        rows.append(Row(str(array or job["job_id"]), tasks, state if isinstance(state, str) else state[0]))
-    return rows
-
-
-def _number(value: Any) -> int | None:
-    """A number as JSON has it: plain before SLURM 23.02, and {"set": true, "number": 7} since."""
-    if isinstance(value, dict):
-        return int(value["number"]) if value["set"] else None
-    return value if value is None else int(value)
-
-
 def _tasks(text: str) -> Collection[int] | None:
-    """ "" -> none, "4" -> 4, "[0,3-7%2]" -> 0, 3, 4, 5, 6, 7; a shortened list, "[0,3,...]", -> None."""
+    """Parse tasks: "" -> none, "4" -> 4, "[0,3-7%2]" -> 0, 3, 4, 5, 6, 7; a shortened list, "[0,3,...]", -> None."""
     tasks: set[int] = set()
     for part in filter(None, text.strip("[]").partition("%")[0].split(",")):
         found = TASKS.fullmatch(part)

@@ -20,6 +20,7 @@ from suite.options import Options
 from suite.program import terminal
 from suite.publish.upload import check_key, entity_of
 from suite.record import schema, sweepfile, yamlfile
+from suite.record.models import File, read
 from sweeps import grid
 from sweeps.engines import local, workers
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan, Session
@@ -28,8 +29,15 @@ from sweeps.engines.watch import Display, watch
 
 HERE = True
 FOLDER, LOG = ".wandb", "agent-{}.log"  # the agents' own, in the sweep's folder
-SWEEP = "sweep.json"  # there: the sweep that was registered, and as what
+SWEEP = "sweep.json"  # there
 ACTIVE = ("PENDING", "RUNNING", "PAUSED")  # states of a sweep that may have cells left
+
+
+class Registered(File):
+    """sweep.json: the sweep that was registered, and as what."""
+
+    path: str  # entity/project/id
+    document: str  # the sweep file as JSON
 
 
 class WandbOptions(Options):
@@ -102,10 +110,10 @@ def own(plan: Plan) -> str:
     one's."""
     note, document = plan.folder / FOLDER / SWEEP, _document(plan)
     text = json.dumps(document, default=str)
-    known = schema.read_json(note) if note.exists() else {}
-    if known.get("document") == text and _is_active(known["path"]):
-        print(f"resuming the sweep {known['path']}")
-        return str(known["path"])
+    known = read(Registered, note) if note.exists() else None
+    if known and known.document == text and _is_active(known.path):
+        print(f"resuming the sweep {known.path}")
+        return known.path
     path = register(plan.file, document)
     with writing(note):
         note.parent.mkdir(parents=True, exist_ok=True)

@@ -38,8 +38,8 @@ class Display:
         elif cell.state == WAITING:
             self.say(f"interrupted {cell.work.name}: {cell.report or 'it is resumed later'}")
         elif self.live is None:
-            last = f"return {number(cell, 'return')}, sparsity {number(cell, 'sparsity')}"
-            self.say(f"finished {cell.work.name}: {last}")
+            score, sparsity = results(cell)
+            self.say(f"finished {cell.work.name}: return {score or '-'}, sparsity {sparsity or '-'}")
 
     def update(self) -> None:
         """Show the present state, at most once a period."""
@@ -135,11 +135,14 @@ def columns(cell: CellState) -> tuple[str, ...]:
         f"{cell.fraction:.0%}" if cell.progress or cell.state in (RUNNING, FINISHED) else "",
         f"{cell.rate:.0f}" if cell.rate else "",
         duration(left) if left is not None else "",
-        number(cell, "return") if cell.progress else "",
-        number(cell, "sparsity") if cell.progress else "",
+        *results(cell),
     )
 
 
-def number(cell: CellState, key: str) -> str:
-    value = cell.progress.get(key)
-    return f"{value:.4g}" if isinstance(value, int | float) else "-"
+def results(cell: CellState) -> tuple[str, str]:
+    """Return the texts of the latest return and sparsity: "-" for one that is not known yet, empty before any
+    progress."""
+    if cell.progress is None:
+        return "", ""
+    score, sparsity = cell.progress.latest_return, cell.progress.sparsity
+    return "-" if score is None else f"{score:.4g}", "-" if sparsity is None else f"{sparsity:.4g}"

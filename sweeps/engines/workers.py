@@ -85,6 +85,6 @@ def kill_group(process: Process) -> None:
 
 
 def _environment(threads: int, gpu: Mapping[str, str]) -> Mapping[str, str]:
-    """Ours, with thread pools as wide as the worker's cores, unless the user chose otherwise."""
+    """Return our variables, with one thread per core of the worker unless the user chose another number."""
     widths = dict.fromkeys(THREADS, str(threads))
     return {**widths, "PYTHONUNBUFFERED": "1", **os.environ, **gpu}

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from suite.errors import UserError
-from sweeps.config import Run
+from sweeps.config import RunConfig
 from sweeps.engines import workers
 from sweeps.engines.endings import reason
 from sweeps.grid import flags
@@ -27,7 +29,7 @@ class Speed(NamedTuple):
     slot_bytes: int  # of the replay
     memory_bytes: int  # the process at its peak, without the replay
 
-    def seconds(self, run: Run) -> float:
+    def seconds(self, run: RunConfig) -> float:
         trainer = run.options.trainer
         late = 0 if run.offline else trainer.epochs * EPISODE / 2
         gradient_steps = run.gradient_steps + late * trainer.replay_ratio
@@ -46,7 +48,7 @@ class Forecast(NamedTuple):
     memory_bytes: int  # of the largest worker, its replay filled
 
 
-def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> Forecast:
+def estimate(runs: Sequence[RunConfig], jobs: int, speed: Callable[[RunConfig], Speed]) -> Forecast:
     """Estimate the cost of `runs` when `jobs` of them run at a time, each at its measured speed."""
     seconds = [speed(run).seconds(run) for run in runs]
     return Forecast(
@@ -58,7 +60,7 @@ def estimate(runs: Sequence[Run], jobs: int, speed: Callable[[Run], Speed]) -> F
     )
 
 
-def record_bytes(run: Run, speed: Speed) -> int:
+def record_bytes(run: RunConfig, speed: Speed) -> int:
     """Estimate the size of a run's folder: rows of text (once ours, once W&B's), W&B's log, the policy."""
     epochs = run.options.trainer.epochs
     updates = run.gradient_steps // run.options.learner.target_update_period
@@ -67,13 +69,13 @@ def record_bytes(run: Run, speed: Speed) -> int:
     return int(2 * rows + wandb_system + 4 * speed.parameters)
 
 
-def memory_bytes(run: Run, speed: Speed) -> int:
+def memory_bytes(run: RunConfig, speed: Speed) -> int:
     """Estimate a worker's memory at the end of a run; the replay takes memory as it fills."""
     slots = min(run.options.replay.capacity, run.total_agent_steps)
     return speed.memory_bytes + slots * speed.slot_bytes
 
 
-def measure_speeds(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
+def measure_speeds(runs: Sequence[RunConfig], jobs: int) -> Callable[[RunConfig], Speed]:
     """Measure one run of each kind for a few seconds, `jobs` at a time, as the workers will run.
 
     Raises UserError when one cannot be measured.
@@ -86,13 +88,13 @@ def measure_speeds(runs: Sequence[Run], jobs: int) -> Callable[[Run], Speed]:
     return lambda run: measured[kind(run)]
 
 
-def kind(run: Run) -> str:
+def kind(run: RunConfig) -> str:
     """Return the kind of a run: runs that differ in game, seed and length alone take the same time a step."""
     options = {key: value for key, value in run.options.dump().items() if key != "trainer"}
     return json.dumps([run.agent, run.task.family, run.method, options], sort_keys=True)
 
 
-def _measure(runs: Sequence[Run], jobs: int) -> list[Speed]:
+def _measure(runs: Sequence[RunConfig], jobs: int) -> list[Speed]:
     """Measure these runs at the same time."""
     command = [sys.executable, "-m", "sweeps.estimate.measure"]
     processes = [
@@ -112,8 +114,8 @@ def _measure(runs: Sequence[Run], jobs: int) -> list[Speed]:
     return [_speed(run, process.returncode, output) for run, process, output in results]
 
 
-def _speed(run: Run, code: int, output: str) -> Speed:
-    for line in reversed(output.splitlines()):  # an emulator may print something behind it
-        with contextlib.suppress(ValueError, TypeError):
-            return Speed(**json.loads(line))
+def _speed(run: RunConfig, code: int, output: str) -> Speed:
+    for line in reversed(output.splitlines()):  # an emulator may print something after it
+        with contextlib.suppress(ValidationError):
+            return TypeAdapter(Speed).validate_json(line)
     raise UserError(f"the speed of {run.name} cannot be measured: {reason(code, output)}")

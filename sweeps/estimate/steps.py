@@ -18,13 +18,13 @@ from suite.errors import UserError
 from suite.experience.batches import batch_rng
 from suite.program import compile_cache
 from sweeps.compose import compose
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 from sweeps.estimate.forecast import Speed
 
 SECONDS = 1.0  # for each of the two kinds of steps, compilation apart
 
 
-def time_steps(run: Run, seconds: float = SECONDS) -> Speed:
+def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
     """Time agent steps and gradient steps for about `seconds` each."""
     compile_cache.use()
     experience, make_environment, learner = compose(run)
@@ -63,7 +63,7 @@ def time_steps(run: Run, seconds: float = SECONDS) -> Speed:
 
 
 def _time(step: Callable[[int], None], seconds: float, warm_up: int) -> float:
-    """Mean seconds of step(number), called for about `seconds` and at least three times."""
+    """Return the mean seconds of step(number), called for about `seconds` and at least three times."""
     for number in range(warm_up):
         step(number)
     began, number = time.perf_counter(), warm_up

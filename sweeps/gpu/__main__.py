@@ -1,13 +1,11 @@
-"""`python -m sweeps.gpu`: measure the parts one after the other, each in a process and with a time of its own.
+"""`python -m sweeps.gpu`: measure the parts one after the other, each in its own process and with its own time limit.
 
-The files in results/gpu are written anew whenever a row is there, so that a check that is cut off leaves what it has.
-Time that a part does not use is for the parts behind it. This process computes nothing: the memory of the card is for
-the parts.
+The files in results/gpu are written again with each new row, so a check that is cut off leaves what it has measured.
+Time that a part does not use goes to the later parts. This process computes nothing, so the parts have all of the
+card's memory.
 """
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,7 +17,8 @@ from pathlib import Path
 from suite.errors import Parser, expanded
 from suite.program import signals
 from suite.program.command import program, start
-from sweeps.gpu.report import Part, Report
+from sweeps.engines import workers
+from sweeps.gpu.report import FOLDER, Part, Report
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
 PARTS = (
@@ -34,16 +33,15 @@ PARTS = (
 POLL = 0.1  # seconds between two looks at what a part has measured
 GRACE = 10.0  # seconds between asking a part to end and killing it
 SHORTEST = 20.0  # seconds that every part gets
-OUT = Path("results/gpu")
 PROGRAM = ("-m", "sweeps.gpu.parts")  # measures one part
 
 
 @program
 def main(argv: Sequence[str]) -> int:
     """Measure the parts, and return 1 if one has a fault."""
-    parser = Parser(prog="python -m sweeps.gpu", description="Whether a GPU computes what a CPU does, and how fast.")
+    parser = Parser(prog="python -m sweeps.gpu", description="Check a GPU against the CPU, and measure its speed.")
     parser.add_argument("--minutes", type=float, default=8.0, metavar="M", help="time of all parts together [8]")
-    parser.add_argument("--out", type=expanded, default=OUT, metavar="DIR", help=f"where the files go [{OUT}]")
+    parser.add_argument("--out", type=expanded, default=FOLDER, metavar="DIR", help=f"where the files go [{FOLDER}]")
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="names, separated by commas [all]"
     )
@@ -63,14 +61,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def check(parts: Sequence[Part], scratch: Path, out: Path, seconds: float) -> Report:
-    """Measure these parts within about so many seconds; the first names the card."""
-    end, report = time.monotonic() + seconds, Report(out, parts)
+    """Measure these parts within about this many seconds; the first one names the card."""
+    end, report, measured = time.monotonic() + seconds, Report(out, parts), scratch / "measured.json"
     for number, part in enumerate(parts):
         left = sum(other.share for other in parts[number:])
         limit = max((end - time.monotonic()) * part.share / left, SHORTEST)
         print(f"{part.title}: at most {limit:.0f} s", flush=True)
         show = report.update if number else lambda part: None  # until then, the card has no name
-        part = run(part, report.size, scratch, limit, show)
+        rows = {name: done.rows for name, done in report.parts.items() if done.rows}
+        measured.write_text(json.dumps(rows), encoding="utf-8")
+        part = run(part, report.size, measured, limit, show)
         if number == 0:
             report.card, report.size = identify(part.rows)
         report.update(part)
@@ -79,7 +79,7 @@ def check(parts: Sequence[Part], scratch: Path, out: Path, seconds: float) -> Re
 
 
 def faults(report: Report) -> list[str]:
-    """What a user should look at: parts that failed, and figures that prove something wrong."""
+    """List what a user should look at: parts that failed, and figures that show an error."""
     found = [f"{part.title}: {part.state}" for part in report.parts.values() if part.state.startswith("failed")]
     for row in (row for part in report.parts.values() for row in part.rows):
         if row.get("agrees") is False:
@@ -90,20 +90,18 @@ def faults(report: Report) -> list[str]:
 
 
 def identify(rows: Sequence[Row]) -> tuple[str, Size]:
-    """The card's name, and how much is measured on it."""
+    """Return the card's name, and how much is measured on it."""
     facts = {row["what"]: row["value"] for row in rows}
     return facts.get("card", "unknown"), TINY if facts.get("backend") == "cpu" else FULL
 
 
-def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Part], None]) -> Part:
-    """Measure a part in a process of its own, and show it whenever it has a new row."""
-    folder = scratch / part.name
+def run(part: Part, size: Size, measured: Path, limit: float, show: Callable[[Part], None]) -> Part:
+    """Measure a part in its own process, and show it with each new row. `measured` is the file with all parts' rows."""
+    folder = measured.with_name(part.name)
     folder.mkdir()
-    out, log, before = folder / "rows.jsonl", folder / "log", scratch / "measured.json"
+    out, log = folder / "rows.jsonl", folder / "log"
     out.touch()
-    if not before.exists():
-        before.write_text("{}", encoding="utf-8")
-    command = [sys.executable, *PROGRAM, part.name, size.name, str(before), str(out), str(folder)]
+    command = [sys.executable, *PROGRAM, part.name, size.name, str(measured), str(out), str(folder)]
     began = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, process_group=0)
@@ -116,26 +114,18 @@ def run(part: Part, size: Size, scratch: Path, limit: float, show: Callable[[Par
                 time.sleep(POLL)
             code = process.poll()
         finally:
-            stop(process)
-    part = part._replace(rows=read(out), state=state(code, log, limit), seconds=time.monotonic() - began)
-    keep(before, part)
-    return part
+            workers.stop([process], hurry=lambda: False, grace=GRACE)
+    return part._replace(rows=read(out), state=state(code, log, limit), seconds=time.monotonic() - began)
 
 
 def read(path: Path) -> tuple[Row, ...]:
-    """The complete lines of a file of rows."""
+    """Return the complete lines of a file of rows."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return tuple(json.loads(line) for line in lines if line.endswith("\n"))
 
 
-def keep(path: Path, part: Part) -> None:
-    """Add a part's rows to the file for the parts behind it."""
-    measured = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(measured | {part.name: part.rows}), encoding="utf-8")
-
-
 def state(code: int | None, log: Path, limit: float) -> str:
-    """How a part ended, by its exit code, None if its time was over, and by what it printed."""
+    """Say how a part ended, from its exit code and its output. No exit code: its time was over."""
     if code is None:
         return f"cut off after {limit:.0f} s"
     if code == 0:
@@ -143,15 +133,6 @@ def state(code: int | None, log: Path, limit: float) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return f"failed with code {code}: {last[:300]}"
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a part and the processes that it started."""
-    for number, grace in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left (the second: macOS)
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=grace)
 
 
 if __name__ == "__main__":

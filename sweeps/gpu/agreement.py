@@ -17,7 +17,7 @@ import numpy as np
 from suite import device
 from suite.program import compile_cache
 from suite.program.command import start
-from sweeps.config import Run
+from sweeps.config import RunConfig
 from sweeps.gpu import runs
 from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
@@ -30,15 +30,15 @@ class Problem(NamedTuple):
     """What is learned in both processes, and how the accelerator does it."""
 
     name: str  # also of the file with the CPU's results
-    run: Run
+    run: RunConfig
     way: str = "looped"
     precision: str | None = FULL_PRODUCTS  # None: the device's default
 
 
 def problems(size: Size, data: Path, on_cpu: bool = False) -> list[Problem]:
-    """All that is learned. A CPU loops over the networks in each of them."""
+    """Return all problems. A CPU loops over the networks in each of them."""
 
-    def run_of(case: runs.Case, networks: int, vectorize: bool = False) -> Run:
+    def run_of(case: runs.Case, networks: int, vectorize: bool = False) -> RunConfig:
         clock = {"learner__target_update_period": size.period, "learner__vectorize": vectorize and not on_cpu}
         return runs.run_of(case, networks, size.gradient_steps, size.filled, **clock)
 
@@ -68,7 +68,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> Arrays:
-    """The arrays of a file that a process is going to write. Raises RuntimeError if it ends without."""
+    """Return the arrays of a file that a process is going to write. Raises RuntimeError if it ends before."""
     while not path.exists():
         if process.poll() is not None and not path.exists():
             raise RuntimeError(f"the process on the CPU ended with code {process.returncode} before it wrote {path}")
@@ -77,7 +77,7 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> Arrays:
         return dict(file)
 
 
-def learn(run: Run, size: Size) -> Arrays:
+def learn(run: RunConfig, size: Size) -> Arrays:
     """Take the gradient steps of a run; -> "<gradient step> <layer>": parameters of online network 0, and of each
     target update "elected" [updates] and "losses" [updates, K]."""
     experience, learner = runs.parts(run)
@@ -96,7 +96,7 @@ def learn(run: Run, size: Size) -> Arrays:
 
 
 def compare(problem: Problem, found: Arrays, expected: Arrays, size: Size) -> Iterator[Row]:
-    """A row for each number of gradient steps: the layer that differs most, and the elections until then."""
+    """Yield a row for each number of gradient steps: the layer that differs most, and the elections until then."""
     for step in size.looked_at:
         layers = {
             name.partition(" ")[2]: difference(found[name], array)
@@ -121,14 +121,14 @@ def compare(problem: Problem, found: Arrays, expected: Arrays, size: Size) -> It
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest absolute difference as a share of the largest absolute value; NaN counts as infinite."""
+    """Return the largest absolute difference as a share of the largest absolute value; NaN counts as infinite."""
     largest = float(np.abs(expected).max())
     share = float(np.abs(found - expected).max()) / (largest or 1.0)
     return share if np.isfinite(share) else float("inf")
 
 
 def main() -> int:
-    """The process on the CPU: the results of each problem, once for all ways."""
+    """Write the results of each problem on the CPU, once for all ways."""
     size, scratch = SIZES[sys.argv[1]], Path(sys.argv[2])
     device.choose("cpu")
     compile_cache.use()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from suite.errors import UserError
 from sweeps.gpu import runs
-from sweeps.gpu.runs import Work
+from sweeps.gpu.best import Together, fastest
+from sweeps.gpu.runs import Workload
 from sweeps.gpu.sizes import Measured, Row, Size
 
 SWEEPS = Path(__file__).resolve().parents[1]
@@ -31,8 +32,8 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
         yield row
 
 
-def duration(work: Work, measured: Measured) -> float:
-    """Seconds of a run that has the card for itself. Raises UserError for a figure that is missing.
+def duration(work: Workload, measured: Measured) -> float:
+    """Return seconds of a run that has the card for itself. Raises UserError for a missing figure.
 
     A run's own width costs what its gradient step takes longer, or less, than that of the measured loop.
     """
@@ -47,16 +48,16 @@ def duration(work: Work, measured: Measured) -> float:
     return float(playing + work.gradient_steps * longer / 1e3 + evaluation)
 
 
-def loop_of(work: Work, measured: Measured) -> Row:
-    """The measured loop with as many networks; CQL's phases are those of DQN, whose networks it has."""
+def loop_of(work: Workload, measured: Measured) -> Row:
+    """Return the measured loop with as many networks; CQL's phases are those of DQN, whose networks it has."""
     for row in measured.get("loops", []):
         if (row["agent"], row["K"]) == (networks_of(work.agent), work.networks):
             return row
     raise UserError(f"end to end, {work.agent} with K = {work.networks}")
 
 
-def step_of(work: Work, measured: Measured) -> float:
-    """Milliseconds of a gradient step at the defaults: products, batch, and mapping of a GPU."""
+def step_of(work: Workload, measured: Measured) -> float:
+    """Return milliseconds of a gradient step at the defaults: products, batch, and mapping of a GPU."""
     wanted = (networks_of(work.agent), work.width, work.networks)
     rows = [
         row
@@ -73,9 +74,8 @@ def networks_of(agent: str) -> str:
 
 
 def speed_up(rows: list[Row]) -> tuple[int, float] | None:
-    """The number of runs at once with the most agent steps per second, and how many times those of a single run."""
-    rates = {(row["runs at once"], row["MPS"]): row["agent steps per second"] for row in rows if "failed" not in row}
-    if (1, False) not in rates:
-        return None
-    best = max(rates, key=lambda key: rates[key])
-    return best[0], rates[best] / rates[1, False]
+    """Return the number of runs at once with the most agent steps per second, and how many times those of a single
+    run."""
+    shared = [Together.model_validate(row) for row in rows]
+    alone, best = fastest(row for row in shared if row.runs == 1), fastest(shared)
+    return (best.runs, best.rate / alone.rate) if best and best.rate and alone and alone.rate else None

@@ -36,7 +36,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def warm(trainer: Trainer) -> Trainer:
-    """The trainer once it has learned a little."""
+    """Return the trainer once it has learned a little."""
     while trainer.gradient_step < WARM_UP:
         trainer.step()
     jax.block_until_ready(trainer.state)
@@ -44,7 +44,7 @@ def warm(trainer: Trainer) -> Trainer:
 
 
 def loop(trainer: Trainer, seconds: float) -> dict[str, float]:
-    """The rates of the trainer's own loop."""
+    """Return the rates of the trainer's own loop."""
     steps, gradient_steps = trainer.experience.agent_step, trainer.gradient_step
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
@@ -58,7 +58,8 @@ def loop(trainer: Trainer, seconds: float) -> dict[str, float]:
 
 
 def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
-    """Milliseconds of each phase alone, waited for; in the loop, the environment and the device work side by side.
+    """Return milliseconds of each phase alone, waited for; in the loop, the environment and the device work side by
+    side.
 
     The trainer's state is consumed.
     """
@@ -85,7 +86,7 @@ def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
 
 
 def milliseconds(function: Callable[[], Any], seconds: float) -> float:
-    """Mean of calls for about so many seconds, at least three, each waited for."""
+    """Return the mean time of calls that repeat for about `seconds`, at least three, each waited for."""
     jax.block_until_ready(function())
     began, calls = time.perf_counter(), 0
     while calls < 3 or time.perf_counter() - began < seconds:

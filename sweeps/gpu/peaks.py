@@ -30,5 +30,5 @@ PEAKS: dict[tuple[str, ...], Peak] = {
 
 
 def peak(card: str) -> Peak | None:
-    """The peak of a card by its name, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed."""
+    """Return the peak of a card by its name, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed."""
     return next((found for words, found in PEAKS.items() if all(word in card for word in words)), None)

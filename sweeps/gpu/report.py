@@ -1,14 +1,15 @@
-"""What was measured so far, as JSON and as a page of tables. No JAX."""
+"""Write what was measured so far, as JSON and as a page of tables. No JAX."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from suite.errors import writing
+from suite.record import files, schema
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
+FOLDER = Path("results/gpu")
 HIDDEN = ("layers",)  # columns that the JSON has and the tables have not
 
 
@@ -19,17 +20,17 @@ class Part(NamedTuple):
     title: str
     share: float  # of the time of those that are left
     rows: tuple[Row, ...] = ()
-    state: str = "not begun"  # "running", "complete", "cut off after 60 s", "failed: ..."
+    state: str = "not started"  # "running", "complete", "cut off after 60 s", "failed: ..."
     seconds: float = 0.0
 
 
 def slug(card: str) -> str:
-    """ "NVIDIA H100 80GB HBM3" -> "nvidia-h100-80gb-hbm3": the name of the files."""
+    """Return the name of a card's files: "NVIDIA H100 80GB HBM3" -> "nvidia-h100-80gb-hbm3"."""
     return re.sub(r"[^a-z0-9]+", "-", card.lower()).strip("-") or "unknown"
 
 
 class Report:
-    """The files of a card, written anew with each change."""
+    """The files of a card, written again with each change."""
 
     def __init__(self, folder: Path, parts: Sequence[Part]) -> None:
         self.folder, self.parts = folder, {part.name: part for part in parts}
@@ -45,22 +46,17 @@ class Report:
         }
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _replace(self.path.with_suffix(".json"), json.dumps(document, indent=1) + "\n")
-            _replace(self.path, page(self.card, self.size, list(self.parts.values())))
+            schema.write_json(self.path.with_suffix(".json"), document, lasting=False)
+            text = page(self.card, self.size, list(self.parts.values()))
+            files.write(self.path, [text.encode()], lasting=False)
 
     @property
     def path(self) -> Path:
         return self.folder / f"{slug(self.card)}.md"
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def page(card: str, size: Size, parts: Sequence[Part]) -> str:
-    """All parts in Markdown, each with its state and one table."""
+    """Return all parts in Markdown, each with its state and one table."""
     lines = [f"# {card}", "", "Written by `make gpu-check`; docs/howto/gpu.md says what the columns mean."]
     if size == TINY:
         lines += [
@@ -74,7 +70,7 @@ def page(card: str, size: Size, parts: Sequence[Part]) -> str:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """A Markdown table with a column for each key of any row, in the order of their first appearance."""
+    """Return a Markdown table with a column for each key of any row, in the order of their first appearance."""
     columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in HIDDEN]
     lines = [columns, ["---"] * len(columns)]
     lines += [[cell(row.get(column)) for column in columns] for row in rows]

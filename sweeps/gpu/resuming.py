@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,17 @@ import jax
 
 from suite.program.command import start
 from suite.record import schema
-from sweeps.config import Run
+from sweeps.config import RunConfig
 from sweeps.gpu import runs
+from sweeps.gpu.loops import milliseconds
 from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 ALONE, RESUMED, COST = "alone", "resumed", "cost.json"
-WARM_UP = 3  # gradient steps that compile and are not timed
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
-    """Computes nothing here: XLA reads its flags when a process starts."""
+    """Start the processes that compute: XLA reads its flags when a process starts."""
     for case, deterministic in itertools.product(cases(size), (True, False)):
         folder = scratch / f"{case}-{deterministic}"
         flags = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC if deterministic else ''}".strip()
@@ -40,10 +39,10 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
         }
 
 
-def cases(size: Size) -> dict[str, Run]:
-    """Short runs with several target updates, by their names."""
+def cases(size: Size) -> dict[str, RunConfig]:
+    """Return short runs with several target updates, by their names."""
 
-    def run_of(case: runs.Case, ratio: float) -> Run:
+    def run_of(case: runs.Case, ratio: float) -> RunConfig:
         steps = int(size.resumed_steps * ratio)
         return runs.run_of(case, max(size.networks[:2]), steps, size.filled, learner__target_update_period=steps // 5)
 
@@ -52,7 +51,7 @@ def cases(size: Size) -> dict[str, Run]:
 
 
 def numbers(folder: Path) -> tuple[list[dict[str, Any]], str]:
-    """All that a run's record holds but times: its rows, and the SHA-256 of its policy."""
+    """Return a run's record without its times: its rows, and the SHA-256 of its policy."""
     rows = [
         {key: value for key, value in row.items() if key != "seconds"}
         for row in schema.read_rows(folder / schema.METRICS)
@@ -60,22 +59,21 @@ def numbers(folder: Path) -> tuple[list[dict[str, Any]], str]:
     return rows, hashlib.sha256((folder / schema.POLICY).read_bytes()).hexdigest()
 
 
-def gradient_step(run: Run, seconds: float) -> float:
-    """Milliseconds of a gradient step, its batch on the device."""
+def gradient_step(run: RunConfig, seconds: float) -> float:
+    """Return milliseconds of a gradient step, its batch on the device."""
     experience, learner = runs.parts(run)
-    batch = jax.device_put(next(runs.batches(run, experience)))
-    state = learner.init(run.seed)
-    for _ in range(WARM_UP):
-        state = jax.block_until_ready(learner.gradient_step(state, batch))
-    began, steps = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        state = jax.block_until_ready(learner.gradient_step(state, batch))
-        steps += 1
-    return 1e3 * (time.perf_counter() - began) / steps
+    batch, state = jax.device_put(next(runs.batches(run, experience))), learner.init(run.seed)
+
+    def step() -> Any:
+        nonlocal state
+        state = learner.gradient_step(state, batch)
+        return state
+
+    return milliseconds(step, seconds)
 
 
 def main() -> int:
-    """One process: a whole run and one that is interrupted in its middle, or its rest."""
+    """Train a whole run and the first half of another, or resume the second."""
     size, case, folder, attempt = SIZES[sys.argv[1]], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
     runs.begin()
     run = cases(size)[case]

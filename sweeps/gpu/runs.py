@@ -18,8 +18,9 @@ from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
 from suite.types import Batch, Frames
 from sweeps import grid
+from sweeps.command_line import Settings
 from sweeps.compose import compose
-from sweeps.config import Run, resolve
+from sweeps.config import RunConfig, resolve
 from sweeps.estimate.forecast import EPISODE
 from sweeps.execute import execute
 from sweeps.gpu.sizes import Size
@@ -36,7 +37,7 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """What a run of a grid does, and the shape of its networks."""
 
     agent: str
@@ -60,7 +61,7 @@ def dqn(size: Size, width: int | None = None) -> Case:
 
 
 def impala() -> Case | None:
-    """DQN with the Impala network; None where there is no such network."""
+    """Return DQN with the Impala network; None if there is no such network."""
     case = Case("DQN impala", "atari/Pong", {"agent.network": "impala"})
     try:
         run_of(case, 1, ENDLESS)
@@ -76,7 +77,7 @@ def sac(size: Size, width: int | None = None) -> Case:
 
 
 def cql(size: Size, folder: Path) -> Case:
-    """CQL on random transitions, which are written into a folder in the layout of DQN Replay."""
+    """Return CQL on random transitions; write these into a folder in the layout of DQN Replay."""
     rng, number = np.random.default_rng(0), OFFLINE_TRANSITIONS
     data = {
         "observation": rng.integers(256, size=(number, 84, 84), dtype=np.uint8),
@@ -93,8 +94,9 @@ def cql(size: Size, folder: Path) -> Case:
     return Case(f"CQL {size.network} {size.width}", "offline/Pong", options)
 
 
-def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> Run:
-    """A run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is --learner.period 2."""
+def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> RunConfig:
+    """Return a run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is
+    --learner.period 2."""
     method = "dense" if networks == 1 else f"eaudeqn:num_networks={networks}"
     given = {"task": case.task, "method": method, "seed": 0, **case.options, "trainer.epochs": 1}
     given |= {name.replace("__", "."): value for name, value in options.items()}
@@ -107,8 +109,8 @@ def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **
     return resolve(given)
 
 
-def parts(run: Run) -> tuple[Experience, Learner]:
-    """A run's learner, and its experience of random actions, which are the same on every device."""
+def parts(run: RunConfig) -> tuple[Experience, Learner]:
+    """Return a run's learner, and its experience of random actions, which are the same on every device."""
     experience, _, learner = compose(run)
     experience.start(run.seed)
     experience.begin_epoch(1)
@@ -120,13 +122,13 @@ def parts(run: Run) -> tuple[Experience, Learner]:
     return experience, learner
 
 
-def batches(run: Run, experience: Experience) -> Iterator[Batch | Frames]:
-    """The batches of a run's gradient steps."""
+def batches(run: RunConfig, experience: Experience) -> Iterator[Batch | Frames]:
+    """Return the batches of a run's gradient steps."""
     return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
 
 
-def trainer(run: Run, folder: Path) -> Trainer:
-    """A run's trainer, started, with a record in a folder."""
+def trainer(run: RunConfig, folder: Path) -> Trainer:
+    """Return a run's trainer, started, with a record in a folder."""
     frame_skip = run.task.frame_skip
     tracker = Tracker(folder, {"name": run.name}, frame_skip, run.total_agent_steps, "disabled")
     started = Trainer(compose(run), tracker, run.options.trainer, run.seed)
@@ -134,21 +136,21 @@ def trainer(run: Run, folder: Path) -> Trainer:
     return started
 
 
-def train(run: Run, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
-    """What `python -m sweeps.run` does with this run. Raises KeyboardInterrupt where it is asked to end."""
-    execute(run, folder, wandb_mode="disabled", asked=asked)
+def train(run: RunConfig, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:
+    """Train as `python -m sweeps.run` does. Raises KeyboardInterrupt when it is asked to end."""
+    execute(run, folder, Settings(wandb="disabled"), asked)
 
 
-def grid_work(file: Path) -> list[Work]:
-    """What the runs of a sweep file do."""
+def grid_work(file: Path) -> list[Workload]:
+    """Return the workload of each run of a sweep file."""
     return [work(resolve(cell)) for cell in grid.read(file).cells]
 
 
-def work(run: Run) -> Work:
+def work(run: RunConfig) -> Workload:
     options = run.options.dump()
     trainer, agent = options["trainer"], options["agent"]
     episodes = trainer["epochs"] * trainer["evaluation_episodes"]
-    return Work(
+    return Workload(
         agent=run.agent,
         width=agent["width"] if "width" in agent else agent["critic_width"],
         networks=options["method"].get("num_networks", 1),

@@ -1,9 +1,7 @@
-"""Part (f): several runs at once on one card, with memory shared and, where it can be had, with MPS."""
+"""Part (f): several runs at once on one card, which share its memory; also with MPS where it is available."""
 
-import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,12 +10,12 @@ from pathlib import Path
 
 from suite.errors import one_line
 from suite.program.command import start
+from sweeps.engines import gpus
 from sweeps.engines.workers import GPU_MEMORY, MEMORY, OLD_MEMORY
 from sweeps.gpu import loops, runs
-from sweeps.gpu.card import query
+from sweeps.gpu.card import first
 from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
-CONTROL = "nvidia-cuda-mps-control"  # the program that starts and ends MPS
 GO = "go"  # the file that all runs wait for
 LONGEST = 90.0  # seconds until runs have started
 MPS_FROM = 4  # runs at once, from which MPS is tried too
@@ -25,8 +23,8 @@ Process = subprocess.Popen[bytes]
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
-    """Computes nothing here: all memory of the card is for the runs."""
-    has_mps = shutil.which(CONTROL) is not None
+    """Start the runs, and compute nothing here: the card's memory is for them."""
+    has_mps = gpus.has_mps()
     for number in size.shared:
         yield together(size, scratch / f"{number}", number, {})
         if has_mps and number >= MPS_FROM:
@@ -36,31 +34,16 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def with_mps(size: Size, folder: Path, number: int) -> Row:
-    """The row of so many runs at once that compute side by side."""
+    """Return the row of `number` runs at once with MPS."""
     try:
-        with mps(folder) as variables:
+        with gpus.mps(folder) as variables:
             return together(size, folder, number, variables)
     except (OSError, subprocess.SubprocessError) as error:  # as in a container that may not start it
         return {"runs at once": number, "MPS": True, "failed": one_line(error)}
 
 
-@contextlib.contextmanager
-def mps(folder: Path) -> Iterator[dict[str, str]]:
-    """A server of our own that lets processes compute side by side; -> the variables by which they find it."""
-    variables = {"CUDA_MPS_PIPE_DIRECTORY": str(folder / "pipe"), "CUDA_MPS_LOG_DIRECTORY": str(folder / "log")}
-    for place in variables.values():
-        Path(place).mkdir(parents=True)
-    environment = {**os.environ, **variables}
-    subprocess.run([CONTROL, "-d"], env=environment, check=True, timeout=30)
-    try:
-        yield variables
-    finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run([CONTROL], env=environment, input=b"quit\n", check=False, timeout=30)
-
-
 def together(size: Size, folder: Path, number: int, variables: Mapping[str, str]) -> Row:
-    """The row of so many runs that train at the same time."""
+    """Train `number` runs at the same time, and return their row."""
     folder.mkdir(parents=True, exist_ok=True)
     ours = {key: value for key, value in os.environ.items() if key != OLD_MEMORY}
     environment = {**ours, **variables, MEMORY: f"{GPU_MEMORY / number:.3f}"}
@@ -76,7 +59,7 @@ def together(size: Size, folder: Path, number: int, variables: Mapping[str, str]
             return row | {"failed": "a run ended, or did not start in time"}
         (folder / GO).touch()
         time.sleep(size.loop_seconds / 2)
-        used = query("memory.used")
+        used = first("memory.used")
         rates = [json.loads(result(process, folder / f"{run}")) for run, process in enumerate(processes)]
     except RuntimeError as error:
         return row | {"failed": str(error)}
@@ -98,7 +81,7 @@ def all_ready(processes: list[Process], folder: Path) -> bool:
 
 
 def result(process: Process, folder: Path) -> str:
-    """What a run wrote at its end. Raises RuntimeError if it ended otherwise."""
+    """Return what a run wrote at its end. Raises RuntimeError if it failed."""
     if process.wait() != 0:
         raise RuntimeError(f"a run ended with code {process.returncode}")
     return (folder / "rate.json").read_text(encoding="utf-8")
@@ -112,7 +95,7 @@ def end(processes: list[Process]) -> None:
 
 
 def main() -> int:
-    """One of the runs: EauDeQN, the paper's main case."""
+    """Train one of the runs: EauDeQN, the paper's main case."""
     size, folder = SIZES[sys.argv[1]], Path(sys.argv[2])
     runs.begin()
     run = runs.run_of(runs.dqn(size), max(size.networks[:2]), runs.ENDLESS, size.filled)

@@ -35,7 +35,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 
 
 def settings(size: Size) -> list[Setting]:
-    """In the order of importance: what is missing when the time is over is what matters least."""
+    """List what is timed, the most important first: the time may be over before the end."""
     one, many, *others = size.networks
     dqn, sac = runs.dqn(size), runs.sac(size)
     found = [Setting(case, networks) for case in (dqn, sac) for networks in (one, many)]
@@ -51,8 +51,8 @@ def settings(size: Size) -> list[Setting]:
 
 
 def time_of(setting: Setting, seconds: float, card: Peak | None) -> Row:
-    """The gradient step's row. Operations are those of the program as JAX wrote it, since XLA counts none in the calls
-    of cuBLAS and cuDNN that it becomes; bytes are those that the compiled program reads and writes."""
+    """Return the gradient step's row. Operations are those of the program as JAX wrote it, since XLA counts none in the
+    calls of cuBLAS and cuDNN that it becomes; bytes are those that the compiled program reads and writes."""
     options: dict[str, Any] = {"learner__vectorize": setting.way == VMAPPED}
     if setting.batch:
         options["replay__batch_size"] = setting.batch
@@ -81,7 +81,7 @@ def time_of(setting: Setting, seconds: float, card: Peak | None) -> Row:
 
 
 def timed(step: Any, state: Any, batch: Any, seconds: float) -> float:
-    """Mean seconds of a step, queued one behind the other as the trainer does."""
+    """Return the mean seconds of a step, queued one after the other as in the trainer."""
     for _ in range(WARM_UP):
         state = step(state, batch)
     jax.block_until_ready(state)
@@ -96,7 +96,7 @@ def timed(step: Any, state: Any, batch: Any, seconds: float) -> float:
 
 
 def cost(program: Any, what: str) -> float | None:
-    """A number of XLA's analysis of a program; None where it has none."""
+    """Return a number of XLA's analysis of a program; None where it has none."""
     analysis = program.cost_analysis()
     analysis = analysis[0] if isinstance(analysis, list) and analysis else analysis
     number = (analysis or {}).get(what)
@@ -104,7 +104,7 @@ def cost(program: Any, what: str) -> float | None:
 
 
 def shares(seconds: float, operations: float | None, moved: float | None, full: bool, card: Peak | None) -> Row:
-    """Of the card's peak rates; nothing for a card whose peaks are not known."""
+    """Return the shares of the card's peak rates; nothing for a card whose peaks are not known."""
     if card is None:
         return {}
     peak_operations = (card.float32 if full else card.tf32) * 1e12

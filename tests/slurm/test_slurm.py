@@ -122,7 +122,7 @@ def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it
     for name in (work.name for work in sweep.works):
         there, here = sweep.folder / name, tmp_path / "local" / name
         assert chaos.outcome(there, there / local.LOG) == chaos.outcome(here, here / local.LOG)
-        went_on = "interrupted: the same command goes on\ngoing on from agent step"
+        went_on = "interrupted: rerun the command to resume\nresuming from agent step"
         assert (went_on in sweep.log(name)) == (name in [*preempted, *signalled]), sweep.log(name)
         assert ("back into the queue" in sweep.job_log(name)) == (name in signalled), sweep.job_log(name)
 

@@ -1,4 +1,4 @@
-"""From what a user typed to a Run: names, labels, and one clear line for everything that is wrong."""
+"""From what a user typed to a run: names, labels, and one clear line for everything that is wrong."""
 
 import re
 import string
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from baselines.registry import METHODS
 from suite.errors import UserError
 from suite.tasks import FAMILIES, TASKS
-from sweeps.config import Run, groups, method_options, parse_method, resolve
+from sweeps.config import RunConfig, groups, method_options, parse_method, resolve
 
 BASE: dict[str, Any] = {"task": "atari/Pong", "method": "eaudeqn", "seed": 0}
 
@@ -335,14 +335,14 @@ def test_no_label_of_a_method_raises_anything_else(label: str) -> None:
 
 
 def check_total(arguments: dict[str, Any]) -> None:
-    """A Run with a name, which resolves to itself, or one line."""
+    """A run with a name, which resolves to itself, or one line."""
     try:
         run = resolve(arguments)
     except UserError as error:
         line = str(error)
         assert line.splitlines() == [line], repr(line)
         return
-    assert isinstance(run, Run)
+    assert isinstance(run, RunConfig)
     assert re.fullmatch(r"[A-Za-z0-9=._-]+", run.name)
     assert resolve(run.arguments()) == run
     assert 0 <= run.gradient_steps < 2**31

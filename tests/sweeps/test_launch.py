@@ -1,5 +1,6 @@
 """What a sweep costs, in which order it runs, and what its command says."""
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.support.compiling import QUICKLY
 from tests.support.engines import TinyEngine, TinyOptions
 from tests.support.sweeps import HEAD
 
+ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
     agent_step=0.001, gradient_step=0.1, networks=5, parameters=1_000_000, slot_bytes=7_056, memory_bytes=10**9
@@ -200,6 +202,26 @@ def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
     assert len(engine[0]) == 1
 
 
+@pytest.mark.parametrize(
+    "path", [path for path in SHIPPED if path.stem == "reference"], ids=lambda path: path.parent.name
+)
+def test_make_starts_a_reference_grid_when_it_is_confirmed(path, engine, capsys, monkeypatch):
+    monkeypatch.setattr(sweep_module, "measure_speeds", lambda runs, jobs: lambda run: SPEED)
+
+    def make(*words: str) -> str:
+        return subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    target = f"sweep-{path.parent.name}"
+    (line,) = [line for line in make("-n", target, "SCALE=reference").splitlines() if "-m sweeps.launch" in line]
+    _, _, arguments = shlex.join(shlex.split(line)).partition("-m sweeps.launch ")
+    given = shlex.split(arguments)
+    assert given[0] == str(path.relative_to(ROOT)) and "--confirm no" in arguments
+    assert launch.main([str(path), *given[1:], "--folder", "no/runs"]) == 2
+    assert "confirm a sweep of more than 4.0 h" in capsys.readouterr().err and not engine[0]
+    (cost,) = [line for line in make("help").splitlines() if "SCALE=reference:" in line]
+    assert "CONFIRM=yes" in cost and f"({target})" in cost
+
+
 def test_a_big_sweep_must_be_confirmed_where_nothing_is_measured(sweep, elsewhere, capsys):
     sweep.write_text(SWEEP.replace("epochs: {value: 2}", "epochs: {value: 40}"))
     assert launch.main([str(sweep), "--engine", "elsewhere"]) == 2
@@ -238,8 +260,8 @@ def test_an_option_that_does_not_fit_the_engine(sweep, elsewhere, capsys, argume
     [
         ([], "required: file"),
         (["none.yaml"], "no such sweep file"),
-        (["tiny.yaml", "--jobs", "0"], "number of runs at a time"),
-        (["tiny.yaml", "--jobs", "two"], "number of runs at a time"),
+        (["tiny.yaml", "--jobs", "0"], "--jobs"),
+        (["tiny.yaml", "--jobs", "two"], "--jobs"),
         (["tiny.yaml", "--confirm", "maybe"], "--confirm"),
         (["tiny.yaml", "--fast"], "--fast"),
         (["tiny.yaml", "--engine", "cloud"], "--engine"),

@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[3]
 SHOW = """
 import sys
 from pathlib import Path
-from sweeps import overview
+from sweeps import status
 from sweeps.engines import local
 from sweeps.engines.base import Work
 from sweeps.engines.cellstate import read_states
 works = [Work("the-run", [], 100, 1.0)]
 local.run(works, Path(sys.argv[1]), 1, tries=1, command=[sys.executable, "-c", ""])
-overview.show(read_states(works, Path(sys.argv[1])))
+status.show(read_states(works, Path(sys.argv[1])))
 """
 LIVE = """
 import sys

@@ -86,6 +86,21 @@ def test_a_lock_is_gone_with_its_process(other, tmp_path, number) -> None:
         assert json.loads((tmp_path / "run" / schema.LOCK).read_text())["pid"] == os.getpid()
 
 
+def test_a_lock_is_never_seen_as_free_while_it_is_taken(tmp_path, monkeypatch) -> None:
+    """Others may look before and after each step of the process that creates the file."""
+    original, seen = fcntl.flock, []
+
+    def flock(file, operation) -> None:
+        if operation & fcntl.LOCK_EX:
+            seen.append(lock.holder(tmp_path))
+        original(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with lock.hold(tmp_path):
+        seen.append(lock.holder(tmp_path))
+    assert len(seen) == 2 and all(seen)
+
+
 def test_nothing_is_left_behind(tmp_path) -> None:
     with lock.hold(tmp_path / "empty"), lock.hold(tmp_path / "used"):
         (tmp_path / "used" / "config.json").touch()

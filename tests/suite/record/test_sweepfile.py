@@ -117,7 +117,7 @@ def test_an_argument_that_is_no_agents_stays(word: str) -> None:
 
 def test_a_run_takes_a_wandb_agents_nested_options() -> None:
     flags = ["--task=mujoco/Hopper", "--method=dense", "--seed=0", "--agent={'critic_width': 8}"]
-    assert command_line.parse(flags)["agent.critic_width"] == "8"
+    assert command_line.parse(flags)[1]["agent.critic_width"] == "8"
 
 
 # None ----------

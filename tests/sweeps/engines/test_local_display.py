@@ -41,7 +41,11 @@ def test_what_is_shown_where_not_all_fit():
 
 
 def test_progress_of_an_earlier_attempt_does_not_count(tmp_path):
-    (tmp_path / "progress.json").write_text(json.dumps({"agent_step": 40, "time": 1000.0}))
+    (tmp_path / "progress.json").write_text(
+        json.dumps(
+            {"agent_step": 40, "total_agent_steps": 100, "rate": 5.0, "return": None, "sparsity": None, "time": 1000.0}
+        )
+    )
     cell = CellState(Work("a", [], 100, 1.0), tmp_path, RUNNING, started=2000.0)
     cell.refresh()
     assert cell.fraction == 0

@@ -76,7 +76,7 @@ def test_every_engine_has_the_protocol() -> None:
 def test_no_engine_is_named_but_in_the_registry() -> None:
     """In what runs, shows and estimates a grid; engines may share code among themselves."""
     shared = {"sweeps.engines.base", "sweeps.engines.registry", "sweeps.engines.cellstate", "sweeps.engines.watch"}
-    shared |= {"sweeps.engines.workers", "sweeps.engines.endings"}
+    shared |= {"sweeps.engines.workers", "sweeps.engines.endings", "sweeps.engines.gpus"}
     for path in (ROOT / "sweeps").rglob("*.py"):
         if path.parent.name == "engines":
             continue

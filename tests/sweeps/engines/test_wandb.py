@@ -55,7 +55,7 @@ def write(file: Path, folder: Path, more: dict | None = None) -> Plan:
     document = {"program": grid.PROGRAM, "command": grid.command(folder), "name": "tiny", "project": "mine"}
     parameters = PARAMETERS | (more or {})
     file.write_text(yaml.safe_dump(document | {"method": "grid", "parameters": parameters}))
-    sweep = grid.Grid("tiny", grid.expand(parameters))
+    sweep = grid.Sweep("tiny", grid.expand(parameters))
     return Plan(str(file), folder, works_of(sweep, resolve_all(sweep, str(file)), None), 2)
 
 

@@ -40,6 +40,7 @@ SWEEP = (
 def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Plans the sweep on a machine with two cores and so much memory; -> workers."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")  # whatever GPUs there are
     measuring: list[int] = []
 
     def measure(runs, jobs):

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import jax
@@ -12,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sweeps.engines import gpus
 from sweeps.gpu import __main__ as gpu
 from sweeps.gpu import agreement, grids, report, resuming, runs, sharing, steps
-from sweeps.gpu.parts import MEASURES
 from sweeps.gpu.peaks import Peak, peak
 from sweeps.gpu.report import Part, Report
-from sweeps.gpu.runs import Work
+from sweeps.gpu.runs import Workload
 from sweeps.gpu.sizes import FULL, TINY
 
 #: Measures as many rows as its name says, then does what it says.
@@ -60,7 +61,8 @@ def test_a_part_that_is_cut_off_leaves_its_rows_and_no_process(program, tmp_path
         return 1_000.0 if shown and not out.read_text().endswith("\n") else 0.0
 
     monkeypatch.setattr(gpu, "time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
-    part = gpu.run(Part("slow", "Slow", 1.0), TINY, tmp_path, 5.0, shown.append)
+    (tmp_path / "measured.json").write_text("{}")
+    part = gpu.run(Part("slow", "Slow", 1.0), TINY, tmp_path / "measured.json", 5.0, shown.append)
     assert [row["number"] for row in part.rows] == [0, 1]
     assert part.state == "cut off after 5 s" and part.seconds >= 5
     assert shown[-1].state == "running"
@@ -96,7 +98,7 @@ def test_a_part_that_there_is_not_is_one_line(capsys) -> None:
 
 
 def test_every_part_has_a_program() -> None:
-    assert [part.name for part in gpu.PARTS] == list(MEASURES)
+    assert all(callable(resolve_name(f"sweeps.gpu.{part.name}:measure")) for part in gpu.PARTS)
     assert sum(part.share for part in gpu.PARTS) == pytest.approx(1)
 
 
@@ -185,7 +187,7 @@ def test_a_run_and_a_grid_by_hand() -> None:
         step | {"batch": 64, "ms": 70.0},
     ]
     measured = {"loops": [loop], "steps": [*others, step, wide]}
-    work = Work("dqn", 512, 5, agent_steps=1_000, gradient_steps=250, evaluation_steps=100)
+    work = Workload("dqn", 512, 5, agent_steps=1_000, gradient_steps=250, evaluation_steps=100)
     assert grids.duration(work, measured) == pytest.approx(1_000 / 100 + 100 * 0.003)
     assert grids.duration(work._replace(width=2_048), measured) == pytest.approx(10 + 250 * 0.004 + 0.3)
     offline = work._replace(agent="cql", agent_steps=0)
@@ -205,20 +207,8 @@ def test_the_best_number_of_runs_at_once() -> None:
     assert grids.speed_up(rows[:1]) is None
 
 
-def test_mps_is_started_for_the_runs_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log, control = tmp_path / "log", tmp_path / sharing.CONTROL
-    control.write_text(f'#!/bin/sh\necho "$1 $CUDA_MPS_PIPE_DIRECTORY" >> {log}\n[ "$1" = -d ] || cat >> {log}\n')
-    control.chmod(0o700)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(RuntimeError), sharing.mps(tmp_path / "mps") as variables:
-        assert Path(variables["CUDA_MPS_PIPE_DIRECTORY"]).is_dir()
-        assert log.read_text().startswith("-d /")
-        raise RuntimeError("the runs fail")
-    assert log.read_text().endswith("quit\n")
-
-
 def test_mps_that_cannot_be_started_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    control = tmp_path / sharing.CONTROL
+    control = tmp_path / gpus.CONTROL
     control.write_text("#!/bin/sh\nexit 1\n")
     control.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")

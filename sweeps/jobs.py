@@ -1,0 +1,65 @@
+"""How many runs of a sweep this machine has at a time, and how they share its GPUs."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from unittest import mock
+
+from suite.program import limits
+from sweeps.engines import gpus
+from sweeps.gpu.best import best_number
+
+PER_GPU = 4  # runs on a GPU that `make gpu-check` has not measured
+
+
+@contextlib.contextmanager
+def on_gpus(jobs: int | None) -> Iterator[int | None]:
+    """Share the GPUs among the runs that start inside, and say so in one line; -> how many run at a time.
+
+    That is `jobs` if the user gave a number, and otherwise the number on each GPU that `make gpu-check` found best
+    there, or PER_GPU. None without GPUs, unless the user gave a number. Workers take turns over the GPUs that
+    CUDA_VISIBLE_DEVICES names.
+    """
+    found = gpus.visible() if gpus.wanted() else []
+    if found and not gpus.usable_by_jax():
+        print(f"note: JAX does not use the {_words(found)} here; make setup-cuda installs what it needs", flush=True)
+        found = []
+    if not found:
+        yield jobs
+        return
+    with contextlib.ExitStack() as stack:
+        mps = _start_mps(stack) if jobs is None or jobs > len(found) else {}
+        stack.enter_context(mock.patch.dict(os.environ, mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}))
+        number = jobs or sum(best_number(gpu.model, bool(mps)) or PER_GPU for gpu in found)
+        side_by_side = ", side by side by MPS" * bool(mps)
+        print(f"{_words(found)}: up to {number} runs at a time{side_by_side}; JOBS=n (--jobs) sets another number")
+        yield number
+
+
+def _words(found: Sequence[gpus.Gpu]) -> str:
+    models = sorted({gpu.model for gpu in found if gpu.model})
+    return f"{len(found)} GPU{'s' * (len(found) > 1)}" + f" ({', '.join(models)})" * bool(models)
+
+
+def _start_mps(stack: contextlib.ExitStack) -> dict[str, str]:
+    """Start MPS until the stack ends; -> the variables by which runs find it, none if they must do without.
+
+    Runs find an MPS of the user's own by themselves.
+    """
+    if gpus.PIPE in os.environ:
+        return {gpus.PIPE: os.environ[gpus.PIPE]}
+    if not gpus.has_mps():
+        return {}
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="eaudeqn-mps-", ignore_cleanup_errors=True)))
+    try:
+        return stack.enter_context(gpus.mps(folder))
+    except (OSError, subprocess.SubprocessError):  # not permitted here, as in some containers
+        return {}
+
+
+def fitting(size: int, most: int | None) -> int:
+    """Return the number of workers of `size` bytes that fit the memory: at most `most`, or one per core if None."""
+    return max(min(most or len(limits.cores()), limits.memory() // size), 1)
