@@ -32,11 +32,11 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
-.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-offline status table report results sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
+.PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-minatar sweep-classic sweep-offline status table report results sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
+	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco|minatar|classic (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
 	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id IMPORT=my_module PYTHON=python3.12 ARGS=..."
 	@echo "  SCALE=reference: the grids of the published results, with CONFIRM=yes; on two cores about one hour per task and seed (sweep-mujoco), 40 minutes per game and seed (sweep-atari)"
 	@echo "  JOBS: by default one run per core; with GPUs as many per GPU as gpu-check found best, or 4"
@@ -59,7 +59,11 @@ sweep-atari: FAMILY = atari
 sweep-atari: $(READY) ## run the Atari grid of SCALE, then print its comparison table
 sweep-mujoco: FAMILY = mujoco
 sweep-mujoco: $(READY) ## run the MuJoCo grid of SCALE, then print its comparison table
-sweep-atari sweep-mujoco:
+sweep-minatar: FAMILY = minatar
+sweep-minatar: $(READY) ## run the MinAtar grid of SCALE, then print its comparison table
+sweep-classic: FAMILY = classic
+sweep-classic: $(READY) ## run the grid of SCALE on classic control and LunarLander, then print its comparison table
+sweep-atari sweep-mujoco sweep-minatar sweep-classic:
 	@$(LAUNCH)
 
 sweep-offline: SCALE = offline

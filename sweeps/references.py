@@ -1,7 +1,5 @@
-"""The returns of a uniformly random policy on the MuJoCo tasks: `python -m sweeps.references` writes
-results/references/mujoco-random.csv, from which suite/tasks.py has its random returns.
-
-Environments as gymnasium registers them: default options, 1000 agent steps at most (Reacher 50, Pusher 100).
+"""The returns of a uniformly random policy: `python -m sweeps.references minatar` writes
+results/references/minatar-random.csv, from which suite/tasks/minatar.py has its random returns.
 """
 
 import csv
@@ -9,29 +7,28 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-import gymnasium
 import numpy as np
 
+from suite.environments import ENVIRONMENTS, make_environment
 from suite.errors import Parser
 from suite.program.command import program, start
-from suite.tasks import TASKS, Task
+from suite.tasks import FAMILIES, Task
 
-EPISODES = 100
-OUT = Path(__file__).parent.parent / "results" / "references" / "mujoco-random.csv"
-COLUMNS = ("task", "episodes", "mean", "standard_error", "gymnasium", "mujoco")
+FOLDER = Path(__file__).parent.parent / "results" / "references"
+COLUMNS = ("task", "episodes", "mean", "standard_error")  # and the versions of gymnasium and the family's packages
 
 
-def random_returns(task: Task, episodes: int = EPISODES) -> np.ndarray:
-    """Return undiscounted returns [episodes]; episode i resets with seed i and draws its actions with seed `episodes` +
-    i.
+def random_returns(task: Task) -> np.ndarray:
+    """Return undiscounted returns [episodes], in the environment with its default options. Episode i resets with seed i and
+    draws its actions with seed `episodes` + i.
 
     One seed for both would draw the first actions from the same numbers as the initial state.
     """
-    environment = gymnasium.make(f"{task.environment}-v5")
-    returns = np.zeros(episodes)
-    for episode in range(episodes):
+    environment = make_environment(task, ENVIRONMENTS[task.family].options())
+    returns = np.zeros(FAMILIES[task.family].random_episodes)
+    for episode in range(len(returns)):
         environment.reset(seed=episode)
-        environment.action_space.seed(episodes + episode)
+        environment.action_space.seed(len(returns) + episode)
         ended = False
         while not ended:
             _, reward, terminated, truncated, _ = environment.step(environment.action_space.sample())
@@ -43,20 +40,22 @@ def random_returns(task: Task, episodes: int = EPISODES) -> np.ndarray:
 
 @program
 def main(argv: Sequence[str]) -> int:
-    """Write the table of random returns."""
-    about = f"Measure random policies on the MuJoCo tasks; write {OUT.name}."
-    Parser(prog="python -m sweeps.references", description=about).parse_args(argv)
-    versions = [metadata.version(name) for name in COLUMNS[4:]]
+    """Write the table of random returns of a family."""
+    parser = Parser(prog="python -m sweeps.references", description="Measure random policies on a family of tasks.")
+    families = [name for name, family in FAMILIES.items() if family.random_episodes]
+    parser.add_argument("family", choices=families)
+    name = parser.parse_args(argv).family
+    packages = ("gymnasium", *FAMILIES[name].packages)
     lines = []
-    for task in TASKS.values():
-        if task.family == "mujoco":
-            returns = random_returns(task)
-            error = returns.std(ddof=1) / len(returns) ** 0.5
-            lines.append([task.name, len(returns), f"{returns.mean():.6g}", f"{error:.2g}", *versions])
-            print(*lines[-1], flush=True)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    with OUT.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
+    for task in FAMILIES[name].tasks.values():
+        returns = random_returns(task)
+        error = returns.std(ddof=1) / len(returns) ** 0.5
+        versions = [metadata.version(package) for package in packages]
+        lines.append([task.name, len(returns), f"{returns.mean():.6g}", f"{error:.2g}", *versions])
+        print(*lines[-1], flush=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / f"{name}-random.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([[*COLUMNS, *packages], *lines])
     return 0
 
 

@@ -10,10 +10,16 @@ from typing import Any, NamedTuple
 
 from baselines.registry import METHODS
 from suite.agents import AGENTS, agents_for
-from suite.tasks import Task, task
+from suite.tasks import FAMILIES, Task, task
 from sweeps.config import groups, method_options
 
-EXAMPLES = {"atari": task("atari/Pong"), "mujoco": task("mujoco/Hopper"), "offline": task("offline/Pong")}
+EXAMPLES = {
+    "atari": task("atari/Pong"),
+    "mujoco": task("mujoco/Hopper"),
+    "minatar": task("minatar/Breakout"),
+    "classic": task("classic/CartPole"),
+    "offline": task("offline/Pong"),
+}
 
 RELEASED = "released configuration of the paper's models (model card Atari_EauDeQN)"
 SLIM_DQN = "slimDQN, and Dopamine's dqn.gin"
@@ -157,9 +163,13 @@ class Row(NamedTuple):
 
 
 def source_of(option: str, family: str) -> Source:
-    """Return the first entry that matches. Raises LookupError if there is none."""
+    """Return the family's own entry, or the first of SOURCES that matches. A family that has entries of its own has
+    Atari's for the other options. Raises LookupError if there is none."""
+    own = FAMILIES[family].sources
+    if option in own:
+        return Source(option, (family,), own[option])
     for source in SOURCES:
-        if family in source.families and fnmatchcase(option, source.option):
+        if ("atari" if own else family) in source.families and fnmatchcase(option, source.option):
             return source
     raise LookupError(f"{option} has no source for {family}")
 

@@ -144,7 +144,7 @@ def source(tasks: Iterable[str], references: References = PUBLISHED) -> str:
     tasks = list(tasks)
     given = [task for task in tasks if task in references.given]
     families = by_family(task for task in tasks if task not in references.given)
-    texts = {family: FAMILIES[family].source for family in families}
+    texts = {family: FAMILIES[family].source for family in families if FAMILIES[family].source}
     if given:
         texts[", ".join(given)] = f"the random and reference returns of {references.file}"
     text = "; ".join(texts.values() if len(texts) == 1 else (f"for {what}, {text}" for what, text in texts.items()))

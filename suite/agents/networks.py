@@ -226,13 +226,16 @@ class QNetwork(NamedTuple):
 
 
 #: `nature`: Mnih et al. 2015; `small`: the data-efficient network of van Hasselt et al. 2019, an eighth of the
-#: operations, for laptops; `mlp`: no convolutions, for vector observations; `impala`: residual blocks, with which
-#: pruned agents play better than dense ones (Obando-Ceron et al. 2024).
+#: operations, for laptops; `minatar`: Young & Tian 2019, with SAME padding, as in Dopamine; `mlp` and `mlp2`: one and
+#: two hidden layers, for vector observations; `impala`: residual blocks, with which pruned agents play better than dense
+#: ones (Obando-Ceron et al. 2024).
 NETWORKS: dict[str, QNetwork] = {
     "nature": QNetwork(3, partial(convolutional, ((32, 8, 4), (64, 4, 2), (64, 3, 1)))),
     "small": QNetwork(3, partial(convolutional, ((32, 5, 5), (64, 5, 5)))),
+    "minatar": QNetwork(3, partial(convolutional, ((16, 3, 1),))),
     "mlp": QNetwork(1, partial(convolutional, ())),
     "impala": QNetwork(3, impala),
+    "mlp2": QNetwork(1, lambda observation, width, actions, _: mlp(observation[0], (width, width), actions)),
 }
 
 

@@ -1,4 +1,4 @@
-"""Gymnasium environments with the paper's protocol, by the family of a task; every item of a protocol is an option."""
+"""Gymnasium environments by the family of a task; every item of a protocol is an option."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,17 +35,31 @@ class AtariOptions(Options):
     )
 
 
-class MujocoOptions(Options):
-    """Options `environment.*` of MuJoCo tasks."""
+class RegisteredOptions(Options):
+    """Options `environment.*` of environments that are as gymnasium registers them."""
 
     max_episode_agent_steps: int | None = Field(
         None, ge=1, description="agent steps after which an episode is truncated (not a terminal); none: as registered"
     )
 
 
+class MinAtarOptions(Options):
+    """Options `environment.*` of MinAtar games."""
+
+    sticky_actions: float = Field(0.1, ge=0, le=1, description="probability that the game repeats the last action")
+    difficulty_ramping: bool = Field(True, description="the game becomes harder as an episode goes on")
+    full_action_space: bool = Field(True, description="all 6 actions instead of the game's minimal set")
+    max_episode_agent_steps: int = Field(
+        10_000, ge=1, description="agent steps after which an episode is truncated (not a terminal) (ours)"
+    )
+
+
 ENVIRONMENTS = {
     "atari": Entry("suite.environments.atari:make", AtariOptions),
-    "mujoco": Entry("suite.environments.mujoco:make", MujocoOptions),
+    "mujoco": Entry("suite.environments.mujoco:make", RegisteredOptions),
+    "minatar": Entry("suite.environments.minatar:make", MinAtarOptions),
+    "classic": Entry("suite.environments.classic:make", RegisteredOptions),
+    "gym": Entry("suite.environments.gym:make", RegisteredOptions),
     "offline": Entry("suite.environments.atari:make", AtariOptions),  # for evaluation
 }
 

@@ -1,6 +1,6 @@
 """Atari 2600 games with the paper's protocol (Machado et al. 2018; the authors' slimDQN code line).
 
-Everything is put together from ale-py and gymnasium's own wrappers, so that results compare with other work.
+Only ale-py and gymnasium's own wrappers are used, so that results compare with other work.
 """
 
 import ale_py
@@ -14,7 +14,7 @@ gymnasium.register_envs(ale_py)
 
 
 def make(game: str, options: AtariOptions) -> gymnasium.Env:
-    """An Atari game as a gymnasium environment.
+    """Make an Atari game as a gymnasium environment.
 
     Observations are uint8 [stack, screen_size, screen_size], grey, the newest frame last; at the start of an
     episode its first frame is repeated. Rewards are the game's own, not clipped. `reset(seed=...)` fixes what
@@ -23,7 +23,7 @@ def make(game: str, options: AtariOptions) -> gymnasium.Env:
     name = f"ALE/{game}-v5"
     if name not in gymnasium.registry:
         raise UserError(f"unknown Atari game {game!r}: names are written as in gymnasium, such as MsPacman")
-    # The wrapper pools whenever it skips, and the emulator never does: whoever skips decides.
+    # Of the two that can skip frames, the wrapper pools and the emulator does not.
     emulator_skip, wrapper_skip = (1, options.frame_skip) if options.max_pool else (options.frame_skip, 1)
     env: gymnasium.Env = gymnasium.make(
         name,

@@ -9,14 +9,14 @@ import gymnasium
 import numpy as np
 from gymnasium.wrappers import DtypeObservation, RescaleAction
 
-from suite.environments import MujocoOptions
+from suite.environments import RegisteredOptions
 from suite.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 
-def make(name: str, options: MujocoOptions) -> gymnasium.Env:
-    """A MuJoCo environment, such as HalfCheetah, as a gymnasium environment.
+def make(name: str, options: RegisteredOptions) -> gymnasium.Env:
+    """Make a MuJoCo environment, such as HalfCheetah.
 
     Observations are float32 [d], actions float32 [A] in [-1, 1], scaled to the environment's own bounds. Rewards are
     the environment's own. Raises UserError for an environment that gymnasium does not have.
@@ -25,8 +25,8 @@ def make(name: str, options: MujocoOptions) -> gymnasium.Env:
     if full_name not in gymnasium.registry:
         raise UserError(f"unknown MuJoCo environment {name!r}: names are written as in gymnasium, such as HalfCheetah")
     mujoco = _mujoco()
-    # MuJoCo's warnings go to the log, not to a file in the current folder; what it says of gymnasium's own models while
-    # they are loaded (an attribute that is to be removed) concerns nobody here.
+    # MuJoCo's warnings go to the log, not to a file in the current folder. Those about gymnasium's own models, while
+    # they are loaded, are for gymnasium.
     mujoco.set_mju_user_warning(logger.debug)
     env = gymnasium.make(full_name, disable_env_checker=True, max_episode_steps=options.max_episode_agent_steps)
     mujoco.set_mju_user_warning(logger.warning)
@@ -36,8 +36,7 @@ def make(name: str, options: MujocoOptions) -> gymnasium.Env:
 
 
 def _mujoco() -> ModuleType:
-    """The library, which other families' tasks do without: where MUJOCO_GL asks for a renderer that this machine lacks,
-    the import fails. Raises UserError, one line."""
+    """Import the library. Raises UserError if that fails, as where MUJOCO_GL names a renderer that is missing."""
     try:
         import mujoco
     except (ImportError, AttributeError, RuntimeError, OSError) as error:

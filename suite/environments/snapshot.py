@@ -1,8 +1,7 @@
-"""Where an episode begins: what an environment's next reset depends on, so that the episode can be played again.
+"""Capture what the next reset of an environment depends on, so that its episode can be replayed by its actions.
 
-The running episode is restored by its actions. That asks nothing of an environment and its wrappers but that a reset
-leaves no trace of the episode before, except in what is captured here. ALE has more state than it gives away (an action
-that may stick to the next frame, the screen), but all of it is reset.
+A reset must leave no trace of the episode before, except in what is captured here: the generator of the environment, or
+the seeds of its episodes, and Atari's emulator, whose other state (the screen, the last action) every reset clears.
 """
 
 from typing import Any
@@ -15,18 +14,43 @@ from ale_py.env import AtariEnv
 Origin = dict[str, Any]  # JSON's values, and an array
 
 
+class EpisodeSeeds(gymnasium.Wrapper):
+    """Reset each episode with a seed of its own, for environments whose generators are not known.
+
+    `reset(seed=...)` fixes the seeds of all episodes from then on.
+    """
+
+    def __init__(self, environment: gymnasium.Env) -> None:
+        super().__init__(environment)
+        self.episode_seeds = np.random.default_rng()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            self.episode_seeds = np.random.default_rng(seed)
+        return self.env.reset(seed=int(self.episode_seeds.integers(2**31)), options=options)
+
+
 def capture(environment: gymnasium.Env) -> Origin:
-    """To be called right before a reset that has no seed."""
+    """Return the state right before a reset without a seed."""
     bare = environment.unwrapped
-    origin: Origin = {"random": bare.np_random.bit_generator.state}
+    origin: Origin = {"random": _generator(environment).bit_generator.state}
     if isinstance(bare, AtariEnv):
         origin["emulator"] = np.frombuffer(bare.clone_state(include_rng=True).serialize(), np.uint8)
     return origin
 
 
 def restore(environment: gymnasium.Env, origin: Origin) -> None:
-    """The next reset becomes the one that followed `capture`. The environment must have been reset at least once."""
+    """Make the next reset the one that followed `capture`. The environment must have been reset at least once."""
     bare = environment.unwrapped
-    bare.np_random.bit_generator.state = origin["random"]
+    _generator(environment).bit_generator.state = origin["random"]
     if isinstance(bare, AtariEnv):
         bare.restore_state(ale_py.ALEState(origin["emulator"].tobytes()))
+
+
+def _generator(environment: gymnasium.Env) -> np.random.Generator:
+    """What the next reset draws from."""
+    seeds = "episode_seeds"
+    generator: np.random.Generator = (
+        environment.get_wrapper_attr(seeds) if environment.has_wrapper_attr(seeds) else environment.unwrapped.np_random
+    )
+    return generator

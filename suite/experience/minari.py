@@ -17,6 +17,7 @@ from minari.dataset.minari_dataset import DATASET_ID_RE
 from minari.dataset.minari_storage import MinariStorage, is_image_space
 from PIL import Image
 
+from suite.environments.spaces import is_stack
 from suite.errors import UserError
 from suite.experience.chunks import Episode
 from suite.record import schema
@@ -203,6 +204,7 @@ class Recorder(gymnasium.Wrapper):
         super().__init__(environment)
         self.folder = folder.absolute()  # Minari 0.5.4 resolves a relative path inside its own folder
         self.partial = self.folder.with_name(folder.name + ".partial")
+        self.stacked = is_stack(environment.observation_space)
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
         try:
@@ -230,12 +232,12 @@ class Recorder(gymnasium.Wrapper):
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(**options)
-        self.observations, self.steps = [_newest(observation)], []
+        self.observations, self.steps = [self._frame(observation)], []
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        self.observations.append(_newest(observation))
+        self.observations.append(self._frame(observation))
         self.steps.append((np.array(action), float(reward), terminated, truncated))
         if terminated or truncated:
             actions, rewards, terminations, truncations = (list(column) for column in zip(*self.steps, strict=True))
@@ -246,6 +248,9 @@ class Recorder(gymnasium.Wrapper):
                 raise UserError(f"{self.partial}: cannot be written ({_line(error)})") from None
         return observation, reward, terminated, truncated, info
 
+    def _frame(self, observation: np.ndarray) -> np.ndarray:
+        return np.array(observation[-1] if self.stacked else observation)
+
     def close(self) -> None:
         super().close()
         if self.partial.exists():
@@ -253,14 +258,10 @@ class Recorder(gymnasium.Wrapper):
 
 
 def frame_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """The space of one frame of a stack, which has three axes or more; other spaces are returned as they are."""
-    if isinstance(space, spaces.Box) and len(space.shape) >= 3:
+    """The space of one frame of a stack; other spaces are returned as they are."""
+    if isinstance(space, spaces.Box) and is_stack(space):
         return spaces.Box(space.low[-1], space.high[-1], space.shape[1:], space.dtype.type)
     return space
-
-
-def _newest(observation: np.ndarray) -> np.ndarray:
-    return np.array(observation[-1] if observation.ndim >= 3 else observation)
 
 
 def _line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from suite.environments.spaces import is_stack
 from suite.errors import UserError
 from suite.experience.saved import SavedReplay, validated
 from suite.options import ReplayOptions
@@ -31,7 +32,7 @@ class Replay:
 
     Observations with three axes or more, such as [stack, height, width], are stacks of gymnasium's
     FrameStackObservation: the newest frame last, an episode's first frame repeated at its start. Others, such as
-    vectors, are stored whole, as a stack of one.
+    vectors and images of Channels, are stored whole, as a stack of one.
     """
 
     # The state: these arrays, one row per slot, and the integers below them.
@@ -54,7 +55,7 @@ class Replay:
         shape = observation_space.shape
         if shape is None or action_space.shape is None or observation_space.dtype is None:
             raise UserError(f"the replay stores arrays, not {observation_space} and {action_space}")
-        stack, frame_shape = (shape[0], shape[1:]) if len(shape) >= 3 else (1, shape)
+        stack, frame_shape = (shape[0], shape[1:]) if is_stack(observation_space) else (1, shape)
         if options.capacity < stack + options.n_step:
             raise UserError(
                 f"a replay capacity of {options.capacity} holds no transition: a stack of {stack} and"

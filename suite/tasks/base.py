@@ -37,6 +37,7 @@ class Family(NamedTuple):
     simulator: str  # in a run's protocol: "ALE v5"
     packages: tuple[str, ...] = ()  # whose version a record names
     physics: str | None = None  # the package whose version is part of the protocol
+    random_episodes: int = 0  # over which sweeps.references measured the random returns; 0: they are published
     noun: str = "task"  # what one is called where there are no others
     offline: bool = False  # learned from a data set
     #: Defaults of options where they differ from those of the models in suite.options and of an agent.

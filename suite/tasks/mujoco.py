@@ -39,6 +39,7 @@ MUJOCO = Family(
     simulator="gymnasium v5",
     packages=("mujoco",),
     physics="mujoco",
+    random_episodes=100,
     # SAC's are those of the authors' code line (slimSAC) and of Haarnoja et al. 2018; the rest is ours.
     defaults={
         "learner.target_update_period": 1_000,

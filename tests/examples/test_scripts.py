@@ -67,6 +67,35 @@ def test_a_method_is_added_by_importing_a_module(tmp_path: Path) -> None:
     assert last["sparsity"] == pytest.approx(0.75, abs=0.01)
 
 
+def test_an_environment_is_added_by_importing_a_module(tmp_path: Path) -> None:
+    """DQN walks to the right, and the table shows returns without scores."""
+    options = {
+        "import": "examples.custom_environment",
+        "task": "gym/Corridor-v0",
+        "method": "gmp:final_sparsity=0.3",
+        "seed": 0,
+        "wandb": "disabled",
+        "agent.width": 16,
+        "agent.epsilon_decay": 500,
+        "learner.target_update_period": 20,
+        "replay.batch_size": 32,
+        "trainer.epochs": 2,
+        "trainer.epoch_agent_steps": 1000,
+        "trainer.initial_samples": 100,
+        "trainer.evaluation_episodes": 3,
+    }
+    script("sweeps.run", "--folder", str(tmp_path), *(f"--{key}={value}" for key, value in options.items()))
+    (folder,) = tmp_path.iterdir()
+    (*_, last) = schema.read_rows(folder / schema.METRICS, ["evaluation"])
+    assert last["return"] > -10  # 9 cells at most; a random walk takes about 37 steps
+    table = script("analysis.table", "--runs", str(tmp_path), "--repetitions", "10")
+    assert "Corridor-v0" in table and "gymnasium" in table
+    references = tmp_path / "references.csv"
+    references.write_text("task,random,reference\ngym/Corridor-v0,-40,-4.5\n")
+    scored = script("analysis.table", "--runs", str(tmp_path), "--repetitions", "10", "--references", str(references))
+    assert "IQM" in scored and "IQM" not in table
+
+
 def test_an_exported_policy_plays_without_jax_as_ours_does(runs: Path) -> None:
     (folder,) = runs.glob("*gmp*")
     printed = script("examples.run_exported_policy", str(folder), "--episodes", "2")

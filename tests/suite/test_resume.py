@@ -15,7 +15,16 @@ import pytest
 
 from baselines.registry import METHODS
 from suite.agents import AGENTS
-from suite.environments import AtariOptions, MujocoOptions, atari, mujoco
+from suite.environments import (
+    AtariOptions,
+    MinAtarOptions,
+    RegisteredOptions,
+    atari,
+    classic,
+    gym,
+    minatar,
+    mujoco,
+)
 from suite.errors import UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay
@@ -131,11 +140,23 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory):
 
 
 def pendulum() -> gymnasium.Env:
-    return mujoco.make("InvertedPendulum", MujocoOptions())
+    return mujoco.make("InvertedPendulum", RegisteredOptions())
 
 
 def pong() -> gymnasium.Env:
     return atari.make("Pong", AtariOptions(screen_size=20, max_episode_agent_steps=23))
+
+
+def seaquest() -> gymnasium.Env:
+    return minatar.make("Seaquest", MinAtarOptions())
+
+
+def lander() -> gymnasium.Env:
+    return classic.make("LunarLander", RegisteredOptions(max_episode_agent_steps=23))
+
+
+def cartpole() -> gymnasium.Env:
+    return gym.make("CartPole-v1", RegisteredOptions())
 
 
 TINY_SAC = {"critic_width": 4, "actor_width": 4, "random_steps": 30}
@@ -161,6 +182,9 @@ def test_every_method_goes_on_with_every_bit(method: str, tmp_path: Path, undist
         (pendulum, "td3", "eaudeqn", TINY_SAC),
         (pong, "dqn", "eaudeqn", {"network": "small", "width": 4}),
         (Random, "dqn", "eaudeqn", {"network": "mlp", "width": 4, "vectorize": True}),  # stacked, as on a GPU
+        (seaquest, "dqn", "gmp", {"network": "minatar", "width": 4}),
+        (lander, "dqn", "gmp", {"network": "mlp", "width": 4}),
+        (cartpole, "dqn", "gmp", {"network": "mlp", "width": 4}),
     ],
 )
 def test_every_suite_goes_on_with_every_bit(make, agent, method, options, tmp_path: Path, undisturbed) -> None:

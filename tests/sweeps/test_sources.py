@@ -34,7 +34,7 @@ def test_what_is_ours_has_a_reason() -> None:
 
 def test_every_entry_is_the_source_of_something() -> None:
     used = {source_of(row.option, family) for row in ROWS for family in row.families}
-    assert set(SOURCES) == used
+    assert set(SOURCES) <= used
     for source in SOURCES:
         assert any(fnmatchcase(row.option, source.option) for row in ROWS), source
 

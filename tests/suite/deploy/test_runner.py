@@ -17,7 +17,7 @@ from suite.deploy.cleanup import clean
 from suite.deploy.network import Policy, from_flax
 from suite.deploy.runner import KINDS as WAYS
 from suite.deploy.runner import Runner
-from suite.environments import AtariOptions, MujocoOptions, atari, mujoco
+from suite.environments import AtariOptions, RegisteredOptions, atari, mujoco
 from suite.errors import UserError
 from tests.support.policies import KINDS, make, observations
 
@@ -67,9 +67,10 @@ def recorded(environment: gymnasium.Env, count: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["small", "sac"])
 def test_ten_thousand_recorded_observations(kind: str) -> None:
     pong = {"screen_size": 24, "frame_skip": 1, "max_pool": False}
-    seen = recorded(
-        atari.make("Pong", AtariOptions(**pong)) if kind == "small" else mujoco.make("Hopper", MujocoOptions()), 10_000
+    environment = (
+        atari.make("Pong", AtariOptions(**pong)) if kind == "small" else mujoco.make("Hopper", RegisteredOptions())
     )
+    seen = recorded(environment, 10_000)
     made = make(kind, 0.8)
     if kind == "small":  # no action is the best everywhere
         some = [Runner(made.policy, ["dense"] * 4).outputs(observation) for observation in seen[::100]]

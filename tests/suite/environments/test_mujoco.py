@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from suite.agents import SACOptions
 from suite.agents.sac import sac
-from suite.environments import MujocoOptions
+from suite.environments import RegisteredOptions
 from suite.environments.mujoco import make
 from suite.errors import UserError
 from suite.record import reader, schema
@@ -31,7 +31,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_task_makes_and_steps(name: str) -> None:
     """The highest and lowest actions are the environment's own bounds, and a seed fixes everything."""
-    environment, raw = make(name, MujocoOptions()), gymnasium.make(f"{name}-v5")
+    environment, raw = make(name, RegisteredOptions()), gymnasium.make(f"{name}-v5")
     assert isinstance(raw.action_space, spaces.Box)
     dimension = raw.action_space.shape
     assert environment.action_space == spaces.Box(-1, 1, dimension, np.float32)
@@ -53,7 +53,7 @@ def test_every_task_makes_and_steps(name: str) -> None:
 
 
 def test_seeds_give_different_starts() -> None:
-    environment = make("Hopper", MujocoOptions())
+    environment = make("Hopper", RegisteredOptions())
     starts = [environment.reset(seed=seed)[0] for seed in (0, 0, 1)]
     np.testing.assert_array_equal(starts[0], starts[1])
     assert not np.allclose(starts[0], starts[2])
@@ -61,7 +61,7 @@ def test_seeds_give_different_starts() -> None:
 
 @pytest.mark.parametrize("options, length", [({}, 1000), ({"max_episode_agent_steps": 7}, 7)])
 def test_the_last_step_truncates_and_is_no_terminal(options: dict, length: int) -> None:
-    environment = make("HalfCheetah", MujocoOptions(**options))
+    environment = make("HalfCheetah", RegisteredOptions(**options))
     environment.reset(seed=0)
     action = np.zeros(6, np.float32)
     endings = [environment.step(action)[2:4] for _ in range(length)]
@@ -69,7 +69,7 @@ def test_the_last_step_truncates_and_is_no_terminal(options: dict, length: int) 
 
 
 def test_a_fall_is_a_terminal() -> None:
-    environment = make("InvertedPendulum", MujocoOptions())
+    environment = make("InvertedPendulum", RegisteredOptions())
     environment.reset(seed=0)
     ended, steps = (False, False), 0
     while not any(ended):
@@ -82,14 +82,14 @@ def test_a_fall_is_a_terminal() -> None:
 @pytest.mark.parametrize("name", ["HalfCheeta", "Ant-v5", "CartPole", ""])
 def test_an_unknown_name_is_told(name: str) -> None:
     with pytest.raises(UserError, match=r"unknown MuJoCo environment .* such as HalfCheetah") as caught:
-        make(name, MujocoOptions())
+        make(name, RegisteredOptions())
     assert "\n" not in str(caught.value)
 
 
 def test_sac_fits_every_task() -> None:
     """Its own check of the action space accepts what `make` scales."""
     for name in ("Humanoid", "Pusher"):
-        environment = make(name, MujocoOptions())
+        environment = make(name, RegisteredOptions())
         sac(environment.observation_space, environment.action_space, SACOptions())
         with pytest.raises(UserError, match=r"\[-1, 1\]"):
             sac(environment.observation_space, environment.unwrapped.action_space, SACOptions())

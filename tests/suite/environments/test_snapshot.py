@@ -1,13 +1,26 @@
 """An episode that is played again from its origin is the same episode, and what follows it is the same too."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 
-from suite.environments import AtariOptions, MujocoOptions, atari, mujoco, snapshot
+from suite.environments import (
+    AtariOptions,
+    MinAtarOptions,
+    RegisteredOptions,
+    atari,
+    classic,
+    gym,
+    minatar,
+    mujoco,
+    snapshot,
+)
+from suite.environments.classic import VERSIONS
+from suite.environments.minatar import GAMES
 
 
 def lifeless_pong() -> gymnasium.Env:
@@ -28,10 +41,14 @@ ENVIRONMENTS: list[Callable[[], gymnasium.Env]] = [
     lifeless_pong,
     protocol_of_others,
     lambda: atari.make("MsPacman", AtariOptions(max_episode_agent_steps=50)),
-    lambda: mujoco.make("Hopper", MujocoOptions()),
-    lambda: mujoco.make("HalfCheetah", MujocoOptions(max_episode_agent_steps=50)),
-    lambda: mujoco.make("Pusher", MujocoOptions(max_episode_agent_steps=30)),
-    lambda: mujoco.make("Humanoid", MujocoOptions()),
+    lambda: mujoco.make("Hopper", RegisteredOptions()),
+    lambda: mujoco.make("HalfCheetah", RegisteredOptions(max_episode_agent_steps=50)),
+    lambda: mujoco.make("Pusher", RegisteredOptions(max_episode_agent_steps=30)),
+    lambda: mujoco.make("Humanoid", RegisteredOptions()),
+    *(partial(minatar.make, game, MinAtarOptions(max_episode_agent_steps=60)) for game in GAMES),
+    *(partial(classic.make, name, RegisteredOptions(max_episode_agent_steps=60)) for name in VERSIONS),
+    lambda: gym.make("CartPole-v1", RegisteredOptions()),
+    lambda: gym.make("Pendulum-v1", RegisteredOptions(max_episode_agent_steps=30)),
 ]
 
 
