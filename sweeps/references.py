@@ -19,8 +19,9 @@ COLUMNS = ("task", "episodes", "mean", "standard_error")  # and the versions of 
 
 
 def random_returns(task: Task) -> np.ndarray:
-    """Return undiscounted returns [episodes], in the environment with its default options. Episode i resets with seed i and
-    draws its actions with seed `episodes` + i.
+    """Return undiscounted returns [episodes], in the environment with its default options.
+
+    Episode i resets with seed i and draws its actions with seed `episodes` + i.
 
     One seed for both would draw the first actions from the same numbers as the initial state.
     """

@@ -227,8 +227,8 @@ class QNetwork(NamedTuple):
 
 #: `nature`: Mnih et al. 2015; `small`: the data-efficient network of van Hasselt et al. 2019, an eighth of the
 #: operations, for laptops; `minatar`: Young & Tian 2019, with SAME padding, as in Dopamine; `mlp` and `mlp2`: one and
-#: two hidden layers, for vector observations; `impala`: residual blocks, with which pruned agents play better than dense
-#: ones (Obando-Ceron et al. 2024).
+#: two hidden layers, for vector observations; `impala`: residual blocks, with which pruned agents play better than
+#: dense ones (Obando-Ceron et al. 2024).
 NETWORKS: dict[str, QNetwork] = {
     "nature": QNetwork(3, partial(convolutional, ((32, 8, 4), (64, 4, 2), (64, 3, 1)))),
     "small": QNetwork(3, partial(convolutional, ((32, 5, 5), (64, 5, 5)))),
