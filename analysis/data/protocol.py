@@ -17,6 +17,7 @@ from suite.errors import UserError
 
 ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with an episode
 DISTRIBUTION = "pruning.distribution"
+NOT_STATED = "not stated in"  # a protocol of a file; the name of the file follows
 LAYERS = ", layers by "  # in a run's protocol, the distribution follows
 PER_RUN = ("environment.", "trainer.epochs", "trainer.epoch_agent_steps")  # options that are part of the protocol
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+#: The files that analysis.table writes beside curves.csv, which hold no curves of runs.
+TABLES = ("comparison.csv", "details.csv", "costs.csv", "profiles.csv", "efficiency.csv", "measurements.csv")
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
 #: Columns of a run's history, which has a row for each epoch: numbers, NaN if a value is unknown.
@@ -82,10 +84,19 @@ def versions_text(versions: Mapping[str, str | None]) -> str | None:
 
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Make a run's history of rows with some of the columns HISTORY. Absent, null and infinite values become NaN."""
-    values = np.array([[row.get(column) for column in HISTORY] for row in rows], dtype=float).reshape(-1, len(HISTORY))
+    rows = list(rows)
+    return columns_of(len(rows), {column: [row.get(column) for row in rows] for column in HISTORY})
+
+
+def columns_of(rows: int, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Make a run's history of some of the columns HISTORY, each with a value for each of the rows."""
+    values = np.full((rows, len(HISTORY)), np.nan)
+    for i, column in enumerate(HISTORY):
+        if column in columns:
+            values[:, i] = np.array(columns[column], dtype=float)
     values[np.isinf(values)] = np.nan
-    columns = dict(zip(HISTORY, values.T, strict=True))
-    return pd.DataFrame(columns | {key: columns[key].astype(int) for key in ("epoch", "agent_step")})
+    made = pd.DataFrame(values, columns=list(HISTORY))
+    return made.astype({"epoch": int, "agent_step": int})
 
 
 def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:

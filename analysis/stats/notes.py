@@ -36,6 +36,12 @@ def remarks(
         notes.append(f"{sum(holes)} epochs of {runs} runs have no return: gaps in the curves.")
     for row, kind in provenance.substituted(grid).items():
         notes.append(f"{row}: {kind} returns are compared, as it has no {grid.which} returns.")
+    unstated = list(dict.fromkeys(cell.row for cell, run in grid.finished() if protocol.NOT_STATED in run.protocol))
+    if unstated and len(protocol.blocks(grid.signatures())) > 1:
+        notes.append(
+            f"The files of {metrics.some(unstated)} state no protocol, so they are compared with no other file: give"
+            " them a column protocol, or --protocol TEXT."
+        )
     mixed = provenance.mixed_versions(grid)
     if mixed:
         notes.append(f"The runs were made with more than one version of: {', '.join(mixed)}.")
