@@ -86,14 +86,18 @@ def from_file(path: Path, references: References = PUBLISHED) -> References:
 
 
 def reference(task: str, references: References = PUBLISHED) -> Task:
-    """Return a task with its random and reference returns: neither, in a family of any tasks. Raises UserError for an
-    unknown task."""
+    """Return a task with its random and reference returns.
+
+    It has neither in a family of any tasks, and in one that is not the benchmark's. Raises UserError for an unknown
+    task of another family.
+    """
     if task in references.tasks:
         return references.tasks[task]
     family = FAMILIES.get(task.partition("/")[0])
-    if family is None or family.find is None:
+    if family and family.find is None:
         raise UserError(
-            f"task {task!r} is unknown: it has no random return; suite/tasks/ lists all tasks, and --references FILE adds some"
+            f"task {task!r} is unknown: it has no random return; suite/tasks/ lists all tasks, and --references FILE"
+            " adds some"
         )
     return Task(task, frame_skip=1, random=None, reference=None)
 
@@ -134,8 +138,8 @@ def by_family(tasks: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _family(name: str) -> Family:
-    """Return what the tasks of a family have in common; its tasks may all be the user's own."""
-    return FAMILIES.get(name, Family("reference", "the file of references", ()))
+    """Return what the tasks of a family have in common; all of its tasks may be the user's own."""
+    return FAMILIES.get(name, Family({}, "reference", "the file of references", (), ""))
 
 
 def noun(tasks: Iterable[str]) -> str:

@@ -33,15 +33,6 @@ def _whole(cell: str | None) -> int:
     return int(number)
 
 
-def _whole(cell: str | None) -> int:
-    if cell is None:
-        raise ValueError
-    number = float(cell)
-    if not number.is_integer() or abs(number) >= EXACT:
-        raise ValueError
-    return int(number)
-
-
 Text = Annotated[str, Field(min_length=1, description="a text")]
 Whole = Annotated[int, BeforeValidator(_whole), Field(description="a whole number")]  # "1000.0" too
 Amount = Annotated[float | None, Field(ge=0, description="a number from 0 on")]

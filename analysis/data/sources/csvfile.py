@@ -43,11 +43,6 @@ STATES = {"finished": FINISHED, "failed": FAILED, "unfinished": UNFINISHED, "cra
 STATES |= {"running": UNFINISHED}
 EPISODES, EPOCHS = 5, 100  # that an epoch has on average, and a run about: for rows of single episodes
 
-Versions = Annotated[
-    str | None,
-    Field(pattern=r"^[^, ]+ [^, ]+(, [^, ]+ [^, ]+)*$", description="versions of packages: jax 0.10.2, flax 0.12.8"),
-]
-
 
 def load(
     place: Path, options: CsvOptions | None = None, report: Path | None = None, tasks: Mapping[str, Task] = TASKS
@@ -134,7 +129,7 @@ def _typed(content: Content, options: CsvOptions, tasks: Mapping[str, Task], not
             typed[column] = validation.numbers(path, rows[column], kind, needed=column in NEEDED)
     if "status" in typed:
         typed["status"] = typed["status"].str.lower()
-        _check_texts(path, typed["status"], typed["status"].isin(STATES), " or ".join(dict.fromkeys(STATES.values())))
+        _check_texts(path, typed["status"], typed["status"].isin(STATES), "finished, failed or unfinished")
         typed["status"] = typed["status"].map(STATES)
     if "versions" in typed:
         fits = typed["versions"].map(lambda text: bool(VERSIONS.fullmatch(text)), na_action="ignore")
