@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from analysis.data import protocol
 from analysis.data.runs import FINISHED, Run
@@ -83,26 +82,26 @@ class Grid:
         """Only these enter the statistics and the curves."""
         return ((cell, run) for cell, run in self.present() if run.status == FINISHED)
 
-    def returns(self, run: Run) -> pd.Series:
-        """Of the epochs of a run, as they are compared."""
-        return run.history[protocol.measured(run, self.which)]
+    def returns(self, run: Run) -> np.ndarray:
+        """Of the epochs of a run, as they are compared [epochs]."""
+        returns: np.ndarray = run.history[protocol.measured(run, self.which)].to_numpy()
+        return returns
 
     def final_return(self, run: Run) -> float | None:
         """The mean of the last epochs, without those that have no return; None where none of them has one."""
-        last = self.returns(run).to_numpy()[-self.last :]
+        last = self.returns(run)[-self.last :]
         known = last[~np.isnan(last)]
         return float(known.mean()) if len(known) else None
 
     def best_return(self, run: Run) -> float | None:
         """That of the best epoch."""
-        returns = self.returns(run)
-        return float(returns.max()) if returns.notna().any() else None
+        return float(np.nanmax(self.returns(run))) if run.returns else None
 
     def area(self, run: Run) -> float | None:
         """The area under the learning curve, divided by its length: the mean return over all agent steps."""
-        returns, steps = self.returns(run), run.history["agent_step"]
-        lengths = steps.diff().fillna(steps).where(returns.notna(), 0)
-        return float((returns * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
+        returns = self.returns(run)
+        lengths = np.where(np.isnan(returns), 0, np.diff(run.history["agent_step"].to_numpy(), prepend=0))
+        return float((np.nan_to_num(returns) * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
 
     def signatures(self) -> dict[str, protocol.Signature]:
         """The protocols of each row."""

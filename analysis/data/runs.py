@@ -1,5 +1,6 @@
 """Runs from any source (analysis.data.sources), and their tidy frame with one row for each epoch."""
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from analysis.data.returns import RETURNS
 
 #: The files that analysis.table writes beside curves.csv, which hold no curves of runs.
 TABLES = ("comparison.csv", "details.csv", "costs.csv", "profiles.csv", "efficiency.csv", "measurements.csv")
@@ -65,6 +68,12 @@ class Run:
     agent_steps: int | None  # planned length; None if unknown
     history: pd.DataFrame  # with the columns HISTORY
     folder: Path | None = None  # of its record, if there is one
+
+    @functools.cached_property
+    def returns(self) -> frozenset[str]:
+        """The columns of returns that have a number in some epoch."""
+        columns = (column for column, _ in RETURNS.values())
+        return frozenset(column for column in columns if not np.isnan(self.history[column].to_numpy()).all())
 
     def final(self, column: str) -> float | None:
         """Return the value of a column in the last epoch; None if it is not a number."""
