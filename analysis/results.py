@@ -4,8 +4,12 @@
 """
 
 import argparse
+import contextlib
+import functools
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from analysis.data.sources.layouts import CsvOptions
 from analysis.data.sources.names import task_named
 from analysis.figures import style
 from analysis.options import named_columns, seed_list
+from analysis.processes import pool
 from analysis.render import tables, tidy
 from analysis.settings import Settings
 from analysis.stats import costs, profiles
@@ -27,6 +32,7 @@ from analysis.stats.profiles import Curve
 from suite.errors import UserError
 
 PROCESSES = 2  # that read records, where there are many
+MANY_EPOCHS = 100_000  # whose curves are worth a process of their own
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
@@ -129,10 +135,20 @@ def gather(
     say("reading runs")
     grid = select(selection, out, settings.mix, settings.references)
     say("comparing")
-    comparison = compare(grid, command, settings)
-    say("profiles and sample efficiency")
+    return evaluate(grid, *_tidy(grid), selection, command, settings)
+
+
+def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`frame` and `drawn` of the results."""
     frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
-    drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+    return frame, frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+
+
+def evaluate(
+    grid: cells.Grid, frame: pd.DataFrame, drawn: pd.DataFrame, selection: Selection, command: str, settings: Settings
+) -> Results:
+    """The numbers of a grid, whose epochs are `frame` and `drawn`. Raises UserError as `compare` does."""
+    comparison = compare(grid, command, settings)
     found, curves = _curves(grid, comparison, drawn, settings)
     spent = _costs(grid, selection.places)
     return Results(comparison, frame, drawn, found, curves, selection.which, spent, settings.x, settings.latex)
@@ -196,17 +212,34 @@ def write(results: Results, out: Path) -> str:
 def report(selection: Selection, out: Path, command: str, settings: Settings | None = None) -> tuple[Comparison, str]:
     """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written."""
     settings = settings or Settings()
-    results = gather(selection, out, command, settings)
-    grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
-    curves = style.curves(
-        results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS, x=settings.x
-    )
-    try:
-        markdown = write(results, out)
-        style.save(curves, [out / "curves.png", out / "curves.pdf"])
-    except OSError as error:
-        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+    grid = select(selection, out, settings.mix, settings.references)
+    frame, drawn = _tidy(grid)
+    panels = {"return": f"{selection.which} return", "sparsity": "sparsity"}
+    shown = drawn[[column for column in drawn if column in (*style.PLACED, *panels)]]
+    draw = functools.partial(draw_curves, shown, grid.methods, grid.tasks, panels, settings.seed, settings.x)
+    with pool(1) if len(drawn) > MANY_EPOCHS else contextlib.nullcontext() as other:
+        begun = other.submit(draw) if other else None  # meanwhile
+        results = evaluate(grid, frame, drawn, selection, command, settings)
+        try:
+            markdown = write(results, out)
+            for name, content in (begun.result() if begun else draw()).items():
+                (out / name).write_bytes(content)
+        except BrokenProcessPool:
+            raise UserError("curves: the process ended while drawing (too little memory?)") from None
+        except OSError as error:
+            raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return results.comparison, markdown
+
+
+def draw_curves(
+    drawn: pd.DataFrame, methods: Mapping[str, str], tasks: Sequence[str], panels: Mapping[str, str], seed: int, x: str
+) -> dict[str, bytes]:
+    """{name of a file: its content} of the figure of all curves."""
+    figure = style.curves(drawn, methods, tasks, panels, seed, BAND_REPETITIONS, x=x)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("curves.png", "curves.pdf")]
+        style.save(figure, paths)
+        return {path.name: path.read_bytes() for path in paths}
 
 
 def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
