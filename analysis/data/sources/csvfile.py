@@ -10,7 +10,7 @@ method on a task need rows at about the same agent steps. Rows of single episode
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as shortened  # a value that a file holds may be very long
 from typing import Any
@@ -129,20 +129,19 @@ def _typed(content: Content, options: CsvOptions, tasks: Mapping[str, Task], not
             typed[column] = validation.numbers(path, rows[column], kind, needed=column in NEEDED)
     if "status" in typed:
         typed["status"] = typed["status"].str.lower()
-        _check_texts(path, typed["status"], typed["status"].isin(STATES), "finished, failed or unfinished")
+        _check_texts(path, typed["status"], lambda text: text in STATES, "finished, failed or unfinished")
         typed["status"] = typed["status"].map(STATES)
     if "versions" in typed:
-        fits = typed["versions"].map(lambda text: bool(VERSIONS.fullmatch(text)), na_action="ignore")
-        _check_texts(path, typed["versions"], fits, "versions of packages: jax 0.10.2, flax 0.12.8")
+        words = "versions of packages: jax 0.10.2, flax 0.12.8"
+        _check_texts(path, typed["versions"], lambda text: bool(VERSIONS.fullmatch(text)), words)
     return pd.DataFrame(typed).assign(file=path.name, episodes=content.episodes)
 
 
-def _check_texts(path: Path, cells: pd.Series, fits: pd.Series, words: str) -> None:
+def _check_texts(path: Path, cells: pd.Series, fits: Callable[[str], bool], words: str) -> None:
     """Raise UserError, which names line and column, for the first text that does not fit. Empty cells do."""
-    if (wrong := cells.notna() & ~fits.fillna(True).astype(bool)).any():
-        line = cells.index[wrong.to_numpy().argmax()]
-        found = shortened(cells.to_numpy()[wrong.to_numpy().argmax()])
-        raise UserError(f"{path}:{line}: {cells.name} should be {words}, found {found}")
+    for line, text in cells.dropna().items():
+        if not fits(text):
+            raise UserError(f"{path}:{line}: {cells.name} should be {words}, found {shortened(text)}")
 
 
 def _name_runs(content: Content, rows: pd.DataFrame, options: CsvOptions, tasks: Mapping[str, Task]) -> None:
