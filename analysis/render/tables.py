@@ -54,10 +54,11 @@ def latex(comparison: Comparison, more: Sequence[Table] = (), form: str = "lands
     tables = fitting((*all_tables(comparison), *more), FORMS[form][1])
     parts = [latex_table(table, form) for table in tables]
     parts.append("\\raggedright\\sloppy\\small")
+    escaped = latex_text if FORMS[form][1] is None else breakable
     for title, lines in lists(comparison):
-        parts.append(latex_list(title, [breakable(line) for line in lines]))
+        parts.append(latex_list(title, [escaped(line) for line in lines]))
     source = [
-        f"{latex_text(name)}: " + (f"\\texttt{{{breakable(text)}}}" if name == "Command" else breakable(text))
+        f"{latex_text(name)}: " + (f"\\texttt{{{escaped(text)}}}" if name == "Command" else escaped(text))
         for name, text in comparison.source
     ]
     return latex_document([*parts, latex_list("Source", source)], form)

@@ -71,11 +71,12 @@ def test_greek_letters_are_printed():
 def test_narrow_forms_split_what_is_wider_than_the_text(tmp_path, run, form):
     for i in range(6):
         for seed in range(2):
-            run(method=f"method:option={i}", seed=seed, returns=(1.0, 2.0, 10.0 * i + seed))
+            run(method=f"method:an_option_of_it={i}", seed=seed, returns=(1.0, 2.0, 10.0 * i + seed))
     found = comparison_of(tmp_path / "runs")
     text = tables.latex(found, form=form)
     check_latex(text)
-    assert "textwidth=397pt" in text and ("\\begin{longtable}" in text) == (form == "longtable")
+    assert "textwidth=397pt" in text and "an\\_\\allowbreak{}option" in text
+    assert ("\\begin{longtable}" in text) == (form == "longtable")
     whole = [table for table in tables.all_tables(found) if table.key == "return-atari"]
     parts = fitting(whole, 397.0)
     assert len(parts) > len(whole) and all(part.header[0] == "game" for part in parts)

@@ -134,7 +134,7 @@ def test_columns_of_ones_own(tmp_path):
     (run,), _ = load(tmp_path / "mine.csv", text, columns={"seed": "run", "agent_step": "x", "return": "score"})
     assert (*who([run])[0], run.final("return")) == ("sac", "mujoco/Hopper", 4, 5.5)
     options = {"constants": {"method": "mine"}, "columns": {"seed": "run", "agent_step": "x", "return": "score"}}
-    assert load(tmp_path / "mine.csv", text, **options)[0][0].method == "mine"
+    assert who(load(tmp_path / "mine.csv", text, **options)[0]) == [("mine", "mujoco/Hopper", 4)]
     with pytest.raises(UserError, match=r"return=reward; found: algo, Env, run, x, score"):
         load(tmp_path / "mine.csv", text, columns={"return": "reward"})
 
