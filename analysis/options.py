@@ -3,12 +3,14 @@
 import argparse
 import math
 import re
+from collections.abc import Sequence
 from os.path import expanduser
 
 from analysis.data.returns import RETURNS
 from suite.errors import Parser, UserError, expanded, whole_number
 
 COMPARED = ("IQM", "mean", "median")  # aggregates whose difference may be compared
+FORMS = ("landscape", "portrait", "longtable")  # of comparison.tex
 MOST_SEEDS = 10_000  # required of a method on a task
 
 
@@ -22,7 +24,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         required=True,
         type=expanduser,
         metavar="PLACE",
-        help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV file; may be repeated",
+        help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV files; may be repeated",
     )
     add("--sweep", type=expanded, metavar="FILE", help="sweep file that says which cells there should be")
     add("--out", type=expanded, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
@@ -34,7 +36,9 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         help="of the last epoch's training episodes, or of the last evaluation (default: training)",
     )
     add("--last", type=whole_number(1, 10**6), default=1, metavar="K", help="mean of the last K epochs (default: 1)")
-    add("--methods", nargs="+", metavar="METHOD", help="compare only these")
+    shown = "compare only these, in this order; METHOD=NAME shows a name: eaudeqn=EauDeQN"
+    add("--methods", nargs="+", metavar="METHOD", help=shown)
+    add("--tasks", nargs="+", metavar="TASK", help="compare only these, in this order")
     add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
     add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
     add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
@@ -49,6 +53,8 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--effect", type=visible_difference, default=0.1, help="difference of it that is to be detected (default: 0.1)")
     add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
     add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
+    forms = "form of comparison.tex: portrait and longtable fit a text width of 397 pt (default: landscape)"
+    add("--latex", choices=FORMS, default=FORMS[0], help=forms)
     add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
     add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
     add(
@@ -59,9 +65,36 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         metavar=("METHODS", "TASKS", "SEEDS"),
         help="cells that must have a result: 'dense gmp' 'atari/Pong' '0-4'; may be repeated",
     )
+    _add_csv_options(made)
     add("--seed", type=whole_number(0, 2**32 - 1), default=0, help="of the bootstrap (default: 0)")
     add("--repetitions", type=whole_number(1, 10**6), default=2000, help="of the bootstrap (default: 2000)")
     return made
+
+
+def _add_csv_options(made: argparse.ArgumentParser) -> None:
+    add = made.add_argument_group("CSV files of other programs").add_argument
+    renamed = "our column and theirs: return=eval/score; or our column and a text for all rows: method:=SAC"
+    add("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help=renamed)
+    named = "how files or runs are named: '{method}/{task}_{seed}' matches the end of a path, {any} matches anything"
+    add("--names", metavar="PATTERN", help=named)
+    add("--protocol", metavar="TEXT", help="protocol of the files that state none; equal ones are compared")
+    averaged = "average rows over epochs of so many agent steps (default: only rows of single episodes)"
+    add("--epoch", type=whole_number(1, 2**53), metavar="N", help=averaged)
+
+
+def named_columns(texts: Sequence[str], known: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """["return=score", "method:=SAC"] -> ({"return": "score"}, {"method": "SAC"}).
+
+    Raises UserError for another spelling, and for a column that is not known.
+    """
+    columns: dict[str, str] = {}
+    constants: dict[str, str] = {}
+    for text in texts:
+        match = re.fullmatch(r"([^=:]+)(:?)=(.+)", text, re.DOTALL)
+        if not match or match[1] not in known:
+            raise UserError(f"--columns: OURS=THEIRS or OURS:=TEXT, where OURS is {' or '.join(known)}, found {text!r}")
+        (constants if match[2] else columns)[match[1]] = match[3]
+    return columns, constants
 
 
 def seed_list(text: str) -> list[int]:

@@ -4,8 +4,12 @@
 """
 
 import argparse
+import contextlib
+import functools
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,8 +17,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.data import cells, protocol, runs, scores, sources
+from analysis.data.runs import Run
+from analysis.data.sources import csvfile
+from analysis.data.sources.layouts import CsvOptions
+from analysis.data.sources.names import task_named
 from analysis.figures import style
-from analysis.options import seed_list
+from analysis.options import named_columns, seed_list
+from analysis.processes import pool
 from analysis.render import tables, tidy
 from analysis.render.markup import Table
 from analysis.settings import Settings
@@ -24,34 +33,47 @@ from analysis.stats.profiles import Curve
 from suite.errors import UserError
 
 PROCESSES = 2  # that read records, where there are many
+MANY_EPOCHS = 100_000  # whose curves are worth a process of their own
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs are compared. `methods` None takes all; `agent_steps` is where runs are cut; the final return is the
-    mean of the `last` epochs; `required` are (methods, tasks, seeds) that must have a result."""
+    """Which runs are compared.
+
+    `methods` and `tasks` are those in the table, in its order, by default all; `methods` may map a method to the name
+    that is shown. Runs are cut at `agent_steps`; the final return is the mean of the `last` epochs; `required` are
+    (methods, tasks, seeds) that must have a result. `csv` says how CSV files are read.
+    """
 
     places: Sequence[str]
     sweep: Path | None = None
     which: str = "training"  # returns, a key of runs.RETURNS
-    methods: Sequence[str] | None = None
+    methods: Sequence[str] | None = None  # "eaudeqn", or "eaudeqn=EauDeQN" where that is shown
+    tasks: Sequence[str] | None = None
     agent_steps: int | None = None
     required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
     last: int = 1
+    csv: CsvOptions = field(default_factory=CsvOptions)
 
 
-def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
+def select(
+    selection: Selection, out: Path, mix: bool = False, references: scores.References = scores.PUBLISHED
+) -> cells.Grid:
     """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
-    found, notes = sources.load(selection.places, out, PROCESSES)
+    context = sources.Context(out, PROCESSES, selection.csv, references.tasks)
+    found, notes = sources.load(selection.places, context)
+    shown: dict[str, str] = {}  # method -> its name in the table
     if selection.methods is not None:
         known = sorted({run.method for run in found})
-        for method in selection.methods:
-            if method not in known:
-                raise UserError(f"--methods: no run of {method!r}; there are {', '.join(map(repr, known))}")
-        left_out = [method for method in known if method not in selection.methods]
-        found = [run for run in found if run.method in selection.methods]
-        notes += [f"Methods left out (--methods): {', '.join(left_out)}."] * bool(left_out)
+        shown = dict(named_method(text, known) for text in selection.methods)
+        found, said = _chosen(found, "method", list(shown))
+        notes += said
+    tasks = None
+    if selection.tasks is not None:
+        tasks = [task_named(task, references.tasks) or task for task in selection.tasks]
+        found, said = _chosen(found, "task", tasks)
+        notes += said
     if selection.agent_steps is not None:
         found = [protocol.cut(run, selection.agent_steps) for run in found]
         notes.append(f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later.")
@@ -64,7 +86,31 @@ def select(selection: Selection, out: Path, mix: bool = False) -> cells.Grid:
     for required in selection.required:
         cells.require(grid, *required)
     grid.notes[:0] = notes
-    return replace(grid, last=selection.last)
+    return cells.arranged(replace(grid, last=selection.last), shown, tasks)
+
+
+def named_method(text: str, known: Sequence[str]) -> tuple[str, str]:
+    """Split "eaudeqn=EauDeQN" into a method and the name that is shown; the method itself may hold "=".
+
+    Raises UserError for a method that is not known.
+    """
+    if text in known:
+        return text, text
+    for method in sorted(known, key=len, reverse=True):
+        if text.startswith(f"{method}=") and text != f"{method}=":
+            return method, text.removeprefix(f"{method}=")
+    raise UserError(f"--methods: no run of {text!r}; there are {', '.join(map(repr, known))}")
+
+
+def _chosen(found: list[Run], key: str, wanted: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """The runs of the wanted methods or tasks, and a note on the others. Raises UserError for one without a run."""
+    known = sorted({getattr(run, key) for run in found})
+    for value in wanted:
+        if value not in known:
+            raise UserError(f"--{key}s: no run of {value!r}; there are {', '.join(map(repr, known))}")
+    others = [value for value in known if value not in wanted]
+    notes = [f"{key.capitalize()}s left out (--{key}s): {', '.join(others)}."] * bool(others)
+    return [run for run in found if getattr(run, key) in wanted], notes
 
 
 @dataclass(frozen=True)
@@ -80,6 +126,7 @@ class Results:
     which: str
     costs: pd.DataFrame
     x: str = "agent_step"  # of `efficiency`
+    latex: str = "landscape"  # form of the LaTeX document
 
 
 def gather(
@@ -87,15 +134,25 @@ def gather(
 ) -> Results:
     """All numbers; `say` is told what is being done. Raises UserError as `select` and `compare` do."""
     say("reading runs")
-    grid = select(selection, out, settings.mix)
+    grid = select(selection, out, settings.mix, settings.references)
     say("comparing")
-    comparison = compare(grid, command, settings)
-    say("profiles and sample efficiency")
+    return evaluate(grid, *_tidy(grid), selection, command, settings)
+
+
+def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`frame` and `drawn` of the results."""
     frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
-    drawn = frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+    return frame, frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
+
+
+def evaluate(
+    grid: cells.Grid, frame: pd.DataFrame, drawn: pd.DataFrame, selection: Selection, command: str, settings: Settings
+) -> Results:
+    """The numbers of a grid, whose epochs are `frame` and `drawn`. Raises UserError as `compare` does."""
+    comparison = compare(grid, command, settings)
     found, curves = _curves(grid, comparison, drawn, settings)
     spent = _costs(grid, selection.places)
-    return Results(comparison, frame, drawn, found, curves, selection.which, spent, settings.x)
+    return Results(comparison, frame, drawn, found, curves, selection.which, spent, settings.x, settings.latex)
 
 
 def _costs(grid: cells.Grid, places: Sequence[str]) -> pd.DataFrame:
@@ -139,7 +196,7 @@ def write(results: Results, out: Path, further: Sequence[Table] = ()) -> str:
     markdown = tables.markdown(comparison, more)
     files = {
         "comparison.md": markdown,
-        "comparison.tex": tables.latex(comparison, more),
+        "comparison.tex": tables.latex(comparison, more, results.latex),
         "comparison.csv": tidy.tidy_csv(comparison),
         "details.csv": tidy.details_csv(comparison),
         "costs.csv": results.costs.to_csv(index=False),
@@ -161,19 +218,36 @@ def report(
     `diagnose` adds tables of the networks' diagnostics.
     """
     settings = settings or Settings()
-    results = gather(selection, out, command, settings)
-    grid, panels = results.comparison.grid, {"return": f"{selection.which} return", "sparsity": "sparsity"}
-    curves = style.curves(
-        results.drawn, grid.methods, grid.tasks, panels, settings.seed, BAND_REPETITIONS, x=settings.x
-    )
+    grid = select(selection, out, settings.mix, settings.references)
+    frame, drawn = _tidy(grid)
     folders = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
     further = diagnostics.tables(diagnostics.frame(folders)) if diagnose else []
-    try:
-        markdown = write(results, out, further)
-        style.save(curves, [out / "curves.png", out / "curves.pdf"])
-    except OSError as error:
-        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
+    panels = {"return": f"{selection.which} return", "sparsity": "sparsity"}
+    shown = drawn[[column for column in drawn if column in (*style.PLACED, *panels)]]
+    draw = functools.partial(draw_curves, shown, grid.methods, grid.tasks, panels, settings.seed, settings.x)
+    with pool(1) if len(drawn) > MANY_EPOCHS else contextlib.nullcontext() as other:
+        begun = other.submit(draw) if other else None  # meanwhile
+        results = evaluate(grid, frame, drawn, selection, command, settings)
+        try:
+            markdown = write(results, out, further)
+            for name, content in (begun.result() if begun else draw()).items():
+                (out / name).write_bytes(content)
+        except BrokenProcessPool:
+            raise UserError("curves: the process ended while drawing (too little memory?)") from None
+        except OSError as error:
+            raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return results.comparison, markdown
+
+
+def draw_curves(
+    drawn: pd.DataFrame, methods: Mapping[str, str], tasks: Sequence[str], panels: Mapping[str, str], seed: int, x: str
+) -> dict[str, bytes]:
+    """{name of a file: its content} of the figure of all curves."""
+    figure = style.curves(drawn, methods, tasks, panels, seed, BAND_REPETITIONS, x=x)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("curves.png", "curves.pdf")]
+        style.save(figure, paths)
+        return {path.name: path.read_bytes() for path in paths}
 
 
 def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
@@ -183,11 +257,21 @@ def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
     references = scores.from_file(options.references) if options.references else scores.PUBLISHED
     if options.video_pinball_random is not None:
         references = scores.with_video_pinball(references, options.video_pinball_random)
-    keys = ("seed", "repetitions", "raw", "reference", "statistic", "effect", "paired", "mix", "x")
+    keys = ("seed", "repetitions", "raw", "reference", "statistic", "effect", "paired", "mix", "x", "latex")
     named = {key: getattr(options, key) for key in keys}
     required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
-    limits = options.agent_steps, required, options.last
-    selection = Selection(options.runs, options.sweep, options.which, options.methods, *limits)
+    columns, constants = named_columns(options.columns, list(csvfile.NUMBERS) + list(csvfile.TEXTS))
+    selection = Selection(
+        options.runs,
+        options.sweep,
+        options.which,
+        options.methods,
+        options.tasks,
+        options.agent_steps,
+        required,
+        options.last,
+        CsvOptions(columns, constants, options.names, options.protocol, options.epoch),
+    )
     return selection, out, Settings(**named, references=references)
 
 

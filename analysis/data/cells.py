@@ -7,13 +7,12 @@ the benchmark's own runs as guests: on the tasks of these, and with the seeds th
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from analysis.data import protocol
 from analysis.data.runs import FINISHED, Run
@@ -58,6 +57,10 @@ class Grid:
     order: tuple[str, ...] = ()  # of the tasks
     last: int = 1
     details: list[Detail] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)  # method -> the name that is shown, where it is another one
+
+    def label(self, method: str) -> str:
+        return self.labels.get(method, method)
 
     @property
     def rows(self) -> list[str]:
@@ -79,26 +82,26 @@ class Grid:
         """Only these enter the statistics and the curves."""
         return ((cell, run) for cell, run in self.present() if run.status == FINISHED)
 
-    def returns(self, run: Run) -> pd.Series:
-        """Of the epochs of a run, as they are compared."""
-        return run.history[protocol.measured(run, self.which)]
+    def returns(self, run: Run) -> np.ndarray:
+        """Of the epochs of a run, as they are compared [epochs]."""
+        returns: np.ndarray = run.history[protocol.measured(run, self.which)].to_numpy()
+        return returns
 
     def final_return(self, run: Run) -> float | None:
         """The mean of the last epochs, without those that have no return; None where none of them has one."""
-        last = self.returns(run).to_numpy()[-self.last :]
+        last = self.returns(run)[-self.last :]
         known = last[~np.isnan(last)]
         return float(known.mean()) if len(known) else None
 
     def best_return(self, run: Run) -> float | None:
         """That of the best epoch."""
-        returns = self.returns(run)
-        return float(returns.max()) if returns.notna().any() else None
+        return float(np.nanmax(self.returns(run))) if run.returns else None
 
     def area(self, run: Run) -> float | None:
         """The area under the learning curve, divided by its length: the mean return over all agent steps."""
-        returns, steps = self.returns(run), run.history["agent_step"]
-        lengths = steps.diff().fillna(steps).where(returns.notna(), 0)
-        return float((returns * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
+        returns = self.returns(run)
+        lengths = np.where(np.isnan(returns), 0, np.diff(run.history["agent_step"].to_numpy(), prepend=0))
+        return float((np.nan_to_num(returns) * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
 
     def signatures(self) -> dict[str, protocol.Signature]:
         """The protocols of each row."""
@@ -174,6 +177,26 @@ def _leave_out(grid: Grid, foreigners: list[tuple[Run, str]], sweep: Path) -> No
     grid.notes.append(f"{len(foreigners)} runs are no cells of {sweep} and were left out: {said}.")
     for run, reason in foreigners:
         grid.details.append(Detail("no cell of the sweep", run.method, run.task, run.seed, f"{run.name}: {reason}"))
+
+
+def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None) -> Grid:
+    """Name and order the rows by `labels` (method -> name), and order the tasks by `tasks`; None keeps their order.
+
+    Raises UserError if two rows would have the same name.
+    """
+    if not labels and tasks is None:
+        return grid
+    names = {row: labels.get(method, method) + row.removeprefix(method) for row, method in grid.methods.items()}
+    if len(set(names.values())) < len(names):
+        raise UserError(f"--methods: two rows have the same name; they are {', '.join(names.values())}")
+    places = list(labels)
+    rows = sorted(grid.methods, key=lambda row: places.index(grid.methods[row]) if labels else 0)
+    order = tuple(tasks or grid.order)
+    methods = {names[row]: grid.methods[row] for row in rows}
+    by_row = {row: {cell: run for cell, run in grid.runs.items() if cell.row == row} for row in rows}
+    runs = {cell._replace(row=names[row]): run for row in rows for cell, run in by_row[row].items()}
+    required = {cell._replace(row=names[cell.row]) for cell in grid.required}
+    return replace(grid, runs=runs, methods=methods, required=required, order=order, labels=dict(labels))
 
 
 def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> None:

@@ -17,6 +17,7 @@ from suite.errors import UserError
 
 ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with an episode
 DISTRIBUTION = "pruning.distribution"
+NOT_STATED = "not stated in"  # a protocol of a file; the name of the file follows
 LAYERS = ", layers by "  # in a run's protocol, the distribution follows
 PER_RUN = ("environment.", "trainer.epochs", "trainer.epoch_agent_steps")  # options that are part of the protocol
 
@@ -38,10 +39,7 @@ def cut(run: Run, agent_steps: int) -> Run:
 def measured(run: Run, which: str) -> str:
     """Return the column of a run's returns: those of the kind `which`, or the other kind if it has none of these."""
     column = RETURNS[which][0]
-    if run.history[column].notna().any():
-        return column
-    others = [other for other, _ in RETURNS.values() if run.history[other].notna().any()]
-    return others[0] if others else column
+    return column if column in run.returns or not run.returns else min(run.returns)
 
 
 def check_returns(runs: Iterable[Run], which: str) -> None:

@@ -137,13 +137,14 @@ def coverage(counts: Iterable[int], noun: str, scored: bool) -> str:
 
 
 def _compared(grid: Grid, settings: Settings) -> str:
-    noun, statistic = scores.noun(grid.tasks), settings.statistic
+    noun, statistic, reference = scores.noun(grid.tasks), settings.statistic, grid.label(settings.reference)
     test = "paired t test" if settings.paired else "Welch's test"
     return (
         f"difference and ratio of the {statistic} of the scores, and probability that a run has the higher score than"
-        f" one of {settings.reference} on the same {noun}, averaged over the {noun}s; all over the {noun}s that both"
-        f" methods have, with the runs of both resampled (a probability that no resample varies has a score interval,"
-        f" Newcombe 2006); better and worse: {noun}s where both have at least {FEW_SEEDS} runs and the means differ"
+        f" one of {reference} on the same {noun}, averaged over the {noun}s; all over the {noun}s"
+        " that both methods have, with the runs of both resampled (a probability that no resample varies has a score"
+        f" interval, Newcombe 2006); better and worse: {noun}s where both have at least {FEW_SEEDS} runs and the means"
+        " differ"
         f" ({test} at 5 %, with Holm's correction over the {noun}s); seeds needed: of each method, for a two-sided test"
         f" at 5 % to detect a difference of {statistic} of {settings.effect:g} with probability {POWER:g}, simulated"
         f" from these runs, with the variance between seeds at the upper end of what they allow ({PLANNED:.0%}"

@@ -1,5 +1,6 @@
 """Runs from any source (analysis.data.sources), and their tidy frame with one row for each epoch."""
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.data.returns import RETURNS
+
+#: The files that analysis.table writes beside curves.csv, which hold no curves of runs.
+TABLES = ("comparison.csv", "details.csv", "costs.csv", "profiles.csv", "efficiency.csv", "measurements.csv")
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
 #: Columns of a run's history, which has a row for each epoch: numbers, NaN if a value is unknown.
@@ -64,6 +69,12 @@ class Run:
     history: pd.DataFrame  # with the columns HISTORY
     folder: Path | None = None  # of its record, if there is one
 
+    @functools.cached_property
+    def returns(self) -> frozenset[str]:
+        """The columns of returns that have a number in some epoch."""
+        columns = (column for column, _ in RETURNS.values())
+        return frozenset(column for column in columns if not np.isnan(self.history[column].to_numpy()).all())
+
     def final(self, column: str) -> float | None:
         """Return the value of a column in the last epoch; None if it is not a number."""
         value = float(self.history[column].iloc[-1]) if len(self.history) else math.nan
@@ -82,10 +93,19 @@ def versions_text(versions: Mapping[str, str | None]) -> str | None:
 
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """Make a run's history of rows with some of the columns HISTORY. Absent, null and infinite values become NaN."""
-    values = np.array([[row.get(column) for column in HISTORY] for row in rows], dtype=float).reshape(-1, len(HISTORY))
+    rows = list(rows)
+    return columns_of(len(rows), {column: [row.get(column) for row in rows] for column in HISTORY})
+
+
+def columns_of(rows: int, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Make a run's history of some of the columns HISTORY, each with a value for each of the rows."""
+    values = np.full((rows, len(HISTORY)), np.nan)
+    for i, column in enumerate(HISTORY):
+        if column in columns:
+            values[:, i] = np.array(columns[column], dtype=float)
     values[np.isinf(values)] = np.nan
-    columns = dict(zip(HISTORY, values.T, strict=True))
-    return pd.DataFrame(columns | {key: columns[key].astype(int) for key in ("epoch", "agent_step")})
+    made = pd.DataFrame(values, columns=list(HISTORY))
+    return made.astype({"epoch": int, "agent_step": int})
 
 
 def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """Normalise returns: score = (return - random) / (reference - random).
 
 A random policy has the score 0, and the reference of the task's family (such as a human tester) the score 1. Other
-references can be read from a file; with the lowest and the highest return this is min-max normalisation.
+references can be read from a file; with the lowest and the highest return this is min-max normalisation. Tasks that are
+not the benchmark's come with such a file.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +15,9 @@ from pydantic import BaseModel, model_validator
 from analysis.data import validation
 from analysis.data.validation import Finite, Text
 from suite.errors import UserError
-from suite.tasks import FAMILIES, TASKS, Task
+from suite.tasks import FAMILIES, TASKS, Family, Task
 
+OWN = "own"  # the family of tasks that a file names without one
 VIDEO_PINBALL = "atari/VideoPinball"
 
 
@@ -62,28 +64,41 @@ class ReferenceRow(BaseModel):
 
 
 def from_file(path: Path, references: References = PUBLISHED) -> References:
-    """Read a CSV file with the columns task, random, reference, and replace the references of its tasks.
+    """Read a CSV file with the columns task, random, reference, and replace or add the references of its tasks.
 
-    Raises UserError for another layout, an unknown task, or two returns that are equal or not finite numbers.
+    A task that is not the benchmark's has any name: mine/Maze, or CartPole-v1, which becomes own/CartPole-v1. Raises
+    UserError for another layout, or two returns that are equal or not finite numbers.
     """
     cells = validation.read_csv(path, comment="#")
     columns = list(ReferenceRow.model_fields)
     if not set(columns) <= set(cells.columns) or cells.empty:
-        raise UserError(f"{path}: references have the columns {', '.join(columns)}, and a row for each task")
-    tasks = dict(references.tasks)
+        found = ", ".join(cells.columns)
+        raise UserError(
+            f"{path}: references have the columns {', '.join(columns)}, and a row for each task, found {found}"
+        )
+    tasks, given = dict(references.tasks), set(references.given)
     for row in validation.rows(path, cells[columns], ReferenceRow):
-        tasks[row.task] = reference(row.task)._replace(random=row.random, reference=row.reference)
-    return References(tasks, references.given | set(cells["task"]), path.name)
+        name = row.task if "/" in row.task else f"{OWN}/{row.task}"
+        known = tasks.get(name, Task(name, 1, row.random, row.reference))
+        tasks[name] = known._replace(random=row.random, reference=row.reference)
+        given.add(name)
+    return References(tasks, frozenset(given), path.name)
 
 
 def reference(task: str, references: References = PUBLISHED) -> Task:
-    """Return a task with its random and reference returns: neither, in a family of any tasks. Raises UserError for an
-    unknown task."""
+    """Return a task with its random and reference returns.
+
+    It has neither in a family of any tasks, and in one that is not the benchmark's. Raises UserError for an unknown
+    task of another family.
+    """
     if task in references.tasks:
         return references.tasks[task]
     family = FAMILIES.get(task.partition("/")[0])
-    if family is None or family.find is None:
-        raise UserError(f"task {task!r} is unknown: it has no random return; suite/tasks/ lists all tasks")
+    if family and family.find is None:
+        raise UserError(
+            f"task {task!r} is unknown: it has no random return; suite/tasks/ lists all tasks, and --references FILE"
+            " adds some"
+        )
     return Task(task, frame_skip=1, random=None, reference=None)
 
 
@@ -115,16 +130,21 @@ def normalised_by_task(
 
 
 def by_family(tasks: Iterable[str]) -> dict[str, list[str]]:
-    """Group tasks by family, in the order in which the families occur. Raises UserError for an unknown task."""
+    """Group tasks by family, in the order in which the families occur."""
     families: dict[str, list[str]] = {}
     for task in tasks:
-        families.setdefault(reference(task).family, []).append(task)
+        families.setdefault(task.partition("/")[0], []).append(task)
     return families
+
+
+def _family(name: str) -> Family:
+    """Return what the tasks of a family have in common; all of its tasks may be the user's own."""
+    return FAMILIES.get(name, Family({}, "reference", "the file of references", (), ""))
 
 
 def noun(tasks: Iterable[str]) -> str:
     """Return the noun for one of these tasks: "game" if all are Atari's, otherwise "task"."""
-    nouns = {FAMILIES[family].noun for family in by_family(tasks)}
+    nouns = {_family(family).noun for family in by_family(tasks)}
     return nouns.pop() if len(nouns) == 1 else "task"
 
 
@@ -132,7 +152,7 @@ def names(tasks: Iterable[str], references: References = PUBLISHED) -> list[str]
     """Return the names of the tasks' references: ["human"]; "reference" for those that a file gave."""
     return list(
         dict.fromkeys(
-            "reference" if task in references.given else FAMILIES[family].reference
+            "reference" if task in references.given else _family(family).reference
             for family, members in by_family(tasks).items()
             for task in members
         )
@@ -144,7 +164,7 @@ def source(tasks: Iterable[str], references: References = PUBLISHED) -> str:
     tasks = list(tasks)
     given = [task for task in tasks if task in references.given]
     families = by_family(task for task in tasks if task not in references.given)
-    texts = {family: FAMILIES[family].source for family in families if FAMILIES[family].source}
+    texts = {family: text for family in families if (text := _family(family).source)}
     if given:
         texts[", ".join(given)] = f"the random and reference returns of {references.file}"
     text = "; ".join(texts.values() if len(texts) == 1 else (f"for {what}, {text}" for what, text in texts.items()))

@@ -1,14 +1,19 @@
-"""Input validation: CSV files and lists of entries, each against a pydantic model of one row.
+"""Input validation of CSV files: short ones row by row against a pydantic model, long ones column by column.
 
-In these models the description of a field says what its value should be: "a whole number".
+In the models the description of a field says what its value should be: "a whole number".
 """
 
+import gzip
+import math
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as shortened  # a value that a file holds may be very long
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -30,23 +35,104 @@ def _whole(cell: str | None) -> int:
 
 Text = Annotated[str, Field(min_length=1, description="a text")]
 Whole = Annotated[int, BeforeValidator(_whole), Field(description="a whole number")]  # "1000.0" too
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=0, description="a whole number from 0 on")]
-Number = Annotated[float | None, Field(description="a number")]
-Finite = Annotated[float, Field(allow_inf_nan=False, description="a finite number")]
 Amount = Annotated[float | None, Field(ge=0, description="a number from 0 on")]
-Share = Annotated[float | None, Field(ge=0, le=1, description="a number from 0 to 1")]
+Finite = Annotated[float, Field(allow_inf_nan=False, description="a finite number")]
 
 
-def read_csv(path: Path, comment: str | None = None) -> pd.DataFrame:
-    """Return the cells of a CSV file as text, NaN if a cell is empty. Raises UserError for a file that is not CSV."""
+class Kind(NamedTuple):
+    """The numbers that a column may hold."""
+
+    words: str
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+
+
+WHOLE = Kind("a whole number", whole=True)  # "1000.0" too
+COUNT = Kind("a whole number from 0 on", low=0, whole=True)
+NUMBER = Kind("a number")
+AMOUNT = Kind("a number from 0 on", low=0)
+SHARE = Kind("a number from 0 to 1", low=0, high=1)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise UserError for a file that cannot be read, or is not CSV."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
-            return pd.read_csv(path, dtype=str, index_col=False, comment=comment, skipinitialspace=comment is not None)
+            yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}: not a gzip file ({error})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, pd.errors.ParserWarning) as error:
         raise UserError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+
+
+def lines(path: Path, count: int = 1) -> list[str]:
+    """Return the first lines of a text file, which may be compressed (.gz); "" for those that are not there."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with _reading(path), opened(path, "rt", encoding="utf-8-sig") as file:
+        return [file.readline() for _ in range(count)]
+
+
+def header(path: Path) -> list[str]:
+    """Return the names of the columns of a CSV file."""
+    return list(read_csv(path, rows=0))
+
+
+def read_csv(
+    path: Path,
+    comment: str | None = None,
+    text: Collection[str] | None = None,
+    skip: int = 0,
+    rows: int | None = None,
+) -> pd.DataFrame:
+    """Return the cells of a CSV file, NaN if a cell is empty; columns are separated by commas, semicolons or tabs.
+
+    The columns `text` are read as text, by default all. The index is the line of the file, in which the header is line
+    1 + `skip`. Raises UserError for a file that is not CSV.
+    """
+    separator = max(",;\t", key=lines(path, skip + 1)[-1].count)
+    with _reading(path):
+        cells = pd.read_csv(
+            path,
+            sep=separator,
+            decimal="," if separator == ";" else ".",
+            dtype=str if text is None else dict.fromkeys(text, str),
+            index_col=False,
+            comment=comment,
+            skipinitialspace=comment is not None,
+            skiprows=skip,
+            nrows=rows,
+            low_memory=False,
+            float_precision="round_trip",
+            encoding="utf-8-sig",
+        )
+    cells.index += 2 + skip
+    return cells
+
+
+def numbers(path: Path, cells: pd.Series, kind: Kind, needed: bool = False) -> pd.Series:
+    """Return the numbers of a column, NaN if a cell is empty.
+
+    Raises UserError, which names line and column, for the first cell that is no number of this kind, or is empty though
+    it is needed.
+    """
+    numeric = cells.dtype.kind in "iuf"
+    values = (cells if numeric else pd.to_numeric(cells.astype(str), errors="coerce")).astype(float)
+    wrong = cells.isna() if needed else cells.notna() & values.isna()
+    wrong |= (values < kind.low) | (values > kind.high) | (cells.notna() & values.isna())
+    if kind.whole:
+        with np.errstate(invalid="ignore"):
+            wrong |= values.notna() & ((values % 1 != 0) | (values.abs() >= EXACT))
+    if wrong.any():
+        place = int(wrong.to_numpy().argmax())
+        cell = cells.iloc[place]
+        said = "is empty" if pd.isna(cell) else f"should be {kind.words}, found {shortened(str(cell))}"
+        raise UserError(f"{path}:{cells.index[place]}: {cells.name} {said}")
+    return values
 
 
 def rows(path: Path, frame: pd.DataFrame, model: type[Model]) -> list[Model]:

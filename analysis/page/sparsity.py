@@ -54,7 +54,7 @@ def _axes(
     if not found:
         return []
     methods = {row: grid.methods[row] for row in found}
-    fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference)
+    fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference, labels=grid.labels)
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
     one = [found[row] for row in set(dense.values())]

@@ -2,9 +2,22 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 NONE = "—"
+
+#: Form of a LaTeX document -> its geometry, and the points that a table may be wide; None for any width. 397 pt is the
+#: text width of the usual conference styles.
+PORTRAIT = "a4paper,textwidth=397pt,textheight=24cm"
+FORMS: dict[str, tuple[str, float | None]] = {
+    "landscape": ("landscape,margin=1.5cm", None),
+    "portrait": (PORTRAIT, 397.0),
+    "longtable": (PORTRAIT, 397.0),  # its tables break over pages
+}
+#: Points: what lies between columns, and the widest letters and digits on average, in \\scriptsize.
+COLUMN_GAP, CHARACTER = 8.0, 4.3
 
 
 @dataclass(frozen=True)
@@ -16,6 +29,7 @@ class Table:
     body: list[list[str]]
     words: int = 1
     bold: set[tuple[int, int]] = field(default_factory=set)
+    key: str = "table"  # of its \\label
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -57,9 +71,59 @@ _ESCAPES = {
 }  # fmt: skip
 
 
+_COMMANDS = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "omicron",
+    "pi",
+    "rho",
+    "varsigma",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]
+_OWN_CAPITALS = ("gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega")
+#: Greek letter -> its command; LaTeX has none for letters that look like Latin ones.
+_GREEK = {chr(0x3B1 + i): f"\\{name}" if name != "omicron" else "o" for i, name in enumerate(_COMMANDS)}
+_GREEK |= {
+    chr(0x391 + i): f"\\{name.capitalize()}" if name in _OWN_CAPITALS else f"\\mathrm{{{latin}}}"
+    for i, (name, latin) in enumerate(zip(_COMMANDS, "AB\0\0EZH\0IK\0MN\0O\0P\0\0T\0\0X\0\0", strict=True))
+    if name != "varsigma"
+}
+_GREEK["\N{MICRO SIGN}"] = "\\mu"
+
+
 def latex_text(text: str) -> str:
-    """Any text, so that LaTeX prints it; what is not ASCII, which a font may lack, becomes a question mark."""
-    return "".join(_ESCAPES.get(c, c if c.isascii() and c.isprintable() else "?") for c in text)
+    """Any text, so that LaTeX prints it; a character that a font may lack becomes a question mark."""
+    return "".join(_ESCAPES.get(c) or (c if c.isascii() and c.isprintable() else _not_ascii(c)) for c in text)
+
+
+def _not_ascii(character: str) -> str:
+    """Greek letters in mathematics, letters of Western European languages as they are, and "?" for others."""
+    if character in _GREEK:
+        return f"${_GREEK[character]}$"
+    return character if "\xc0" <= character <= "\xff" and character.isalpha() else "?"
+
+
+def breakable(text: str) -> str:
+    """Like latex_text; a line may end within a path or a long name."""
+    return re.sub(r"(/|\\_|=)(?=\S)", r"\1\\allowbreak{}", latex_text(text))
 
 
 def _latex_number(cell: str) -> str:
@@ -67,17 +131,61 @@ def _latex_number(cell: str) -> str:
     return re.sub(r"-(?=\d)", "$-$", latex_text(cell))
 
 
-def latex_document(parts: list[str]) -> str:
+def latex_document(parts: list[str], form: str = "landscape") -> str:
     """A document that compiles as it stands; each table can also be taken out on its own (it needs booktabs)."""
+    packages = "booktabs,longtable" if form == "longtable" else "booktabs"
     head = [
-        "% Compiles as it stands. For a paper, copy a table environment; it needs \\usepackage{booktabs}.",
-        "\\documentclass[a4paper,10pt]{article}\n\\usepackage[landscape,margin=1.5cm]{geometry}\n"
-        "\\usepackage{booktabs}\n\\begin{document}",
+        f"% Compiles as it stands. For a paper, copy a table environment; it needs \\usepackage{{{packages}}}.",
+        f"\\documentclass[a4paper,10pt]{{article}}\n\\usepackage[{FORMS[form][0]}]{{geometry}}\n"
+        f"\\usepackage{{{packages}}}\n\\begin{{document}}",
     ]
     return "\n\n".join([*head, *parts, "\\end{document}"]) + "\n"
 
 
-def latex_table(table: Table) -> str:
+def fitting(tables: Iterable[Table], width: float | None) -> list[Table]:
+    """Split tables that are wider than so many points, and give each its own key.
+
+    Every part has the first column. A single column that is too wide stays so.
+    """
+    parts = [part for table in tables for part in (_split(table, width) if width else [table])]
+    counts: Counter[str] = Counter()
+    for i, part in enumerate(parts):
+        counts[part.key] += 1
+        parts[i] = replace(part, key=f"{part.key}-{counts[part.key]}" if counts[part.key] > 1 else part.key)
+    return parts
+
+
+def _split(table: Table, width: float) -> list[Table]:
+    lines = [table.header, *table.body]
+    bold = {
+        (i, j): 1.15 if (i - 1, j) in table.bold else 1.0 for i in range(len(lines)) for j in range(len(table.header))
+    }
+    widths = [
+        COLUMN_GAP + CHARACTER * max(len(line[j]) * bold[i, j] for i, line in enumerate(lines))
+        for j in range(len(table.header))
+    ]
+    groups: list[list[int]] = [[]]
+    for j in range(1, len(table.header)):
+        if groups[-1] and widths[0] + sum(widths[k] for k in (*groups[-1], j)) > width:
+            groups.append([])
+        groups[-1].append(j)
+    parts = []
+    for number, group in enumerate(groups):
+        kept = [0, *group]
+        parts.append(
+            Table(
+                table.title + " (continued)" * (number > 0),
+                [table.header[j] for j in kept],
+                [[line[j] for j in kept] for line in table.body],
+                words=sum(j < table.words for j in kept),
+                bold={(i, kept.index(j)) for i, j in table.bold if j in kept},
+                key=table.key,
+            )
+        )
+    return parts
+
+
+def latex_table(table: Table, form: str = "landscape") -> str:
     def line(cells: list[str], number: int | None) -> str:
         done = [
             _latex_number(c) if number is not None and i >= table.words else latex_text(c) for i, c in enumerate(cells)
@@ -86,21 +194,16 @@ def latex_table(table: Table) -> str:
         return "  " + " & ".join(shown) + " \\\\"
 
     columns = "l" * table.words + "r" * (len(table.header) - table.words)
-    return "\n".join(
-        [
-            "\\begin{table}[htbp]",
-            "\\centering\\scriptsize\\setlength{\\tabcolsep}{4pt}",
-            f"\\caption{{{latex_text(table.title)}}}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            "  \\toprule",
-            line(table.header, None),
-            "  \\midrule",
-            *(line(cells, number) for number, cells in enumerate(table.body)),
-            "  \\bottomrule",
-            "\\end{tabular}",
-            "\\end{table}",
-        ]
-    )
+    caption = f"\\caption{{{latex_text(table.title)}}}\\label{{tab:{table.key}}}"
+    header, body = line(table.header, None), [line(cells, number) for number, cells in enumerate(table.body)]
+    small = "\\scriptsize\\setlength{\\tabcolsep}{4pt}"
+    if form == "longtable":
+        begin = [f"\\begingroup{small}\\setlength{{\\LTcapwidth}}{{\\textwidth}}", f"\\begin{{longtable}}{{{columns}}}"]
+        top = [f"{caption} \\\\", "  \\toprule", header, "  \\midrule", "  \\endhead", "  \\bottomrule", "  \\endfoot"]
+        return "\n".join([*begin, *top, *body, "\\end{longtable}", "\\endgroup"])
+    begin = ["\\begin{table}[htbp]", f"\\centering{small}", caption, f"\\begin{{tabular}}{{{columns}}}"]
+    top, end = ["  \\toprule", header, "  \\midrule"], ["  \\bottomrule", "\\end{tabular}", "\\end{table}"]
+    return "\n".join([*begin, *top, *body, *end])
 
 
 def latex_list(title: str, lines: list[str]) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from analysis.data import scores
 from analysis.data.provenance import letter
 from analysis.render.markup import (
+    FORMS,
     NONE,
     Table,
+    breakable,
+    fitting,
     latex_document,
     latex_list,
     latex_table,
@@ -46,16 +49,19 @@ def markdown(comparison: Comparison, more: Sequence[Table] = ()) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex(comparison: Comparison, more: Sequence[Table] = ()) -> str:
-    parts = [latex_table(table) for table in (*all_tables(comparison), *more)]
+def latex(comparison: Comparison, more: Sequence[Table] = (), form: str = "landscape") -> str:
+    """A document in one of markup.FORMS."""
+    tables = fitting((*all_tables(comparison), *more), FORMS[form][1])
+    parts = [latex_table(table, form) for table in tables]
     parts.append("\\raggedright\\sloppy\\small")
+    escaped = latex_text if FORMS[form][1] is None else breakable
     for title, lines in lists(comparison):
-        parts.append(latex_list(title, [latex_text(line) for line in lines]))
+        parts.append(latex_list(title, [escaped(line) for line in lines]))
     source = [
-        f"{latex_text(name)}: " + (f"\\texttt{{{latex_text(text)}}}" if name == "Command" else latex_text(text))
+        f"{latex_text(name)}: " + (f"\\texttt{{{escaped(text)}}}" if name == "Command" else escaped(text))
         for name, text in comparison.source
     ]
-    return latex_document([*parts, latex_list("Source", source)])
+    return latex_document([*parts, latex_list("Source", source)], form)
 
 
 def all_tables(comparison: Comparison) -> list[Table]:
@@ -104,7 +110,7 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
     sparsity = "final sparsity" + " of critics and actor" * bool(comparison.actors)
     title = f"{kind} {over}, and {sparsity}" if scored else f"{sparsity} {over}"
     header = ["method", *(_heading(name, comparison.actors) for name in names), "seeds"]
-    return Table(_capital(title) + where, header, body, bold=bold)
+    return Table(_capital(title) + where, header, body, bold=bold, key="aggregates")
 
 
 def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
@@ -120,7 +126,7 @@ def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
             numbers = [interval(estimate, ".3f") for estimate in (pair.difference, pair.ratio)]
             improvement = interval(pair.improvement, ".2f")
             body.append([row, other, *numbers, improvement, *apart, str(len(pair.tasks)), needed])
-    return Table(f"Each method against a reference [95 % interval]{where}", header, body, words=2)
+    return Table(f"Each method against a reference [95 % interval]{where}", header, body, words=2, key="against")
 
 
 def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
@@ -133,7 +139,7 @@ def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
     ]
     header = ["method", *(rows if named else map(str, range(1, len(rows) + 1)))]
     title = "Probability that a run of the method (line) has a higher score than one of another (column)"
-    return Table(title + where, header, body)
+    return Table(title + where, header, body, key="improvement")
 
 
 def _over_training(comparison: Comparison, rows: list[str], where: str) -> Table:
@@ -144,7 +150,7 @@ def _over_training(comparison: Comparison, rows: list[str], where: str) -> Table
         for row, own in zip(rows, found, strict=True)
     ]
     title = "IQM of the scores of the final return, the best epoch's, and the mean over training (area under the curve)"
-    return Table(title + where, ["method", *names.values()], body)
+    return Table(title + where, ["method", *names.values()], body, key="over-training")
 
 
 def _heading(name: str, actors: list[str]) -> str:
@@ -176,7 +182,11 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
             cells.append(f"{interval(_in(unit, estimate), form)} ({seeds})")
         body.append(cells)
     brackets = _brackets(comparison.on_task[row, task].get(name, NOTHING) for row in rows for task in tasks)
-    return Table(f"{_capital(what)} per {noun} [{brackets}] (seeds){where}", header, body, bold=bold)
+    title, key = (
+        f"{_capital(what)} per {noun} [{brackets}] (seeds){where}",
+        f"{name.replace('_', '-')}-{known[0].family}",
+    )
+    return Table(title, header, body, bold=bold, key=key)
 
 
 def _brackets(estimates: Iterable[Estimate]) -> str:

@@ -54,6 +54,8 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
 
     Raises UserError for a task that is not in the tables, and, without `mix`, for a row with more than one protocol.
     """
+    for task in grid.tasks:
+        scores.reference(task, settings.references)
     families = scores.by_family(grid.tasks)
     signatures = grid.signatures()
     blocks, notes = _blocks(grid, signatures, settings.mix)
@@ -196,7 +198,7 @@ def reference_row(grid: Grid, row: str, reference: str) -> str | None:
     """The row of the reference method with the same swept options, or its only one; None for itself or without one."""
     if grid.methods[row] == reference:
         return None
-    same = reference + row.removeprefix(grid.methods[row])
+    same = grid.label(reference) + row.removeprefix(grid.label(grid.methods[row]))
     rows = [other for other, method in grid.methods.items() if method == reference]
     return same if same in rows else rows[0] if len(rows) == 1 else None
 

@@ -156,4 +156,4 @@ def _table(title: str, found: pd.DataFrame, columns: Sequence[Column]) -> Table:
     for (family, row), part in found.groupby([found["task"].str.partition("/")[0], "row"], sort=False):
         means = part[[*MEASURED, "seconds"]].mean()
         body.append([family, row, *(column.cell(means) for column in columns), str(len(part))])
-    return Table(title, ["family", "method", *(column.title for column in columns), "runs"], body, words=2)
+    return Table(title, ["family", "method", *(column.title for column in columns), "runs"], body, words=2, key="costs")

@@ -50,28 +50,18 @@ def read(folder: Path) -> pd.DataFrame:
     return elections(rows)
 
 
-def _is_valid(row: Mapping[str, Any]) -> bool:
-    lists = [row.get(key) for key in ("losses", "sparsities_before", "reset")]
-    networks = len(lists[0]) if isinstance(lists[0], list) else 0
-    return (
-        all(isinstance(values, list) and len(values) == networks for values in lists)
-        and all(map(schema.number, row["sparsities_before"]))
-        and all(loss is None or schema.number(loss) for loss in row["losses"])
-        and all(isinstance(reset, bool) for reset in row["reset"])
-        and schema.number(row.get("agent_step"), int)
-        and schema.number(row.get("elected"), int)
-        and row["elected"] in range(networks)
-    )
+def _is_valid(row: schema.Row) -> bool:
+    """Return whether a row that fits the schema is that of an election: a value of each list for each network."""
+    networks = len(row["losses"])
+    lengths = {networks, len(row["sparsities_before"]), len(row["reset"])}
+    return len(lengths) == 1 and row["elected"] in range(networks)
 
 
 def _has_elections(path: Path) -> bool:
     """Return whether the first target update has several networks: most runs have one, and their files are long."""
     with path.open(encoding="utf-8", errors="replace") as file:
         first = next((line for line in file if '"target_update"' in line[:40]), "")
-    try:
-        return len(schema.parse(first)["losses"]) > 1
-    except (ValueError, TypeError, LookupError):
-        return bool(first.endswith("\n"))  # a damaged line: reading the file says so
+    return first.endswith("\n") and len(schema.parse_row(first, str(path)).get("losses", [])) > 1
 
 
 def elections(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -207,13 +197,14 @@ def final_layers(folder: Path) -> dict[str, float]:
     path = folder / schema.METRICS
     if not path.exists():
         return {}
-    last = next((line for line in reversed(_last_lines(path)) if '"epoch"' in line[:40]), "{}")
-    try:
-        epoch = schema.parse(last)
-        found = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
-        return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        raise UserError(f"{path}: its last epoch has no valid sparsities of layers; the file is damaged") from None
+    last = next((line for line in reversed(_last_lines(path)) if _is_epoch(line)), None)
+    epoch = schema.parse_row(last, f"{path}: its last epoch") if last is not None else {}
+    found = (epoch.get("layer_sparsity") or {}) | (epoch.get("actor_layer_sparsity") or {})
+    return {name.removesuffix("/kernel"): float(value) for name, value in found.items()}
+
+
+def _is_epoch(line: str) -> bool:
+    return '"kind": "epoch"' in line[:40]
 
 
 def _last_lines(path: Path, size: int = 1 << 16) -> list[str]:
@@ -223,6 +214,6 @@ def _last_lines(path: Path, size: int = 1 << 16) -> list[str]:
         file.seek(max(0, end - size))
         lines = file.read().decode(errors="replace").split("\n")[:-1]
     whole = lines[1:] if end > size else lines
-    if end > size and not any('"epoch"' in line[:40] for line in whole):
+    if end > size and not any(map(_is_epoch, whole)):
         return _last_lines(path, end)
     return whole

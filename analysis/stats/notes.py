@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from analysis.data import protocol, provenance, scores
 from analysis.data.cells import Detail, Grid
 from analysis.data.runs import FAILED, UNFINISHED
@@ -30,12 +32,18 @@ def remarks(
             notes.append(f"{row} and {other}: compared without {metrics.some(apart)}, where one has no result.")
     if scored and len(grid.rows) > 1 and not against:
         notes.append(f"There is no row {settings.reference} of the same protocol to compare the others with.")
-    holes = [int(grid.returns(run).isna().sum()) for _, run in grid.finished()]
+    holes = [int(np.isnan(grid.returns(run)).sum()) for _, run in grid.finished()]
     if any(holes):
         runs = sum(count > 0 for count in holes)
         notes.append(f"{sum(holes)} epochs of {runs} runs have no return: gaps in the curves.")
     for row, kind in provenance.substituted(grid).items():
         notes.append(f"{row}: {kind} returns are compared, as it has no {grid.which} returns.")
+    unstated = list(dict.fromkeys(cell.row for cell, run in grid.finished() if protocol.NOT_STATED in run.protocol))
+    if unstated and len(protocol.blocks(grid.signatures())) > 1:
+        notes.append(
+            f"The files of {metrics.some(unstated)} state no protocol, so they are compared with no other file: give"
+            " them a column protocol, or --protocol TEXT."
+        )
     mixed = provenance.mixed_versions(grid)
     if mixed:
         notes.append(f"The runs were made with more than one version of: {', '.join(mixed)}.")
@@ -71,6 +79,6 @@ def details(grid: Grid) -> list[Detail]:
     """What the notes count, run by run."""
     found = [Detail("no result", *cell, why) for cell, why in grid.gaps().items()]
     for cell, run in grid.finished():
-        if count := int(grid.returns(run).isna().sum()):
+        if count := int(np.isnan(grid.returns(run)).sum()):
             found.append(Detail("epochs without a return", *cell, f"{count} epochs"))
     return found + grid.details

@@ -176,21 +176,25 @@ def _resampled(found: Mapping[str, Outcome]) -> list[str]:
 
 
 def sweeps(
-    methods: Mapping[str, str], reference: str = "dense", option: str = "final_sparsity"
+    methods: Mapping[str, str],
+    reference: str = "dense",
+    option: str = "final_sparsity",
+    labels: Mapping[str, str] = {},
 ) -> dict[str, list[str]]:
     """{row: method} -> {name of a sweep: its rows}: two rows or more that differ in that option of the method alone,
     before them the reference method's, if it is there: a final sparsity of 0 (ours).
 
-    "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default.
+    "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `labels` maps
+    methods to the names with which their rows begin, where these are others.
     """
     families: dict[tuple[str, str], list[str]] = {}
     for row, method in methods.items():
         name, _, options = method.partition(":")
         others = ",".join(part for part in options.split(",") if not part.startswith(f"{option}="))
-        family = (f"{name}:{others}" if others else name, row.removeprefix(method))
+        family = (f"{name}:{others}" if others else name, row.removeprefix(labels.get(method, method)))
         families.setdefault(family, []).append(row)
     return {
-        name + variant: [row for row in (reference + variant,) if row in methods] + rows
+        name + variant: [row for row in (labels.get(reference, reference) + variant,) if row in methods] + rows
         for (name, variant), rows in families.items()
         if len(rows) > 1
     }

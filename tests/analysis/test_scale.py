@@ -72,3 +72,15 @@ def test_the_bootstrap_is_run_once_a_row_and_measure(root: Path, monkeypatch: py
         count.append(len(calls))
         calls.clear()
     assert count[0] == count[1] > 0
+
+
+def test_curves_that_are_drawn_meanwhile_are_the_same(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    for most in (results.MANY_EPOCHS, 1):
+        monkeypatch.setattr(results, "MANY_EPOCHS", most)
+        out = tmp_path / str(most)
+        results.report(results.Selection([str(root)]), out, "a command", Settings(repetitions=20))
+        written.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert written[0] == written[1] and {"curves.png", "curves.pdf"} <= written[0].keys()

@@ -44,6 +44,8 @@ def check_latex(text):
     assert not set("_%#~^<>|") & set(bare)
     assert bare.replace("$-$", "").count("$") == 0
     assert bare.isascii()
+    labels = re.findall(r"\\label\{(tab:[a-z0-9-]+)\}", body)
+    assert len(labels) == len(set(labels)) == body.count("\\caption{")
     stack = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", body):
         if kind == "begin":
@@ -52,11 +54,13 @@ def check_latex(text):
             assert stack.pop() == name
     assert not stack
     assert body.rstrip().endswith("\\end{document}")
-    for columns, inside in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", body, re.S):
-        rows = [line for line in inside.splitlines() if line.endswith("\\\\")]
+    for _, columns, inside in re.findall(r"\\begin\{(tabular|longtable)\}\{(\w+)\}(.*?)\\end\{\1\}", body, re.S):
+        rows = [line for line in inside.splitlines() if line.endswith("\\\\") and not line.startswith("\\caption")]
         assert len(rows) >= 2
         assert all(len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1 for row in rows)
-    assert len(re.findall(r"(?<!\\)&", re.sub(r"\\begin\{tabular\}.*?\\end\{tabular\}", "", body, flags=re.S))) == 0
+    assert (
+        len(re.findall(r"(?<!\\)&", re.sub(r"\\begin\{(tabular|longtable)\}.*?\\end\{\1\}", "", body, flags=re.S))) == 0
+    )
 
 
 def csv_of(comparison):

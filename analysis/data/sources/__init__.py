@@ -6,25 +6,35 @@
 | `wandb:entity/project` | a W&B project with runs of this benchmark, over the network (wandb.py) |
 | a folder with `.wandb` files | the same, as W&B wrote them offline (wandb.py) |
 | `*.json`, or a folder of them | Dopamine's published baselines (dopamine.py) |
-| `*.csv` | anything else, in a documented layout (csvfile.py) |
+| `*.csv`, `*.csv.gz`, or a folder of them | our curves.csv, and what other programs write (csvfile.py) |
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from analysis.data.runs import Run
 from analysis.data.sources import csvfile, dopamine, runfolder, wandb
+from analysis.data.sources.layouts import SUFFIXES, CsvOptions
 from suite.errors import UserError
 from suite.record import schema
+from suite.tasks import TASKS, Task
 
 Found = tuple[list[Run], list[str]]  # runs, and notes on what was left out
 
 
+class Context(NamedTuple):
+    """What readers need beside the place."""
+
+    report: Path | None = None  # the folder of the report, which is not read
+    processes: int = 1  # that read large folders
+    csv: CsvOptions = CsvOptions()
+    tasks: Mapping[str, Task] = TASKS  # that are known
+
+
 class Reader(NamedTuple):
     reads: Callable[[str], bool]
-    # (place, folder of the report, number of processes) -> runs and notes
-    load: Callable[[str, Path | None, int], Found]
+    load: Callable[[str, Context], Found]
 
 
 def _holds(pattern: str) -> Callable[[str], bool]:
@@ -39,39 +49,45 @@ def _holds_wandb(place: str) -> bool:
     return any(wandb.files_below(Path(place), []))
 
 
-def _read_folders(place: str, report: Path | None, processes: int) -> Found:
-    return runfolder.load(Path(place), report, processes)
+def _read_folders(place: str, context: Context) -> Found:
+    return runfolder.load(Path(place), context.report, context.processes)
+
+
+def _read_csv(place: str, context: Context) -> Found:
+    return csvfile.load(Path(place), context.csv, context.report, context.tasks)
+
+
+def _holds_csv(place: str) -> bool:
+    return bool(Path(place).is_dir() and csvfile.files(Path(place), Path(place) / "report"))
 
 
 #: The first reader that reads a place is used. Run folders hold .wandb files too, so their records come first.
 READERS = (
-    Reader(lambda place: place.startswith(wandb.PREFIX), lambda place, *_: wandb.project(place)),
-    Reader(lambda place: place.endswith(".csv"), lambda place, *_: csvfile.load(Path(place))),
-    Reader(lambda place: place.endswith(".json"), lambda place, *_: dopamine.load(Path(place))),
+    Reader(lambda place: place.startswith(wandb.PREFIX), lambda place, _: wandb.project(place)),
+    Reader(lambda place: place.endswith(SUFFIXES), _read_csv),
+    Reader(lambda place: place.endswith(".json"), lambda place, _: dopamine.load(Path(place))),
     Reader(_holds_runs, _read_folders),
-    Reader(_holds("*.json"), lambda place, *_: dopamine.load(Path(place))),
-    Reader(_holds_wandb, lambda place, *_: wandb.offline(Path(place))),
+    Reader(_holds("*.json"), lambda place, _: dopamine.load(Path(place))),
+    Reader(_holds_wandb, lambda place, _: wandb.offline(Path(place))),
+    Reader(_holds_csv, _read_csv),
     Reader(lambda _: True, _read_folders),
 )
 
 
-def load(places: Iterable[str], report: Path | None = None, processes: int = 1) -> Found:
+def load(places: Iterable[str], context: Context | None = None) -> Found:
     """Return the runs of all places, in their order, and notes on what was left out.
 
-    Args:
-        places: folders, files or W&B projects.
-        report: the folder that the report is written to; it is not read.
-        processes: that read large folders. With more than one, the main module must be importable.
-
-    Raises UserError for a place that cannot be read, holds no run, or is damaged.
+    With more than one process the main module must be importable. Raises UserError for a place that cannot be read,
+    holds no run, or is damaged.
     """
+    context = context or Context()
     found: list[Run] = []
     notes: list[str] = []
     for place in places:
         if not place:
             raise UserError("--runs: an empty name; name a folder, a file, or wandb:entity/project")
         reader = next(reader for reader in READERS if reader.reads(place))
-        runs, said = reader.load(place, report, processes)
+        runs, said = reader.load(place, context)
         found += runs
         notes += said
     return found, notes

@@ -1,111 +1,202 @@
-"""CSV files -> runs, in the layout of the curves.csv that analysis.table writes: one row for each epoch of a run.
+"""CSV files -> runs: the curves.csv that analysis.table writes, and the files of other programs (layouts.py).
 
     method,task,seed,agent_step,return
     my method,atari/Pong,0,250000,-20.1
 
-The columns method, task, seed, agent_step, and return or evaluation_return are needed. Other columns of
-analysis.data.runs.COLUMNS are optional (status: finished by default; protocol; row, which replaces method); a note
-names the columns that are ignored. The seeds of a method on a task need rows at about the same agent steps. Columns and
-tasks may have their names in Open RL Benchmark: exp_name, env_id (HalfCheetah-v4), global_step, episodic_return.
+A row is an epoch of a run. The columns method, task, seed, agent_step, and return or evaluation_return are needed; a
+file's name may say the first three (names.py). Other columns of analysis.data.runs.COLUMNS are optional (status:
+finished by default; protocol; row, which replaces method); a note names the columns that are ignored. The seeds of a
+method on a task need rows at about the same agent steps. Rows of single episodes are averaged over epochs.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from reprlib import repr as shortened  # a value that a file holds may be very long
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, Field, TypeAdapter
 
 from analysis.data import validation
-from analysis.data.protocol import ALIKE
-from analysis.data.runs import DESCRIPTION, FINISHED, Run, history
-from analysis.data.sources.names import task_named, version_of
-from analysis.data.validation import Amount, Count, Number, Share, Text, Whole
+from analysis.data.protocol import ALIKE, NOT_STATED
+from analysis.data.runs import DESCRIPTION, FAILED, FINISHED, HISTORY, TABLES, UNFINISHED, Run, columns_of
+from analysis.data.sources import layouts, names
+from analysis.data.sources.layouts import SUFFIXES, Content, CsvOptions
+from analysis.data.validation import AMOUNT, COUNT, NUMBER, SHARE, WHOLE, Kind
 from suite.errors import UserError
+from suite.tasks import TASKS, Task
 
-OTHER_NAMES = {
-    "exp_name": "method",
-    "env_id": "task",
-    "global_step": "agent_step",
-    "episodic_return": "return",
-    "charts/episodic_return": "return",
-}
 RUN = ["method", "task", "seed"]
+NEEDED = (*RUN, "agent_step")
+RETURNS = ("return", "evaluation_return")
 IGNORED = {"row", "source"}  # `row` replaces `method`
-
-Status = Annotated[
-    Literal["finished", "failed", "unfinished"] | None, Field(description="finished, failed or unfinished")
-]
-
-Versions = Annotated[
-    str | None,
-    Field(pattern=r"^[^, ]+ [^, ]+(, [^, ]+ [^, ]+)*$", description="versions of packages: jax 0.10.2, flax 0.12.8"),
-]
-
-
-class CurveRow(BaseModel):
-    """A row of a file: an epoch of a run."""
-
-    method: Text
-    task: Text
-    seed: Whole
-    agent_step: Count
-    training_return: Number = Field(None, alias="return")
-    evaluation_return: Number = None
-    name: Text | None = None
-    status: Status = None
-    protocol: Text | None = None
-    planned_agent_steps: Count | None = None
-    commit: Text | None = None
-    versions: Versions = None
-    epoch: Amount = None  # counted anew, as those of a file may have gaps
-    frame: Amount = None
-    gradient_step: Amount = None
-    operations: Amount = None
-    sparsity: Share = None
-    actor_sparsity: Share = None
-    seconds: Number = None
+NUMBERS: dict[str, Kind] = {
+    "seed": WHOLE, "agent_step": COUNT, "return": NUMBER, "evaluation_return": NUMBER, "epoch": AMOUNT, "frame": AMOUNT,
+    "gradient_step": AMOUNT, "operations": AMOUNT, "sparsity": SHARE, "actor_sparsity": SHARE, "seconds": NUMBER,
+    "planned_agent_steps": COUNT,
+}  # fmt: skip
+TEXTS = ("method", "task", "name", "status", "protocol", "commit", "versions")
+VERSIONS = re.compile(r"[^, ]+ [^, ]+(, [^, ]+ [^, ]+)*")
+#: W&B's states of a run, too.
+STATES = {"finished": FINISHED, "failed": FAILED, "unfinished": UNFINISHED, "crashed": FAILED, "killed": FAILED}
+STATES |= {"running": UNFINISHED}
+EPISODES, EPOCHS = 5, 100  # that an epoch has on average, and a run about: for rows of single episodes
 
 
-FIELDS = {field.alias or name: field for name, field in CurveRow.model_fields.items()}
-NEEDED = [name for name, field in FIELDS.items() if field.is_required()]
-ROWS = TypeAdapter(list[CurveRow])
+def load(
+    place: Path, options: CsvOptions | None = None, report: Path | None = None, tasks: Mapping[str, Task] = TASKS
+) -> tuple[list[Run], list[str]]:
+    """Return the runs of a file or of the files in a folder, and notes on what was left out.
 
-
-def load(path: Path) -> tuple[list[Run], list[str]]:
-    """Return the runs of a file, and a note if columns were ignored.
+    Args:
+        place: a file, or a folder whose files are read at any depth.
+        options: how columns and runs are named.
+        report: the folder that is written to; it is not read.
+        tasks: the tasks that are known. Rows of others are left out.
 
     Raises UserError for a file in another layout, a value that no run can have, an agent step that a run has twice, or
     seeds whose rows have different agent steps.
     """
-    cells = validation.read_csv(path)
-    for old, new in OTHER_NAMES.items():
-        if new not in cells.columns:
-            cells = cells.rename(columns={old: new})
-    _check_columns(path, cells)
-    others = [column for column in cells.columns if column not in FIELDS.keys() | IGNORED]
-    notes = [f"{path}: columns that are not known were left out: {', '.join(others)}."] if others else []
-    if "row" in cells:
-        cells["method"] = cells["row"].fillna(cells["method"])
-    cells = cells[[column for column in cells.columns if column in FIELDS]]
-    rows = validation.rows(path, cells, CurveRow)
-    frame = pd.DataFrame(ROWS.dump_python(rows, by_alias=True, exclude_unset=True))
-    runs = [_run(path, part) for _, part in frame.groupby(RUN, sort=False)]
+    options = options or CsvOptions()
+    notes: list[str] = []
+    contents = []
+    for path in files(place, report):
+        content = layouts.read(path, options)
+        if content is None:
+            notes.append(f"{path}: no returns; it was left out (--columns return=TAG takes another tag).")
+        else:
+            contents.append(content)
+    if not contents:
+        raise UserError(f"{place}: holds no returns in a CSV file")
+    frames = [_typed(content, options, tasks, notes) for content in _one_a_run(contents)]
+    frame = _known_tasks(place, pd.concat(frames), tasks, notes)
+    lengths = _epochs(frame, options.epoch)
+    if lengths and options.epoch is None:
+        said = ", ".join(dict.fromkeys(f"{length:,.0f}" for length in lengths.values()))
+        notes.append(f"{place}: returns of episodes were averaged over epochs of {said} agent steps (--epoch N).")
+    elif frame["episodes"].any() and not lengths:
+        notes.append(f"{place}: each return is that of a run's last episode; export the history for means of several.")
     for who, part in frame.groupby(["method", "task"], sort=False):
-        _check_steps(f"{path}: {', '.join(map(str, who))}", part)
-    return runs, notes
+        if who[1] not in lengths:
+            _check_steps(f"{place}: {', '.join(map(str, who))}", part)
+    return [_run(place, part, lengths.get(task)) for (_, task, _), part in frame.groupby(RUN, sort=False)], notes
 
 
-def _check_columns(path: Path, cells: pd.DataFrame) -> None:
+def files(place: Path, report: Path | None = None) -> list[Path]:
+    """Return a file, or the CSV files in a folder but those in `report` and this benchmark's tables."""
+    if not place.is_dir():
+        return [place]
+    found = sorted(path for path in place.rglob("*.csv*") if path.name.endswith(SUFFIXES) and path.name not in TABLES)
+    return [path for path in found if report is None or report.resolve() not in path.resolve().parents]
+
+
+def _one_a_run(contents: Sequence[Content]) -> list[Content]:
+    """Join the episodes of the environments of one run, and count the agent steps of all of them together."""
+    joined = [content for content in contents if "length" not in content.rows]
+    monitors: dict[str, list[Content]] = {}
+    for content in contents:
+        if "length" in content.rows:
+            monitors.setdefault(content.name, []).append(content)
+    for name, several in monitors.items():
+        rows = pd.concat([content.rows for content in several]).sort_values("time", kind="stable")
+        rows["agent_step"] = rows["length"].cumsum()
+        joined.append(Content(several[0].path, name, rows.drop(columns=["length", "time"]), episodes=True))
+    return joined
+
+
+def _typed(content: Content, options: CsvOptions, tasks: Mapping[str, Task], notes: list[str]) -> pd.DataFrame:
+    """Return the rows of a file with valid cells, and what its name and the options say of them."""
+    rows, path = content.rows.assign(**dict(options.constants)), content.path
+    if options.protocol is not None and "protocol" not in rows:
+        rows["protocol"] = options.protocol
+    if "row" in rows:
+        rows["method"] = rows["row"].fillna(rows["method"]) if "method" in rows else rows["row"]
+    if not set(RUN) <= set(rows):
+        _name_runs(content, rows, options, tasks)
+    _check_columns(content, rows)
+    others = [str(column) for column in rows if column not in (*TEXTS, *NUMBERS, *IGNORED)]
+    notes += [f"{path}: columns that are not known were left out: {', '.join(others)}."] if others else []
+    notes += [content.note] if content.note else []
+    typed = {}
+    for column in TEXTS:
+        if column in rows:
+            typed[column] = rows[column]
+            if column in NEEDED and (empty := typed[column].isna()).any():
+                raise UserError(f"{path}:{rows.index[empty.to_numpy().argmax()]}: {column} is empty")
+    for column, kind in NUMBERS.items():
+        if column in rows:
+            typed[column] = validation.numbers(path, rows[column], kind, needed=column in NEEDED)
+    if "status" in typed:
+        typed["status"] = typed["status"].str.lower()
+        _check_texts(path, typed["status"], lambda text: text in STATES, "finished, failed or unfinished")
+        typed["status"] = typed["status"].map(STATES)
+    if "versions" in typed:
+        words = "versions of packages: jax 0.10.2, flax 0.12.8"
+        _check_texts(path, typed["versions"], lambda text: bool(VERSIONS.fullmatch(text)), words)
+    return pd.DataFrame(typed).assign(file=path.name, episodes=content.episodes)
+
+
+def _check_texts(path: Path, cells: pd.Series, fits: Callable[[str], bool], words: str) -> None:
+    """Raise UserError, which names line and column, for the first text that does not fit. Empty cells do."""
+    for line, text in cells.dropna().items():
+        if not fits(text):
+            raise UserError(f"{path}:{line}: {cells.name} should be {words}, found {shortened(text)}")
+
+
+def _name_runs(content: Content, rows: pd.DataFrame, options: CsvOptions, tasks: Mapping[str, Task]) -> None:
+    """Add method, task and seed to rows without them, as the names of their runs or of their file say them."""
+    runs = rows["name"].astype(str) if "name" in rows else pd.Series("", rows.index)
+    said = {run: names.parsed(f"{content.name}/{run}".rstrip("/"), options.names, tasks) for run in runs.unique()}
+    for column in RUN:
+        if column not in rows and any(column in parts for parts in said.values()):
+            rows[column] = runs.map({run: parts.get(column) for run, parts in said.items()})
+
+
+def _check_columns(content: Content, rows: pd.DataFrame) -> None:
     """Raise UserError for a file without a column that is needed, or without rows."""
-    missing = [column for column in NEEDED if column not in cells.columns]
-    if not {"return", "evaluation_return"} & set(cells.columns):
+    path = content.path
+    missing = [column for column in NEEDED if column not in rows]
+    if not set(RETURNS) & set(rows):
         missing.append("return")
     if missing:
-        raise UserError(f"{path}: has no column {', '.join(missing)}; needed are {', '.join(NEEDED)} and return")
-    if cells.empty:
+        named = ", or say how files or runs are named with --names '{method}/{task}_{seed}'"
+        raise UserError(
+            f"{path}: has no column {', '.join(missing)}; needed are {', '.join(NEEDED)} and return (or"
+            f" evaluation_return), {layouts.found(content.header or content.rows)}. Name columns with --columns"
+            f" {missing[0]}=THEIRS or {missing[0]}:=TEXT for all rows" + named * bool({*RUN} & {*missing})
+        )
+    if rows.empty:
         raise UserError(f"{path}: holds no row")
+
+
+def _known_tasks(place: Path, frame: pd.DataFrame, tasks: Mapping[str, Task], notes: list[str]) -> pd.DataFrame:
+    """Return the rows of known tasks, with the version of the environment that the task's name states."""
+    known = {name: names.task_named(name, tasks) for name in frame["task"].unique()}
+    unknown = [name for name, task in known.items() if task is None]
+    said = f"tasks without a random and a reference return: {', '.join(unknown)} (--references FILE gives them)"
+    if len(unknown) == len(known):
+        raise UserError(f"{place}: {said}")
+    kept = frame[~frame["task"].isin(unknown)]
+    if unknown:
+        notes.append(f"{place}: {len(frame) - len(kept):,} rows were left out: {said}.")
+    versions = {name: names.version_of(name) if task != name else None for name, task in known.items()}
+    return kept.assign(task=kept["task"].map(known), version=kept["task"].map(versions))
+
+
+def _epochs(frame: pd.DataFrame, given: int | None) -> dict[str, float]:
+    """{task: agent steps that are averaged}, of the tasks whose rows are single episodes, or of all if it is given."""
+    if given is not None:
+        return dict.fromkeys(frame["task"].unique(), given)
+    lengths = {}
+    for task, part in frame.groupby("task", sort=False):
+        runs = part.groupby(RUN)["agent_step"].agg(["size", "max"])
+        if part["episodes"].any() and runs["size"].max() > 1:
+            longest = max(runs["max"].max(), 1)
+            least = max(longest / EPOCHS, longest * EPISODES / runs["size"].min())
+            power = 10.0 ** np.floor(np.log10(least))
+            lengths[str(task)] = min(next(n * power for n in (1, 2, 5, 10) if n * power >= least), longest)
+    return lengths
 
 
 def _check_steps(who: str, rows: pd.DataFrame) -> None:
@@ -121,41 +212,44 @@ def _check_steps(who: str, rows: pd.DataFrame) -> None:
         epoch = apart.idxmax()
         raise UserError(
             f"{who}: row {epoch + 1} of one seed is at agent step {lowest[epoch]:,.0f} and of another at"
-            f" {highest[epoch]:,.0f}; seeds need rows at about the same steps, each with the mean return since the last"
+            f" {highest[epoch]:,.0f}; seeds need rows at about the same steps, each with the mean return since the"
+            " last: --epoch N averages rows over epochs of N agent steps"
         )
 
 
-def _run(path: Path, rows: pd.DataFrame) -> Run:
-    """Make a run of its rows. Raises UserError if they contradict each other."""
+def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
+    """Make a run of its rows, averaged over epochs if `epoch` is given. Raises UserError if they contradict."""
     method, task, seed = rows[RUN].iloc[0]
-    who = f"{path}: {method}, {task}, seed {seed}"
+    who = f"{place}: {method}, {task}, seed {seed:.0f}"
     rows = rows.sort_values("agent_step", kind="stable")
     repeated = rows["agent_step"].duplicated()
-    if repeated.any():
+    if repeated.any() and epoch is None:
+        several = f" (in {', '.join(rows['file'].unique()[:3])})" if rows["file"].nunique() > 1 else ""
         step = rows["agent_step"][repeated].iloc[0]
-        raise UserError(f"{who} has agent step {step:,} twice; a seed should be one run")
+        raise UserError(f"{who} has agent step {step:,.0f} twice{several}; a seed should be one run")
     stated: dict[str, Any] = {}
-    for column in DESCRIPTION:
+    for column in (*DESCRIPTION, "version"):
         values = rows[column].dropna().unique() if column in rows else []
         if len(values) > 1:
             raise UserError(f"{who} has more than one {column}: {', '.join(map(str, values))}")
         stated |= {column: values[0]} if len(values) else {}
-    status = stated.get("status", FINISHED)
-    version = version_of(task)
-    planned = stated.get("planned_agent_steps", rows["agent_step"].iloc[-1] if status == FINISHED else None)
+    status, version = stated.get("status", FINISHED), stated.get("version")
+    numbers = rows[[column for column in HISTORY if column in rows]]
+    epochs = numbers if epoch is None else averaged(numbers, epoch)
+    planned = stated.get("planned_agent_steps", epochs["agent_step"].iloc[-1] if status == FINISHED else None)
     return Run(
-        name=stated.get("name", f"{path.name} {method} {task} {seed}"),
-        task=task_named(task) or task,
+        name=stated.get("name", f"{place.name} {method} {task} {seed:.0f}"),
+        task=task,
         method=method,
         seed=int(seed),
         options={},
         versions=_versions(stated),
         status=status,
-        reason="" if status == FINISHED else f"so {path.name} says",
+        reason="" if status == FINISHED else f"so {place.name} says",
         source="csv",
-        protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}not stated in {path.name}"),
+        protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}{NOT_STATED} {place.name}"),
         agent_steps=None if planned is None else int(planned),
-        history=history(_epochs(rows)),
+        history=columns_of(len(epochs), {**epochs, "epoch": np.arange(1, len(epochs) + 1)}),
     )
 
 
@@ -165,6 +259,9 @@ def _versions(stated: Mapping[str, Any]) -> dict[str, str]:
     return packages | ({"project": stated["commit"]} if "commit" in stated else {})
 
 
-def _epochs(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a run with epochs 1, 2, 3, ..."""
-    return [{**line, "epoch": epoch} for epoch, line in enumerate(rows.to_dict("records"), start=1)]
+def averaged(rows: pd.DataFrame, epoch: float) -> pd.DataFrame:
+    """Average rows over epochs of so many agent steps; a last one that is less than half full joins the one before."""
+    count = max(1, round(rows["agent_step"].iloc[-1] / epoch))
+    places = ((rows["agent_step"] - 1) // epoch).clip(0, count - 1)
+    means = rows.groupby(places).mean().reindex(range(count))
+    return means.assign(agent_step=(epoch * np.arange(1, count + 1)).round())

@@ -61,13 +61,26 @@ def test_references_of_ones_own(tmp_path):
     assert "for mujoco, " in text and "for mujoco/Ant, the random and reference returns of mine.csv" in text
 
 
+def test_tasks_of_ones_own(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("task,random,reference\nmine/Maze, 0, 10\nCartPole-v1, 20, 500\n")
+    mine = scores.from_file(path)
+    tasks = ["mine/Maze", "own/CartPole-v1"]
+    assert [scores.normalised(task, 260.0, mine) for task in tasks] == [26.0, 0.5]
+    assert scores.names(tasks, mine) == ["reference"] and scores.noun(tasks) == "task"
+    assert "the random and reference returns of mine.csv" in scores.source(tasks, mine)
+    assert scores.normalised("mine/Maze", 5.0) is None  # figures may not know the file
+    with pytest.raises(UserError, match=r"'atari/Maze' is unknown.*--references"):
+        scores.reference("atari/Maze")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("task,random\natari/Pong,1", "have the columns task, random, reference"),
         ("", "not a CSV file"),
         ("task,random,reference\n", "a row for each task"),
-        ("task,random,reference\natari/Pang,1,2", "'atari/Pang'"),
+        ("task,random\natari/Pong,1", "found task, random"),
         ("task,random,reference\natari/Pong,1,1", "two different numbers are needed, found 1 and 1"),
         ("task,random,reference\natari/Pong,1,high", ":2: reference should be a finite number, found 'high'"),
         ("task,random,reference\natari/Pong,,3", ":2: random is empty"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.render import tables
-from analysis.render.markup import latex_text
+from analysis.render.markup import fitting, latex_text
 from analysis.stats import costs
 from tests.support.tables import check_latex, comparison_of
 
@@ -56,8 +56,43 @@ def test_the_results_that_are_kept_compile(path, tmp_path):
 @given(st.text())
 def test_any_text_is_escaped(text):
     escaped = latex_text(text)
-    bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[\[\]]\}|\$\\pm\$", "", escaped)
+    bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[\[\]]\}|\$\\pm\$|\$\\\w+(\{\w\})?\$|\$o\$", "", escaped)
     assert not set("\\{}_%&#$~^<>|[]\n") & set(bare)
+
+
+def test_greek_letters_are_printed():
+    assert latex_text("\u03b1 \u0391\u03a3\u03c2\u03c3 \xb5s \u03c4") == (
+        r"$\alpha$ $\mathrm{A}$$\Sigma$$\varsigma$$\sigma$ $\mu$s $\tau$"
+    )
+    assert latex_text("caf\xe9 \u6f22") == "caf\xe9 ?"
+
+
+@pytest.mark.parametrize("form", ["portrait", "longtable"])
+def test_narrow_forms_split_what_is_wider_than_the_text(tmp_path, run, form):
+    for i in range(6):
+        for seed in range(2):
+            run(method=f"method:an_option_of_it={i}", seed=seed, returns=(1.0, 2.0, 10.0 * i + seed))
+    found = comparison_of(tmp_path / "runs")
+    text = tables.latex(found, form=form)
+    check_latex(text)
+    assert "textwidth=397pt" in text and "an\\_\\allowbreak{}option" in text
+    assert ("\\begin{longtable}" in text) == (form == "longtable")
+    whole = [table for table in tables.all_tables(found) if table.key == "return-atari"]
+    parts = fitting(whole, 397.0)
+    assert len(parts) > len(whole) and all(part.header[0] == "game" for part in parts)
+    assert [part.key for part in parts[:2]] == ["return-atari", "return-atari-2"]
+    shown = [cell for part in parts for cell in part.header[1:]]
+    assert shown == [cell for table in whole for cell in table.header[1:]]
+    for part in parts:
+        for j, column in enumerate(part.header):
+            (table,) = [table for table in whole if column in table.header and table.body[0][0] == part.body[0][0]][:1]
+            assert [line[j] for line in part.body] == [line[table.header.index(column)] for line in table.body]
+
+
+@needs_latex
+@pytest.mark.parametrize("form", ["portrait", "longtable"])
+def test_narrow_forms_compile(holed, tmp_path, form):
+    compiled(tables.latex(holed, form=form), tmp_path)
 
 
 def test_wide_comparisons_are_split(tmp_path, run):

@@ -156,9 +156,11 @@ def test_a_damaged_election_is_named(tmp_path, change):
 
 
 def test_the_layers_are_the_last_epochs(tmp_path):
-    epochs = [{"kind": "epoch", "layer_sparsity": {"Dense_0/kernel": level}} for level in (0.1, 0.7)]
+    clocks = dict.fromkeys(("agent_step", "frame", "gradient_step", "epoch"), 1)
+    row = {"kind": "epoch", **clocks, "return": None, "sparsity": 0.5, "actor_sparsity": None}
+    epochs = [{**row, "layer_sparsity": {"Dense_0/kernel": level}} for level in (0.1, 0.7)]
     assert election_log.final_layers(write(tmp_path / "short", *epochs)) == {"Dense_0": 0.7}
     assert election_log.final_layers(write(tmp_path / "long", *epochs, *ROWS * 200)) == {"Dense_0": 0.7}
     assert election_log.final_layers(write(tmp_path / "none", *ROWS)) == {}
-    both = {"kind": "epoch", "layer_sparsity": {"q/kernel": 0.5}, "actor_layer_sparsity": {"pi/kernel": 0.2}}
+    both = {**row, "layer_sparsity": {"q/kernel": 0.5}, "actor_layer_sparsity": {"pi/kernel": 0.2}}
     assert list(election_log.final_layers(write(tmp_path / "actor", both)).items()) == [("q", 0.5), ("pi", 0.2)]

@@ -42,7 +42,7 @@ def test_the_names_of_open_rl_benchmark(tmp_path):
     found, notes = csvfile.load(path)
     assert [(run.task, run.final("return")) for run in found] == [("mujoco/HalfCheetah", 9), ("atari/Breakout", 2)]
     assert found[0].protocol == "environment v4, not stated in export.csv"
-    assert len(notes) == 1 and notes[0].endswith("left out: losses/q.")
+    assert len(notes) == 2 and notes[0].endswith("left out: losses/q.") and "last episode" in notes[1]
 
 
 HEAD = "method,task,seed,agent_step,return"
@@ -54,6 +54,8 @@ HEAD = "method,task,seed,agent_step,return"
         ("", "not a CSV file"),
         (HEAD, "holds no row"),
         ("method,task,agent_step\na,b,1", "has no column seed, return"),
+        ("method,task,agent_step\na,b,1", "found: method, task, agent_step. Name columns with --columns seed=THEIRS"),
+        (f"{HEAD}\nme,Pang,0,1000,1\nme,Pung,0,1000,1", "a reference return: Pang, Pung (--references FILE"),
         (f"{HEAD}\nme,atari/Pong,0,1000,high", ":2: return should be a number, found 'high'"),
         (f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,zero,1000,1", ":3: seed should be a whole number"),
         (f"{HEAD}\nme,atari/Pong,0,1000.5,1", "agent_step should be a whole number"),

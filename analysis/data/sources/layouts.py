@@ -1,0 +1,166 @@
+"""The CSV files that other programs write -> frames with our columns, a row for each row or point of a file.
+
+| layout | recognised by |
+|---|---|
+| stable-baselines3's monitor.csv | a first line `#{"t_start": ...}`, then `r,l,t`: a row for each episode |
+| TensorBoard's scalars | `Wall time,Step,Value`, in a file run-NAME-tag-TAG.csv for each run and tag |
+| W&B's charts | `Step`, then `NAME - METRIC`, with `__MIN` and `__MAX`, for each run |
+| a long table | anything else: curves.csv of this benchmark, W&B's tables, CleanRL, Open RL Benchmark |
+
+The index of a frame is the line of the file, and the header is line 1.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.data import validation
+from analysis.data.sources import names
+from suite.errors import UserError
+
+TENSORBOARD = ["Wall time", "Step", "Value"]
+TAGGED = re.compile(r"run[-_](?P<run>.*)-tag-(?P<tag>.*)")
+CHARTED = re.compile(r"(?P<run>.+) - (?P<metric>[^ ].*?)")
+SUFFIXES = (".csv", ".csv.gz")
+#: Columns of text; others are numbers.
+TEXTS = ("row", "method", "task", "name", "status", "protocol", "source", "commit", "versions")
+
+
+@dataclass(frozen=True)
+class CsvOptions:
+    """How CSV files are read.
+
+    `columns` maps our columns to those of the files, and `constants` to the text of all rows. `names` is the pattern
+    of the names of runs or files (names.pattern), `protocol` is that of files that state none, and `epoch` is how many
+    agent steps are averaged.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    names: str | None = None
+    protocol: str | None = None
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """The rows of a file, whose columns had the names `header`. `name` says what they are of, where no column does;
+    `episodes` that a row is an episode."""
+
+    path: Path
+    name: str
+    rows: pd.DataFrame
+    episodes: bool = False
+    note: str = ""
+    header: Sequence[str] = ()
+
+
+def read(path: Path, options: CsvOptions) -> Content | None:
+    """Read a file; None for TensorBoard's scalars that are no returns. Raises UserError if it cannot be read."""
+    (first,) = validation.lines(path)
+    if first.startswith("#{"):
+        return _monitor(path, first)
+    header = validation.header(path)
+    if header == TENSORBOARD:
+        return _tensorboard(path, options)
+    if any(_charted(column) for column in header[1:]) and not any(names.column_named(c) == "seed" for c in header):
+        return _chart(path, header, options)
+    return _table(path, header, options)
+
+
+def stem(path: Path) -> str:
+    """Return a path without the suffix of a CSV file."""
+    return re.sub(r"\.csv(\.gz)?$", "", path.as_posix())
+
+
+def _monitor(path: Path, first: str) -> Content:
+    """Episodes of one environment. `time` orders those of several environments, as stable-baselines3 orders them."""
+    try:
+        about = json.loads(first[1:])
+        start, task = float(about["t_start"]), about.get("env_id")
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{path}: its first line is not that of stable-baselines3's monitor.csv") from None
+    rows = validation.read_csv(path, skip=1)
+    if not {"r", "l", "t"} <= set(rows):
+        raise UserError(f"{path}: an episode has r, l and t in stable-baselines3's monitor.csv, {found(rows)}")
+    made = pd.DataFrame(
+        {
+            "return": validation.numbers(path, rows["r"], validation.NUMBER),
+            "length": validation.numbers(path, rows["l"], validation.COUNT, needed=True),
+            "time": start + validation.numbers(path, rows["t"], validation.NUMBER, needed=True),
+        }
+    )
+    if isinstance(task, str) and task != "None":
+        made["task"] = task
+    return Content(path, path.parent.absolute().as_posix(), made, episodes=True)
+
+
+def _tensorboard(path: Path, options: CsvOptions) -> Content | None:
+    match = TAGGED.search(Path(stem(path)).name)
+    tag = match["tag"] if match else "return"
+    wanted = {column: theirs.replace("/", "_") for column, theirs in options.columns.items()}
+    known = {theirs.replace("/", "_"): theirs for several in names.COLUMN_NAMES.values() for theirs in several}
+    column = next((ours for ours, theirs in wanted.items() if theirs == tag), names.column_named(known.get(tag, tag)))
+    if column not in ("return", "evaluation_return"):
+        return None
+    rows = validation.read_csv(path).rename(columns={"Step": "agent_step", "Value": column})
+    name = f"{path.parent.absolute().as_posix()}/{match['run']}" if match else stem(path.absolute())
+    return Content(path, name, rows[["agent_step", column]], known.get(tag) in names.EPISODES)
+
+
+def _charted(column: str) -> re.Match[str] | None:
+    return CHARTED.fullmatch(column)
+
+
+def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
+    """A row for each point of each run; W&B's __MIN and __MAX are those of the points that a chart leaves out."""
+    lines = {column: _charted(column) for column in header[1:] if not column.endswith(("__MIN", "__MAX"))}
+    runs = {column: match.groupdict() for column, match in lines.items() if match}
+    metrics = list(dict.fromkeys(each["metric"] for each in runs.values() if each["metric"] != "_step"))
+    if grouped := next((each["run"] for each in runs.values() if each["run"].startswith("Group: ")), None):
+        raise UserError(f"{path}: holds means of groups of runs ({grouped}); ungroup the runs in W&B, and export again")
+    wanted = {theirs: ours for ours, theirs in options.columns.items()}
+    returns = {metric: wanted.get(metric, names.column_named(metric)) for metric in metrics}
+    returns = {metric: ours for metric, ours in returns.items() if ours in ("return", "evaluation_return")}
+    if not returns and len(metrics) == 1:
+        returns = {metrics[0]: "return"}
+    axis = wanted.get(header[0], names.column_named(header[0]))
+    if len(returns) != 1 or axis != "agent_step":
+        raise UserError(
+            f"{path}: a chart of W&B should have agent steps as its x axis and one metric that is a return, found the x"
+            f" axis {header[0]!r} and the metrics {', '.join(metrics)}; name them with --columns agent_step={header[0]}"
+            " return=METRIC"
+        )
+    ((metric, column),) = returns.items()
+    cells = validation.read_csv(path)
+    kept = {name: each["run"] for name, each in runs.items() if each["metric"] == metric}
+    rows = cells[[header[0], *kept]].rename(columns={header[0]: "agent_step", **kept})
+    rows = rows.melt("agent_step", var_name="name", value_name=column, ignore_index=False).dropna(subset=[column])
+    note = f"{path}: W&B's Step is taken as the agent step; charts over global_step have it for sure."
+    return Content(path, stem(path.absolute()), rows, metric in names.EPISODES, note * (header[0] == "Step"))
+
+
+def _table(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
+    """A table with our columns, or with names of theirs that are known or given."""
+    if missing := [f"{ours}={theirs}" for ours, theirs in options.columns.items() if theirs not in header]:
+        raise UserError(f"{path}: no column for --columns {' '.join(missing)}; {found(header)}")
+    renamed: dict[str, str] = {theirs: ours for ours, theirs in options.columns.items()}
+    for ours, several in names.COLUMN_NAMES.items():
+        if ours not in header and ours not in renamed.values():
+            lower = {column.lower(): column for column in reversed(header) if column not in renamed}
+            theirs = next((lower[name] for name in (ours, *several) if name in lower), None)
+            renamed |= {theirs: ours} if theirs is not None else {}
+    hidden = [column for column in options.columns if column in header and column not in renamed]
+    text = [theirs for theirs in header if renamed.get(theirs, theirs) in TEXTS]
+    rows = validation.read_csv(path, text=text).drop(columns=hidden).rename(columns=renamed)
+    episodes = any(theirs.lower() in names.EPISODES for theirs, ours in renamed.items() if ours == "return")
+    return Content(path, stem(path.absolute()), rows, episodes, header=header)
+
+
+def found(columns: Sequence[str] | pd.DataFrame) -> str:
+    """Say which columns a file has."""
+    return f"found: {', '.join(map(str, columns)) or 'no column'}"
