@@ -13,13 +13,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis import options, report
+from analysis import report, table
 from suite.errors import Parser, UserError, expanded
 from suite.program.command import load, program, start
 from suite.record import yamlfile
 
 KEPT = ("comparison.md", "comparison.tex", "comparison.csv", "curves.png", "report.html")
-PARSERS = {"table": lambda: options.parser("analysis.table", ""), "report": report.parser}
+PARSERS = {"table": table.parser, "report": report.parser}
 WRITERS = {"table": lambda: load("analysis.results:table"), "report": lambda: load("analysis.page.build:write_report")}
 
 

@@ -1,6 +1,6 @@
-"""What a comparison computes and writes: the selected runs, their numbers, tables and curves.
+"""What a comparison computes and writes: the numbers of the selected runs, their tables and curves.
 
-`Selection` says which runs, `gather` computes all numbers, `write` writes them; analysis.table and the report use both.
+`gather` computes all numbers, `write` writes them; analysis.table and the report use both.
 """
 
 import argparse
@@ -10,107 +10,29 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.data import cells, protocol, runs, scores, sources
-from analysis.data.runs import Run
+from analysis.data import cells, runs, scores
 from analysis.data.sources import csvfile
 from analysis.data.sources.layouts import CsvOptions
-from analysis.data.sources.names import task_named
 from analysis.figures import style
 from analysis.options import named_columns, seed_list
 from analysis.processes import pool
 from analysis.render import tables, tidy
 from analysis.render.markup import Table
+from analysis.selection import Selection, select
 from analysis.settings import Settings
 from analysis.stats import costs, diagnostics, profiles
 from analysis.stats.comparison import SCORE, Comparison, compare, final_values
 from analysis.stats.profiles import Curve
 from suite.errors import UserError
 
-PROCESSES = 2  # that read records, where there are many
 MANY_EPOCHS = 100_000  # whose curves are worth a process of their own
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which runs are compared.
-
-    `methods` and `tasks` are those in the table, in its order, by default all; `methods` may map a method to the name
-    that is shown. Runs are cut at `agent_steps`; the final return is the mean of the `last` epochs; `required` are
-    (methods, tasks, seeds) that must have a result. `csv` says how CSV files are read.
-    """
-
-    places: Sequence[str]
-    sweep: Path | None = None
-    which: str = "training"  # returns, a key of runs.RETURNS
-    methods: Sequence[str] | None = None  # "eaudeqn", or "eaudeqn=EauDeQN" where that is shown
-    tasks: Sequence[str] | None = None
-    agent_steps: int | None = None
-    required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
-    last: int = 1
-    csv: CsvOptions = field(default_factory=CsvOptions)
-
-
-def select(
-    selection: Selection, out: Path, mix: bool = False, references: scores.References = scores.PUBLISHED
-) -> cells.Grid:
-    """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
-    context = sources.Context(out, PROCESSES, selection.csv, references.tasks)
-    found, notes = sources.load(selection.places, context)
-    shown: dict[str, str] = {}  # method -> its name in the table
-    if selection.methods is not None:
-        known = sorted({run.method for run in found})
-        shown = dict(named_method(text, known) for text in selection.methods)
-        found, said = _chosen(found, "method", list(shown))
-        notes += said
-    tasks = None
-    if selection.tasks is not None:
-        tasks = [task_named(task, references.tasks) or task for task in selection.tasks]
-        found, said = _chosen(found, "task", tasks)
-        notes += said
-    if selection.agent_steps is not None:
-        found = [protocol.cut(run, selection.agent_steps) for run in found]
-        notes.append(f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later.")
-    if not mix:
-        protocol.check_returns(found, selection.which)
-    if selection.sweep:
-        grid = cells.expected(found, selection.sweep, selection.which, mix)
-    else:
-        grid = cells.seen(found, selection.which, mix)
-    for required in selection.required:
-        cells.require(grid, *required)
-    grid.notes[:0] = notes
-    return cells.arranged(replace(grid, last=selection.last), shown, tasks)
-
-
-def named_method(text: str, known: Sequence[str]) -> tuple[str, str]:
-    """Split "eaudeqn=EauDeQN" into a method and the name that is shown; the method itself may hold "=".
-
-    Raises UserError for a method that is not known.
-    """
-    if text in known:
-        return text, text
-    for method in sorted(known, key=len, reverse=True):
-        if text.startswith(f"{method}=") and text != f"{method}=":
-            return method, text.removeprefix(f"{method}=")
-    raise UserError(f"--methods: no run of {text!r}; there are {', '.join(map(repr, known))}")
-
-
-def _chosen(found: list[Run], key: str, wanted: Sequence[str]) -> tuple[list[Run], list[str]]:
-    """The runs of the wanted methods or tasks, and a note on the others. Raises UserError for one without a run."""
-    known = sorted({getattr(run, key) for run in found})
-    for value in wanted:
-        if value not in known:
-            raise UserError(f"--{key}s: no run of {value!r}; there are {', '.join(map(repr, known))}")
-    others = [value for value in known if value not in wanted]
-    notes = [f"{key.capitalize()}s left out (--{key}s): {', '.join(others)}."] * bool(others)
-    return [run for run in found if getattr(run, key) in wanted], notes
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,25 @@ Exits with 0; with 1 when cells have no result (the files are written all the sa
 those that --require names); with 2 for bad input.
 """
 
+import argparse
 import shlex
 from collections.abc import Sequence
 
-from analysis.options import parser
+from analysis import options
 from suite.program.command import load, program, start
+
+
+def parser() -> argparse.ArgumentParser:
+    made = options.parser("analysis.table", "Compare runs in a table.")
+    made.add_argument("--diagnostics", action="store_true", help="tables of what was measured of the networks")
+    return made
 
 
 @program
 def main(argv: Sequence[str]) -> int:
     """Compare runs in a table."""
-    arguments = parser("analysis.table", "Compare runs in a table.")
-    arguments.add_argument("--diagnostics", action="store_true", help="tables of what was measured of the networks")
-    options = arguments.parse_args(argv)
-    return load("analysis.results:table")(options, shlex.join(["python", "-m", "analysis.table", *argv]))
+    given = parser().parse_args(argv)
+    return load("analysis.results:table")(given, shlex.join(["python", "-m", "analysis.table", *argv]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from analysis.page import elections as election_sections
 from analysis.page import sections as page_sections
 from analysis.page import sparsity as sparsity_sections
 from analysis.page.page import Picture, Section, page
-from analysis.results import Results, Selection
+from analysis.results import Results
+from analysis.selection import Selection
 from analysis.settings import Settings
 from analysis.stats.comparison import Comparison
 from analysis.stats.pareto import KEPT

@@ -8,9 +8,8 @@ from pydantic import Field
 from suite.options import Entry, Options
 from suite.tasks import FAMILIES, Actions, Task
 
-NetworkName = Literal[
-    "nature", "small", "minatar", "mlp", "mlp2", "impala"
-]  # the names in suite.agents.networks.NETWORKS
+# The names in suite.agents.networks.NETWORKS.
+NetworkName = Literal["nature", "small", "minatar", "mlp", "mlp2", "impala"]
 
 
 class DQNOptions(Options):

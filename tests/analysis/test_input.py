@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import report, results, table
+from analysis import report, selection, table
 from analysis.data.sources import runfolder
 from analysis.stats import costs, election_log
 from suite.errors import UserError, one_line
@@ -106,7 +106,7 @@ def test_a_record_that_holds_anything_is_one_line(
         finish(folder)
     run = one_line_or_fine(lambda: read_all(folder))
     if run is not None:
-        one_line_or_fine(lambda: results.select(results.Selection([str(folder.parent)]), folder))
+        one_line_or_fine(lambda: selection.select(selection.Selection([str(folder.parent)]), folder))
 
 
 def test_metrics_cut_at_every_byte_are_detected(record: Path, tmp_path: Path) -> None:

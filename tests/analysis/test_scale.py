@@ -11,6 +11,7 @@ import pytest
 from analysis import results
 from analysis.data.runs import HISTORY
 from analysis.data.sources import runfolder
+from analysis.selection import Selection
 from analysis.settings import Settings
 from analysis.stats import election_log, metrics
 from suite.record import schema
@@ -68,7 +69,7 @@ def test_the_bootstrap_is_run_once_a_row_and_measure(root: Path, monkeypatch: py
         for folder in root.iterdir():
             if folder.is_dir() and kept.get(folder.name.partition(".")[0], 9) <= tasks:
                 (places / folder.name).symlink_to(folder)
-        results.gather(results.Selection([str(places)]), places / "report", "a command", settings)
+        results.gather(Selection([str(places)]), places / "report", "a command", settings)
         count.append(len(calls))
         calls.clear()
     assert count[0] == count[1] > 0
@@ -81,6 +82,6 @@ def test_curves_that_are_drawn_meanwhile_are_the_same(
     for most in (results.MANY_EPOCHS, 1):
         monkeypatch.setattr(results, "MANY_EPOCHS", most)
         out = tmp_path / str(most)
-        results.report(results.Selection([str(root)]), out, "a command", Settings(repetitions=20))
+        results.report(Selection([str(root)]), out, "a command", Settings(repetitions=20))
         written.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert written[0] == written[1] and {"curves.png", "curves.pdf"} <= written[0].keys()

@@ -4,7 +4,7 @@ import pytest
 
 from analysis import results
 from analysis.options import named_columns
-from analysis.results import Selection, named_method, select
+from analysis.selection import Selection, named_method, select
 from analysis.settings import Settings
 from analysis.stats.comparison import compare
 from suite.errors import UserError

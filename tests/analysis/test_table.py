@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis import results, table
-from analysis.results import Selection
+from analysis.selection import Selection
 from analysis.settings import Settings
 
 ROOT = Path(__file__).parents[2]

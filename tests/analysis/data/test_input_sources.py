@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analysis import results
+from analysis import selection
 from analysis.data import scores, sweepfile
 from analysis.data.runs import COLUMNS
 from analysis.data.sources import csvfile, dopamine
@@ -53,7 +53,7 @@ def test_any_csv_file_is_runs_or_one_line(tmp_path_factory, content: bytes) -> N
     path = tmp_path_factory.mktemp("csv") / "mine.csv"
     path.write_bytes(content)
     if one_line_or_fine(lambda: csvfile.load(path)):
-        one_line_or_fine(lambda: results.select(results.Selection([str(path)]), path.parent))
+        one_line_or_fine(lambda: selection.select(selection.Selection([str(path)]), path.parent))
 
 
 REFERENCES = ["task", "random", "reference"]

@@ -11,7 +11,8 @@ from analysis.figures import style
 from analysis.page import costs as cost_sections
 from analysis.page.page import render
 from analysis.render.markup import significant
-from analysis.results import Selection, gather
+from analysis.results import gather
+from analysis.selection import Selection
 from analysis.settings import Settings
 from analysis.stats import pareto
 from tests.analysis.figures.test_scores import overlaps

@@ -82,7 +82,7 @@ def test_actions_are_the_environments_own() -> None:
     "observation, action, agent, network",
     [
         (VECTOR, DISCRETE, "dqn", "mlp2"),
-        (VECTOR, TORQUE, "sac", None),
+        (VECTOR, TORQUE, "sac", "mlp"),
         (spaces.Box(0, 255, (64, 64, 3), np.uint8), DISCRETE, "dqn", "nature"),
         (spaces.Box(0, 255, (10, 10, 3), np.uint8), DISCRETE, "dqn", "minatar"),
     ],

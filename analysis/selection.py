@@ -1,0 +1,89 @@
+"""Which runs are compared: read from their places, chosen by method and task, and arranged as a grid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from analysis.data import cells, protocol, scores, sources
+from analysis.data.runs import Run
+from analysis.data.sources.layouts import CsvOptions
+from analysis.data.sources.names import task_named
+from suite.errors import UserError
+
+PROCESSES = 2  # that read records, where there are many
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which runs are compared.
+
+    `methods` and `tasks` are those in the table, in its order, by default all; `methods` may map a method to the name
+    that is shown. Runs are cut at `agent_steps`; the final return is the mean of the `last` epochs; `required` are
+    (methods, tasks, seeds) that must have a result. `csv` says how CSV files are read.
+    """
+
+    places: Sequence[str]
+    sweep: Path | None = None
+    which: str = "training"  # returns, a key of runs.RETURNS
+    methods: Sequence[str] | None = None  # "eaudeqn", or "eaudeqn=EauDeQN" where that is shown
+    tasks: Sequence[str] | None = None
+    agent_steps: int | None = None
+    required: Sequence[tuple[list[str], list[str], list[int]]] = field(default_factory=list)
+    last: int = 1
+    csv: CsvOptions = field(default_factory=CsvOptions)
+
+
+def select(
+    selection: Selection, out: Path, mix: bool = False, references: scores.References = scores.PUBLISHED
+) -> cells.Grid:
+    """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
+    context = sources.Context(out, PROCESSES, selection.csv, references.tasks)
+    found, notes = sources.load(selection.places, context)
+    shown: dict[str, str] = {}  # method -> its name in the table
+    if selection.methods is not None:
+        known = sorted({run.method for run in found})
+        shown = dict(named_method(text, known) for text in selection.methods)
+        found, said = _chosen(found, "method", list(shown))
+        notes += said
+    tasks = None
+    if selection.tasks is not None:
+        tasks = [task_named(task, references.tasks) or task for task in selection.tasks]
+        found, said = _chosen(found, "task", tasks)
+        notes += said
+    if selection.agent_steps is not None:
+        found = [protocol.cut(run, selection.agent_steps) for run in found]
+        notes.append(f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later.")
+    if not mix:
+        protocol.check_returns(found, selection.which)
+    if selection.sweep:
+        grid = cells.expected(found, selection.sweep, selection.which, mix)
+    else:
+        grid = cells.seen(found, selection.which, mix)
+    for required in selection.required:
+        cells.require(grid, *required)
+    grid.notes[:0] = notes
+    return cells.arranged(replace(grid, last=selection.last), shown, tasks)
+
+
+def named_method(text: str, known: Sequence[str]) -> tuple[str, str]:
+    """Split "eaudeqn=EauDeQN" into a method and the name that is shown; the method itself may hold "=".
+
+    Raises UserError for a method that is not known.
+    """
+    if text in known:
+        return text, text
+    for method in sorted(known, key=len, reverse=True):
+        if text.startswith(f"{method}=") and text != f"{method}=":
+            return method, text.removeprefix(f"{method}=")
+    raise UserError(f"--methods: no run of {text!r}; there are {', '.join(map(repr, known))}")
+
+
+def _chosen(found: list[Run], key: str, wanted: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """The runs of the wanted methods or tasks, and a note on the others. Raises UserError for one without a run."""
+    known = sorted({getattr(run, key) for run in found})
+    for value in wanted:
+        if value not in known:
+            raise UserError(f"--{key}s: no run of {value!r}; there are {', '.join(map(repr, known))}")
+    others = [value for value in known if value not in wanted]
+    notes = [f"{key.capitalize()}s left out (--{key}s): {', '.join(others)}."] * bool(others)
+    return [run for run in found if getattr(run, key) in wanted], notes
