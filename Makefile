@@ -1,4 +1,4 @@
-# `make help` lists the targets. Every target sets up .venv first: Python >= 3.11, git and make are all that is needed.
+# `make help` lists the targets. Every target sets up .venv first. Requirements: Python >= 3.11, git and make.
 
 SCALE ?= laptop
 JOBS ?=
@@ -12,23 +12,23 @@ RUNS ?= runs/$(FAMILY)-$(SCALE)
 FILE = sweeps/$(FAMILY)/$(SCALE).yaml
 LAUNCH = $(BIN)/python -m sweeps.launch $(FILE) --folder $(RUNS) --confirm $(CONFIRM) $(if $(JOBS),--jobs $(JOBS)) \
 	--engine $(ENGINE) $(addprefix --slurm.,$(SLURM)) $(addprefix --wandb.sweep=,$(SWEEP)) $(addprefix --import=,$(IMPORT))
-# What sweep-offline learns from: a DQN run of the laptop grid.
+# The data set of sweep-offline: a DQN run like those of the laptop grid.
 DATA = runs/atari-offline-data/RoadRunner
 RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task atari/RoadRunner --method dense --seed 0 \
 	--agent.network small --agent.width 128 --agent.learning_rate 0.0001 --agent.epsilon_decay 5000 \
 	--agent.epsilon_end 0.02 --learner.target_update_period 20 --replay.capacity 20000 --replay.n_step 10 \
 	--trainer.epochs 5 --trainer.epoch_agent_steps 2000 --trainer.initial_samples 1000
-# The newest Python from 3.11 on that really runs: a pyenv shim may exist and not run.
+# The newest Python from 3.11 on that runs; a pyenv shim may exist and not run.
 PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
-# A Python that is named has packages of its own: make PYTHON=python3.12 test leaves .venv as it is.
+# Another Python has its own packages: make PYTHON=python3.12 test does not change .venv.
 VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV ?= .venv$(if $(filter file,$(origin PYTHON)),,-$(VERSION))
 LOCK = requirements.lock
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-# Other places than the default may be files, or projects of W&B.
+# RUNS, if it is set, may be a file or a W&B project.
 SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
@@ -54,83 +54,83 @@ setup-cuda: $(READY) ## add JAX for NVIDIA GPUs
 	$(BIN)/uv pip install --system-certs --quiet --python $(BIN)/python --require-hashes --requirement requirements-cuda.lock
 
 sweep-atari: FAMILY = atari
-sweep-atari: $(READY) ## the Atari grid of SCALE, then its comparison table (the main job)
+sweep-atari: $(READY) ## run the Atari grid of SCALE, then print its comparison table
 sweep-mujoco: FAMILY = mujoco
-sweep-mujoco: $(READY) ## the MuJoCo grid of SCALE, then its comparison table
+sweep-mujoco: $(READY) ## run the MuJoCo grid of SCALE, then print its comparison table
 sweep-atari sweep-mujoco:
 	@$(LAUNCH)
 
 sweep-offline: SCALE = offline
-sweep-offline: $(READY) ## CQL, gmp and EauDeCQL on a small data set, which is recorded first if there is none
+sweep-offline: $(READY) ## run CQL, gmp and EauDeCQL on a small data set; record the data set first if necessary
 	@case "$(SCALE)" in offline*) ;; *) echo "error: sweep-offline has SCALE=offline or offline-paper" >&2; exit 2;; esac
 	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }
 	@$(LAUNCH)
 
-status: $(READY) ## where the runs of FAMILY and SCALE stand, whatever engine runs them
+status: $(READY) ## show the state of each run of FAMILY and SCALE, for every engine
 	@$(BIN)/python -m sweeps.status $(FILE) --folder $(RUNS) $(addprefix --import=,$(IMPORT))
 
-table: $(READY) ## the comparison table of FAMILY and SCALE, from the records of its runs
+table: $(READY) ## write the comparison table of FAMILY and SCALE from the records
 	@$(SOME_RUNS)
 	@$(BIN)/python -m analysis.table --runs $(RUNS) --sweep $(FILE) $(ARGS)
 
-report: $(READY) ## that and all figures on one HTML page, with the runs and what is missing
+report: $(READY) ## write the table, all figures, all runs and missing cells on one HTML page
 	@$(SOME_RUNS)
 	@$(BIN)/python -m analysis.report --runs $(RUNS) --sweep $(FILE) $(ARGS)
 
-results: $(READY) ## the committed tables and figures of results/, from its committed curves
-	@$(BIN)/python -m analysis.published results/results.yaml
+results: $(READY) ## write the tables and figures of results/ and of the README again, from the committed curves
+	@$(BIN)/python -m analysis.published results/results.yaml && $(BIN)/python -m docs.generate.headline
 
-sync: $(READY) ## send the runs of RUNS to W&B, from their records; what is there already is not sent again
+sync: $(READY) ## upload the runs in RUNS to W&B; send only what is missing there
 	@$(BIN)/python -m suite.publish.sync $(RUNS)
 
-dashboard: $(READY) ## a W&B workspace of this benchmark's charts; without an account, what there is instead
+dashboard: $(READY) ## create a W&B workspace with this benchmark's charts; without an account, show the newest run
 	@$(BIN)/python -m suite.publish.dashboard $(RUNS) $(ARGS)
 
-check: $(READY) ## format, lint, types and the tests that your change affects, in a minute; ARGS="--base main"
+check: $(READY) ## run format, lint, types and the tests that your change affects, in a minute; ARGS="--base main"
 	@$(BIN)/python -m tests.check $(ARGS)
 
-test: $(READY) ## the tests, in ten minutes on two cores; ARGS go to pytest
+test: $(READY) ## run the tests, in ten minutes on two cores; pytest receives ARGS
 	@$(PYTEST) --tier fast $(ARGS)
 
-test-long: $(READY) ## the long tests, which tests/long.py lists; ARGS="--minutes 20" begins none later
+test-long: $(READY) ## run the long tests, which tests/long.py lists; ARGS="--minutes 20" starts none later
 	@$(PYTEST) --tier long $(ARGS)
 
-test-all: $(READY) ## both
+test-all: $(READY) ## run both
 	@$(PYTEST) --tier all $(ARGS)
 
-fuzz: $(READY) ## the property tests on new examples, for ten minutes or ARGS="--minutes 300"; prints its seeds
+fuzz: $(READY) ## run the property tests on new examples for ten minutes, or ARGS="--minutes 300"; print the seeds
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-test-slurm: $(READY) ## install a SLURM of one node (root, apt-get), and run a grid on it with preemption
+test-slurm: $(READY) ## install a SLURM of one node (root, apt-get), and run a grid with preemption on it
 	@tests/slurm/install.sh
 	@NEEDS_SLURM=yes $(BIN)/python -m pytest tests/slurm $(ARGS)
 
-chaos: $(READY) ## kill runs at 100 random moments and compare what they end with, bit for bit
+chaos: $(READY) ## kill runs at 100 random moments, and compare their results bit for bit
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## run ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench: $(READY) ## speed of this machine: gradient step, replay, mask update, end to end
+bench: $(READY) ## measure the speed of this machine: gradient step, replay, mask update, whole runs
 	@$(BIN)/python -m sweeps.bench.training $(ARGS)
 
-bench-inference: $(READY) ## from which sparsity on sparse layers are faster here
+bench-inference: $(READY) ## measure from which sparsity sparse layers are faster on this machine
 	@$(BIN)/python -m sweeps.bench.inference $(ARGS) && $(BIN)/python -m analysis.inference results/inference
 
-gpu-check: $(READY) ## what a GPU computes and how fast, into results/gpu/; ARGS="--minutes 8"
+gpu-check: $(READY) ## compare a GPU with the CPU and measure its speed, into results/gpu/; ARGS="--minutes 8"
 	@$(BIN)/python -m sweeps.gpu $(ARGS)
 
-docs: $(READY) ## the documentation, into site/
+docs: $(READY) ## build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "written: site/index.html"
 
-lock: $(READY) ## resolve the packages anew (after a change of pyproject.toml)
+lock: $(READY) ## resolve the packages again, after a change of pyproject.toml
 	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --extra dev pyproject.toml --output-file $(LOCK)
 	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links --all-extras pyproject.toml --output-file requirements-cuda.lock
 
-clean: ## remove .venv and caches; runs and results stay
+clean: ## remove .venv and caches; keep runs and results
 	rm -rf .venv .venv-3.* site .mypy_cache .pytest_cache .ruff_cache .hypothesis
