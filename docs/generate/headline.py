@@ -34,7 +34,7 @@ def final(curves: Path) -> pd.DataFrame:
 def table(runs: pd.DataFrame) -> str:
     """Return a Markdown table: for each method its mean sparsity, and for each task the mean return (seeds)."""
     tasks = sorted(runs["task"].unique())
-    lines = [f"| method | sparsity | {' | '.join(tasks)} |", f"|---|---:|{'---:|' * len(tasks)}"]
+    lines = [f"| method and options | sparsity | {' | '.join(tasks)} |", f"|---|---:|{'---:|' * len(tasks)}"]
     for method in sorted(runs["method"].unique()):
         mine = runs[runs["method"] == method]
         cells = [cell(mine.loc[mine["task"] == task, "return"]) for task in tasks]
