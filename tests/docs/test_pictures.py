@@ -17,7 +17,8 @@ XML = {"svg": "http://www.w3.org/2000/svg"}
 def test_the_readme_shows_the_committed_results() -> None:
     runs = headline.final(headline.CURVES)
     marked = headline.MARKED.search((ROOT / "README.md").read_text())
-    assert marked and marked[0] == f"<!-- results -->\n{headline.table(runs)}<!-- end of results -->"
+    shown = f"<!-- results -->\n{headline.table(runs)}<!-- end of results -->"
+    assert marked and marked[0] == shown, "run make results"
     assert len(table("README.md", "method and options")[0]) == 2 + runs["task"].nunique()
 
 
