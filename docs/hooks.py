@@ -31,9 +31,9 @@ TABLES = {
 
 
 def on_files(files: Files, config: Any, **_: Any) -> None:
-    """Add the figures of results/ to the site."""
-    for figure in sorted((ROOT / "results").rglob("*.png")):
-        files.append(File.generated(config, figure.relative_to(ROOT).as_posix(), abs_src_path=str(figure)))
+    """Add the pages and figures of results/ to the site."""
+    for path in sorted([*ROOT.glob("results/*.md"), *ROOT.glob("results/**/*.png")]):
+        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:

@@ -8,7 +8,11 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
 TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md")
-PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in TOP),
+    *sorted((ROOT / "results").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 class Block(NamedTuple):
