@@ -75,7 +75,7 @@ SOURCES = (
     Source("learner.behaviour", EVERY, "AdaDQN: p_k ~ 1 / (L_k + 1e-6)"),
     Source("learner.vectorize", EVERY, OURS, "changes speed, not results"),
     # Pruner
-    Source("pruning.distribution", EVERY, ERK, "for eaudeqn ours: pilots in results/README.md; N:M and units: uniform"),
+    Source("pruning.distribution", EVERY, ERK, "for eaudeqn ours: pilots in results/pilots.md; N:M and units: uniform"),
     Source("pruning.score", EVERY, "Zhu & Gupta 2017"),
     Source("pruning.dense_layers", EVERY, "Graesser et al. 2022 (`sparse_output_layer = True`)"),
     Source("pruning.structure", EVERY, "Zhu & Gupta 2017"),
