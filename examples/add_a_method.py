@@ -6,9 +6,9 @@ Run it from the root of the repository. `--import` loads this module, which regi
         --method cyclical:cycles=3 --trainer.epochs 2 --trainer.epoch_agent_steps 1000 --trainer.initial_samples 200 \
         --agent.random_steps 200 --learner.target_update_period 50
 
-A method is a function and a model of its options. The function maps what a method may know of the run (`Training`), and
-the options, to a `Sparsifier`. The options can be given on the command line and in sweep files; a value out of its
-bounds is refused before anything runs.
+A method is a function and a model of its options. The function receives facts about the run (`Training`) and the
+options, and returns a `Sparsifier`. The options are available on the command line and in sweep files. A value out of
+bounds is rejected before the run starts.
 """
 
 import jax
@@ -22,7 +22,7 @@ from suite.types import Sparsifier, Training
 
 
 class Cyclical(Options):
-    """Cyclical pruning: pruned to the final sparsity several times; between, all weights come back."""
+    """Cyclical pruning: prune to the final sparsity several times; all weights come back between the cycles."""
 
     final_sparsity: float = Field(0.9, ge=0, lt=1, description="sparsity at the end of each cycle")
     cycles: int = Field(4, ge=1, le=100, description="cycles of equal length")
@@ -32,19 +32,19 @@ class Cyclical(Options):
 
 
 def cyclical(training: Training, options: Cyclical) -> Sparsifier:
-    """Prune to the final sparsity in each cycle: s(u) = final_sparsity (1 - (1 - u)^3), u the share of it that is over.
+    """Prune to the final sparsity in each cycle: s(u) = final_sparsity (1 - (1 - u)^3) at the fraction u of the cycle.
 
-    Raises UserError for a period that is longer than the run, and for random scores.
+    Raise UserError for a period that is longer than the run, and for random scores.
     """
     length = max(training.gradient_steps // options.cycles, 1)
 
     def sparsity(step: jax.Array | int) -> jax.Array:
-        """Gradient steps done -> sparsity, float32 []."""
+        """Return the sparsity after so many gradient steps, float32 []."""
         share = jnp.where(step < options.cycles * length, step % length / length, 1.0)
         return options.final_sparsity * (1 - (1 - share) ** 3)
 
     when = every(training, options.period, last=training.gradient_steps)
-    # "kept": a weight that comes back has the value that it had when it was pruned.
+    # "kept": a weight that comes back has its value from before it was pruned.
     return scheduled(training, options.final_sparsity, sparsity, when, pruned_weights="kept")
 
 

@@ -1,10 +1,11 @@
-"""Draw a figure of your own from the records of runs: return against sparsity, a line for each run.
+"""Draw your own figure from records: return against sparsity, a line per run.
 
 Run it from the root of the repository:
 
     .venv/bin/python -m examples.custom_figure runs/mujoco-laptop figure.png
 
-It reads what `make report` reads: a folder of runs, W&B, Dopamine's files, or a CSV file (docs/howto/other-results.md).
+It accepts the same sources as `make report`: a folder of runs, a W&B project, Dopamine's files, or a CSV file
+(docs/howto/other-results.md).
 """
 
 import argparse
@@ -20,9 +21,9 @@ from suite.errors import UserError
 
 
 def read(place: str) -> pd.DataFrame:
-    """The epochs of all runs in a place: a line for each epoch. `analysis.data.runs.COLUMNS` describes the columns.
+    """Return the epochs of all runs in a place, a row per epoch. `analysis.data.runs.COLUMNS` describes the columns.
 
-    Raises UserError if there is no run, or a record is damaged.
+    Raise UserError if there is no run, or a record is damaged.
     """
     runs, notes = load([place])
     print(*notes, sep="\n", end="\n" if notes else "")
@@ -30,7 +31,7 @@ def read(place: str) -> pd.DataFrame:
 
 
 def draw(epochs: pd.DataFrame) -> Figure:
-    """Return against sparsity: how each run moves while it trains. A dot marks its end."""
+    """Draw return against sparsity while each run trains. A dot marks the end of a run."""
     tasks = sorted(epochs["task"].unique())
     colours = {method: f"C{number}" for number, method in enumerate(sorted(epochs["method"].unique()))}
     figure = Figure(figsize=(4 * len(tasks), 3 + 0.2 * len(colours)), layout="constrained")
@@ -50,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m examples.custom_figure", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("runs", help="a folder of runs, or what else analysis.report reads")
+    parser.add_argument("runs", help="a folder of runs, or another source that analysis.report accepts")
     parser.add_argument("figure", type=Path, help="the file to write: .png, .pdf or .svg")
     given = parser.parse_args()
     try:

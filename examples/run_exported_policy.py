@@ -4,7 +4,7 @@ Run it from the root of the repository:
 
     .venv/bin/python -m examples.run_exported_policy runs/mujoco-laptop/<run> --episodes 3
 
-The export itself needs JAX, because it compares the exported policy with the trained one; so it is another process.
+The export runs in another process. It needs JAX, because it compares the exported policy with the trained one.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from suite.record import schema
 
 
 def export(run: Path) -> None:
-    """Write the compact form of a finished run's policy. Raises CalledProcessError if that fails, after one line."""
+    """Write the policy of a finished run in the compact format. Raise CalledProcessError if that fails."""
     command = [sys.executable, "-m", "sweeps.export", str(run), "--format", "compact", "--calls", "0"]
     subprocess.run(command, check=True)
 
 
 def play(run: Path, episodes: int) -> list[float]:
-    """The undiscounted returns of some episodes with greedy actions. Raises UserError for a damaged file."""
+    """Return the undiscounted returns of some episodes with greedy actions. Raise UserError for a damaged file."""
     policy, _ = compact.read(run / schema.EXPORT / "compact.safetensors")
     act = Runner(policy)  # observation -> action, with numpy and scipy alone
     environment = environment_of(schema.read_json(run / schema.POLICY_CARD))
@@ -46,7 +46,7 @@ def main() -> None:
     description = (__doc__ or "").split("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m examples.run_exported_policy", description=description)
     parser.add_argument("run", type=Path, help="the folder of a finished run")
-    parser.add_argument("--episodes", type=int, default=3, help="how many to play [3]")
+    parser.add_argument("--episodes", type=int, default=3, help="number of episodes [3]")
     given = parser.parse_args()
     try:
         export(given.run)
