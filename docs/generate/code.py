@@ -173,7 +173,7 @@ def paragraph(text: str) -> str:
 def code(text: str) -> str:
     """Return inline code that fits a cell of a table."""
     shortened = text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
-    return f"`{shortened}`".replace("|", r"\|")
+    return f"`{shortened}`"  # Python-Markdown takes no | within backticks for the end of a cell
 
 
 def escaped(text: str) -> str:

@@ -110,6 +110,7 @@ def test_the_api_pages_have_shapes_and_signatures(site: Path) -> None:
     page = (site / "reference/api-methods.html").read_text()
     assert "int32 [B], or float32 [B, A]" in page  # the comment beside Batch.action
     assert 'id="single_network"' in page and 'id="_zeros"' not in page
+    assert "<code>Network | None</code>" in page
 
 
 def test_search_finds_pages_without_a_server(site: Path) -> None:
