@@ -34,7 +34,7 @@ SWEEP = (
 COMPOSED = """
 from sweeps.compose import compose
 from sweeps.config import resolve
-run = resolve({"task": "atari/Pong", "agent": "double_dqn", "method": "dense", "seed": 0, "agent.network": "tiny"})
+run = resolve({"task": "atari/Pong", "agent": "my_dqn", "method": "dense", "seed": 0, "agent.network": "tiny"})
 parts = compose(run)
 print(run.agent, len(parts.learner.agent.all_networks[0].layers))
 """
@@ -74,7 +74,7 @@ def test_a_change_touches_few_files_and_applies_alone(name: str, change: str, co
 def test_the_changes_work_together(copy: Path, tmp_path: Path) -> None:
     for change in CHANGES:
         assert apply(copy, change) == ""
-    assert python(copy, "-c", COMPOSED).split() == ["double_dqn", "3"]
+    assert python(copy, "-c", COMPOSED).split() == ["my_dqn", "3"]
     (tmp_path / "extended.yaml").write_text(SWEEP)
     runs = tmp_path / "runs"
     told = python(copy, "-m", "sweeps.launch", str(tmp_path / "extended.yaml"), f"--folder={runs}", "--engine=inline")
