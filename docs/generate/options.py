@@ -3,6 +3,7 @@
 from pydantic.fields import FieldInfo
 
 from baselines.registry import METHODS
+from suite.agents import AGENTS, agents_for
 from suite.tasks import task
 from sweeps import sources
 from sweeps.config import describe, groups, method_options
@@ -12,18 +13,25 @@ COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offlin
 
 
 def option_tables() -> str:
-    """A table for each group of options, with a column of defaults for each family."""
+    """Return a table for each group of options, with a column of defaults for each family, and for each other agent."""
     by_family = {family: groups(example) for family, example in COLUMNS.items()}
     names = dict.fromkeys(group for parts in by_family.values() for group in parts)
-    return "\n\n".join(
+    tables = [
         f"## {group}\n\n"
         + table(f"{group}.", {f: parts[group].model_fields for f, parts in by_family.items() if group in parts})
         for group in names
-    )
+    ]
+    shown = {agents_for(example)[0] for example in COLUMNS.values()}
+    others = {name: agent for name, agent in AGENTS.items() if name not in shown}
+    tables += [
+        f"## agent: {name}\n\n" + table("agent.", {"default": agent.options.model_fields})
+        for name, agent in others.items()
+    ]
+    return "\n\n".join(tables)
 
 
 def source_table() -> str:
-    """A line for each option, family and source."""
+    """Return a row for each option, family and source."""
     lines = ["| option | family | default | source | reason |", "|---|---|---|---|---|"]
     for row in sources.rows():
         default = "none" if row.default is None else row.default
@@ -33,7 +41,7 @@ def source_table() -> str:
 
 
 def method_tables() -> str:
-    """Likewise for each method; those without options have none."""
+    """Return a table for each method; methods without options have none."""
     text = []
     for name, method in METHODS.items():
         fields = {family: method_options(example, name).model_fields for family, example in COLUMNS.items()}

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from baselines.registry import METHODS
+from suite.agents import AGENTS
 from suite.deploy import compact
 from suite.program import extensions
 from suite.record import schema
@@ -22,6 +23,7 @@ from tests.support import policies
 
 FAMILIES = [task("atari/Pong"), task("mujoco/Hopper"), task("offline/Pong")]
 OPTIONS = {f"{group}.{name}" for one in FAMILIES for group, model in groups(one).items() for name in model.model_fields}
+OPTIONS |= {f"agent.{name}" for agent in AGENTS.values() for name in agent.options.model_fields}
 SHOWN = ("sh", "python", "yaml", "text", "diff", "inline")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # a program imported, then run
