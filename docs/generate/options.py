@@ -9,7 +9,13 @@ from sweeps import sources
 from sweeps.config import describe, groups, method_options
 from sweeps.engines.registry import ENGINES
 
-COLUMNS = {"Atari": task("atari/Pong"), "MuJoCo": task("mujoco/Hopper"), "offline": task("offline/Pong")}
+COLUMNS = {
+    "Atari": task("atari/Pong"),
+    "MinAtar": task("minatar/Breakout"),
+    "classic": task("classic/CartPole"),
+    "MuJoCo": task("mujoco/Hopper"),
+    "offline": task("offline/Pong"),
+}
 
 
 def option_tables() -> str:
