@@ -66,14 +66,31 @@ def engine_table() -> str:
 
 
 def table(prefix: str, by_family: dict[str, dict[str, FieldInfo]]) -> str:
+    """Return a table of options; a default that depends on the family is listed by family."""
     fields = {name: field for options in reversed(by_family.values()) for name, field in options.items()}
-    head = ["option", "values", *by_family, "what it is"]
-    rows = [head, ["---"] * len(head)]
+    rows = [["option", "values", "default", "meaning"], ["---"] * 4]
     for name, field in fields.items():
         values, _, rest = describe(field).partition(": ")
-        defaults = [default(options[name]) if name in options else "-" for options in by_family.values()]
-        rows.append([f"`{prefix}{name}`", values.replace("|", ", "), *defaults, escaped(rest.rpartition(" [")[0])])
+        defaults = {family: default(options[name]) for family, options in by_family.items() if name in options}
+        rows.append(
+            [
+                f"`{prefix}{name}`",
+                values.replace("|", ", "),
+                merged(defaults, len(by_family)),
+                escaped(rest.rpartition(" [")[0]),
+            ]
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def merged(defaults: dict[str, str], families_in_all: int) -> str:
+    """Return the one default of all families, or each default with the families that have it."""
+    families: dict[str, list[str]] = {}
+    for family, value in defaults.items():
+        families.setdefault(value, []).append(family)
+    if len(families) == 1 and len(defaults) == families_in_all:
+        return next(iter(families))
+    return "<br>".join(f"{value} {', '.join(names)}" for value, names in families.items())
 
 
 def default(field: FieldInfo) -> str:
