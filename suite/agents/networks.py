@@ -234,8 +234,8 @@ NETWORKS: dict[str, QNetwork] = {
     "small": QNetwork(3, partial(convolutional, ((32, 5, 5), (64, 5, 5)))),
     "minatar": QNetwork(3, partial(convolutional, ((16, 3, 1),))),
     "mlp": QNetwork(1, partial(convolutional, ())),
-    "impala": QNetwork(3, impala),
     "mlp2": QNetwork(1, lambda observation, width, actions, _: mlp(observation[0], (width, width), actions)),
+    "impala": QNetwork(3, impala),
 }
 
 
