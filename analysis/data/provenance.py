@@ -28,7 +28,7 @@ def source(
     """(heading, text) pairs. `blocks` are the rows of each protocol, and the protocol in words."""
     versions = _versions(run for _, run in grid.finished())
     commits = versions.pop("project", ["unknown"])
-    tools = ", ".join(f"{name} {metadata.version(name)}" for name in ("rliable", "arch", "numpy", "scipy", "pandas"))
+    tools = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas"))
     seeds = sorted({cell.seed for cell in grid.runs})
     counts, noun = seed_counts(grid), scores.noun(grid.tasks)
     pairs = "runs of equal seeds are paired" if settings.paired else "seeds are labels, and runs are not paired"
@@ -109,7 +109,7 @@ def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool)
     return (
         f"{what}. Each {noun} weighs the same, and so does each run of a {noun}. Brackets are 95 % intervals of a"
         f" stratified bootstrap over the runs of each {noun} (percentile, {settings.repetitions:,} repetitions, seed"
-        f" {settings.seed}; rliable where all {noun}s have equally many runs); on one {noun} with fewer than"
+        f" {settings.seed}; as rliable's where all {noun}s have equally many runs); on one {noun} with fewer than"
         f" {FEW_SEEDS} runs they are the lowest and the highest run. Intervals are too narrow with few seeds:"
         f" {coverage(seed_counts(grid), noun, bool(scored))}. Sparsity is the fraction of zeros in all kernels of the"
         f" elected network at the end of training{apart}."

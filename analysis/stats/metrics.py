@@ -1,31 +1,21 @@
 """Aggregates over runs, with 95 % intervals from a stratified bootstrap (Agarwal et al. 2021, section 4).
 
-Values come by task and seed: {"atari/Pong": {0: 0.3, 1: 0.5}, ...}. Where all tasks have equally many runs, rliable
-computes aggregates and intervals from a matrix [seeds, tasks]; otherwise analysis.stats.stratified does, and equals it
-for equal numbers. A value that is no finite number is left out. One run gives a value and no interval; a task without
-any value, no aggregate.
+Values come by task and seed: {"atari/Pong": {0: 0.3, 1: 0.5}, ...}. Where all tasks have equally many runs, aggregates
+and intervals equal rliable's (tests/analysis/stats/test_stratified.py). A value that is no finite number is left out.
+One run gives a value and no interval; a task without any value, no aggregate.
 """
 
-import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from rliable import library, metrics
 
 from analysis.stats import stratified
 from analysis.stats.stratified import Sample
 
 ByTask = Mapping[str, Mapping[int, float | None]]
-
-
-class Statistic(NamedTuple):
-    """An aggregate, of a matrix [seeds, tasks] -> number as rliable computes it, and of runs of unequal number."""
-
-    matrix: Callable[[np.ndarray], float]
-    weighted: Callable[[Sample, np.ndarray], np.ndarray]
 
 
 LEVEL = 0.95
@@ -45,12 +35,7 @@ COVERAGE: dict[int, tuple[float, float]] = {
     10: (89.0, 93.0),
 }
 
-SCORE_STATISTICS: dict[str, Statistic] = {
-    "IQM": Statistic(metrics.aggregate_iqm, stratified.iqm),
-    "median": Statistic(metrics.aggregate_median, stratified.median),
-    "mean": Statistic(metrics.aggregate_mean, stratified.mean),
-    "optimality gap": Statistic(metrics.aggregate_optimality_gap, stratified.optimality_gap),
-}
+SCORE_STATISTICS = stratified.STATISTICS
 
 
 class Estimate(NamedTuple):
@@ -64,33 +49,6 @@ class Estimate(NamedTuple):
 
 
 NOTHING = Estimate(None, None, None, 0)
-
-
-@contextlib.contextmanager
-def numpy_seeded(seed: int) -> Iterator[None]:
-    """rliable 1.2.0 takes a random_state but draws from numpy's global state: seed that one, and put it back after."""
-    state = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(state)
-
-
-def bootstrap(
-    values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], seed: int, repetitions: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(point [S], low [S], high [S]) of a statistic [seeds, tasks] -> [S]; percentile intervals.
-
-    Raises ValueError for less than two seeds or a value that is no finite number.
-    """
-    if values.ndim != 2 or values.shape[0] < 2 or not np.isfinite(values).all():
-        raise ValueError("the bootstrap needs a matrix [seeds >= 2, tasks] of finite numbers")
-    with numpy_seeded(seed):
-        points, intervals = library.get_interval_estimates(
-            {"": values}, statistic, reps=repetitions, confidence_interval_size=LEVEL
-        )
-    return points[""], intervals[""][0], intervals[""][1]
 
 
 def numbers(by_task: ByTask) -> tuple[dict[str, dict[int, float]], list[str]]:
@@ -130,7 +88,7 @@ def unequal(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
 
 
 def aggregate(
-    by_task: ByTask, statistics: Mapping[str, Statistic], seed: int, repetitions: int
+    by_task: ByTask, statistics: Mapping[str, stratified.Statistic], seed: int, repetitions: int
 ) -> tuple[dict[str, Estimate], list[str]]:
     """One estimate a statistic, over all tasks and runs, and notes."""
     kept, notes = numbers(by_task)
@@ -142,37 +100,27 @@ def aggregate(
     if fewest == 1:
         single = [task for task, values in kept.items() if len(values) == 1]
         notes.append(f"one seed on {some(single)}: no interval over seeds exists")
-    if fewest < found.counts.max():
-        return _weighted(found, statistics, seed, repetitions), notes
-    values = found.values.reshape(len(kept), fewest).T  # [seeds, tasks]
-    if fewest == 1:
-        return {name: Estimate(float(each.matrix(values)), None, None, 1) for name, each in statistics.items()}, notes
-
-    def together(resample: np.ndarray) -> np.ndarray:  # all statistics of one resample: four times fewer resamples
-        return np.array([each.matrix(resample) for each in statistics.values()])
-
-    point, low, high = bootstrap(values, together, seed, repetitions)
-    return {
-        name: Estimate(float(point[i]), float(low[i]), float(high[i]), fewest) for i, name in enumerate(statistics)
-    }, notes
+    return _estimates(found, statistics, seed, repetitions), notes
 
 
 def iqm(by_task: ByTask, seed: int, repetitions: int) -> Estimate:
-    """That of `aggregate`, faster: without rliable."""
+    """That of `aggregate`, without notes."""
     kept, _ = numbers(by_task)
     if no_aggregate(kept):
         return NOTHING
-    return _weighted(stratified.sample(kept), {"IQM": SCORE_STATISTICS["IQM"]}, seed, repetitions)["IQM"]
+    return _estimates(stratified.sample(kept), {"IQM": SCORE_STATISTICS["IQM"]}, seed, repetitions)["IQM"]
 
 
-def _weighted(found: Sample, statistics: Mapping[str, Statistic], seed: int, repetitions: int) -> dict[str, Estimate]:
-    """The estimates of tasks with any numbers of runs; no interval where a task has a single one."""
+def _estimates(
+    found: Sample, statistics: Mapping[str, stratified.Statistic], seed: int, repetitions: int
+) -> dict[str, Estimate]:
+    """An estimate for each statistic; no interval where a task has a single run."""
     fewest = int(found.counts.min())
     times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
     estimates = {}
     for name, each in statistics.items():
-        value = float(each.weighted(found, found.once))
-        low, high = np.percentile(each.weighted(found, times), PERCENTILES).tolist() if fewest > 1 else (None, None)
+        value = float(each(found, found.once))
+        low, high = np.percentile(each(found, times), PERCENTILES).tolist() if fewest > 1 else (None, None)
         estimates[name] = Estimate(value, low, high, fewest)
     return estimates
 

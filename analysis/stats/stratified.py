@@ -141,7 +141,8 @@ def _trimmed_mean_of_equals(rising: np.ndarray, times: np.ndarray) -> np.ndarray
     return value
 
 
-STATISTICS: dict[str, Callable[[Sample, np.ndarray], np.ndarray]] = {
+Statistic = Callable[[Sample, np.ndarray], np.ndarray]
+STATISTICS: dict[str, Statistic] = {
     "IQM": iqm,
     "median": median,
     "mean": mean,

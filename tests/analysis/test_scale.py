@@ -58,8 +58,8 @@ def test_every_row_is_parsed_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_bootstrap_is_run_once_a_row_and_measure(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not once a task: 60 tasks are as many calls as 2."""
     calls = []
-    original = metrics.bootstrap
-    monkeypatch.setattr(metrics, "bootstrap", lambda *a: calls.append(a[0].shape) or original(*a))
+    original = metrics._estimates
+    monkeypatch.setattr(metrics, "_estimates", lambda *a: calls.append(a[1]) or original(*a))
     settings = Settings(repetitions=20)
     count = []
     for tasks in (1, 2):

@@ -8,8 +8,9 @@ import pytest
 from rliable import library, metrics
 
 from analysis.stats import pairwise
-from analysis.stats.metrics import NOTHING, numpy_seeded
+from analysis.stats.metrics import NOTHING
 from analysis.stats.pairwise import against
+from tests.support.seeding import numpy_seeded
 
 
 def by_task(values):

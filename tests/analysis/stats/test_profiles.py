@@ -7,9 +7,9 @@ import scipy.stats
 from rliable import library
 
 from analysis.stats import profiles
-from analysis.stats.metrics import numpy_seeded
 from analysis.stats.profiles import profile, sample_efficiency
 from suite.tasks import TASKS
+from tests.support.seeding import numpy_seeded
 
 GAMES = ("atari/Pong", "atari/Boxing", "atari/Qbert")
 NAMES = tuple(TASKS[game].name for game in GAMES)

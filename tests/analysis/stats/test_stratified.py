@@ -8,10 +8,18 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from rliable import library
+from rliable import metrics as rliable
 
 from analysis.stats import metrics, stratified
-from analysis.stats.metrics import SCORE_STATISTICS
 from analysis.stats.stratified import Sample
+from tests.support.seeding import numpy_seeded
+
+RLIABLE = {
+    "IQM": rliable.aggregate_iqm,
+    "median": rliable.aggregate_median,
+    "mean": rliable.aggregate_mean,
+    "optimality gap": rliable.aggregate_optimality_gap,
+}
 
 
 def sample(*tasks: list[float]) -> Sample:
@@ -19,19 +27,20 @@ def sample(*tasks: list[float]) -> Sample:
 
 
 @pytest.mark.parametrize(("seeds", "tasks"), [(2, 1), (5, 4), (10, 7), (3, 3)])
-@pytest.mark.parametrize("name", SCORE_STATISTICS)
+@pytest.mark.parametrize("name", RLIABLE)
 def test_equal_numbers_are_rliables(name: str, seeds: int, tasks: int) -> None:
     """The value, and every resample: the percentiles agree to the last digits."""
     values = np.random.default_rng(0).normal(0.8, 0.5, (seeds, tasks))
     found = Sample(values.T.ravel(), np.full(tasks, seeds))
     times = stratified.resamples(np.random.RandomState(7).randint, found.counts, 300)
     draws = stratified.STATISTICS[name](found, times)
-    with metrics.numpy_seeded(7):
-        point, interval = library.get_interval_estimates(
-            {"": values}, lambda x: np.array([SCORE_STATISTICS[name].matrix(x)]), reps=300
-        )
+    with numpy_seeded(7):
+        point, interval = library.get_interval_estimates({"": values}, lambda x: np.array([RLIABLE[name](x)]), reps=300)
     assert stratified.STATISTICS[name](found, found.once) == pytest.approx(point[""][0], rel=1e-12)
     assert np.percentile(draws, [2.5, 97.5]) == pytest.approx(interval[""][:, 0], rel=1e-12)
+    by_task = {str(task): dict(enumerate(column.tolist())) for task, column in enumerate(values.T)}
+    estimate = metrics.aggregate(by_task, metrics.SCORE_STATISTICS, 7, 300)[0][name]
+    assert estimate[:3] == pytest.approx((point[""][0], *interval[""][:, 0]), rel=1e-12)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=30))
