@@ -77,7 +77,7 @@ class Run:
 
     def final(self, column: str) -> float | None:
         """Return the value of a column in the last epoch; None if it is not a number."""
-        value = float(self.history[column].iloc[-1]) if len(self.history) else math.nan
+        value = float(self.history[column].to_numpy()[-1]) if len(self.history) else math.nan
         return None if math.isnan(value) else value
 
 

@@ -79,11 +79,12 @@ def sample_efficiency(
         if not tasks or not set(tasks) <= set(own["task"]):
             continue
         own = own[own["task"].isin(tasks)]
-        lines = {task: own[own["task"] == task].pivot(index="seed", columns="epoch", values="return") for task in tasks}
-        epochs = min(line.shape[1] for line in lines.values())
-        if max(line.shape[1] for line in lines.values()) > epochs:
+        lines = own.pivot(index=["task", "seed"], columns="epoch", values="return")
+        ends = own.groupby("task")["epoch"].nunique()
+        epochs = int(ends.min())
+        if ends.max() > epochs:
             notes.append(f"{row}: its curve ends at epoch {epochs}, the last that every task has")
-        scored = [_scored(task, line.to_numpy(float)[:, :epochs], references) for task, line in lines.items()]
+        scored = [_scored(task, lines.loc[task].to_numpy(float)[:, :epochs], references) for task in tasks]
         counts = np.array([len(line) for line in scored])
         places = own.groupby("epoch")[x].median().to_numpy(float)[:epochs]
         curves[str(row)] = Curve(places, *_iqm_band(np.concatenate(scored), counts, seed, repetitions))
