@@ -10,13 +10,13 @@
 The index of a frame is the line of the file, and the header is line 1.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from pydantic import BaseModel, ValidationError
 
 from analysis.data import validation
 from analysis.data.sources import names
@@ -28,6 +28,13 @@ CHARTED = re.compile(r"(?P<run>.+) - (?P<metric>[^ ].*?)")
 SUFFIXES = (".csv", ".csv.gz")
 #: Columns of text; others are numbers.
 TEXTS = ("row", "method", "task", "name", "status", "protocol", "source", "commit", "versions")
+
+
+class Monitored(BaseModel):
+    """The first line of a monitor.csv: when its environment started, in seconds since 1970, and its name."""
+
+    t_start: float
+    env_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,9 +87,8 @@ def stem(path: Path) -> str:
 def _monitor(path: Path, first: str) -> Content:
     """Episodes of one environment. `time` orders those of several environments, as stable-baselines3 orders them."""
     try:
-        about = json.loads(first[1:])
-        start, task = float(about["t_start"]), about.get("env_id")
-    except (ValueError, TypeError, KeyError):
+        about = Monitored.model_validate_json(first[1:])
+    except ValidationError:
         raise UserError(f"{path}: its first line is not that of stable-baselines3's monitor.csv") from None
     rows = validation.read_csv(path, skip=1)
     if not {"r", "l", "t"} <= set(rows):
@@ -91,11 +97,11 @@ def _monitor(path: Path, first: str) -> Content:
         {
             "return": validation.numbers(path, rows["r"], validation.NUMBER),
             "length": validation.numbers(path, rows["l"], validation.COUNT, needed=True),
-            "time": start + validation.numbers(path, rows["t"], validation.NUMBER, needed=True),
+            "time": about.t_start + validation.numbers(path, rows["t"], validation.NUMBER, needed=True),
         }
     )
-    if isinstance(task, str) and task != "None":
-        made["task"] = task
+    if about.env_id not in (None, "None"):
+        made["task"] = about.env_id
     return Content(path, path.parent.absolute().as_posix(), made, episodes=True)
 
 
