@@ -2,7 +2,7 @@
 
 With a sweep file the grid is the product of its parameters, and a cell without a run is missing. Without one the grid
 is what was seen: seeds are labels, so no method is expected to have those of another. Published results stand beside
-the benchmark's own runs as guests: on the tasks of these, and with the seeds that they have.
+the benchmark's own runs, on the tasks of these, with the seeds that they have.
 """
 
 import itertools
@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.data import protocol
 from analysis.data.runs import FINISHED, Run
-from analysis.data.sweepfile import NAMED, foreign, is_method, label, read_sweep, same
+from analysis.data.sweepfile import NAMED, is_method, label, mismatch, read_sweep, same
 from suite.errors import UserError
 
 MOST_REASONS = 3  # that a note names
@@ -128,20 +128,22 @@ def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Gri
 
     Raises UserError for two runs of a cell, and as protocol.check_options does.
     """
-    own, guests = _guests(runs)
+    own, published = _own_and_published(runs)
     protocol.check_options(((run.method, run) for run in own), mix=mix)
     axes = [sorted({getattr(run, key) for run in own}) for key in ("method", "task")]
     there = {Cell(run.method, run.task, run.seed) for run in own}
     cells: dict[Cell, Run | None] = dict.fromkeys(sorted(there))
     for run in own:
         _place(cells, Cell(run.method, run.task, run.seed), run)
-    return _seated(Grid(cells, {method: method for method in axes[0]}, which=which, order=tuple(axes[1])), guests)
+    return _with_published(
+        Grid(cells, {method: method for method in axes[0]}, which=which, order=tuple(axes[1])), published
+    )
 
 
 def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
     """The grid of a sweep file. Runs that are no cell of it are left out, with a note that says why."""
     parameters = read_sweep(sweep)
-    own, guests = _guests(runs)
+    own, published = _own_and_published(runs)
     swept = tuple(key for key, values in parameters.items() if key not in NAMED and len(values) > 1)
     cells: dict[Cell, Run | None] = {}
     methods: dict[str, str] = {}
@@ -150,12 +152,12 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
         methods[row] = method
         for task, seed in itertools.product(parameters["task"], parameters["seed"]):
             cells[Cell(row, task, seed)] = None
-    foreigners: list[tuple[Run, str]] = []
+    others: list[tuple[Run, str]] = []
     placed = []
     for run in own:
-        reason = foreign(run, parameters)
+        reason = mismatch(run, parameters)
         if reason:
-            foreigners.append((run, reason))
+            others.append((run, reason))
             continue
         method = next(method for method in parameters["method"] if is_method(run, method))
         values = {key: next(v for v in parameters[key] if same(run.options[key], v)) for key in swept}
@@ -164,18 +166,18 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
     for cell, run in placed:
         _place(cells, cell, run)
     grid = Grid(cells, methods, which=which, swept=swept)
-    _leave_out(grid, foreigners, sweep)
-    return _seated(grid, guests)
+    _leave_out(grid, others, sweep)
+    return _with_published(grid, published)
 
 
-def _leave_out(grid: Grid, foreigners: list[tuple[Run, str]], sweep: Path) -> None:
+def _leave_out(grid: Grid, others: list[tuple[Run, str]], sweep: Path) -> None:
     """Note the runs that are no cells of the sweep."""
-    if not foreigners:
+    if not others:
         return
-    reasons = Counter(reason for _, reason in foreigners).most_common(MOST_REASONS)
+    reasons = Counter(reason for _, reason in others).most_common(MOST_REASONS)
     said = "; ".join(f"{reason} ({count})" for reason, count in reasons)
-    grid.notes.append(f"{len(foreigners)} runs are no cells of {sweep} and were left out: {said}.")
-    for run, reason in foreigners:
+    grid.notes.append(f"{len(others)} runs are no cells of {sweep} and were left out: {said}.")
+    for run, reason in others:
         grid.details.append(Detail("no cell of the sweep", run.method, run.task, run.seed, f"{run.name}: {reason}"))
 
 
@@ -209,17 +211,17 @@ def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Ite
             grid.required.add(Cell(row, task, seed))
 
 
-def _guests(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
+def _own_and_published(runs: Iterable[Run]) -> tuple[list[Run], list[Run]]:
     runs = list(runs)
     own = [run for run in runs if run.source in OWN]
     return (own, [run for run in runs if run.source not in OWN]) if own else (runs, [])
 
 
-def _seated(grid: Grid, guests: list[Run]) -> Grid:
-    """The grid with the guests on its tasks, and a note on their other tasks."""
+def _with_published(grid: Grid, published: list[Run]) -> Grid:
+    """Add published runs on the tasks of a grid, and a note on their other tasks."""
     tasks = set(grid.tasks)
     elsewhere: dict[str, set[str]] = {}
-    for run in guests:
+    for run in published:
         if run.task not in tasks:
             elsewhere.setdefault(run.method, set()).add(run.task)
             continue

@@ -78,7 +78,7 @@ def is_method(run: Run, asked: str) -> bool:
     return run.method == asked or (name == own and changed.keys() <= given.keys() and agree)
 
 
-def foreign(run: Run, parameters: Mapping[str, list[Any]]) -> str:
+def mismatch(run: Run, parameters: Mapping[str, list[Any]]) -> str:
     """Return why a run is not a cell of the sweep; empty if it is one."""
     for key, values in parameters.items():
         if key == "method":
