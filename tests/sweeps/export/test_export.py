@@ -41,9 +41,9 @@ RUNS = {
 }
 
 
-def finished(task: str, folder: Path, sparsity: float = 0.8) -> Path:
+def finished(task: str, folder: Path, sparsity: float = 0.8, **options: str) -> Path:
     """The record of a run that pruned a random network and learned nothing."""
-    run = resolve({"task": task, "method": "dense", "seed": 0, **RUNS[task]})
+    run = resolve({"task": task, "method": "dense", "seed": 0, **RUNS[task], **options})
     parts = compose(run)
     state = parts.learner.init(0)
     acting = state.actor or state.online[0]
@@ -86,6 +86,15 @@ def test_every_form_acts_as_the_agent_does(run: Path) -> None:
         act = FORMS[form](run, card)
         assert export.agreement(act, asked, seen, export.Runner(policy), policy.action) == 1
         assert environment_of(card).action_space.contains(np.asarray(act(seen[0])).astype(asked[0].dtype))
+
+
+def test_a_residual_policy_with_standardized_observations_is_exported(tmp_path: Path) -> None:
+    """Each form is written only if it acts as the agent does."""
+    folder = finished("mujoco/Hopper", tmp_path / "run", **{"agent.network": "simba"})
+    told = export.export(folder, export.EXPORTED, "float32", calls=0, observations=20)
+    assert [exported(folder, form).exists() for form in export.EXPORTED] == [True] * 3
+    assert told[0] == "units removed, by hidden layer: 0 of 256, 0 of 1024, 0 of 256"
+    assert play.main([str(folder), "--episodes", "1"]) == 0
 
 
 def test_the_forms_are_as_small_as_their_costs_say(run: Path) -> None:
