@@ -102,7 +102,7 @@ ALLOWED = {
     "suite.agents": ("suite.types", "suite.layers", "suite.population", "suite.tasks"),
     "suite.eaudeqn": ("suite.types", "suite.sparsity"),
     "suite.gradient_step": ("suite.types", "suite.sparsity"),
-    "suite.diagnostics": ("suite.types", "suite.layers", "suite.gradient_step"),
+    "suite.diagnostics": ("suite.types", "suite.layers", "suite.sparsity", "suite.gradient_step"),
     "suite.learner": (
         "suite.types",
         "suite.sparsity",

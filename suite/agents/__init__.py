@@ -51,8 +51,8 @@ class CQLOptions(Options):
     epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="share of random actions in evaluation (ours)")
 
 
-class SACOptions(Options):
-    """Options `agent.*` of Soft Actor-Critic."""
+class ContinuousOptions(Options):
+    """Options `agent.*` of the networks of agents with twin critics and an actor."""
 
     network: Literal["mlp", "simba"] = Field(
         "mlp", description="critics and actor: two hidden layers, or SimBa (Lee et al. 2025; widths there: 512 and 128)"
@@ -60,6 +60,11 @@ class SACOptions(Options):
     critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' hidden layers or residual stream")
     actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's hidden layers or residual stream")
     layer_norm: bool = Field(False, description="layer norm before each ReLU of critics and actor")
+
+
+class SACOptions(ContinuousOptions):
+    """Options `agent.*` of Soft Actor-Critic."""
+
     critic_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the critics")
     actor_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the actor and the temperature")
     target_entropy: Literal["-dim", "-dim/2"] = Field(
@@ -69,11 +74,9 @@ class SACOptions(Options):
     random_steps: int = Field(5_000, ge=0, description="first agent steps with uniformly random actions")
 
 
-class TD3Options(Options):
+class TD3Options(ContinuousOptions):
     """Options `agent.*` of Twin Delayed DDPG (Fujimoto et al. 2018; defaults of the authors' code)."""
 
-    critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' two hidden layers")
-    actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's two hidden layers")
     critic_learning_rate: float = Field(0.0003, gt=0, description="Adam's step size for the critics")
     actor_learning_rate: float = Field(0.0003, gt=0, description="Adam's step size for the actor")
     policy_delay: int = Field(

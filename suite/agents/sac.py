@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from gymnasium import spaces
 
-from suite.agents import SACOptions
+from suite.agents import ContinuousOptions, SACOptions
 from suite.agents.activations import activations
 from suite.agents.networks import Described, mlp, simba, with_statistics
 from suite.errors import UserError
@@ -100,7 +100,7 @@ def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tupl
 def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
     """SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
     inputs, dimension = sizes("sac", observation_space, action_space)
-    critic, policy = _networks(inputs, dimension, options)
+    critic, policy = make_networks(inputs, dimension, 2 * dimension, options)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
 
     def init_actor(key: jax.Array) -> Params:
@@ -137,19 +137,22 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     )
 
 
-def _networks(inputs: int, dimension: int, options: SACOptions) -> tuple[Described, Described]:
-    """A critic of observations and actions, and a policy. Raises UserError for options that do not fit each other."""
+def make_networks(inputs: int, dimension: int, outputs: int, options: ContinuousOptions) -> tuple[Described, Described]:
+    """A critic of observations [inputs] and actions [dimension], and a policy with so many outputs.
+
+    Raises UserError for options that do not fit each other.
+    """
     if options.network == "mlp":
         widths = (options.critic_width,) * 2, (options.actor_width,) * 2
         return (
             mlp(inputs + dimension, widths[0], 1, options.layer_norm),
-            mlp(inputs, widths[1], 2 * dimension, options.layer_norm),
+            mlp(inputs, widths[1], outputs, options.layer_norm),
         )
     if options.layer_norm:
         raise UserError("agent.layer_norm: agent.network=simba has layer norms of its own; leave it out")
     return (
         simba(inputs + dimension, options.critic_width, CRITIC_BLOCKS, 1),
-        simba(inputs, options.actor_width, ACTOR_BLOCKS, 2 * dimension),
+        simba(inputs, options.actor_width, ACTOR_BLOCKS, outputs),
     )
 
 

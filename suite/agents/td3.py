@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import optax
 
 from suite.agents import TD3Options
-from suite.agents.networks import mlp
 from suite.agents.sac import (
     CRITICS,
     apply,
@@ -18,6 +17,9 @@ from suite.agents.sac import (
     init_critics,
     inspect_critics,
     inspect_policy,
+    make_networks,
+    observe_critics,
+    observe_policy,
     sizes,
 )
 from suite.layers import network_at
@@ -30,8 +32,7 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     The critics' loss is SAC's, half of the authors' loss, which Adam does not see.
     """
     inputs, dimension = sizes("td3", observation_space, action_space)
-    critic = mlp(inputs + dimension, (options.critic_width, options.critic_width), 1)
-    policy = mlp(inputs, (options.actor_width, options.actor_width), dimension)
+    critic, policy = make_networks(inputs, dimension, dimension, options)
 
     def init_actor(key: jax.Array) -> Params:
         return {"policy": policy.init(key, jnp.zeros(inputs))["params"]}
@@ -79,6 +80,8 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
             period=options.policy_delay,
             has_target=True,
             inspect=partial(inspect_policy, policy),
+            observe=partial(observe_policy, policy),
         ),
-        partial(inspect_critics, critic),
+        inspect=partial(inspect_critics, critic),
+        observe=partial(observe_critics, critic),
     )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from suite.gradient_step import masked
+from suite.sparsity.masks import kernels
 from suite.types import Actor, Agent, Array, Batch, LearnerState, Network, Params
 
 
@@ -17,8 +18,8 @@ class Inspected(NamedTuple):
     units: dict[str, Array]  # of each hidden layer: mean absolute activation of its units [U]
     features: dict[str, Array]  # of each network of an agent: activations of its last hidden layer [B, F]
     outputs: Array  # [B, ...]
-    weight_norm: Array  # [], of all kernels and biases, pruned weights zero
-    gradient_norm: Array  # [], of the loss's gradient at the weights that are kept
+    weight_norm: Array  # [], of all kernels, pruned weights zero
+    gradient_norm: Array  # [], of the loss's gradient at the weights of kernels that are kept
 
 
 Inspect = Callable[[LearnerState, Batch], dict[str, Inspected]]
@@ -42,8 +43,8 @@ def make_inspect(
             units={path: jnp.abs(h).reshape(-1, h.shape[-1]).mean(axis=0) for path, h in hidden.items()},
             features={name: hidden[paths[-1]].reshape(len(batch.reward), -1) for name, paths in last.items() if paths},
             outputs=outputs,
-            weight_norm=optax.global_norm(params),
-            gradient_norm=optax.global_norm(masked(network._replace(params=jax.grad(loss)(params))).params),
+            weight_norm=optax.global_norm(kernels(params)),
+            gradient_norm=optax.global_norm(kernels(masked(network._replace(params=jax.grad(loss)(params))).params)),
         )
 
     @jax.jit

@@ -146,8 +146,8 @@ ROWS: dict[str, dict[str, Column]] = {
         "transitions": COUNT,
         "dormant": _by_layer(_or_null(SHARE)),  # units of a hidden layer
         "effective_rank": _by_layer(_or_null(NUMBER)),  # of the activations of the last hidden layer
-        "weight_norm": _by_layer(_or_null(NUMBER)),
-        "gradient_norm": _by_layer(_or_null(NUMBER)),
+        "weight_norm": _by_layer(_or_null(NUMBER)),  # L2, of all kernels of a network
+        "gradient_norm": _by_layer(_or_null(NUMBER)),  # of the loss, at the weights that are kept
         "disconnected": _by_layer(SHARE),  # units of a hidden layer that masks cut off
         "mask_overlap": _by_layer(SHARE),  # kept weights that were kept an epoch ago
         "agreement": _or_null(SHARE),  # of greedy actions, over pairs of networks; null with one network or an actor

@@ -177,6 +177,20 @@ def test_all_pairs_learn_from_one_target_and_the_actor_follows_the_elected() -> 
     assert updates[-1]["actor_sparsity"] > 0.1
 
 
+def test_simba_learns_statistics_which_the_target_actor_follows() -> None:
+    agent = agent_of(network="simba", policy_delay=1)
+    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
+    learner = build(agent, METHODS["gmp"].make(training))
+    state = learner.init(0)
+    before = jax.tree.map(np.array, state.target_actor)
+    for batch in batches(2):
+        state = learner.update(state, batch)
+    moved = jax.tree.map(lambda a, b: bool((np.asarray(a) != b).any()), state.target_actor, before)
+    changes = [path for path, changed in traverse_util.flatten_dict(moved, sep="/").items() if changed]
+    assert any(path.endswith("/mean") for path in changes)
+    assert any(path.endswith("/kernel") for path in changes)
+
+
 def test_an_exported_policy_acts_alike() -> None:
     agent, data = agent_of(), batches(1)[0]
     actor = actor_part(agent).init(jax.random.key(1))
