@@ -18,7 +18,15 @@ from suite.errors import Parser, UserError, expanded
 from suite.program.command import load, program, start
 from suite.record import yamlfile
 
-KEPT = ("comparison.md", "comparison.tex", "comparison.csv", "curves.png", "report.html")
+KEPT = (
+    "comparison.md",
+    "comparison.tex",
+    "comparison.csv",
+    "curves.png",
+    "pareto.png",
+    "pareto.svg",
+    "report.html",
+)
 PARSERS = {"table": table.parser, "report": report.parser}
 WRITERS = {"table": lambda: load("analysis.results:table"), "report": lambda: load("analysis.page.build:write_report")}
 
@@ -44,9 +52,11 @@ def write(folder: Path, words: Sequence[str], out: Path) -> int:
         with contextlib.redirect_stdout(io.StringIO()):  # the tables are in the files
             code = WRITERS[name]()(arguments, shlex.join(["python", "-m", f"analysis.{name}", *given]))
         out.mkdir(parents=True, exist_ok=True)
-        for file in KEPT:
-            if (arguments.out / file).exists():
-                shutil.copyfile(arguments.out / file, out / file)
+        for file in KEPT:  # a report has the curves among its figures
+            for written in (arguments.out / file, arguments.out / "figures" / file):
+                if written.exists():
+                    shutil.copyfile(written, out / file)
+                    break
     return code
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis import plane
 from analysis.data import cells, runs, scores
 from analysis.data.sources import csvfile
 from analysis.data.sources.layouts import CsvOptions
+from analysis.figures import plane as plane_figures
 from analysis.figures import style
 from analysis.options import named_columns, seed_list
 from analysis.processes import pool
@@ -31,6 +33,7 @@ from analysis.stats.comparison import SCORE, Comparison, compare, final_values
 from analysis.stats.profiles import Curve
 from suite.errors import UserError
 
+PLANE = "pareto"  # the main figure
 MANY_EPOCHS = 100_000  # whose curves are worth a process of their own
 BAND_REPETITIONS = 500  # a band has many points, and its reader's eye is less exact than a table's
 
@@ -154,6 +157,7 @@ def report(
             markdown = write(results, out, further)
             for name, content in (begun.result() if begun else draw()).items():
                 (out / name).write_bytes(content)
+            save_plane(results, settings, out)
         except BrokenProcessPool:
             raise UserError("curves: the process ended while drawing (too little memory?)") from None
         except OSError as error:
@@ -170,6 +174,15 @@ def draw_curves(
         paths = [Path(folder, name) for name in ("curves.png", "curves.pdf")]
         style.save(figure, paths)
         return {path.name: path.read_bytes() for path in paths}
+
+
+def save_plane(results: Results, settings: Settings, out: Path) -> None:
+    """Write the main figure, score against sparsity, if both are known. Raises OSError where that is not possible."""
+    panels = plane.planes(results.comparison, settings)
+    if panels:
+        over = f"IQM of the {plane.score_name(results.comparison)}"
+        figure = plane_figures.plane(panels, results.comparison.grid.methods, over, settings.reference)
+        style.save(figure, [out / f"{PLANE}{suffix}" for suffix in (".png", ".pdf", ".svg")])
 
 
 def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
@@ -203,7 +216,8 @@ def table(options: argparse.Namespace, command: str) -> int:
     comparison, markdown = report(selection, out, command, settings, options.diagnostics)
     print(markdown)
     names = (
-        "comparison.md, .tex and .csv; costs.csv; details.csv; curves.png, .pdf and .csv; efficiency.csv, profiles.csv"
+        "comparison.md, .tex, .csv; costs.csv, details.csv, efficiency.csv, profiles.csv; curves.csv, .png and .pdf;"
+        " pareto.png, .pdf and .svg"
     )
     print(f"Written to {out}: {names}", flush=True)
     return missing(comparison, options.allow_missing)

@@ -1,7 +1,8 @@
 """The comparison table: python -m analysis.table --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
 Reads runs (analysis.data.sources says from where) and writes comparison.md, .tex and .csv, costs.csv, details.csv (what
-the notes count), curves.png and .pdf, and what figures are drawn from: curves.csv, efficiency.csv, profiles.csv.
+the notes count), curves.png and .pdf, pareto.png, .pdf and .svg (score against sparsity), and what figures are drawn
+from: curves.csv, efficiency.csv, profiles.csv.
 
 Exits with 0; with 1 when cells have no result (the files are written all the same; --allow-missing accepts it, but for
 those that --require names); with 2 for bad input.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.figures.looks import looks
-from analysis.figures.sparsity import POINT, limits, mark, outline
+from analysis.figures.plane import POINT, limits, mark, outline
 from analysis.figures.style import COLUMN, GREY, PAGE, blank, legend, short, styled
 from analysis.stats import pareto
 from analysis.stats.pareto import Outcome

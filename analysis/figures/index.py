@@ -24,7 +24,11 @@ def drawn(pictures: Iterable[Picture], folder: Path) -> Iterator[Callable[[Pictu
     written.
     """
     with processes.pool(PROCESSES) as pool:
-        begun = {picture.name: pool.submit(draw, picture, folder) for picture in pictures} if pool else {}
+        begun = (
+            {picture.name: pool.submit(draw, picture._replace(chart=None), folder) for picture in pictures}
+            if pool
+            else {}
+        )
 
         def show(picture: Picture) -> Markup:
             if picture.name not in begun:

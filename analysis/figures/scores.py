@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.looks import looks
-from analysis.figures.style import COLUMN, GREY, X_LABELS, blank, legend, line, steps, styled, wrapped
+from analysis.figures.style import COLUMN, GREY, MOST_LINES, PAGE, X_LABELS, blank, legend, line, steps, styled, wrapped
 from analysis.stats.metrics import Estimate
 
+ACROSS = 4  # panels beside each other
 FAR = 5.0  # a score; profiles that extend beyond are drawn on a log axis from 1 on
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
 
@@ -20,17 +22,19 @@ def intervals(
     estimates: Mapping[str, Mapping[str, Estimate]],
     methods: Mapping[str, str],
     marked: Mapping[str, float] | None = None,
+    over: str = "",
 ) -> Figure:
     """Draw {statistic: {row: estimate}}, a panel for each statistic: a tick at the value, a bar over its 95 % interval.
 
     `marked` maps a statistic to a value at which a line is drawn. A row without a value has an empty place.
+    `over` names the scores.
     """
     rows = [row for row in methods if any(row in found for found in estimates.values())]
     labels = {row: wrapped(row) for row in rows}
     lines = len(rows) * max(1.6, 1.25 + max((label.count("\n") for label in labels.values()), default=0))
     across = min(len(estimates), 2)
     down = -(-len(estimates) // across)
-    figure = blank(COLUMN, down * (0.125 * lines + 0.4) + 0.1)
+    figure = blank(COLUMN, down * (0.125 * lines + 0.4) + 0.1 + 0.15 * bool(over))
     axes = figure.subplots(down, across, squeeze=False, sharey=True)
     shown = looks(methods)
     for place, axis in enumerate(axes.flat):
@@ -55,25 +59,21 @@ def intervals(
         axis.grid(axis="y", visible=False)
         axis.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
         sns.despine(ax=axis)
+    if over:
+        figure.supxlabel(over, fontsize=8)
     return figure
 
 
 @styled
 def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str = "score") -> Figure:
     """Draw {row: share of runs above each score} (Agarwal et al. 2021, section 4.2)."""
-    figure = blank(COLUMN, 2.0)
-    axis = figure.subplots()
-    for row, look in looks(methods).items():
-        if row in found:
-            line(axis, *found[row], look)
-    axis.set_xlabel(f"{over} \N{GREEK SMALL LETTER TAU}")
-    axis.set_ylabel("share of runs above \N{GREEK SMALL LETTER TAU}")
-    if any(curve[0][-1] > FAR for curve in found.values()):
-        axis.set_xscale("symlog", linthresh=1.0)
-    axis.set_ylim(-0.03, 1.03)
-    axis.margins(x=0)
-    sns.despine(ax=axis)
-    legend(figure, axis, COLUMN)
+    labels = f"{over} \N{GREEK SMALL LETTER TAU}", "share of runs above \N{GREEK SMALL LETTER TAU}"
+    figure, axes = _lines(found, methods, *labels)
+    for axis in axes:
+        if any(curve[0][-1] > FAR for curve in found.values()):
+            axis.set_xscale("symlog", linthresh=1.0)
+        axis.set_ylim(-0.03, 1.03)
+        axis.margins(x=0)
     return figure
 
 
@@ -82,14 +82,36 @@ def efficiency(
     found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores", x: str = "agent_step"
 ) -> Figure:
     """Draw {row: an aggregate over the agent steps taken, or over the frames}."""
-    figure = blank(COLUMN, 2.0)
-    axis = figure.subplots()
-    for row, look in looks(methods).items():
-        if row in found:
-            line(axis, *found[row], look)
-    steps(axis)
-    axis.set_xlabel(X_LABELS[x])
-    axis.set_ylabel(label)
-    sns.despine(ax=axis)
-    legend(figure, axis, COLUMN)
+    figure, axes = _lines(found, methods, X_LABELS[x], label)
+    for axis in axes:
+        steps(axis)
     return figure
+
+
+def _lines(found: Mapping[str, Curve], methods: Mapping[str, str], x: str, y: str) -> tuple[Figure, list[Axes]]:
+    """Draw a line for each row in one panel, or, if they are many, in a panel each with the others in grey."""
+    shown = {row: look for row, look in looks(methods).items() if row in found}
+    if len(shown) <= MOST_LINES:
+        figure = blank(COLUMN, 2.0)
+        axis = figure.subplots()
+        for row, look in shown.items():
+            line(axis, *found[row], look)
+        axis.set(xlabel=x, ylabel=y)
+        sns.despine(ax=axis)
+        legend(figure, axis, COLUMN)
+        return figure, [axis]
+    down = -(-len(shown) // ACROSS)
+    figure = blank(PAGE, 0.3 + 1.15 * down)
+    grid = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
+    for axis in grid.flat[len(shown) :]:
+        axis.set_axis_off()
+    axes = list(grid.flat[: len(shown)])
+    for axis, (row, look) in zip(axes, shown.items(), strict=True):
+        for other in shown.keys() - {row}:
+            axis.plot(*found[other][:2], color="0.8", linewidth=0.5, zorder=1)
+        line(axis, *found[row], look)
+        axis.set_title(wrapped(row, 26), color=look.colour)
+        sns.despine(ax=axis)
+    figure.supxlabel(x, fontsize=8)
+    figure.supylabel(y, fontsize=8)
+    return figure, axes

@@ -1,6 +1,5 @@
-"""Figures of sparsity: against the score, by layer, and in the elections of a run."""
+"""Figures of sparsity: by layer, and in the elections of a run."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
-from matplotlib.transforms import Transform, offset_copy
 
-from analysis.figures.looks import Look, looks
-from analysis.figures.style import COLUMN, GREY, blank, legend, short, steps, styled, wrapped
+from analysis.figures.style import COLUMN, GREY, blank, short, steps, styled, wrapped
 from analysis.stats import election_log
 from analysis.stats.election_log import IDLE, REFUSED, TAKEN
-from analysis.stats.pareto import Outcome, region
 
 BLUE, ORANGE, _, RED = sns.color_palette("colorblind", n_colors=4)
 KEY: dict[str, Any] = {
@@ -24,83 +19,6 @@ KEY: dict[str, Any] = {
     "handlelength": 1.4, "columnspacing": 0.8,
 }  # fmt: skip
 RECENT = 15  # elections over which a running median is taken
-POINT = 4.5  # size of a marker, in points
-
-
-@styled
-def pareto(
-    found: Mapping[str, Outcome],
-    methods: Mapping[str, str],
-    fronts: Mapping[str, float],
-    sweeps: Mapping[str, Sequence[str]],
-    kept: tuple[str, float] | None = None,
-    over: str = "IQM of scores",
-) -> Figure:
-    """Draw points with their confidence regions (analysis.stats.pareto.region), and lines along the sweeps.
-
-    `fronts` is each row's probability of being on the Pareto front, which the legend states. `kept` is the label and
-    the score of a horizontal line.
-    """
-    figure = blank(COLUMN, 2.2)
-    axis = figure.subplots()
-    shown = looks(methods)
-    for rows in sweeps.values():
-        points = np.array(sorted(found[row].point.tolist() for row in rows if row in found))
-        if len(points) > 1:
-            axis.plot(*points.T, color=GREY, linewidth=0.7, zorder=1)
-    for row, outcome in found.items():
-        look = shown[row]
-        if row in fronts:
-            look = look._replace(label=f"{row} ({fronts[row]:.2f})")
-        mark(axis, outcome.point, outline(outcome), look, _beside(found, row, figure, axis))
-    if kept is not None:
-        axis.axhline(kept[1], color=GREY, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1, label=kept[0])
-    axis.set_xlim(-0.04, 1.04)
-    axis.set_ylim(*limits(found))
-    axis.set_xlabel("sparsity")
-    axis.set_ylabel(over)
-    sns.despine(ax=axis)
-    legend(figure, axis, COLUMN)
-    return figure
-
-
-def mark(axis: Axes, point: np.ndarray, outline: np.ndarray | None, look: Look, place: Transform | None = None) -> None:
-    """Draw a point [2] and, if it has one, the outline [points, 2] of its region."""
-    place = axis.transData if place is None else place
-    if outline is not None:
-        face, edge = (*look.colour, 0.16), (*look.colour, 0.6)
-        axis.add_patch(Polygon(outline, transform=place, facecolor=face, edgecolor=edge, linewidth=0.7))
-    options = {"color": look.colour, "linestyle": "none", "label": look.label, "zorder": 3, **look.points(POINT)}
-    axis.plot(*point, transform=place, **options)
-
-
-def outline(outcome: Outcome) -> np.ndarray | None:
-    """Return the outline [points, 2] of an outcome's confidence region; None if there is no region."""
-    area = region(outcome)
-    return None if area is None else area.outline()
-
-
-def _beside(found: Mapping[str, Outcome], row: str, figure: Figure, axis: Axes) -> Transform:
-    """Return the transform that draws rows with the same fixed sparsity side by side, a few points apart."""
-    fixed = [other for other, outcome in found.items() if np.ptp(outcome.draws[:, 0]) == 0]
-    same = [other for other in fixed if abs(found[other].point[0] - found[row].point[0]) < 0.01]
-    if row not in same:
-        return axis.transData
-    return offset_copy(axis.transData, figure, x=5 * (same.index(row) - (len(same) - 1) / 2), units="points")
-
-
-def limits(found: Mapping[str, Outcome]) -> tuple[float, float]:
-    """Return the limits of the y axis that show the regions, at most three times as high as the points are spread.
-
-    The region of few seeds is very large.
-    """
-    scores = np.array([outcome.point[1] for outcome in found.values()])
-    areas = [region(outcome) for outcome in found.values()]
-    heights = [area.outline()[:, 1] for area in areas if area is not None]
-    spread = max(float(np.ptp(scores)), 0.1 * float(np.abs(scores).max()), 1e-3)
-    low = max(min([scores.min(), *(h.min() for h in heights)]), scores.min() - spread)
-    high = min(max([scores.max(), *(h.max() for h in heights)]), scores.max() + spread)
-    return low - 0.06 * (high - low) - 0.02 * spread, high + 0.06 * (high - low) + 0.02 * spread
 
 
 @styled

@@ -29,6 +29,7 @@ COLUMN, PAGE = 3.3, 7.0  # inches: a column, and the text width, of a two-column
 DPI = 300
 ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner than any method's dashes
 GREY = "0.45"
+MOST_LINES = 8  # rows of one panel; with more, panels are larger or one for each row
 MOST_MARKED = 12  # points of a line that has markers
 X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
 # Columns that curves need beside their own.
@@ -62,7 +63,7 @@ def blank(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, paths: Iterable[Path | io.StringIO]) -> None:
-    """Write a figure into each path, in the format of its suffix (.png, .pdf), or as SVG into an open text.
+    """Write a figure into each path, in the format of its suffix (.png, .pdf, .svg), or as SVG into an open text.
 
     No date is written, so two drawings of the same data are the same file. Raises OSError.
     """
@@ -71,7 +72,8 @@ def save(figure: Figure, paths: Iterable[Path | io.StringIO]) -> None:
             if isinstance(path, io.StringIO):
                 figure.savefig(path, format="svg", metadata={"Date": None})
             else:
-                figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+                undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+                figure.savefig(path, metadata=undated.get(path.suffix))
             figure.set_layout_engine("none")  # the first layout is kept: layout takes longer than drawing
 
 
@@ -124,10 +126,12 @@ def curves(
         x: a key of X_LABELS.
         width: of the figure, in inches, at most.
     """
-    across = min(len(tasks), 2 if width <= COLUMN else 4)
+    panels = {name: label for name, label in panels.items() if frame[name].notna().any()} or dict([*panels.items()][:1])
+    many = len(methods) > MOST_LINES
+    across = min(len(tasks), 2 if width <= COLUMN or many else 4)
     blocks = -(-len(tasks) // across)
     width = min(width, 3.5 * across)
-    height = blocks * (len(panels) * 1.35 + 0.3) + 0.1
+    height = blocks * (len(panels) * (2.2 if many else 1.35) + 0.3) + 0.1
     figure = blank(width, height)
     axes = figure.subplots(len(panels) * blocks, across, squeeze=False)
     parts = dict(tuple(frame.groupby(["task", "row"], sort=False)))
@@ -149,11 +153,20 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(list(own), reference(tasks[place]).environment, x)
+        _stack(_filled(list(own), lines, panels), reference(tasks[place]).environment, x)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)
     return figure
+
+
+def _filled(axes: Sequence[Axes], lines: Mapping[str, pd.DataFrame], panels: Iterable[str]) -> list[Axes]:
+    """Hide the panels of a task for which no run has a number, and return the others; all if none has one."""
+    full = [any(line[name].notna().any() for line in lines.values()) for name in panels]
+    for axis, drawn in zip(axes, full, strict=True):
+        if any(full) and not drawn:
+            axis.set_axis_off()
+    return [axis for axis in axes if axis.axison]
 
 
 def _panel(
@@ -201,14 +214,17 @@ def _random(axis: Axes, task: str) -> None:
 
 
 def _stack(axes: Sequence[Axes], title: str, x: str) -> None:
-    """Let the panels of one task, one below the other, share their x axis."""
+    """Let the panels of one task, one below the other, share an x axis that shows the data of all of them."""
     axes[0].set_title(title)
+    right = max(axis.dataLim.x1 for axis in axes)
     for axis in axes:
         if axis is not axes[-1]:
             axis.sharex(axes[-1])
             axis.tick_params(labelbottom=False)
         steps(axis)
         sns.despine(ax=axis)
+    if 0 < right < np.inf:
+        axes[-1].set_xlim(0, 1.02 * right)
     axes[-1].set_xlabel(X_LABELS[x])
 
 
@@ -221,9 +237,11 @@ def steps(axis: Axes) -> None:
 
 
 def fraction(axis: Axes) -> None:
-    """Format the y axis as a fraction."""
-    axis.set_ylim(-0.03, 1.03)
-    axis.set_yticks([0, 0.5, 1])
+    """Format the y axis as a fraction, from 0 to the highest one that is drawn."""
+    top = axis.dataLim.y1
+    top = min(max(top, 0.1), 1.0) if np.isfinite(top) else 1.0
+    axis.set_ylim(-0.03 * top, 1.03 * top)
+    axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
 
 
 def legend(figure: Figure, axis: Axes, width: float) -> None:

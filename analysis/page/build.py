@@ -16,7 +16,7 @@ from analysis.page import diagnostics as diagnostic_sections
 from analysis.page import elections as election_sections
 from analysis.page import sections as page_sections
 from analysis.page import sparsity as sparsity_sections
-from analysis.page.page import Picture, Section, page
+from analysis.page.page import Filters, Picture, Section, page
 from analysis.results import Results
 from analysis.selection import Selection
 from analysis.settings import Settings
@@ -56,6 +56,7 @@ def report(
             (out / FIGURES).mkdir(parents=True, exist_ok=True)
             with index.drawn(pictures, out / FIGURES) as wait:
                 results.write(found, out)  # meanwhile
+                results.save_plane(found, settings, out)
 
                 def show(picture: Picture) -> Markup:
                     progress.update(step, description=f"figure {picture.name}")
@@ -63,7 +64,8 @@ def report(
                     progress.advance(step)
                     return element
 
-                (out / PAGE).write_text(page(_title(found.comparison.grid), parts, show), encoding="utf-8")
+                text = page(_title(found.comparison.grid), parts, show, _filters(found.comparison.grid))
+                (out / PAGE).write_text(text, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
         progress.update(step, description="written")
@@ -81,7 +83,7 @@ def sections(
         if name not in names:
             raise UserError(f"--elections: no run folder {name!r}; the page lists the runs by name")
     return [
-        page_sections.summary(comparison),
+        page_sections.summary(found, settings),
         page_sections.aggregates(found),
         sparsity_sections.two_axes(comparison, settings, kept),
         cost_sections.buys(found, settings),
@@ -98,6 +100,10 @@ def sections(
 def _title(grid: Grid) -> str:
     tasks = page_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
     return f"{page_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
+
+
+def _filters(grid: Grid) -> Filters:
+    return Filters([scores.reference(task).environment for task in grid.tasks], grid.rows)
 
 
 def _progress() -> Progress:

@@ -21,6 +21,7 @@ from analysis.stats.metrics import PERCENTILES, ByTask
 from analysis.stats.pareto import Outcome
 
 ON_A_FIGURE = 12  # panels
+TIED = 1.05  # ratio of costs that are told apart in no figure
 
 
 class CostAxis(NamedTuple):
@@ -89,6 +90,13 @@ def _against(
         " the cost and interquartile means, with 95 % confidence regions (none with too few runs). The line is the"
         " Pareto front: no other method is as cheap and as good."
     )
+    prices = np.concatenate([outcome.point[:1] for found in panels.values() for outcome in found.values()])
+    if len(prices) > 1 and np.ptp(prices) < np.log10(TIED):
+        least, most = (_spent(value) for value in (prices.max(), prices.min()))
+        share = f"{100 * (TIED - 1):.0f} %"
+        return [
+            Paragraph(f"{cost.words} on {where}: {least} to {most} ({cost.label}); no two differ by more than {share}.")
+        ]
     titles = list(panels)
     chunks = [titles[start : start + ON_A_FIGURE] for start in range(0, len(titles), ON_A_FIGURE)]
     parts: list[Part] = []

@@ -7,17 +7,20 @@ years.
 
 import base64
 import io
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis.figures import style
+from analysis.page.charts import Chart, columns
 from analysis.render.markup import NONE, Table
 
 FOLDER = Path(__file__).parent
@@ -28,6 +31,12 @@ MOST_ROWS = 100  # a longer table is folded
 
 class Paragraph(NamedTuple):
     text: str
+
+
+class Answer(NamedTuple):
+    """The first lines of a report: (name, text) pairs."""
+
+    lines: Sequence[tuple[str, str]]
 
 
 class Listing(NamedTuple):
@@ -58,23 +67,35 @@ class SortableTable(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A figure to be drawn. `name` is that of its files beside the page."""
+    """A figure to be drawn. `name` is that of its files beside the page. A chart replaces it on a screen."""
 
     name: str
     caption: str
     draw: Callable[[], Figure]
+    chart: Chart | None = None
 
 
-Written = Paragraph | Listing | Facts | Command | SortableTable  # what a template renders
+Written = Answer | Paragraph | Listing | Facts | Command | SortableTable  # what a template renders
 Part = Written | Picture
 
 TEMPLATES: dict[type, str] = {
+    Answer: "answer.html",
     Paragraph: "paragraph.html",
     Listing: "listing.html",
     Facts: "facts.html",
     Command: "command.html",
     SortableTable: "table.html",
 }
+
+
+class Filters(NamedTuple):
+    """What a reader may leave out: tasks, by the names of their environments, and rows of the table."""
+
+    tasks: Sequence[str] = ()
+    methods: Sequence[str] = ()
+
+
+NO_FILTERS = Filters()
 
 
 class Section(NamedTuple):
@@ -87,16 +108,39 @@ class Section(NamedTuple):
         return re.sub(r"\W+", "-", self.title.lower())
 
 
-def page(title: str, sections: Iterable[Section], show: Callable[[Picture], Markup]) -> str:
+def page(
+    title: str, sections: Iterable[Section], show: Callable[[Picture], Markup], filters: Filters = NO_FILTERS
+) -> str:
     """Render the whole document. `show` gives the HTML of a picture. Sections without a part are left out."""
     style, script = (Markup((FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    shown = [section for section in sections if section.parts]
+    pictures = [part for section in shown for part in section.parts if isinstance(part, Picture)]
+    charts = {part.name: part.chart for part in pictures if part.chart is not None}
 
     def rendered(part: Part) -> Markup:
-        return show(part) if isinstance(part, Picture) else render(part)
+        if not isinstance(part, Picture):
+            return render(part)
+        return Markup('<div data-chart="{}">{}</div>').format(part.name, show(part)) if part.chart else show(part)
 
-    shown = [section for section in sections if section.parts]
     template = ENVIRONMENT.get_template("page.html")
-    return template.render(title=title, sections=shown, rendered=rendered, style=style, script=script) + "\n"
+    values = {"title": title, "sections": shown, "rendered": rendered, "style": style, "script": script}
+    return template.render(**values, charts=interactive(charts) if charts else "", filters=filters) + "\n"
+
+
+def interactive(charts: Mapping[str, Chart]) -> Markup:
+    """Return the scripts that draw charts: their data, Vega-Lite (0.9 MB), and what embeds them.
+
+    Texts in the data cannot end the script that holds them: JSON has another form of "<".
+    """
+    data = list({id(chart.data): chart.data for chart in charts.values()}.items())
+    places = {key: place for place, (key, _) in enumerate(data)}
+    specs = {name: {"spec": chart.spec, "data": places[id(chart.data)]} for name, chart in charts.items()}
+    content = {"charts": specs, "data": [columns(frame) for _, frame in data]}
+    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+    embed = (FOLDER / "charts.js").read_text(encoding="utf-8")
+    scripts = f'<script type="application/json" id="charts">{text}</script>\n'
+    return Markup(f"{scripts}<script>{library}</script>\n<script>\n{embed}</script>")
 
 
 def render(part: Written) -> Markup:

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.data import scores
+from analysis import plane
 from analysis.data.cells import OWN, Cell, Grid
 from analysis.data.runs import Run
+from analysis.figures import plane as plane_figures
 from analysis.figures import scores as score_figures
 from analysis.figures import style
+from analysis.page import charts
+from analysis.page.answer import answer
 from analysis.page.page import Command, Facts, Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.render import tables
 from analysis.render.markup import NONE, Table
-from analysis.render.tables import interval
 from analysis.results import BAND_REPETITIONS, Results
 from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
@@ -28,22 +30,22 @@ ON_A_COLUMN = 6  # tasks whose curves still fit in a column
 ON_A_PAGE = 20  # tasks of one figure
 
 
-def summary(comparison: Comparison) -> Section:
-    """List what was compared and one line for each row of the table, then the tables of aggregates."""
-    grid = comparison.grid
+def summary(results: Results, settings: Settings) -> Section:
+    """Answer the question, draw the main figure, and list the aggregates with what to know when reading them."""
+    comparison = results.comparison
+    grid, panels = comparison.grid, plane.planes(comparison, settings)
     finished = sum(1 for _ in grid.finished())
-    tasks = counted(len(grid.tasks), scores.noun(grid.tasks))
-    lines = [
-        f"{counted(len(grid.rows), 'method')} on {tasks}: {finished} of"
-        f" {len(grid.runs)} runs are finished, {len(comparison.gaps)} have no result.",
-    ]
-    for row, estimates in comparison.overall.items():
-        said = [f"{name} {interval(estimates[name], '.3f')}" for name in ("IQM", SPARSITY) if name in estimates]
-        if row in comparison.against:
-            other, pair = comparison.against[row]
-            said.append(f"better than {other} with probability {interval(pair.improvement, '.2f')}")
-        lines.append(f"{row}: {', '.join(said) or 'no number'}.")
-    return Section("Summary", [Listing(lines), *map(SortableTable, _aggregates(comparison))])
+    parts: list[Part] = [answer(comparison, panels, settings)]
+    if panels:
+        over = f"IQM of the {plane.score_name(comparison)}"
+        draw = partial(plane_figures.plane, panels, grid.methods, over, settings.reference)
+        chart = charts.plane(panels, grid.methods, over, settings.reference)
+        parts.append(Picture("pareto", plane_figures.caption(settings.reference), draw, chart))
+    gaps = len(comparison.gaps)
+    parts.append(Paragraph(f"{finished} of {len(grid.runs)} runs are finished, {gaps} have no result."))
+    listed: list[Part] = [SortableTable(table) for table in _aggregates(comparison)]
+    caveats: list[Part] = [Listing(comparison.notes, "Caveats")] if comparison.notes else []
+    return Section("Summary", [*parts, *listed[:1], *caveats, *listed[1:]])
 
 
 def counted(count: int, noun: str) -> str:
@@ -59,7 +61,7 @@ def aggregates(results: Results) -> Section:
     comparison, methods = results.comparison, results.comparison.grid.methods
     if not comparison.scored:
         return Section("Scores", [])
-    over = " or ".join(scores.names(comparison.scored, comparison.references)) + "-normalised score"
+    over = plane.score_name(comparison)
     found = {
         name: {row: overall.get(name, NOTHING) for row, overall in comparison.overall.items()}
         for name in SCORE_STATISTICS
@@ -68,26 +70,31 @@ def aggregates(results: Results) -> Section:
         Picture(
             "aggregates",
             f"Aggregates of the {over}, with 95 % intervals over seeds. Lower is better for the optimality gap.",
-            partial(score_figures.intervals, found, methods),
+            partial(score_figures.intervals, found, methods, over=over),
+            charts.intervals(found, methods, over),
         )
     ]
     if comparison.against:
         parts.append(_improvement(comparison.against, methods))
+    axes = {"profiles": (over, "share of runs above"), "efficiency": (style.X_LABELS[results.x], f"IQM of the {over}")}
     curves: list[tuple[str, Mapping[str, Curve], str, Callable[..., Figure]]] = [
         (
             "profiles",
             results.profiles,
             f"Share of runs above each {over}, with pointwise 95 % bands.",
-            score_figures.profiles,
+            partial(score_figures.profiles, over=over),
         ),
         (
             "efficiency",
             results.efficiency,
-            "IQM of the scores over training, with pointwise 95 % bands.",
-            partial(score_figures.efficiency, x=results.x),
+            f"IQM of the {over} over training, with pointwise 95 % bands.",
+            partial(score_figures.efficiency, label=f"IQM of the {over}", x=results.x),
         ),
     ]
-    parts += [Picture(name, caption, partial(draw, drawn, methods)) for name, drawn, caption, draw in curves if drawn]
+    for name, drawn, caption, draw in curves:
+        if drawn:
+            chart = charts.lines(drawn, methods, *axes[name])
+            parts.append(Picture(name, caption, partial(draw, drawn, methods), chart))
     return Section("Scores", parts)
 
 
@@ -105,6 +112,7 @@ def by_task(results: Results, settings: Settings) -> Section:
     width = style.COLUMN if len(grid.tasks) <= ON_A_COLUMN else style.PAGE
     count = -(-len(grid.tasks) // ON_A_PAGE)
     chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
+    epochs = charts.epochs(frame, settings.x)
     parts: list[Part] = []
     for name, column, label, said in (
         ("curves", "return", f"{results.which} return", "Learning curves: mean returns of the seeds"),
@@ -125,7 +133,8 @@ def by_task(results: Results, settings: Settings) -> Section:
                     settings.x,
                 )
                 suffix = f"-{i}" * (count > 1)
-                parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture))
+                chart = charts.curves(epochs, grid.methods, column, label, settings.x) if i == 1 else None
+                parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture, chart))
     parts += [SortableTable(table) for table in tables.all_tables(results.comparison) if table.header[0] != "method"]
     return Section("Tasks", parts)
 
@@ -188,9 +197,8 @@ def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -
 
 
 def about(comparison: Comparison) -> Section:
-    """List the notes, and where the numbers come from."""
-    notes: list[Part] = [Listing(comparison.notes, "Notes")] if comparison.notes else []
-    return Section("About", [*notes, Facts(comparison.source)])
+    """List where the numbers come from."""
+    return Section("About", [Facts(comparison.source)])
 
 
 def folders(grid: Grid) -> dict[Cell, Path]:

@@ -6,8 +6,10 @@ from functools import partial
 
 from analysis.data.cells import Grid
 from analysis.data.provenance import letter
-from analysis.figures import sparsity as sparsity_figures
+from analysis.figures import plane as plane_figures
+from analysis.page import charts
 from analysis.page.page import Listing, Paragraph, Part, Picture, Section, SortableTable
+from analysis.plane import score_name
 from analysis.render.markup import NONE, Table
 from analysis.render.tables import interval
 from analysis.settings import Settings
@@ -16,6 +18,8 @@ from analysis.stats.comparison import ACTOR_SPARSITY, SCORE, SPARSITY, Compariso
 from analysis.stats.metrics import ByTask, Estimate
 from analysis.stats.pareto import Outcome
 
+MAIN = "pareto"  # the figure that the summary has
+SAME = 0.005  # difference between sparsities that are told apart in no figure
 NETWORKS = {SPARSITY: "", ACTOR_SPARSITY: " of actors"}  # measure -> whose sparsity it is
 
 
@@ -26,20 +30,34 @@ def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section
     values = {
         row: final_values(grid, row, comparison.scored, comparison.actors, settings.references) for row in grid.rows
     }
+    over = score_name(comparison)
     for i, block in enumerate(comparison.blocks if comparison.scored else []):
         for measure, networks in NETWORKS.items():
             rows = [row for row in block if measure in values[row]]
             levels = {row: _on(values[row][measure], comparison.scored) for row in rows}
             reached = {row: _on(values[row][SCORE], levels[row]) for row in rows}
-            if any(levels.values()):
+            if networks and rows and _same(values, rows):
+                parts.append(Paragraph(f"Actors are as sparse as critics: nowhere is the difference above {SAME}."))
+            elif any(levels.values()):
                 found, notes = pareto.outcomes(levels, reached, settings.seed, settings.repetitions)
                 unknown = [f"{row}: its sparsity{networks} is not known" for row in block if row not in rows]
                 where = f" (protocol {letter(i)})" if len(comparison.blocks) > 1 else ""
                 name = "pareto" + f"-{letter(i)}" * bool(where) + "-actors" * bool(networks)
-                parts += _axes(found, grid, settings, kept, networks + where, name)
+                parts += _axes(found, grid, settings, kept, networks + where, name, over)
                 if notes or unknown:
                     parts.append(Listing([f"{note}." for note in notes + unknown]))
     return Section("Sparsity and score", parts)
+
+
+def _same(values: Mapping[str, Mapping[str, ByTask]], rows: Sequence[str]) -> bool:
+    """Return whether each run's actor is as sparse as its critics; a run without one of the two does not count."""
+    pairs = [
+        (own[SPARSITY].get(task, {}).get(seed), level)
+        for own in (values[row] for row in rows if SPARSITY in values[row])
+        for task, levels in own[ACTOR_SPARSITY].items()
+        for seed, level in levels.items()
+    ]
+    return all(abs(a - b) <= SAME for a, b in pairs if a is not None and b is not None)
 
 
 def _on(by_task: ByTask, tasks: Iterable[str]) -> ByTask:
@@ -48,7 +66,7 @@ def _on(by_task: ByTask, tasks: Iterable[str]) -> ByTask:
 
 
 def _axes(
-    found: Mapping[str, Outcome], grid: Grid, settings: Settings, kept: float, where: str, name: str
+    found: Mapping[str, Outcome], grid: Grid, settings: Settings, kept: float, where: str, name: str, over: str
 ) -> list[Part]:
     """Draw the figure of one block and one kind of network, and list its tables."""
     if not found:
@@ -57,28 +75,18 @@ def _axes(
     fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference, labels=grid.labels)
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
-    one = [found[row] for row in set(dense.values())]
-    said = f"{100 * kept:g} % of {settings.reference}"
-    picture = partial(
-        sparsity_figures.pareto,
-        found,
-        grid.methods,
-        fronts,
-        sweeps,
-        (said, kept * one[0].point[1]) if len(one) == 1 and one[0].point[1] > 0 else None,
-    )
-    caption = (
-        f"Sparsity{where} and IQM of the scores, with 95 % confidence regions (normal ellipses with Hotelling's radius;"
-        " a line where the sparsity is fixed; none with too few runs). In brackets: the probability of being on the"
-        f" Pareto front. Dotted: {said}'s score. Lines join sweeps of final"
-        " sparsities. Methods with the same fixed sparsity are drawn side by side."
-    )
-    parts: list[Part] = [Picture(name, caption, picture), SortableTable(_joint(found, fronts, dense, kept, where))]
+    parts: list[Part] = []
+    if name != MAIN:
+        shown = {"": found}, grid.methods, f"IQM of the {over}", settings.reference
+        text = f"Sparsity{where}. {plane_figures.caption(settings.reference)}"
+        draw = partial(plane_figures.plane, *shown, level=f"sparsity{where}")
+        parts.append(Picture(name, text, draw, charts.plane(*shown)))
+    parts.append(SortableTable(_joint(found, fronts, dense, kept, where)))
     matched = _matched(found, sweeps, where)
     if matched is not None:
         parts += [matched, Paragraph("Scores between the rows of a sweep are interpolated linearly; none outside.")]
         parts.append(SortableTable(_kept(found, sweeps, dense, kept, where)))
-    if fronts:
+    if len(fronts) > 1:
         parts.append(SortableTable(_dominance(found, where)))
     return parts
 

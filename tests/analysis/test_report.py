@@ -15,6 +15,7 @@ from analysis.data.sources import runfolder
 from analysis.page.sections import reproduce
 from sweeps.command_line import parse
 from sweeps.config import resolve
+from tests.analysis.conftest import write_run
 from tests.support.synthetic import write_runs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -56,6 +57,7 @@ def test_every_figure_is_there_as_pdf_png_and_in_the_page(made, page):
 
 def test_the_page_holds_all_it_shows(page):
     """Nothing is asked for, from a network or from the disk."""
+    page = re.sub("<script.*?</script>", "", page, flags=re.DOTALL)  # the policy holds for scripts too
     wanted = re.findall(r'\b(?:src|href|srcset|data|action)="([^"]*)"', page)
     assert wanted and all(address.startswith(("#", "data:image/png;base64,")) for address in wanted)
     assert "default-src 'none'" in page and "@import" not in page and "<link" not in page
@@ -141,6 +143,14 @@ def test_mujoco_and_raw_have_a_report_too(mujoco):
     assert 'id="figure-pareto"' not in (mujoco / "report" / "report.html").read_text()
 
 
+def test_actors_as_sparse_as_their_critics_are_a_line(tmp_path):
+    for method, sparsity, seed in (("dense", 0.0, 0), ("gmp", 0.9, 0), ("gmp", 0.9, 1)):
+        write_run(tmp_path, "mujoco/Hopper", method, seed, (1.0, 2.0, 3.0), sparsity, sparsity + 0.004 * bool(sparsity))
+    assert call("--runs", tmp_path) == 0
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert 'id="figure-pareto-actors"' not in page and "Actors are as sparse as critics" in page
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -172,12 +182,14 @@ def test_the_command_makes_the_same_run_again(tmp_path, given):
 # In a browser ----------
 
 
-def rendered(page, tmp_path, script):
+def rendered(page, tmp_path, script, width=1400):
     """The page's document after its own scripts and this one; fails when the browser complains of anything."""
     copy = tmp_path / "copy.html"
-    copy.write_text(page.replace("</body>", f"<script>{script}</script>\n</body>"))
+    before, end, after = page.rpartition("</body>")
+    copy.write_text(f"{before}<script>{script}</script>\n{end}{after}")
     command = [CHROMIUM, "--headless", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--no-sandbox"] * (os.geteuid() == 0) + ["--enable-logging=stderr", "--window-size=1400,1000"]
+    command += ["--no-sandbox"] * (os.geteuid() == 0) + ["--enable-logging=stderr", f"--window-size={width},1000"]
+    command.append("--virtual-time-budget=20000")  # until the charts are drawn
     done = subprocess.run([*command, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "CONSOLE" not in done.stderr, done.stderr
@@ -191,13 +203,16 @@ def first_column(document, number=0):
     return [html.unescape(cell) for cell in re.findall(r"<tr><td[^>]*>(?:<b>)?([^<]*)", body)]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt-get install chromium)")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt-get install chromium)")
+
+
+@needs_chromium
 def test_a_browser_shows_the_page_and_its_headers_sort(page, tmp_path):
     click = 'document.querySelectorAll("table.sortable")[0].querySelectorAll("th button")[{}].click();'
     measure = (
         "document.body.dataset.wide = document.documentElement.scrollWidth > innerWidth;"
         "document.body.dataset.flat = [...document.querySelectorAll('figure svg, figure img')]"
-        ".filter(e => e.getBoundingClientRect().height < 50).length;"
+        ".filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 50).length;"
         "document.body.dataset.spilt = [...document.querySelectorAll('th button')]"
         ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent).join('; ');"
     )
@@ -217,3 +232,52 @@ def test_a_browser_shows_the_page_and_its_headers_sort(page, tmp_path):
     assert up.count('aria-sort="ascending"') == 1
     assert first_column(rendered(page, tmp_path, 2 * click.format(1))) == expected[::-1]
     assert first_column(rendered(page, tmp_path, click.format(1) + click.format(0))) == sorted(METHODS)
+
+
+CHARTS = {"pareto", "aggregates", "profiles", "efficiency", "curves", "sparsity"}
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1200, 500])  # the narrowest window of a desktop's Chromium
+def test_charts_respond_and_nothing_is_clipped(page, tmp_path, width):
+    """The drawings of the charts are hidden on a screen; only tables scroll, and on a wide one none needs to."""
+    assert set(re.findall(r'<div data-chart="([^"]+)"', page)) == CHARTS
+    measure = (
+        "setTimeout(() => {"
+        "const boxes = [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll'));"
+        "document.body.dataset.out = boxes.filter(e => e.getBoundingClientRect().right > innerWidth + 1).length;"
+        "document.body.dataset.hidden = [...document.querySelectorAll('.live figure > svg')]"
+        ".filter(e => e.getClientRects().length).length;"
+        "document.body.dataset.marks = document.querySelectorAll('.chart svg .mark-line path').length > 10;"
+        "}, 15000);"
+    )
+    shown = rendered(page, tmp_path, measure, width)
+    assert f'data-charts="{len(CHARTS)}"' in shown
+    assert 'data-out="0"' in shown and 'data-hidden="0"' in shown and 'data-marks="true"' in shown
+
+
+@needs_chromium
+def test_filters_leave_out_methods_and_tasks(page, tmp_path):
+    """In tables, also where methods are columns, and in charts."""
+    choose = (
+        "const form = document.getElementById('filters');"
+        "form.elements.task.value = 'Pong';"
+        "[...form.querySelectorAll('input')].find(box => box.value === 'gmp').checked = false;"
+        "form.dispatchEvent(new Event('change', {bubbles: true}));"
+        "setTimeout(() => {"
+        "const seen = [...document.querySelectorAll('td, th')].filter(e => !e.hidden && !e.parentNode.hidden);"
+        "document.body.dataset.seen = JSON.stringify([...new Set(seen.map(e => e.textContent))]"
+        ".filter(text => ['gmp', 'dense', 'atari/Pong', 'atari/Boxing', 'Pong', 'Boxing'].includes(text)).sort());"
+        "document.body.dataset.charted = ['Pong', 'Boxing']"
+        ".filter(task => document.querySelector('[data-chart=curves] .chart').textContent.includes(task));"
+        "}, 15000);"
+    )
+    shown = html.unescape(rendered(page, tmp_path, choose))
+    (seen,) = re.findall(r'data-seen="(\[[^\]]*\])"', shown)
+    assert json.loads(seen) == ["Pong", "atari/Pong", "dense"]
+    assert 'data-charted="Pong"' in shown
+
+
+def test_paper_has_the_drawings(page):
+    assert "@media print { nav, .chart { display: none; } }" in page
+    assert "@media screen { .live figure > svg" in page

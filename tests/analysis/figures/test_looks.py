@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis.figures import costs, looks, scores, sparsity
+from analysis.figures import costs, looks, plane, scores
 from analysis.figures.looks import Look
 from analysis.stats.metrics import Estimate
 from analysis.stats.pareto import Outcome
@@ -75,11 +75,11 @@ def test_every_figure_shows_a_method_alike() -> None:
     figures = [
         scores.profiles(dict.fromkeys(colours, (x, x, x, x)), methods),
         scores.efficiency(dict.fromkeys(colours, (x, x, x, x)), methods),
-        sparsity.pareto(outcomes, methods, {}, {}),
+        plane.plane({"": outcomes}, methods, "score"),
         costs.tradeoffs({"t": outcomes}, methods, "cost", "reached"),
     ]
     for figure in figures:
-        lines = {line.get_label(): line for line in figure.axes[0].lines}
+        lines = {line.get_label().removeprefix("_"): line for line in figure.axes[0].lines}
         assert {row: to_hex(lines[row].get_color()) for row in colours} == colours
         assert all(lines[row].get_marker() == markers[row] for row in colours)
     bars = scores.intervals({"IQM": {row: Estimate(0.5, 0.0, 1.0, 3) for row in colours}}, methods).axes[0].patches

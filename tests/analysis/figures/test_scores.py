@@ -106,3 +106,13 @@ def test_text_is_text_and_the_same_data_give_the_same_files(tmp_path, estimates)
 )
 def test_labels_break_after_their_signs(label, lines):
     assert style.wrapped(label).split("\n") == lines
+
+
+@pytest.mark.parametrize("draw", [score_figures.profiles, score_figures.efficiency])
+def test_sixteen_methods_have_a_panel_each(draw):
+    methods = {f"a method of mine {i}": f"m{i}" for i in range(16)}
+    figure = draw({row: curve() for row in methods}, methods)
+    assert_readable(figure, style.PAGE)
+    titled = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in titled] == list(methods)
+    assert all(len(axis.lines) == 16 and len(axis.collections) == 1 for axis in titled)  # one has a band

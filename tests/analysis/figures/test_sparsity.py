@@ -5,59 +5,9 @@ import pandas as pd
 import pytest
 
 from analysis.figures import sparsity as sparsity_figures
-from analysis.stats import election_log, pareto
-from tests.analysis.figures.test_scores import METHODS, ROWS, assert_readable
+from analysis.stats import election_log
+from tests.analysis.figures.test_scores import ROWS, assert_readable
 from tests.analysis.stats.test_election_log import outcomes
-
-
-@pytest.fixture
-def found():
-    """Five rows: four of a fixed sparsity, two of these of the same, and one of a sparsity that varies."""
-    rng = np.random.default_rng(0)
-    levels = dict(zip(ROWS, (0.0, 0.5, 0.9, None, 0.9), strict=True))
-
-    def values(draw):
-        return {
-            row: {f"t{j}": {i: float(draw(level)) for i in range(5)} for j in range(4)} for row, level in levels.items()
-        }
-
-    sparsities = values(lambda level: rng.normal(0.7, 0.05) if level is None else level)
-    return pareto.outcomes(sparsities, values(lambda _: rng.normal(1, 0.2)), 0, 300)[0]
-
-
-def test_the_plane_of_sparsity_and_score(found):
-    fronts, sweeps = pareto.on_front(found), pareto.sweeps(METHODS)
-    figure = sparsity_figures.pareto(found, METHODS, fronts, sweeps, kept=("90 % of dense", 0.9))
-    assert_readable(figure)
-    (axis,) = figure.axes
-    drawn = {line.get_label(): line for line in axis.lines}
-    for row, outcome in found.items():
-        assert drawn[f"{row} ({fronts[row]:.2f})"].get_xydata().tolist() == [outcome.point.tolist()]
-    (sweep,) = (line for line in axis.lines if len(line.get_xdata()) == 3)
-    assert sweep.get_xydata()[:, 0].tolist() == [0.0, 0.5, 0.9]
-    assert len(axis.patches) == len(ROWS)  # the regions
-    low, high = axis.get_ylim()
-    for outcome in found.values():
-        assert (
-            low < pareto.region(outcome).outline()[:, 1].min() and pareto.region(outcome).outline()[:, 1].max() < high
-        )
-
-
-def test_rows_of_one_fixed_sparsity_stand_beside_each_other(found):
-    figure = sparsity_figures.pareto(found, METHODS, {}, {})
-    (axis,) = figure.axes
-    shown = {line.get_label(): line.get_transform().transform(line.get_xydata())[0, 0] for line in axis.lines}
-    assert shown["rigl"] - shown["gmp"] == pytest.approx(5 / 72 * figure.dpi)
-
-
-def test_a_huge_region_does_not_shrink_the_rest():
-    draws = np.random.default_rng(0).normal([0.5, 1.0], [0.1, 50.0], (300, 2))
-    wide = {
-        "gmp": pareto.Outcome(np.array([0.5, 1.0]), draws, 2, 4),
-        "rigl": pareto.Outcome(np.array([0.9, 2.0]), draws, 1, 4),
-    }
-    low, high = sparsity_figures.pareto(wide, METHODS, {}, {}).axes[0].get_ylim()
-    assert -1 < low < 0 and 3 < high < 4
 
 
 @pytest.mark.parametrize("columns", [2, 3, 10])

@@ -1,6 +1,7 @@
 """The curves: any number of tasks, gaps, and the sparsity of actors."""
 
 import matplotlib.image
+import pandas as pd
 import pytest
 
 from analysis.data import runs
@@ -50,3 +51,26 @@ def test_without_an_actor_there_is_no_line_of_one(run):
 )
 def test_short_numbers(value, text):
     assert style.short(value) == text
+
+
+def test_runs_without_a_sparsity_have_no_empty_panel(run):
+    """Of all runs: one panel. Of one task: that panel is not drawn, and its curve is not cut."""
+    pruned = runs.tidy([("dense", runfolder.read(run()))])
+    unknown = pruned.assign(sparsity=float("nan"))
+    (axis,) = drawn(unknown, ["atari/Pong"])[0]
+    assert axis.get_xlim()[1] == pytest.approx(1.02 * 3000) and axis.get_xlabel() == "agent steps"
+    both = pd.concat([pruned, unknown.assign(task="atari/Boxing")])
+    axes, _ = drawn(both, ["atari/Pong", "atari/Boxing"])
+    assert [axis.axison for axis in axes] == [True, True, True, False]  # returns, then sparsities
+    assert axes[1].get_xlim()[1] == pytest.approx(1.02 * 3000) and axes[1].get_xlabel() == "agent steps"
+
+
+def test_a_longer_baseline_is_shown_to_its_end(run):
+    """Also where its sparsity is unknown."""
+    long = runs.tidy([("dense", runfolder.read(run(returns=(1.0,) * 9, options={"trainer.epochs": 9})))]).assign(
+        sparsity=float("nan")
+    )
+    short = runs.tidy([("gmp", runfolder.read(run(method="gmp", sparsity=0.4)))])
+    above, below = drawn(pd.concat([long, short]), ["atari/Pong"])[0]
+    assert above.get_xlim() == below.get_xlim() == pytest.approx((0, 1.02 * 9000))
+    assert 0.4 < below.get_ylim()[1] < 0.5

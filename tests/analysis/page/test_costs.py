@@ -9,7 +9,7 @@ from analysis import report
 from analysis.figures import costs as cost_figures
 from analysis.figures import style
 from analysis.page import costs as cost_sections
-from analysis.page.page import render
+from analysis.page.page import Paragraph, Picture, render
 from analysis.render.markup import significant
 from analysis.results import gather
 from analysis.selection import Selection
@@ -101,6 +101,17 @@ def test_many_panels_go_on_several_figures_and_one_is_a_column_wide(results, mon
     pictures, _ = parts_of(results)
     assert [picture.name for picture in pictures[:3]] == [f"bytes-atari-{i}" for i in (1, 2, 3)]
     assert pictures[0].draw().get_figwidth() == style.COLUMN
+
+
+@pytest.mark.parametrize(("ratio", "tied"), [(1.04, True), (1.1, False)])
+def test_tied_latencies_are_a_line(results, ratio, tied):
+    """Of all rows and tasks."""
+    found, settings = results
+    latency = np.where(found.costs["row"] == "gmp", 100.0 * ratio, 100.0)
+    parts = cost_sections.buys(replace(found, costs=found.costs.assign(fastest_median=latency)), settings).parts
+    lines = [part.text for part in parts if isinstance(part, Paragraph) and "Latency" in part.text]
+    assert [("no two differ by more than 5 %" in line and "100" in line) for line in lines] == [True] * tied
+    assert any(isinstance(part, Picture) and part.name == "latency-atari" for part in parts) != tied
 
 
 def test_the_page_has_them(root, tmp_path):

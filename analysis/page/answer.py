@@ -1,0 +1,103 @@
+"""What a report answers, in three lines: the question, how methods differ, and what they reach when equally sparse."""
+
+from collections.abc import Mapping, Sequence
+
+from analysis.data import scores
+from analysis.data.provenance import seed_counts
+from analysis.page.page import Answer
+from analysis.plane import Plane, score_name
+from analysis.render.tables import interval
+from analysis.settings import Settings
+from analysis.stats import pareto
+from analysis.stats.comparison import Comparison
+from analysis.stats.metrics import FEW_SEEDS, Estimate
+
+NAMED = 4  # methods of one kind; the tables have all
+
+
+def answer(comparison: Comparison, panels: Mapping[str, Plane], settings: Settings) -> Answer:
+    """State question and answer with seeds and intervals."""
+    grid = comparison.grid
+    noun, counts = scores.noun(grid.tasks), seed_counts(grid)
+    seeds = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1])))) if counts else "0"
+    amount = f"{len(grid.rows)} methods, {len(grid.tasks)} {noun}s, {seeds} seeds a method and {noun}"
+    asked = (
+        f"does a method score higher or lower than {settings.reference}" if comparison.against else "what do they reach"
+    )
+    also = ", and how sparse is it" if panels else ""
+    lines = [("Question", f"{asked}{also}? ({amount})")]
+    lines.append(("Answer", _differences(comparison) if comparison.against else _levels(comparison)))
+    if panels:
+        title, found = next(iter(panels.items()))
+        lines.append((f"Sparsity, {title}", _sparsities(found, grid.methods, settings.reference)))
+    if counts and counts[0] < FEW_SEEDS:
+        name, text = lines[1]
+        lines[1] = (
+            name,
+            f"{text} With fewer than {FEW_SEEDS} seeds, intervals are too narrow and differences are hints.",
+        )
+    return Answer(lines)
+
+
+def _differences(comparison: Comparison) -> str:
+    """State which methods differ from their reference: those whose interval of the difference excludes 0."""
+    found: dict[str, list[str]] = {"higher": [], "lower": [], "no difference shown": []}
+    for row, (_, pair) in comparison.against.items():
+        low, high = pair.difference.low, pair.difference.high
+        kind = (
+            "higher"
+            if low is not None and low > 0
+            else "lower"
+            if high is not None and high < 0
+            else "no difference shown"
+        )
+        if pair.difference.value is not None:
+            found[kind].append(f"{row} {_signed(pair.difference)}")
+    said = "; ".join(f"{kind}: {_listed(rows)}" for kind, rows in found.items() if rows)
+    return f"difference of {comparison.statistic} of the {score_name(comparison)} [95 % interval]: {said or 'unknown'}."
+
+
+def _levels(comparison: Comparison) -> str:
+    """State the scores of the methods, where there is nothing to compare them with."""
+    known = [
+        (row, own[comparison.statistic])
+        for row, own in comparison.overall.items()
+        if comparison.statistic in own and own[comparison.statistic].value is not None
+    ]
+    said = _listed([f"{row} {interval(estimate, '.3f')}" for row, estimate in known])
+    name = f"{comparison.statistic} of the {score_name(comparison)}" if known else ""
+    return f"{name} [95 % interval]: {said}." if known else "no scores are compared; the returns of each task follow."
+
+
+def _sparsities(found: Plane, methods: Mapping[str, str], reference: str) -> str:
+    """Compare each method with the line of a sweep at its own sparsity; without a sweep, list the sparsities."""
+    there = {row: method for row, method in methods.items() if row in found}
+    said = []
+    for name, rows in pareto.sweeps(there, reference).items():
+        along = pareto.rows_of(found, rows)
+        for row in (row for row in found if row not in rows and len(along) > 1):
+            beside = pareto.matched(found[row], along)
+            if beside.difference.value is not None:
+                said.append(f"{row} at {beside.sparsity:.3f} is {_signed(beside.difference)} from the line of {name}")
+    if not said:
+        said = [f"{row} {interval(_level(found, row), '.3f')}" for row in found if methods[row] != reference]
+    return f"{_listed(said)} ({_seeds(found)})." if said else "known of no other method."
+
+
+def _level(found: Plane, row: str) -> Estimate:
+    outcome = found[row]
+    return pareto.interval(float(outcome.point[0]), outcome.draws[:, 0], outcome.seeds)
+
+
+def _seeds(found: Plane) -> str:
+    counts = sorted({outcome.seeds for outcome in found.values()})
+    return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+
+
+def _signed(estimate: Estimate) -> str:
+    text = interval(estimate, "+.3f")
+    return text if estimate.low is not None else f"{text} (no interval)"
+
+
+def _listed(rows: Sequence[str]) -> str:
+    return ", ".join(rows[:NAMED]) + f" and {len(rows) - NAMED} more" * (len(rows) > NAMED)

@@ -1,0 +1,242 @@
+"""Figures that respond to the pointer: Vega-Lite specifications, and their data.
+
+Every chart replaces the drawing of the same name on a screen. A reader without scripts, and paper, have the drawing.
+The rows of all charts have a field `method`, and those of single tasks a field `task`, by which the page filters them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from analysis.data import scores
+from analysis.figures.looks import looks
+from analysis.figures.plane import outline
+from analysis.figures.style import X_LABELS
+from analysis.stats import pareto
+from analysis.stats.metrics import Estimate
+from analysis.stats.pareto import Outcome
+from analysis.stats.profiles import Curve
+
+MOST_EPOCHS = 60_000  # rows of all learning curves: some 2 MB of the page
+FEWEST, MOST = 10, 100  # of a run
+DIGITS = 5
+SHAPES = {"s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "<": "triangle-left"}
+SHAPES |= {">": "triangle-right", "P": "cross", "X": "cross", "*": "triangle", "d": "diamond"}
+Spec = dict[str, Any]
+
+
+class Chart(NamedTuple):
+    """A specification without its data, and the data: columns of texts and numbers."""
+
+    spec: Spec
+    data: pd.DataFrame
+
+
+def columns(data: pd.DataFrame) -> dict[str, Any]:
+    """Return the data for JSON: numbers of DIGITS digits, None if unknown; texts as {levels, codes}."""
+    found: dict[str, Any] = {}
+    for name in data:
+        values = data[name]
+        if pd.api.types.is_numeric_dtype(values):
+            numbers = values.to_numpy(dtype=float)
+            found[str(name)] = [float(f"{v:.{DIGITS}g}") if np.isfinite(v) else None for v in numbers]
+        else:
+            codes, levels = pd.factorize(values)
+            found[str(name)] = {"levels": list(map(str, levels)), "codes": codes.tolist()}
+    return found
+
+
+def _field(name: str, title: str, kind: str = "quantitative", **options: Any) -> Spec:
+    return {"field": name, "type": kind, "title": title, **options}
+
+
+def _colour(methods: Mapping[str, str]) -> Spec:
+    """Give each row of the table its colour."""
+    shown = looks(methods)
+    scale = {"domain": list(shown), "range": [to_hex(look.colour) for look in shown.values()]}
+    return _field("method", "method", "nominal", scale=scale, legend={"orient": "bottom", "symbolLimit": 0})
+
+
+def _tooltip(**fields: str) -> list[Spec]:
+    """Return tooltips of {field: title}; those of texts are named with an underscore behind them."""
+    return [
+        _field(name.rstrip("_"), title, "nominal" if name.endswith("_") else "quantitative")
+        for name, title in fields.items()
+    ]
+
+
+HOVER = {"name": "hover", "select": {"type": "point", "nearest": True, "on": "pointerover", "clear": "pointerout"}}
+AT_HOVER = {"condition": {"param": "hover", "empty": False, "value": 1}, "value": 0}
+
+
+def intervals(found: Mapping[str, Mapping[str, Estimate]], methods: Mapping[str, str], over: str) -> Chart:
+    """Draw {statistic: {row: estimate}}, a panel for each statistic."""
+    lines = [
+        (name, row, estimate.value, estimate.low, estimate.high, estimate.seeds)
+        for name, estimates in found.items()
+        for row, estimate in estimates.items()
+        if estimate.value is not None
+    ]
+    data = pd.DataFrame(lines, columns=["statistic", "method", "value", "low", "high", "seeds"])
+    y = _field("method", "", "nominal", sort=list(methods), axis={"labelLimit": 130})
+    tooltip = _tooltip(
+        method_="method", statistic_="statistic", value="value", low="95 % from", high="to", seeds="seeds"
+    )
+    layers = [
+        {
+            "mark": {"type": "bar", "height": 10, "opacity": 0.5},
+            "encoding": {"x": _field("low", over, scale={"zero": False}), "x2": {"field": "high"}},
+        },
+        {"mark": {"type": "tick", "thickness": 2, "color": "black"}, "encoding": {"x": _field("value", over)}},
+    ]
+    inner = {
+        "height": {"step": 20},
+        "encoding": {"y": y, "color": {**_colour(methods), "legend": None}, "tooltip": tooltip},
+        "layer": layers,
+    }
+    facet = {"field": "statistic", "title": None, "sort": list(found)}
+    spec = {"facet": facet, "columns": 2, "spec": inner, "resolve": {"scale": {"x": "independent"}}}
+    return Chart({**spec, "usermeta": {"margin": 150}}, data)
+
+
+def lines(found: Mapping[str, Curve], methods: Mapping[str, str], x: str, y: str) -> Chart:
+    """Draw {row: values with their band}; the nearest point tells its numbers."""
+    parts = [
+        pd.DataFrame({"method": row, "x": curve.x, "y": curve.value, "low": curve.low, "high": curve.high})
+        for row, curve in found.items()
+    ]
+    encoding = {"x": _field("x", x, axis={"format": "~s"}), "color": _colour(methods)}
+    tooltip = _tooltip(method_="method", x=x, y=y, low="95 % from", high="to")
+    layers = [
+        {
+            "mark": {"type": "area", "opacity": 0.15},
+            "encoding": {"y": _field("low", y), "y2": {"field": "high"}},
+        },
+        {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"y": _field("y", y)}},
+        {
+            "params": [HOVER],
+            "mark": {"type": "point", "filled": True, "size": 60},
+            "encoding": {"y": _field("y", y), "opacity": AT_HOVER, "tooltip": tooltip},
+        },
+    ]
+    return Chart({"width": "container", "height": 260, "encoding": encoding, "layer": layers}, pd.concat(parts))
+
+
+def epochs(frame: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Return the learning curves of all runs, thinned to what a screen shows: the last epoch and evenly spaced ones."""
+    runs = max(1, frame.groupby(["task", "row", "seed"], sort=False).ngroups)
+    most = int(np.clip(MOST_EPOCHS // runs, FEWEST, MOST))
+    grouped = frame.groupby(["task", "row", "seed"], sort=False)
+    place, length = grouped.cumcount(), grouped["epoch"].transform("size")
+    left = length - 1 - place  # epochs that follow
+    kept = frame[(left % np.ceil(length / most).astype(int)) == 0]
+    names = {task: scores.reference(task).environment for task in kept["task"].unique()}
+    renamed = {"method": kept["row"], "task": kept["task"].map(names), "run": kept["name"], "x": kept[x]}
+    rest = {name: kept[name] for name in ("seed", "epoch", "return", "sparsity")}
+    return pd.DataFrame({**renamed, **rest})
+
+
+def curves(data: pd.DataFrame, methods: Mapping[str, str], column: str, label: str, x: str) -> Chart:
+    """Draw a column of `epochs`: a panel for each task, thin lines for the runs and a thick one for their mean."""
+    both = {
+        "x": _field("x", X_LABELS[x], axis={"format": "~s", "tickCount": 4}),
+        "y": _field(column, label, axis={"format": "~s"}, scale={"zero": column == "sparsity"}),
+        "color": _colour(methods),
+    }
+    tooltip = _tooltip(
+        method_="method", task_="task", run_="run", seed="seed", epoch="epoch", x=X_LABELS[x], **{column: label}
+    )
+    means = [{"op": "mean", "field": name, "as": name} for name in ("x", column)]
+    layers = [
+        {
+            "mark": {"type": "line", "opacity": 0.25, "strokeWidth": 1},
+            "encoding": {**both, "detail": {"field": "run", "type": "nominal"}},
+        },
+        {
+            "transform": [{"aggregate": means, "groupby": ["task", "method", "epoch"]}],
+            "mark": {"type": "line", "strokeWidth": 2},
+            "encoding": both,
+        },
+        {
+            "params": [HOVER],
+            "mark": {"type": "point", "filled": True, "size": 50},
+            "encoding": {**both, "opacity": AT_HOVER, "tooltip": tooltip},
+        },
+    ]
+    facet = {"field": "task", "title": None, "sort": list(data["task"].unique())}
+    resolve = {"scale": {"x": "independent", "y": "independent"}}
+    spec = {"facet": facet, "columns": 2, "spec": {"height": 190, "layer": layers}, "resolve": resolve}
+    return Chart(spec, data)
+
+
+def plane(panels: Mapping[str, Mapping[str, Outcome]], methods: Mapping[str, str], over: str, reference: str) -> Chart:
+    """Draw points (sparsity, score), their regions, and the lines of sweeps, in a panel for each title."""
+    parts = [
+        _plane(found, {row: methods[row] for row in found}, reference).assign(task=t) for t, found in panels.items()
+    ]
+    inner = {"height": 300 if len(panels) == 1 else 220, "layer": _plane_layers(methods, over)}
+    facet = {"field": "task", "title": None, "sort": list(panels)}
+    resolve = {"scale": {"x": "independent", "y": "independent"}}
+    return Chart({"facet": facet, "columns": 2, "spec": inner, "resolve": resolve}, pd.concat(parts))
+
+
+def _plane(found: Mapping[str, Outcome], methods: Mapping[str, str], reference: str) -> pd.DataFrame:
+    """Return the rows of one panel: points, outlines of regions, and the points along each sweep."""
+    rows: list[dict[str, Any]] = []
+    for row, outcome in found.items():
+        ends = [pareto.interval(float(outcome.point[i]), outcome.draws[:, i], outcome.seeds) for i in (0, 1)]
+        words = {"sparsity (95 %)": _words(ends[0]), "score (95 %)": _words(ends[1])}
+        place = {"method": row, "sparsity": outcome.point[0], "score": outcome.point[1]}
+        rows.append({"kind": "point", **place, **words, "seeds": outcome.seeds, "tasks": outcome.tasks})
+        area = outline(outcome)
+        for order, (x, y) in enumerate([] if area is None else area.tolist()):
+            rows.append({"kind": "region", "method": row, "sparsity": x, "score": y, "order": order})
+    for along in pareto.sweeps(methods, reference).values():
+        there = sorted((row for row in along if row in found), key=lambda row: float(found[row].point[0]))
+        for order, row in enumerate(there if len(there) > 1 else []):
+            x, y = found[row].point
+            rows.append(
+                {"kind": "sweep", "method": there[min(1, len(there) - 1)], "sparsity": x, "score": y, "order": order}
+            )
+    return pd.DataFrame(rows)
+
+
+def _plane_layers(methods: Mapping[str, str], over: str) -> list[Spec]:
+    shown = looks(methods)
+    shape = {
+        "field": "method",
+        "scale": {"domain": list(shown), "range": [SHAPES.get(look.marker, "circle") for look in shown.values()]},
+    }
+    axes = {
+        "x": _field("sparsity", "sparsity", scale={"zero": False, "nice": False, "padding": 12}),
+        "y": _field("score", over, scale={"zero": False, "nice": False, "padding": 12}),
+        "color": _colour(methods),
+    }
+    tooltip = [{"field": "method"}, {"field": "sparsity (95 %)"}, {"field": "score (95 %)"}]
+    tooltip += _tooltip(seeds="seeds, at least", tasks="tasks")
+    order = {"field": "order", "type": "quantitative"}
+    return [
+        {
+            "transform": [{"filter": {"field": "kind", "equal": "region"}}],
+            "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.6},
+            "encoding": {**axes, "order": order},
+        },
+        {
+            "transform": [{"filter": {"field": "kind", "equal": "sweep"}}],
+            "mark": {"type": "line", "strokeWidth": 1.2, "opacity": 0.8},
+            "encoding": {**axes, "order": order},
+        },
+        {
+            "transform": [{"filter": {"field": "kind", "equal": "point"}}],
+            "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
+            "encoding": {**axes, "shape": shape, "tooltip": tooltip},
+        },
+    ]
+
+
+def _words(estimate: Estimate) -> str:
+    ends = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f}{ends}"

@@ -1,0 +1,48 @@
+"""What the main figure shows: sparsity and score of each row of the table, over all tasks and on single ones."""
+
+from analysis.data import scores
+from analysis.settings import Settings
+from analysis.stats import pareto
+from analysis.stats.comparison import SCORE, SPARSITY, Comparison, final_values
+from analysis.stats.metrics import numbers
+from analysis.stats.pareto import Outcome
+
+MOST_TASKS = 4  # that have a panel each
+Plane = dict[str, Outcome]  # row -> its (sparsity, score)
+
+
+def score_name(comparison: Comparison) -> str:
+    """Return what scores are called on an axis, with their normalizer: "human-normalised score"."""
+    return " or ".join(scores.names(comparison.scored, comparison.references)) + "-normalised score"
+
+
+def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
+    """Return {title: plane}: one over the tasks that all rows have, and one for each task if these are few.
+
+    Only rows of the first block are included, as no statistic combines protocols. Empty without scores or sparsities.
+    """
+    rows = comparison.blocks[0] if comparison.blocks and comparison.scored else []
+    values = {row: final_values(comparison.grid, row, comparison.scored, [], settings.references) for row in rows}
+    known = {row: own for row, own in values.items() if SPARSITY in own}
+    tasks = {row: _tasks(own) for row, own in known.items()}
+    shared = [task for task in comparison.scored if tasks and all(task in own for own in tasks.values())]
+    few = len(comparison.scored) <= MOST_TASKS
+    over = shared if few or len(shared) > 1 else comparison.scored  # then of the rows that have all of them
+    panels = {f"{len(over)} {scores.noun(over)}s": over} if len(over) > 1 else {}
+    if few:
+        panels |= {scores.reference(task).environment: [task] for task in comparison.scored}
+    found = {}
+    for title, on in panels.items():
+        there = [row for row, own in tasks.items() if own.issuperset(on)]
+        levels, reached = (
+            {row: {task: known[row][measure][task] for task in on} for row in there} for measure in (SPARSITY, SCORE)
+        )
+        found[title] = pareto.outcomes(levels, reached, settings.seed, settings.repetitions)[0]
+    most = max(map(len, found.values()), default=0)
+    return {title: plane for title, plane in found.items() if len(plane) >= min(most, 2) > 0}
+
+
+def _tasks(own: dict[str, dict[str, dict[int, float | None]]]) -> set[str]:
+    """Return the tasks on which a row has a run with a sparsity and a score."""
+    levels, reached = numbers(own[SPARSITY])[0], numbers(own[SCORE])[0]
+    return {task for task, seeds in reached.items() if levels.get(task, {}).keys() & seeds.keys()}

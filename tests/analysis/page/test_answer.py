@@ -1,0 +1,51 @@
+"""The first lines of a report: question and answer with seeds and intervals."""
+
+from analysis import plane, results
+from analysis.page.answer import answer
+from analysis.settings import Settings
+from tests.analysis.conftest import write_run
+
+SETTINGS = Settings(repetitions=200)
+
+
+def lines(root, **settings):
+    found = results.gather(results.Selection([str(root)]), root, "a command", Settings(repetitions=200, **settings))
+    return dict(answer(found.comparison, plane.planes(found.comparison, SETTINGS), SETTINGS).lines)
+
+
+def write(root, levels, seeds=5):
+    """{method: (final return, sparsity)} on Pong; returns rise by 0.1 with each seed."""
+    for method, (value, sparsity) in levels.items():
+        for seed in range(seeds):
+            write_run(root, "atari/Pong", method, seed, (-20.0, -20.0, value + 0.1 * seed), sparsity)
+    return root
+
+
+def test_higher_lower_and_undecided_methods_are_told_apart(tmp_path):
+    said = lines(write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9), "set": (-9.0, 0.9), "rigl": (0.0, 0.9)}))
+    assert "(4 methods, 1 games, 5 seeds a method and game)" in said["Question"]
+    higher, lower, neither = said["Answer"].partition("higher: ")[2].split("; ")
+    assert higher.startswith("gmp +0.") and lower.startswith("lower: set -0.") and "shown: rigl +0.000 [" in neither
+    assert all("[" in part for part in (higher, lower, neither)) and "hints" not in said["Answer"]
+    assert said["Sparsity, Pong"].endswith("(5 seeds).") and "gmp 0.900 [0.900, 0.900]" in said["Sparsity, Pong"]
+
+
+def test_a_method_is_compared_with_the_line_of_a_sweep(tmp_path):
+    """Halfway between 0.8 and 0.9, where the line has 4.2."""
+    sweep = {"gmp:final_sparsity=0.8": (6.0, 0.8), "gmp:final_sparsity=0.9": (2.0, 0.9), "eaudeqn": (8.2, 0.85)}
+    said = lines(write(tmp_path, sweep))
+    gap = (8.2 - 4.0) / (14.6 + 20.7)  # Pong's human and random returns
+    assert (
+        f"eaudeqn at 0.850 is {gap:+.3f} [" in said["Sparsity, Pong"]
+        and "from the line of gmp" in said["Sparsity, Pong"]
+    )
+
+
+def test_few_seeds_are_said_where_the_numbers_are(tmp_path):
+    said = lines(write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)}, seeds=1))
+    assert "gmp +0.255 (no interval)" in said["Answer"] and "fewer than 5 seeds" in said["Answer"]
+
+
+def test_without_scores_there_is_a_question_too(tmp_path):
+    said = lines(write(tmp_path, {"dense": (0.0, 0.0)}), raw=True)
+    assert said.keys() == {"Question", "Answer"} and "the returns of each task" in said["Answer"]
