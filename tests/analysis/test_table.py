@@ -17,7 +17,7 @@ from analysis.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FILES = {"comparison.md", "comparison.tex", "comparison.csv", "curves.png", "curves.pdf", "curves.csv"}
-FILES |= {"efficiency.csv", "profiles.csv", "costs.csv", "details.csv"}
+FILES |= {"efficiency.csv", "profiles.csv", "costs.csv", "details.csv", "pareto.png", "pareto.pdf", "pareto.svg"}
 
 
 def call(*arguments):

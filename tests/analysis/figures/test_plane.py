@@ -30,8 +30,9 @@ def found():
 
 
 def drawn(axis):
-    """{row: its point} of a panel."""
-    return {line.get_label().lstrip("_"): line for line in axis.lines if line.get_marker() != "None"}
+    """{row: its point} of a panel, without the entries of the legend."""
+    points = [line for line in axis.lines if line.get_marker() != "None" and len(line.get_xdata())]
+    return {line.get_label().lstrip("_"): line for line in points}
 
 
 def lines(axis):
