@@ -23,7 +23,6 @@ KEPT = (
     "comparison.tex",
     "comparison.csv",
     "curves.png",
-    "pareto.png",
     "pareto.svg",
     "report.html",
 )
