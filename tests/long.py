@@ -15,6 +15,7 @@ LONG: dict[str, int] = {
     "tests/sweeps/engines/test_wandb.py::test_agents_share_gpus_and_cores_as_workers_do": 10,
     "tests/examples/test_tour.py::test_all_cells_run": 50,
     "tests/sweeps/gpu/test_gpu_check.py": 90,
+    "tests/baselines/test_methods.py::test_every_other_method_trains_every_agent": 150,
     "tests/baselines/test_networks.py::test_every_other_method_trains_every_network": 90,
     "tests/sweeps/bench/test_training.py::test_every_cell_of_the_table_is_a_measurement": 60,
 }

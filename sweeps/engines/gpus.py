@@ -33,7 +33,9 @@ def query(*fields: str) -> list[list[str]]:
     """Return these fields of each GPU, as nvidia-smi tells them; nothing without an NVIDIA GPU."""
     command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=True)
+        said = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return []
     return [[value.strip() for value in line.split(",")] for line in said.stdout.splitlines() if line.strip()]
@@ -90,5 +92,12 @@ def _call(command: Sequence[str], environment: Mapping[str, str], text: str = ""
     """Run a program without its output. Raises OSError or subprocess.SubprocessError if it does not end well."""
     silent = subprocess.DEVNULL
     subprocess.run(
-        command, env=environment, input=text, text=True, stdout=silent, stderr=silent, timeout=PATIENCE, check=True
+        command,
+        env=environment,
+        input=text,
+        encoding="utf-8",
+        stdout=silent,
+        stderr=silent,
+        timeout=PATIENCE,
+        check=True,
     )

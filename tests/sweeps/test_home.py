@@ -27,7 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_runs_folder_and_its_data_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Path | None] = []
-    monkeypatch.setattr(execute, "execute", lambda a_run, folder, mode, record, *_: seen.extend([folder, record]))
+    monkeypatch.setattr(execute, "execute", lambda a_run, folder, settings, *_: seen.extend([folder, settings.record]))
     arguments = (
         "--task=mujoco/InvertedPendulum --method=dense --seed=0 --wandb=disabled --folder=~/runs --record=~/data"
     )

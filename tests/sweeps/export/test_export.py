@@ -93,7 +93,7 @@ def test_a_residual_policy_with_standardized_observations_is_exported(tmp_path: 
     folder = finished("mujoco/Hopper", tmp_path / "run", **{"agent.network": "simba"})
     told = export.export(folder, export.EXPORTED, "float32", calls=0, observations=20)
     assert [exported(folder, form).exists() for form in export.EXPORTED] == [True] * 3
-    assert told[0] == "units removed, by hidden layer: 0 of 256, 0 of 1024, 0 of 256"
+    assert told[0].startswith("units removed, by hidden layer: 0 of 256, 0 of 1024, 0 of 256")
     assert play.main([str(folder), "--episodes", "1"]) == 0
 
 
