@@ -147,8 +147,8 @@ def pong() -> gymnasium.Env:
     return atari.make("Pong", AtariOptions(screen_size=20, max_episode_agent_steps=23))
 
 
-def seaquest() -> gymnasium.Env:
-    return minatar.make("Seaquest", MinAtarOptions())
+def seaquest() -> gymnasium.Env:  # as in all of these, an attempt is long enough for an evaluation's episode
+    return minatar.make("Seaquest", MinAtarOptions(max_episode_agent_steps=23))
 
 
 def lander() -> gymnasium.Env:
@@ -156,7 +156,7 @@ def lander() -> gymnasium.Env:
 
 
 def cartpole() -> gymnasium.Env:
-    return gym.make("CartPole-v1", RegisteredOptions())
+    return gym.make("CartPole-v1", RegisteredOptions(max_episode_agent_steps=23))
 
 
 TINY_SAC = {"critic_width": 4, "actor_width": 4, "random_steps": 30}
