@@ -63,7 +63,7 @@ def test_a_resumed_run_is_the_same_run(rows) -> None:
 
 def test_gradient_steps_are_timed_and_their_operations_counted(rows) -> None:
     found = {(row["agent"], row["width"], row["K"], row["way"], row["products"]): row for row in rows["steps"]}
-    assert len(found) == len(rows["steps"]) == 8
+    assert len(found) == len(rows["steps"]) == 10
     assert all(row["ms"] > 0 and row["MB"] > 0 for row in found.values())
     one, two = (found["dqn", 16, networks, "vmapped", "default"]["GFLOP"] for networks in (1, 2))
     assert 1.5 * one < two < 2 * one  # the target is computed once for both
