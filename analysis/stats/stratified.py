@@ -63,7 +63,10 @@ def _times(picks: np.ndarray, runs: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def rliables_resamples(counts: tuple[int, ...], seed: int, repetitions: int) -> np.ndarray:
-    """Those of rliable after numpy.random.seed(seed), for equal counts; kept, as most methods have the same counts."""
+    """Return the resamples that rliable draws after numpy.random.seed(seed), for equal counts.
+
+    They are cached, as most methods have the same counts.
+    """
     return resamples(np.random.RandomState(seed).randint, counts, repetitions)
 
 

@@ -80,13 +80,15 @@ def _back(layer: LayerSpec, masks: Mapping[str, np.ndarray], outputs: np.ndarray
 
 
 def overlap(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> float:
-    """Share of the weights that are kept now which were kept before: 1 where masks are nested.
+    """Share of the weights kept now that were also kept before: 1 if masks are nested, or if no weight is kept.
 
     >>> overlap({"k": np.array([True, True, False, False])}, {"k": np.array([False, True, True, False])})
     0.5
+    >>> overlap({"k": np.array([True, False])}, {"k": np.array([False, False])})
+    1.0
     """
     kept = sum(int(mask.sum()) for mask in now.values())
-    return sum(int((mask & before[path]).sum()) for path, mask in now.items()) / kept
+    return sum(int((mask & before[path]).sum()) for path, mask in now.items()) / kept if kept else 1.0
 
 
 def agreement(choices: np.ndarray) -> float:

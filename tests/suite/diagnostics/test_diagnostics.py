@@ -64,7 +64,7 @@ def test_a_dqns_measures_by_hand() -> None:
 
 
 def _check_overlap(measured: Diagnostics, state, learner, batch: Batch) -> None:
-    """Masks that an election prunes are nested; a weight that comes back is none of those before."""
+    """After an election the masks are nested, so the overlap is 1. A weight that grows back lowers it."""
     state, _ = learner.update_target(state)
     assert measured.measure(state, batch)["mask_overlap"] == {"0": 1.0}
     first = state.online[0]
