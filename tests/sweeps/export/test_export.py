@@ -53,7 +53,8 @@ def finished(task: str, folder: Path, sparsity: float = 0.8, **options: str) -> 
     acting = acting._replace(params=biased, masks=masks)
     state = state._replace(actor=acting) if state.actor else state._replace(online=(acting,))
     folder.mkdir()
-    config = {"name": run.name, "task": task, "method": run.method, "seed": 0, "options": run.options.dump()}
+    config = {"name": run.name, "task": task, "agent": run.agent, "method": run.method, "seed": 0}
+    config["options"] = run.options.dump()
     schema.write_json(folder / schema.CONFIG, {"schema": schema.SCHEMA, **config})
     (folder / schema.METRICS).write_text("")
     description = describe(parts.learner.agent, parts.make_environment())
@@ -88,12 +89,16 @@ def test_every_form_acts_as_the_agent_does(run: Path) -> None:
         assert environment_of(card).action_space.contains(np.asarray(act(seen[0])).astype(asked[0].dtype))
 
 
-def test_a_residual_policy_with_standardized_observations_is_exported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("agent", ["sac", "td3"])
+def test_a_residual_policy_with_standardized_observations_is_exported(agent: str, tmp_path: Path) -> None:
     """Each form is written only if it acts as the agent does."""
-    folder = finished("mujoco/Hopper", tmp_path / "run", **{"agent.network": "simba"})
+    folder = finished("mujoco/Hopper", tmp_path / "run", agent=agent, **{"agent.network": "simba"})
     told = export.export(folder, export.EXPORTED, "float32", calls=0, observations=20)
     assert [exported(folder, form).exists() for form in export.EXPORTED] == [True] * 3
     assert told[0].startswith("units removed, by hidden layer: 0 of 256, 0 of 1024, 0 of 256")
+    card = card_of(folder)
+    assert len(FORMS["onnx"](folder, card)(np.zeros(11, np.float32))) == 3
+    assert card["agent"] == agent
     assert play.main([str(folder), "--episodes", "1"]) == 0
 
 
