@@ -52,7 +52,7 @@ def test_every_task_has_a_family_whose_benchmark_has_scores() -> None:
         assert bool(family.tasks) == (family.find is None)
         assert len(set(family.benchmark)) == len(family.benchmark)
         assert all(TASKS[entry].family == name for entry in family.benchmark)
-        assert len({TASKS[entry].reference is None for entry in family.benchmark}) <= 1  # all have a score, or none
+        assert all(TASKS[entry].reference is not None for entry in family.benchmark)
         assert not family.source.endswith(".")
 
 
@@ -60,10 +60,16 @@ def test_the_reference_beats_a_random_policy_everywhere() -> None:
     assert all(entry.reference > entry.random for entry in TASKS.values() if entry.reference is not None)
 
 
+def test_references_of_minatar_lie_on_the_published_curves() -> None:
+    """The axes of the curves: Asterix 0 to 20, Breakout 0 to 18, Freeway 0 to 51, Seaquest 0 to 21; AC's curve in
+    SpaceInvaders, four times as high as DQN's, ends below 200."""
+    returns = {task.removeprefix("minatar/"): entry.reference for task, entry in FAMILIES["minatar"].tasks.items()}
+    assert returns == {"Asterix": 16.6, "Breakout": 10.0, "Freeway": 50.1, "Seaquest": 19.9, "SpaceInvaders": 43.8}
+
+
 def test_few_tasks_have_no_reference() -> None:
-    """MinAtar's authors publish curves, and no numbers."""
     without = {name for name, entry in TASKS.items() if entry.reference is None}
-    assert without == {"mujoco/Pusher", "mujoco/HumanoidStandup", *FAMILIES["minatar"].tasks}
+    assert without == {"mujoco/Pusher", "mujoco/HumanoidStandup"}
 
 
 @pytest.mark.parametrize("family", MEASURED)
