@@ -16,7 +16,7 @@ from sweeps.engines.registry import ENGINES
 from sweeps.estimate.forecast import Speed
 from sweeps.jobs import PER_GPU, on_gpus
 from tests.support.engines import TinyEngine
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import PLANNED, sweep_file
 
 TWO = ["0, GPU-aaa, NVIDIA H200", "1, GPU-bbb, NVIDIA H200"]
 #: Figures of an H200: runs at once, MPS, agent steps per second.
@@ -183,9 +183,6 @@ def test_a_sweep_has_as_many_runs_as_its_gpus_and_the_memory_allow(cards, monkey
     monkeypatch.setattr(sweep_module, "_table", lambda *_: 0)
     monkeypatch.setattr(limits, "memory", lambda: memory * 10**9)
     monkeypatch.setattr(limits, "physical_memory", lambda: memory * 10**9)
-    lines = ["task: {value: atari/Pong}", "method: {value: dense}", f"seed: {{values: {[*range(12)]}}}"]
-    lines += ["trainer.epochs: {value: 1}", "trainer.epoch_agent_steps: {value: 10000}"]
-    lines += ["trainer.initial_samples: {value: 4000}", "learner.target_update_period: {value: 100}"]
-    Path("tiny.yaml").write_text(HEAD + "".join(f"  {line}\n" for line in lines))
+    Path("tiny.yaml").write_text(sweep_file({**PLANNED, "method": "dense", "seed": [*range(12)]}))
     assert launch.main(["tiny.yaml", *options]) == 0
     assert engine.plans[-1].jobs == jobs

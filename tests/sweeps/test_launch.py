@@ -18,25 +18,14 @@ from sweeps.estimate.forecast import Speed, estimate
 from sweeps.plan import order, resolve_all
 from tests.support.compiling import QUICKLY
 from tests.support.engines import TinyEngine, TinyOptions
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import PLANNED, sweep_file
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
 SPEED = Speed(
     agent_step=0.001, gradient_step=0.1, networks=5, parameters=1_000_000, slot_bytes=7_056, memory_bytes=10**9
 )
-SWEEP = (
-    HEAD
-    + """\
-  task: {value: atari/Pong}
-  method: {values: [dense, eaudeqn]}
-  seed: {values: [0, 1]}
-  trainer.epochs: {value: 2}
-  trainer.epoch_agent_steps: {value: 10000}
-  trainer.initial_samples: {value: 4000}
-  learner.target_update_period: {value: 100}
-"""
-)
+SWEEP = sweep_file(PLANNED)
 FINISHED = {"status": "finished", "error": None}
 
 
@@ -45,15 +34,7 @@ def run_of(**more):
 
 
 def short(epochs: int):
-    return run_of(
-        **{
-            "trainer.epochs": epochs,
-            "trainer.epoch_agent_steps": 10_000,
-            "trainer.initial_samples": 4_000,
-            "learner.target_update_period": 100,
-            "replay.capacity": 15_000,
-        }
-    )
+    return run_of(**{**PLANNED, "method": "eaudeqn", "seed": 0, "trainer.epochs": epochs, "replay.capacity": 15_000})
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

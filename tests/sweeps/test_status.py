@@ -10,16 +10,9 @@ from sweeps import grid, status
 from sweeps.engines import slurm
 from sweeps.engines.cellstate import QUEUED
 from sweeps.plan import resolve_all
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import sweep_file
 
-SWEEP = (
-    HEAD
-    + """\
-  task: {value: mujoco/Hopper}
-  method: {value: dense}
-  seed: {values: [0, 1, 2, 3, 4, 5]}
-"""
-)
+SWEEP = sweep_file({"task": "mujoco/Hopper", "method": "dense", "seed": [0, 1, 2, 3, 4, 5]})
 
 
 @pytest.fixture

@@ -17,16 +17,9 @@ from sweeps import command_line, grid
 from sweeps.engines import wandb
 from sweeps.engines.base import Plan
 from sweeps.plan import labels, resolve_all, works_of
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import sweep_file
 
-GRID = (
-    HEAD
-    + """\
-  task: {value: mujoco/Hopper}
-  method: {value: dense}
-  seed: {value: 0}
-"""
-)
+GRID = sweep_file({"task": "mujoco/Hopper", "method": "dense", "seed": 0})
 NESTED = {
     "one option": ("agent: {parameters: {critic_width: {value: 32}}}", "agent.critic_width: {value: 32}"),
     "two groups": (

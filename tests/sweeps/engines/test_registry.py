@@ -13,17 +13,10 @@ from sweeps.engines.cellstate import QUEUED
 from sweeps.engines.registry import ENGINES
 from sweeps.plan import resolve_all
 from tests.support.engines import TinyEngine
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import sweep_file
 
 ROOT = Path(__file__).resolve().parents[3]
-SWEEP = (
-    HEAD
-    + """\
-  task: {value: mujoco/Hopper}
-  method: {value: dense}
-  seed: {values: [0, 1]}
-"""
-)
+SWEEP = sweep_file({"task": "mujoco/Hopper", "method": "dense", "seed": [0, 1]})
 PROTOCOL = {"HERE", "OPTIONS", "check", "start", "states"}
 
 

@@ -18,22 +18,10 @@ from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed
 from sweeps.export import latency
 from tests.support.engines import TinyEngine
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import PLANNED, sweep_file
 
 MB = 10**6
 SPEED = Speed(0.0001, 0.001, networks=5, parameters=1_000, slot_bytes=1, memory_bytes=471 * MB)
-SWEEP = (
-    HEAD
-    + """\
-  task: {value: atari/Pong}
-  method: {values: [dense, eaudeqn]}
-  seed: {values: [0, 1]}
-  trainer.epochs: {value: 1}
-  trainer.epoch_agent_steps: {value: 10000}
-  trainer.initial_samples: {value: 4000}
-  learner.target_update_period: {value: 100}
-"""
-)
 
 
 @pytest.fixture
@@ -51,7 +39,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sweep_module, "_table", lambda *_: 0)
     engine = TinyEngine(HERE=True)
     monkeypatch.setitem(ENGINES, "local", engine)
-    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    (tmp_path / "tiny.yaml").write_text(sweep_file(PLANNED))
 
     def plan(memory: int, *options: str) -> int:
         monkeypatch.setattr(limits, "memory_limit", lambda: memory)
