@@ -44,8 +44,8 @@ def main(argv: Sequence[str]) -> int:
     """Write the table of random returns of a family."""
     parser = Parser(prog="python -m sweeps.references", description="Measure random policies on a family of tasks.")
     families = [name for name, family in FAMILIES.items() if family.random_episodes]
-    parser.add_argument("family", choices=families)
-    name = parser.parse_args(argv).family
+    parser.add_argument("family", choices=families, nargs="?")  # an unknown option is reported before a missing family
+    name = parser.parse_args(argv).family or parser.error("the family is missing")
     packages = ("gymnasium", *FAMILIES[name].packages)
     lines = []
     for task in FAMILIES[name].tasks.values():

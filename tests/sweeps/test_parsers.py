@@ -28,7 +28,8 @@ SOURCES = [path for package in ("suite", "sweeps", "analysis") for path in (ROOT
         (latency, ["there"], "CALLS"),
         (latency, ["there", "few"], "CALLS"),
         (measure, ["--task=atari/Pong", "fast"], "fast"),
-        (references, ["minatar", "--nonsense"], "--nonsense"),
+        (references, ["--nonsense"], "--nonsense"),
+        (references, [], "family"),
     ],
 )
 def test_a_wrong_option_is_one_line(program, arguments: list[str], word: str, capsys) -> None:
@@ -38,7 +39,7 @@ def test_a_wrong_option_is_one_line(program, arguments: list[str], word: str, ca
 
 
 def test_arguments_of_the_command_line_are_taken_where_none_are_given(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["program", "minatar", "--nonsense"])
+    monkeypatch.setattr(sys, "argv", ["program", "--nonsense"])
     assert references.main() == BAD_INPUT
     assert "--nonsense" in capsys.readouterr().err
 
