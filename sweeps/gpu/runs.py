@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from suite import device
-from suite.errors import UserError
 from suite.experience import Experience
 from suite.experience.batches import batch_rng
 from suite.learner import Learner
@@ -18,6 +17,7 @@ from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
 from suite.types import Batch, Frames
 from sweeps import grid
+from sweeps.bench.throughput import Case as Case
 from sweeps.command_line import Settings
 from sweeps.compose import compose
 from sweeps.config import RunConfig, resolve
@@ -27,14 +27,6 @@ from sweeps.gpu.sizes import Size
 
 ENDLESS = 10**6  # agent steps of a run that is only timed
 OFFLINE_TRANSITIONS = 400  # of the data set that CQL learns from here
-
-
-class Case(NamedTuple):
-    """What is trained: an agent with its network, on a task."""
-
-    name: str  # "DQN nature 512"
-    task: str
-    options: dict[str, Any]
 
 
 class Workload(NamedTuple):
@@ -58,16 +50,6 @@ def dqn(size: Size, width: int | None = None) -> Case:
     width = width or size.width
     options = {"agent.network": size.network, "agent.width": width, "agent.epsilon_start": 0.01}  # the network acts
     return Case(f"DQN {size.network} {width}", "atari/Pong", options)
-
-
-def impala() -> Case | None:
-    """Return DQN with the Impala network; None if there is no such network."""
-    case = Case("DQN impala", "atari/Pong", {"agent.network": "impala"})
-    try:
-        run_of(case, 1, ENDLESS)
-    except UserError:
-        return None
-    return case
 
 
 def sac(size: Size, width: int | None = None) -> Case:

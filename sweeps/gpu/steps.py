@@ -46,8 +46,8 @@ def settings(size: Size) -> list[Setting]:
     found += [Setting(dqn, networks, batch=batch) for batch in size.batches for networks in (one, many)]
     found += [Setting(dqn, networks, way) for networks in others for way in (VMAPPED, LOOPED)]
     found += [Setting(sac, networks) for networks in others]
-    impala = runs.impala()
-    return found + ([Setting(impala, networks) for networks in (one, many)] if impala else [])
+    impala = runs.Case("DQN impala", "atari/Pong", {"agent.network": "impala"})
+    return found + [Setting(impala, networks) for networks in (one, many)]
 
 
 def time_of(setting: Setting, seconds: float, card: Peak | None) -> Row:
