@@ -1,5 +1,6 @@
 """mkdocs hooks: fill generated tables into the pages, and add results/ to the site.
 
+- `<!-- results FOLDER: TITLE -->` becomes the tables of results/FOLDER/comparison.md whose title begins with TITLE.
 - `<!-- NAME -->` becomes the table that TABLES[NAME] returns; `<!-- api MODULES -->` the reference of these modules.
 - A line "See [...](../../README.md#section)." becomes that section of the README.
 - Links into ../../results/ lead to the copy of results/ in the site.
@@ -16,7 +17,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from docs.generate import code, commands, options, record  # noqa: E402
+from docs.generate import code, commands, options, record, results  # noqa: E402
 
 TABLES = {
     "options": options.option_tables,
@@ -32,7 +33,7 @@ TABLES = {
 
 def on_files(files: Files, config: Any, **_: Any) -> None:
     """Add the pages and figures of results/ to the site."""
-    for path in sorted([*ROOT.glob("results/*.md"), *ROOT.glob("results/**/*.png")]):
+    for path in sorted([*ROOT.glob("results/*.md"), *ROOT.glob("results/**/*.png"), *ROOT.glob("results/**/*.svg")]):
         files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
 
 
@@ -44,6 +45,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         r"^See \[.*\]\([./]*README\.md#(.+)\)\.$", lambda link: section(link[1], up), markdown, flags=re.M
     )
     markdown = re.sub(r"<!-- api ([\w. ]+) -->", lambda marker: code.modules(marker[1]), markdown)
+    markdown = re.sub(r"<!-- results (\S+): (.+) -->", lambda marker: results.tables(*marker.groups()), markdown)
     return re.sub(r"<!-- (\w+) -->", lambda marker: TABLES[marker[1]](), markdown)
 
 
