@@ -13,6 +13,7 @@ import pytest
 from tests import fuzz, long
 
 ROOT = Path(__file__).resolve().parent.parent
+BOTH = "tests/examples/test_tour.py"  # has long and short tests, and imports little
 
 
 @pytest.mark.parametrize("test", long.LONG)
@@ -37,19 +38,18 @@ def collected(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_the_tiers_share_the_tests_out_between_them() -> None:
     found = {}
     for tier in ("fast", "long", "all"):
-        told = collected(
-            "--collect-only", "-qq", f"--tier={tier}", "tests/test_chaos.py", "tests/docs/test_site.py"
-        ).stdout
-        found[tier] = dict(re.findall(r"^(\S+\.py): (\d+)$", told, re.M))
-    assert found["fast"].keys() == {"tests/docs/test_site.py"} and found["long"].keys() == {"tests/test_chaos.py"}
+        told = collected("--collect-only", f"--tier={tier}", BOTH).stdout
+        found[tier] = set(re.findall(rf"^{BOTH}::\S+", told, re.M))
+    assert found["long"] == {test for test in long.LONG if test.startswith(BOTH)}
+    assert found["fast"] and found["fast"].isdisjoint(found["long"])
     assert found["all"] == found["fast"] | found["long"]
 
 
 @pytest.mark.parametrize("processes", [[], ["-n", "1"]])
 def test_no_test_is_begun_when_the_time_is_over_and_those_left_out_are_named(processes: list[str]) -> None:
-    done = collected("--tier=long", "--minutes=0", *processes, "tests/test_chaos.py")
+    done = collected("--tier=all", "--minutes=0", *processes, BOTH)
     assert done.returncode == 0, done.stdout
-    number = len(re.findall(r"^tests/test_chaos\.py::test_a_", done.stdout, re.M))
+    number = len(re.findall(rf"^{BOTH}::test_", done.stdout, re.M))
     assert number > 1 and f"{number} tests were left out" in done.stdout and f"{number} skipped" in done.stdout
 
 

@@ -10,33 +10,21 @@ import pandas as pd
 import pytest
 
 from tests.docs.pages import ROOT, written_in
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import TINY, sweep_file
 
 CHANGES = {block.text: block for block in written_in("diff")}
 NAMES = ("method", "network", "agent", "metric", "engine")  # in the order of the page
 FILES = {"method": 2, "network": 2, "agent": 2, "metric": 4, "engine": 2}
 CODE = ("suite", "baselines", "sweeps", "analysis")
-SWEEP = (
-    HEAD
-    + """\
-  task: {value: mujoco/InvertedPendulum}
-  method: {values: [halving]}
-  seed: {value: 0}
-  agent.critic_width: {value: 8}
-  agent.actor_width: {value: 8}
-  learner.target_update_period: {value: 10}
-  trainer.epochs: {value: 2}
-  trainer.epoch_agent_steps: {value: 100}
-  trainer.initial_samples: {value: 50}
-  trainer.evaluation_episodes: {value: 1}
-"""
-)
 COMPOSED = """
+import sys
+from sweeps import launch
 from sweeps.compose import compose
 from sweeps.config import resolve
 run = resolve({"task": "atari/Pong", "agent": "my_dqn", "method": "dense", "seed": 0, "agent.network": "tiny"})
 parts = compose(run)
-print(run.agent, len(parts.learner.agent.all_networks[0].layers))
+print(run.agent, len(parts.learner.agent.all_networks[0].layers), flush=True)
+sys.exit(launch.main(sys.argv[1:]))
 """
 
 
@@ -74,10 +62,10 @@ def test_a_change_touches_few_files_and_applies_alone(name: str, change: str, co
 def test_the_changes_work_together(copy: Path, tmp_path: Path) -> None:
     for change in CHANGES:
         assert apply(copy, change) == ""
-    assert python(copy, "-c", COMPOSED).split() == ["my_dqn", "3"]
-    (tmp_path / "extended.yaml").write_text(SWEEP)
+    (tmp_path / "extended.yaml").write_text(sweep_file({**TINY, "method": "halving", "trainer.epochs": 2}))
     runs = tmp_path / "runs"
-    told = python(copy, "-m", "sweeps.launch", str(tmp_path / "extended.yaml"), f"--folder={runs}", "--engine=inline")
-    assert "is finished" in told
+    words = [str(tmp_path / "extended.yaml"), f"--folder={runs}", "--engine=inline"]
+    told = python(copy, "-c", COMPOSED, *words)
+    assert told.startswith("my_dqn 3\n") and "is finished" in told
     curves = pd.read_csv(runs / "report" / "curves.csv")
     assert (curves["weight_norm"] > 0).all() and curves["sparsity"].iloc[-1] > 0.5

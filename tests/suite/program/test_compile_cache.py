@@ -12,6 +12,7 @@ import pytest
 
 from suite.program import compile_cache
 from suite.program.compile_cache import FileCache
+from tests.support.sweeps import TINY, run_flags
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Compiles one program, and says how many programs came from the cache.
@@ -24,11 +25,6 @@ found = []
 jax.monitoring.register_event_listener(lambda event, **_: found.append(event) if event.endswith("cache_hits") else None)
 jax.jit(lambda x: jnp.sin(x) * 2)(jnp.ones(3))
 print(len(found))
-"""
-RUN = """
---task mujoco/InvertedPendulum --method eaudeqn --seed 0 --wandb disabled --agent.critic_width 16 --agent.actor_width 16
---trainer.epochs 1 --trainer.epoch_agent_steps 60 --trainer.initial_samples 20 --replay.batch_size 8
---learner.target_update_period 10
 """
 
 
@@ -70,7 +66,7 @@ def test_no_number_of_a_run_depends_on_the_cache(tmp_path: Path) -> None:
     }
     entries, errors, policies = {}, {}, {}
     for name, options in ways.items():
-        done = start("-m", "sweeps.run", *RUN.split(), "--folder", str(tmp_path / name), **options)
+        done = start("-m", "sweeps.run", *run_flags(TINY), "--folder", str(tmp_path / name), **options)
         entries[name], errors[name] = len(list(cache.rglob("*-cache"))), done.stderr
         (policy,) = (tmp_path / name).rglob("policy.safetensors")
         policies[name] = policy.read_bytes()

@@ -8,7 +8,7 @@ import pytest
 
 from suite.errors import UserError
 from suite.program import extensions
-from tests.support.sweeps import HEAD
+from tests.support.sweeps import TINY, sweep_file
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULE = """
@@ -16,21 +16,6 @@ from baselines.dense import dense
 from baselines.registry import Dense, Method, register
 register("my_dense", Method(dense, Dense))
 """
-SWEEP = (
-    HEAD
-    + """\
-  task: {value: mujoco/InvertedPendulum}
-  method: {value: my_dense}
-  seed: {value: 0}
-  agent.critic_width: {value: 4}
-  agent.actor_width: {value: 4}
-  learner.target_update_period: {value: 10}
-  trainer.epochs: {value: 1}
-  trainer.epoch_agent_steps: {value: 60}
-  trainer.initial_samples: {value: 20}
-  trainer.evaluation_episodes: {value: 0}
-"""
-)
 
 
 @pytest.mark.parametrize("name", ["no_such_module_at_all", "my-module.py", ".relative", "os.nothing", "a b"])
@@ -45,7 +30,7 @@ def test_what_cannot_be_imported_is_one_line(name: str, monkeypatch: pytest.Monk
 def test_a_sweep_in_another_folder_has_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The workers run elsewhere, and import the module of the folder where the sweep was launched."""
     (tmp_path / "my_methods.py").write_text(MODULE)
-    (tmp_path / "mine.yaml").write_text(SWEEP)
+    (tmp_path / "mine.yaml").write_text(sweep_file({**TINY, "method": "my_dense"}))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     for program, outcome in (("launch", "finished"), ("status", "finished")):
         command = [sys.executable, "-m", f"sweeps.{program}", "mine.yaml", "--import=my_methods"]

@@ -12,7 +12,7 @@ from suite.program import numerics
 from suite.record import schema
 from suite.tracking import provenance
 from tests.support.compiling import QUICKLY
-from tests.test_packaging import RUN, TINY
+from tests.support.sweeps import TINY, run_flags
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,7 +50,7 @@ def test_what_the_environment_changes_is_recorded(environment: dict[str, str], r
 
 def trained(folder: Path, **variables: str) -> Path:
     environment = {name: value for name, value in os.environ.items() if name not in QUICKLY} | variables
-    words = [sys.executable, "-m", "sweeps.run", *RUN, *TINY, f"--folder={folder}"]
+    words = [sys.executable, "-m", "sweeps.run", *run_flags(TINY), f"--folder={folder}"]
     ran = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     (run,) = folder.iterdir()
