@@ -110,7 +110,7 @@ def test_without_a_key_one_line_says_so(server: Server, tmp_path: Path, runs: Pa
 def test_a_server_that_is_ill_is_waited_for_once(
     server: Server, runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sync, "PATIENCE", 2)
+    monkeypatch.setattr(sync, "PATIENCE", 1)
     server.fault = "silent"
     assert sync.main([str(runs)]) == 1
     said = capsys.readouterr()

@@ -5,14 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from suite.errors import UserError
 from suite.publish import follow
-from suite.publish.upload import WAIT, identity_of, patience, sole_sender, wandb_metrics
+from suite.publish.upload import IDENTITY, WAIT, identity_of, patience, sole_sender, wandb_metrics
 from suite.record import reader, schema
 from suite.tracking import tracker
 from tests.support import toy_runs
@@ -116,7 +115,7 @@ def test_a_server_that_is_gone_for_a_while_gets_everything(server: Server, tmp_p
     with server.ill("gone"):
         tracker = toy_runs.begin(tmp_path)
         toy_runs.write(tracker, slice(5))
-    wait_for(lambda: len(server.runs) == 1 and the_run(server)["history"])
+    until_open(tmp_path)
     with server.ill("error"):
         toy_runs.write(tracker, slice(5, 15))
     toy_runs.write(tracker, slice(15, None))
@@ -135,7 +134,7 @@ def test_a_scheduler_that_signals_everybody_leaves_a_preempted_run(number: int, 
     """The follower and W&B's client under it, and not the run alone."""
     tracker = toy_runs.begin(tmp_path)
     toy_runs.write(tracker, slice(5))
-    wait_for(lambda: server.runs and the_run(server)["history"])
+    until_open(tmp_path)
     assert tracker.wandb.process
     for process in [*clients(tracker.wandb.process.pid), tracker.wandb.process.pid]:
         os.kill(process, number)
@@ -150,7 +149,7 @@ def test_a_scheduler_that_signals_everybody_leaves_a_preempted_run(number: int, 
 def test_a_client_that_dies_while_the_run_goes_on_is_replaced(server: Server, tmp_path: Path) -> None:
     tracker = toy_runs.begin(tmp_path)
     toy_runs.write(tracker, slice(5))
-    wait_for(lambda: server.runs and the_run(server)["history"])
+    until_open(tmp_path)
     assert tracker.wandb.process
     for process in clients(tracker.wandb.process.pid):
         os.kill(process, signal.SIGKILL)
@@ -261,13 +260,12 @@ def test_a_wait_that_is_no_number_of_seconds(text: str, monkeypatch: pytest.Monk
         patience()
 
 
-def wait_for(condition: Callable[[], object]) -> None:
+def until_open(folder: Path) -> None:
+    """Wait until the follower has opened the run; W&B's client sends its rows 15 seconds later."""
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.1)
-    pytest.fail("it never came to be")
+    while not ((folder / IDENTITY).exists() and (folder / IDENTITY).read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_process_that_follows_loads_no_jax() -> None:

@@ -29,9 +29,13 @@ def delete(server: Server, name: str) -> None:
     server.store.deleted.add(name)
 
 
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal is to come long before W&B's client would give up."""
+@pytest.fixture(autouse=True)
+def quick(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal is to come long before W&B's client would give up. It repeats a request once, after 2 seconds; by
+    default that takes 20 seconds."""
     monkeypatch.setattr(sync, "PATIENCE", 600)
+    monkeypatch.setitem(sync.FEW_RETRIES, "x_graphql_retry_max", 1)
+    monkeypatch.setenv("WANDB__GRAPHQL_RETRY_MAX", "1")
 
 
 # A run that was deleted on W&B ----------
@@ -40,7 +44,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_deleted_run_is_sent_again_with_a_new_id(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    quick(monkeypatch)
     folder = toy_runs.whole(tmp_path / "run", "disabled")
     for _ in range(2):  # and again, when that one is deleted, too
         assert sync.main([str(folder)]) == 0
@@ -94,7 +97,6 @@ def test_a_refusal_is_told_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    quick(monkeypatch)
     for name in ("a", "b"):
         toy_runs.whole(tmp_path / name, "disabled", name=name)
     server.store.refusal = Refusal(code, "the quota of this project")
