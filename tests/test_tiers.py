@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from tests import fuzz, long
+from tests.docs.commands import SET_UP
 
 ROOT = Path(__file__).resolve().parent.parent
 BOTH = "tests/examples/test_tour.py"  # has long and short tests, and imports little
@@ -94,10 +95,10 @@ def make(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_python_that_is_named_leaves_the_usual_packages_alone() -> None:
-    said = make("-n", "test", f"PYTHON={sys.executable}").stdout
+    said = make("-n", *SET_UP, "test", f"PYTHON={sys.executable}").stdout
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert f"\n.venv-{version}/bin/python -m pytest" in said and "\n.venv/" not in said
-    said = make("-n", "test", "VENV=.venv").stdout
+    said = make("-n", *SET_UP, "test", "VENV=.venv").stdout
     assert re.search(r"^\.venv/bin/python -m pytest", said, re.M)
 
 

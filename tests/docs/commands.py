@@ -17,6 +17,8 @@ from sweeps.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
+#: Variables of `make -n` by which the environment counts as set up, so that nothing looks for a Python.
+SET_UP = ["--old-file=requirements.lock", "--old-file=Makefile", "READY=Makefile"]
 PYTHON = r"(?:\S*/)?python[0-9.]*"
 ELSEWHERE = (
     "cd",
@@ -68,9 +70,9 @@ def make(words: list[str]) -> None:
     for word in words:
         name, equals, _ = word.partition("=")
         assert not equals or f"$({name})" in MAKEFILE or f"$(if $({name})" in MAKEFILE, f"make has no variable {name}"
-    # No set-up: the environment is one that is there, as old as a file can be and as new.
-    fixed = ["--old-file=requirements.lock", "--old-file=Makefile", "READY=Makefile", "BIN=.venv/bin"]
-    ran = subprocess.run(["make", "-n", *fixed, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        ["make", "-n", *SET_UP, "BIN=.venv/bin", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, f"make {' '.join(words)}: {ran.stderr}"
     for command in re.findall(
         rf"({PYTHON} -m (?:sweeps|analysis|tests)\..*?)(?: && |; }}|$)", ran.stdout, re.MULTILINE

@@ -16,6 +16,7 @@ from sweeps.engines.registry import ENGINES
 from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed, estimate
 from sweeps.plan import order, resolve_all
+from tests.docs.commands import SET_UP
 from tests.support.compiling import QUICKLY
 from tests.support.engines import TinyEngine, TinyOptions
 from tests.support.sweeps import PLANNED, sweep_file
@@ -193,7 +194,9 @@ def test_make_starts_a_reference_grid_when_it_is_confirmed(path, engine, capsys,
         return subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     target = f"sweep-{path.parent.name}"
-    (line,) = [line for line in make("-n", target, "SCALE=reference").splitlines() if "-m sweeps.launch" in line]
+    (line,) = [
+        line for line in make("-n", *SET_UP, target, "SCALE=reference").splitlines() if "-m sweeps.launch" in line
+    ]
     _, _, arguments = shlex.join(shlex.split(line)).partition("-m sweeps.launch ")
     given = shlex.split(arguments)
     assert given[0] == str(path.relative_to(ROOT)) and "--confirm no" in arguments
