@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sweeps import TINY, run_flags
+
 ROOT = Path(__file__).parents[1]
 OURS = ("suite", "baselines", "sweeps", "analysis", "tests")
 SITE = Path(sysconfig.get_path("purelib"))
-RUN = ["--task=mujoco/InvertedPendulum", "--method=dense", "--seed=0", "--wandb=disabled"]
-TINY = [
-    *("--agent.critic_width=2", "--agent.actor_width=2", "--agent.random_steps=10", "--replay.batch_size=2"),
-    *("--learner.target_update_period=10", "--trainer.epochs=1", "--trainer.epoch_agent_steps=60"),
-    *("--trainer.initial_samples=20", "--trainer.evaluation_episodes=1", "--environment.max_episode_agent_steps=10"),
-]
 
 
 def command(*words: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +32,7 @@ def test_no_installed_package_has_one_of_our_names() -> None:
     "words", [[sys.executable, "-m", "sweeps.run"], [f"{Path(sys.executable).parent}/eaudeqn", "run"]]
 )
 def test_a_run_from_another_folder_does_its_work(words: list[str], tmp_path: Path) -> None:
-    ran = command(*words, *RUN, *TINY, "--folder=here", cwd=tmp_path)
+    ran = command(*words, *run_flags(TINY), "--folder=here", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     (folder,) = (tmp_path / "here").iterdir()
     assert (folder / "status.json").exists() and (folder / "policy.safetensors").exists()

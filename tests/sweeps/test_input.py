@@ -25,6 +25,7 @@ from sweeps.export import play
 from sweeps.export.formats import FORMS, card_of
 from sweeps.plan import resolve_all
 from tests.support.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine
+from tests.support.sweeps import TINY, run_flags
 from tests.sweeps.export.test_export import finished
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -299,30 +300,12 @@ def test_no_secret_is_in_any_file_that_a_run_writes(tmp_path: Path) -> None:
     netrc = tmp_path / "home" / ".netrc"
     netrc.write_text(f"machine api.wandb.ai\n  login user\n  password {marked}\n")
     netrc.chmod(0o600)
-    task = [
-        "--task=mujoco/InvertedPendulum",
-        "--method=dense",
-        "--seed=0",
-        "--replay.capacity=200",
-        "--replay.batch_size=8",
-    ]
-    small = [
-        "--agent.critic_width=4",
-        "--agent.actor_width=4",
-        "--learner.target_update_period=20",
-        "--trainer.epochs=1",
-    ]
-    length = ["--trainer.epoch_agent_steps=60", "--trainer.initial_samples=30", "--trainer.evaluation_episodes=0"]
     environment = {**os.environ, "WANDB_API_KEY": marked, "NETRC": str(netrc), "HOME": str(tmp_path / "home")}
     command = [
         sys.executable,
         "-m",
         "sweeps.run",
-        *task,
-        *small,
-        *length,
-        f"--folder={tmp_path / 'runs'}",
-        "--wandb=offline",
+        *run_flags({**TINY, "folder": tmp_path / "runs", "wandb": "offline"}),
     ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

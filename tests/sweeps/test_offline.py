@@ -14,6 +14,7 @@ from sweeps import grid
 from sweeps import run as entry
 from sweeps.config import resolve
 from sweeps.plan import resolve_all
+from tests.support.sweeps import run_flags
 
 SMALL = {
     "agent.network": "small",
@@ -36,7 +37,7 @@ OFFLINE = {
 
 
 def flags(options: dict[str, Any], **named: Any) -> list[str]:
-    return [f"--{key}={value}" for key, value in {**named, "seed": 0, "wandb": "disabled", **options}.items()]
+    return run_flags({**named, "seed": 0, **options})
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_a_run_leaves_its_experience(recorded: Path) -> None:
 
 def test_eaudecql_learns_from_it(recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     options = {**OFFLINE, "dataset.path": recorded / "{game}"}
-    arguments = flags(options, task="offline/Pong", method="eaudeqn", folder=tmp_path)
+    arguments = flags(options, task="offline/Pong", method="eaudeqn:num_networks=2", folder=tmp_path)
     assert entry.main(arguments) == 0, capsys.readouterr().err
     (folder,) = tmp_path.iterdir()
     assert reader.is_finished(folder) and (folder / schema.POLICY).exists()

@@ -15,6 +15,7 @@ from suite.options import ReplayOptions
 from suite.record import reader, schema
 from suite.tasks import TASKS
 from sweeps import run as entry
+from tests.support.sweeps import TINY, run_flags
 
 
 @pytest.mark.parametrize("game", GAMES)
@@ -86,21 +87,9 @@ def test_channels_are_no_stack_of_frames() -> None:
 
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_a_tiny_run_leaves_a_finished_record(method: str, tmp_path: Path) -> None:
-    options = {
-        "task": "minatar/Breakout",
-        "method": method,
-        "seed": 0,
-        "wandb": "disabled",
-        "folder": tmp_path,
-        "agent.width": 8,
-        "learner.target_update_period": 10,
-        "replay.batch_size": 8,
-        "replay.capacity": 300,
-        "trainer.initial_samples": 20,
-        "trainer.epochs": 2,
-        "trainer.epoch_agent_steps": 60,
-    }
-    assert entry.main([f"--{key}={value}" for key, value in options.items()]) == 0
+    options = {**TINY, "task": "minatar/Breakout", "method": method, "folder": tmp_path}
+    options |= {"agent.network": "minatar", "agent.width": 8}
+    assert entry.main(run_flags(options)) == 0
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert reader.is_finished(folder)
     card = schema.read_json(folder / schema.POLICY_CARD)

@@ -17,6 +17,7 @@ from suite.record import reader, schema
 from suite.tasks import TASKS
 from sweeps import run as entry
 from tests.support.methods import NETWORKS, NEVER_PRUNE, WITHOUT_A_SET_SPARSITY
+from tests.support.sweeps import TINY_SAC, run_flags
 
 NAMES = [task.environment for task in TASKS.values() if task.family == "mujoco"]
 OWN_BOUNDS = {"Humanoid": 0.4, "HumanoidStandup": 0.4, "Pusher": 2.0, "InvertedPendulum": 3.0}  # of others 1
@@ -97,27 +98,12 @@ def test_sac_fits_every_task() -> None:
 
 # Tiny runs -----------------------------------------------------------------------------------------------------------
 
-TINY = {
-    "task": "mujoco/InvertedPendulum",
-    "seed": 0,
-    "wandb": "disabled",
-    "agent.critic_width": 16,
-    "agent.actor_width": 12,
-    "agent.random_steps": 20,
-    "learner.target_update_period": 10,
-    "replay.batch_size": 8,
-    "replay.capacity": 300,
-    "trainer.initial_samples": 20,
-    "trainer.epochs": 2,
-    "trainer.epoch_agent_steps": 75,
-    "trainer.evaluation_episodes": 1,
-}
+WIDER = {**TINY_SAC, "agent.critic_width": 16, "agent.actor_width": 12, "trainer.epochs": 2}
 
 
 @pytest.mark.parametrize("method", ["dense", "gmp", "distill", "eaudeqn"])
 def test_a_tiny_run_leaves_a_finished_record(method: str, tmp_path: Path) -> None:
-    flags = [f"--{key}={value}" for key, value in {**TINY, "method": method, "folder": tmp_path}.items()]
-    assert entry.main(flags) == 0
+    assert entry.main(run_flags({**WIDER, "method": method, "folder": tmp_path})) == 0
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert reader.is_finished(folder)
 

@@ -11,7 +11,7 @@ import pytest
 
 from suite.errors import first_line
 from suite.tracking import provenance
-from tests.test_packaging import RUN, TINY
+from tests.support.sweeps import TINY, run_flags
 
 ROOT = Path(__file__).parents[3]
 CODE = [
@@ -101,7 +101,7 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
 
 
 def test_a_run_does_without_wandb(tmp_path: Path) -> None:
-    words = [*RUN, *TINY, f"--folder={tmp_path}"]
+    words = [*run_flags(TINY), f"--folder={tmp_path}"]
     code = f"import sys; sys.modules['wandb'] = None; from sweeps.run import main; sys.exit(main({words}))"
     ran = python("-c", code)
     assert ran.returncode == 0, ran.stderr
