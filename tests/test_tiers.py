@@ -95,7 +95,7 @@ def make(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_python_that_is_named_leaves_the_usual_packages_alone() -> None:
-    said = make("-n", *SET_UP, "test", f"PYTHON={sys.executable}").stdout
+    said = make("-n", "test", f"PYTHON={sys.executable}").stdout
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert f"\n.venv-{version}/bin/python -m pytest" in said and "\n.venv/" not in said
     said = make("-n", *SET_UP, "test", "VENV=.venv").stdout
