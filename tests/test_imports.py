@@ -4,6 +4,7 @@ import ast
 import graphlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
 def loaded(call: ast.Call) -> str:
     """The module in load("package.module:function")."""
     (name,) = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
@@ -30,7 +40,7 @@ MODULES = {module_name(path) for path in SOURCES}
 def imports_of(path: Path) -> set[str]:
     """The project's modules that a file names in its imports, wherever they stand in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -57,14 +67,14 @@ def test_what_programs_load_is_there() -> None:
     calls = [
         node
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "load"
     ]
     assert len(calls) > 5
     for call in calls:
         module, _, function = ast.literal_eval(call.args[0]).partition(":")
         path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-        assert function in {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert function in {node.name for node in tree_of(path).body if isinstance(node, ast.FunctionDef)}
 
 
 def test_the_sources_are_found() -> None:
@@ -126,8 +136,6 @@ ALLOWED = {
     "suite.deploy": ("suite.record", "suite.layers"),
     "suite.publish": ("suite.record", "suite.program"),
 }
-
-
 ANYWHERE = ("suite.errors", "suite.options")
 
 
@@ -144,10 +152,10 @@ def part_of(module: str) -> str:
     return max((key for key in ALLOWED if module == key or module.startswith(key + ".")), key=len, default="")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_what_is_imported_exists(path: Path) -> None:
+def test_what_is_imported_exists() -> None:
     """mypy takes a module of ours that is gone for a package without types."""
-    assert imports_of(path) <= MODULES
+    missing = {module: imported - MODULES for module, imported in IMPORTS.items() if not imported <= MODULES}
+    assert missing == {}
 
 
 def test_no_import_goes_in_a_circle() -> None:
@@ -159,37 +167,31 @@ OPTIONAL = {"wandb", "cv2", "onnx", "onnxruntime", "openvino", "mujoco"}
 WITH_JAX = "sweeps.export.in_jax"  # for cards of old records, and for one of the formats
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_imports_stand_at_the_top(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+def test_imports_stand_at_the_top() -> None:
     inner = [
-        node
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        (path, node)
+        for path in SOURCES
+        for function in functions(path)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    for node in inner:
+    for path, node in inner:
         names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         needed = {str(name) for name in names} - {WITH_JAX}
         assert {name.partition(".")[0] for name in needed} <= OPTIONAL, f"{path}:{node.lineno}"
 
 
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 60
-
-
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_files_are_short(path: Path) -> None:
-    assert path.read_text().count("\n") <= MOST_LINES
+def test_files_are_short() -> None:
+    assert [path for path in SOURCES if path.read_text().count("\n") > MOST_LINES] == []
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=module_name)
-def test_functions_are_short(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+def test_functions_are_short() -> None:
+    for path in [*SOURCES, *TESTS]:
+        for node in functions(path):
             length = int(node.end_lineno or 0) - node.lineno + 1
             assert length <= MOST_LINES_OF_A_FUNCTION, f"{path}:{node.lineno}: {node.name} has {length} lines"
 
@@ -205,7 +207,7 @@ def test_only_the_learner_touches_a_sparsifier_and_masks() -> None:
     users = {
         module_name(path)
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Name) and node.id == "apply_masks"
     }
     assert users == {"suite.gradient_step"}
@@ -222,7 +224,7 @@ def test_the_runner_needs_numpy_scipy_and_safetensors_only() -> None:
         if module_name(path).startswith("suite.deploy"):
             named = {
                 name.partition(".")[0]
-                for node in ast.walk(ast.parse(path.read_text()))
+                for node in ast.walk(tree_of(path))
                 if isinstance(node, ast.Import | ast.ImportFrom)
                 for name in ([str(node.module)] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
             }
@@ -300,11 +302,10 @@ def test_the_search_for_comparisons_finds_them(code: str, wrong: bool) -> None:
     assert bool(methods_compared(ast.parse(code))) == wrong
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=module_name)
-def test_no_method_is_a_special_case(path: Path) -> None:
+def test_no_method_is_a_special_case() -> None:
     """What differs between methods is a Sparsifier; the one table of names is METHODS, and tests/support/methods.py."""
-    for node in methods_compared(ast.parse(path.read_text())):
-        pytest.fail(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    found = {path: methods_compared(tree_of(path)) for path in [*SOURCES, *TESTS]}
+    assert [f"{path}:{node.lineno}: {ast.unparse(node)}" for path in found for node in found[path]] == []
 
 
 def unsafe(tree: ast.Module) -> list[str]:
@@ -343,6 +344,5 @@ def test_the_search_for_unsafe_code_finds_it() -> None:
     )
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=module_name)
-def test_nothing_that_is_read_can_run(path: Path) -> None:
-    assert unsafe(ast.parse(path.read_text())) == []
+def test_nothing_that_is_read_can_run() -> None:
+    assert {path: found for path in SOURCES if (found := unsafe(tree_of(path)))} == {}
