@@ -37,7 +37,7 @@ def replaced(value: Any, path: tuple, new: Any) -> Any:
     if not path:
         return new
     copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[path[0]] = replaced(copy[path[0]], path[1:], new)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], new) if path[1:] else new
     return copy
 
 

@@ -1,7 +1,6 @@
 """Any value in any field of a card: the card is refused in one line, or it says what it said before."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from safetensors.numpy import load
 from suite.deploy import compact
 from suite.deploy.network import Policy, from_flax
 from suite.errors import UserError
+from tests.support.damage import places, replaced
 from tests.support.policies import make
 
 VALUES: list[Any] = [
@@ -35,28 +35,11 @@ def read_trained(card: Any) -> Policy:
 CARDS = {"compact": (read_compact, json.loads(TEXT)), "trained": (read_trained, NETWORK)}
 
 
-def places(card: Any, at: tuple = ()) -> Iterator[tuple]:
-    """The path of every field."""
-    fields = card.items() if isinstance(card, dict) else enumerate(card) if isinstance(card, list) else ()
-    for key, value in fields:
-        yield (*at, key)
-        yield from places(value, (*at, key))
-
-
-def edited(card: Any, path: tuple, value: Any) -> Any:
-    copy = json.loads(json.dumps(card))
-    place = copy
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    return copy
-
-
 def refused_or_as_before(which: str, path: tuple, value: Any) -> None:
     read, card = CARDS[which]
     expected = read(card)
     try:
-        found = read(edited(card, path, value))
+        found = read(replaced(card, path, value))
     except UserError as error:
         assert str(error).startswith("file: ") and "\n" not in str(error)
         return
@@ -68,7 +51,7 @@ def refused_or_as_before(which: str, path: tuple, value: Any) -> None:
 
 @pytest.mark.parametrize("which", CARDS)
 def test_no_field_may_hold_anything(which: str) -> None:
-    for path in places(CARDS[which][1]):
+    for path in places(CARDS[which][1])[1:]:
         for value in VALUES:
             refused_or_as_before(which, path, value)
 
@@ -77,7 +60,7 @@ ANY = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from([(which, path) for which in CARDS for path in places(CARDS[which][1])]), ANY)
+@given(st.sampled_from([(which, path) for which in CARDS for path in places(CARDS[which][1])[1:]]), ANY)
 def test_a_field_with_anything_in_it_is_refused_or_read(place: tuple[str, tuple], value: Any) -> None:
     refused_or_as_before(*place, value)
 
@@ -85,7 +68,7 @@ def test_a_field_with_anything_in_it_is_refused_or_read(place: tuple[str, tuple]
 @pytest.mark.parametrize("value", [[1, "x"], [], [[1], [1, 2]], True, "440", 440.0, -1])
 def test_kept_is_a_whole_number(value: Any) -> None:
     with pytest.raises(UserError, match=r"card is damaged.*should be a whole number from 0"):
-        read_compact(edited(CARDS["compact"][1], ("layers", 0, "kept"), value))
+        read_compact(replaced(CARDS["compact"][1], ("layers", 0, "kept"), value))
 
 
 @pytest.mark.parametrize(
@@ -104,4 +87,4 @@ def test_kept_is_a_whole_number(value: Any) -> None:
 def test_the_card_of_a_trained_policy_is_not_taken_for_what_it_does_not_say(path: tuple, value: Any) -> None:
     """A size of -1 left out one output, and "no" was a yes."""
     with pytest.raises(UserError, match=r"card is damaged|6 outputs"):
-        read_trained(edited(NETWORK, path, value))
+        read_trained(replaced(NETWORK, path, value))

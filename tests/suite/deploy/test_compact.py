@@ -14,6 +14,7 @@ from suite.deploy import compact
 from suite.deploy.network import Policy
 from suite.deploy.runner import Runner
 from suite.errors import UserError
+from tests.support import damage
 from tests.support.policies import KINDS, make
 
 
@@ -135,15 +136,6 @@ def test_hostile_arrays_are_refused(name: str, packed: tuple) -> None:
         compact.unpack({**arrays, key: change(arrays[key])}, card, "file")
 
 
-def edited(card: dict, *path: object, value: object) -> dict:
-    copy = json.loads(json.dumps(card))
-    place = copy
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    return copy
-
-
 @pytest.mark.parametrize(
     "path, value, words",
     [
@@ -175,7 +167,7 @@ def edited(card: dict, *path: object, value: object) -> dict:
 def test_a_hostile_card_is_refused(path: tuple, value: object, words: str, packed: tuple) -> None:
     arrays, card = packed
     with pytest.raises(UserError, match=words):
-        compact.unpack(arrays, edited(card, *path, value=value), "file")
+        compact.unpack(arrays, damage.replaced(card, path, value), "file")
 
 
 def test_indices_of_any_unsigned_type_are_read(packed: tuple) -> None:
