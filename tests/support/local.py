@@ -111,7 +111,7 @@ def start_launcher(script: Path, tmp_path: Path, jobs: int, *does: str) -> "subp
     return launcher
 
 
-def until(holds, seconds: float = LONG) -> None:
+def until(holds, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"

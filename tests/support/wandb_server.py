@@ -30,6 +30,7 @@ class Server:
 
     def __init__(self) -> None:
         self.fault: str | None = None
+        self.refused = 0  # requests, by a fault
         self.ended = threading.Event()
         handler = type("Bound", (Handler,), {"server_of": self})
         self.http = Quiet(("127.0.0.1", 0), handler)
@@ -47,7 +48,7 @@ class Server:
 
     def forget(self) -> None:
         """As if just begun."""
-        self.fault, self.store = None, Store(self.url)
+        self.fault, self.refused, self.store = None, 0, Store(self.url)
 
     @property
     def runs(self) -> dict[str, dict[str, Any]]:
@@ -104,6 +105,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, made: Any) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server_of.refused += self.server_of.fault is not None
         match self.server_of.fault:
             case "error":
                 return self._send(b"ill", 500)

@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from suite.program import signals
+from tests.support.local import until
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Started by other programs alone, without options: one becomes another program, the others measure parts on a GPU.
@@ -41,13 +40,6 @@ def main():
 from suite.program.command import start
 start(main)
 """
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def grid(folder: Path, seconds: float, **more) -> "subprocess.Popen[bytes]":

@@ -15,6 +15,7 @@ from suite.publish.upload import IDENTITY, WAIT, identity_of, patience, sole_sen
 from suite.record import reader, schema
 from suite.tracking import tracker
 from tests.support import toy_runs
+from tests.support.local import until
 from tests.support.toy_runs import ROWS, SILENT
 from tests.support.wandb_server import KEY, Server
 
@@ -115,6 +116,7 @@ def test_a_server_that_is_gone_for_a_while_gets_everything(server: Server, tmp_p
     with server.ill("gone"):
         tracker = toy_runs.begin(tmp_path)
         toy_runs.write(tracker, slice(5))
+        until(lambda: server.refused)
     until_open(tmp_path)
     with server.ill("error"):
         toy_runs.write(tracker, slice(5, 15))
@@ -262,10 +264,7 @@ def test_a_wait_that_is_no_number_of_seconds(text: str, monkeypatch: pytest.Monk
 
 def until_open(folder: Path) -> None:
     """Wait until the follower has opened the run; W&B's client sends its rows 15 seconds later."""
-    deadline = time.monotonic() + 300
-    while not ((folder / IDENTITY).exists() and (folder / IDENTITY).read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: (folder / IDENTITY).exists() and (folder / IDENTITY).read_text())
 
 
 def test_the_process_that_follows_loads_no_jax() -> None:

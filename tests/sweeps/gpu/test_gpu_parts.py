@@ -20,6 +20,7 @@ from sweeps.gpu.peaks import Peak, peak
 from sweeps.gpu.report import Part, Report
 from sweeps.gpu.runs import Workload
 from sweeps.gpu.sizes import FULL, TINY
+from tests.support.local import alive, until
 
 #: Measures as many rows as its name says, then does what it says.
 PROGRAM = """
@@ -44,13 +45,6 @@ def program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "PROGRAM", ("-c", PROGRAM))
 
 
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 def test_a_part_that_is_cut_off_leaves_its_rows_and_no_process(program, tmp_path: Path, monkeypatch) -> None:
     shown: list[Part] = []
@@ -67,10 +61,7 @@ def test_a_part_that_is_cut_off_leaves_its_rows_and_no_process(program, tmp_path
     assert part.state == "cut off after 5 s" and part.seconds >= 5
     assert shown[-1].state == "running"
     child = int(out.read_text().splitlines()[-1])
-    deadline = time.monotonic() + 60
-    while alive(child) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not alive(child)
+    until(lambda: not alive(child))
 
 
 def test_a_part_that_fails_says_why_and_the_others_follow(program, tmp_path: Path) -> None:
