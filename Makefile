@@ -29,16 +29,20 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # RUNS, if it is set, may be a file or a W&B project.
-SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs" >&2; exit 2; }
+SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { if test -f $(FILE); \
+	then echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs"; \
+	else echo "error: no sweep file $(FILE): make help lists FAMILY and SCALE"; fi >&2; exit 2; }
 NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
 
 .PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-minatar sweep-classic sweep-offline status table report results sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) FAMILY=atari|mujoco|minatar|classic (for status, table and report) JOBS=processes CONFIRM=yes RUNS=folder"
-	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id IMPORT=my_module PYTHON=python3.12 ARGS=..."
-	@echo "  SCALE=reference: the grids of the published results, with CONFIRM=yes; on two cores about one hour per task and seed (sweep-mujoco), 40 minutes per game and seed (sweep-atari)"
+	@echo "  options: SCALE=laptop|evening|reference|ablation|paper (sweep-offline: offline|offline-paper) CONFIRM=yes RUNS=folder"
+	@echo "           FAMILY=atari|mujoco|minatar|classic (for status, table and report) JOBS=processes IMPORT=my_module"
+	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id PYTHON=python3.12 ARGS=..."
+	@echo "  SCALE=reference: the grids of the published results, with CONFIRM=yes; on two cores about one hour per task and"
+	@echo "           seed (sweep-mujoco), 40 minutes per game and seed (sweep-atari)"
 	@echo "  JOBS: by default one run per core; with GPUs as many per GPU as gpu-check found best, or 4"
 
 setup: $(READY) ## install the locked packages into .venv

@@ -233,7 +233,9 @@ def missing(comparison: Comparison, allowed: bool) -> int:
         return 1
     if gaps and not allowed:
         print(
-            f"{len(gaps)} of {total} cells have no result; run them, or accept it with --allow-missing", file=sys.stderr
+            f"{len(gaps)} of {total} cells have no result; run them, or accept it with --allow-missing"
+            " (make: ARGS=--allow-missing)",
+            file=sys.stderr,
         )
         return 1
     return 0

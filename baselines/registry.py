@@ -26,18 +26,18 @@ class Dense(Options):
 
 
 class Scheduled(Options):
-    """What schedules have in common."""
+    """Options that all schedules share."""
 
     final_sparsity: float = Field(0.95, ge=0, lt=1, description="sparsity at the end of the schedule")
-    start: float = Field(0.2, ge=0, le=1, description="share of training after which pruning starts")
-    end: float = Field(0.8, ge=0, le=1, description="share of training after which it ends")
+    start: float = Field(0.2, ge=0, le=1, description="fraction of training after which pruning starts")
+    end: float = Field(0.8, ge=0, le=1, description="fraction of training after which pruning ends")
 
 
 class Gradual(Scheduled):
     """Gradual pruning along a schedule."""
 
     period: int | None = Field(
-        None, ge=1, description="gradient steps between mask updates; default 1,000 or a 100th of training (ours)"
+        None, ge=1, description="gradient steps between mask updates; default: 1,000, at most 1 % of training (ours)"
     )
 
 
@@ -46,7 +46,7 @@ class GMP(Gradual):
 
     power: float = Field(3.0, gt=0, le=100, description="exponent of the schedule")
     regrow: bool = Field(
-        False, description="pruned weights are kept as they were, and come back when they are among the largest"
+        False, description="pruned weights keep their values and come back when they are among the largest"
     )
 
 
@@ -54,38 +54,38 @@ class STE(Gradual):
     """Soft gradual pruning: masks in the forward pass, straight-through gradients for all weights (Lin et al. 2020)."""
 
     period: int | None = Field(
-        None, ge=1, description="gradient steps between mask updates; default 16 (Lin et al.) or a 100th of training"
+        None, ge=1, description="gradient steps between mask updates; default: 16 (Lin et al.), at most 1 % of training"
     )
     power: float = Field(3.0, gt=0, le=100, description="exponent of the schedule")
 
 
 class Linear(Gradual):
-    """Gradual pruning, as many weights at each pruning."""
+    """Gradual pruning of the same number of weights each time."""
 
 
 class Cosine(Gradual):
-    """Gradual pruning, slow at both ends."""
+    """Gradual pruning that is slow at the start and at the end."""
 
 
 class Exponential(Gradual):
-    """Gradual pruning, the same share of what is left at each pruning (Frankle & Carbin 2019)."""
+    """Gradual pruning of the same fraction of the kept weights each time (Frankle & Carbin 2019)."""
 
 
 class Iterative(Scheduled):
-    """Iterative pruning (Han et al. 2015): n equal prunings with rest between them."""
+    """Iterative pruning (Han et al. 2015): n equal prunings with pauses between them."""
 
     prunings: int = Field(10, ge=1, le=10_000, description="number of equal prunings, the first at start")
 
 
 class OneShot(Options):
-    """One pruning, to the final sparsity at once."""
+    """One pruning, directly to the final sparsity."""
 
     final_sparsity: float = Field(0.95, ge=0, lt=1, description="sparsity at the end of the schedule")
-    at: float = Field(0.5, ge=0, le=1, description="share of training after which the network is pruned")
+    at: float = Field(0.5, ge=0, le=1, description="fraction of training after which the network is pruned")
 
 
 class Constant(Options):
-    """One pruning, of the initial weights: the largest stay."""
+    """One pruning at the start, which keeps the largest initial weights."""
 
     final_sparsity: float = Field(0.95, ge=0, lt=1, description="sparsity at the end of the schedule")
 
@@ -94,7 +94,7 @@ class Distill(Scheduled):
     """Distill Q-Network (Vincent et al. 2025): one online network, a sparser copy of its target."""
 
     schedule: Literal["polynomial", "linear", "cosine", "exponential", "iterative"] = Field(
-        "polynomial", description="the paper's is not known to us; gmp's by default (ours)"
+        "polynomial", description="pruning schedule; the paper's is not known, so the default is that of gmp (ours)"
     )
 
 
@@ -105,21 +105,23 @@ class Static(Options):
 
 
 class Rewiring(Options):
-    """Sparse from the start; weights are dropped and grown."""
+    """Sparse from the start: weights are dropped, and as many grow."""
 
     sparsity: float = Field(0.95, ge=0, lt=1, description="sparsity, from the start")
-    drop_fraction: float = Field(0.3, ge=0, lt=1, description="share of a layer's weights to rewire at once, at first")
-    decay: Literal["cosine", "constant"] = Field("cosine", description="of that share, until end")
-    delay: float = Field(0.0, ge=0, le=1, description="share of training before the first rewiring (ours)")
-    end: float = Field(0.8, ge=0, le=1, description="share of training from which on nothing is rewired")
-    period: int | None = Field(
-        None, ge=1, description="gradient steps between rewirings; default max_period or a 100th of training"
+    drop_fraction: float = Field(
+        0.3, ge=0, lt=1, description="fraction of a layer's kept weights that the first rewiring drops"
     )
-    max_period: int = Field(5_000, ge=1, description="what the default of period is at most")
+    decay: Literal["cosine", "constant"] = Field("cosine", description="how drop_fraction decreases until end")
+    delay: float = Field(0.0, ge=0, le=1, description="fraction of training before the first rewiring (ours)")
+    end: float = Field(0.8, ge=0, le=1, description="fraction of training after which rewiring ends")
+    period: int | None = Field(
+        None, ge=1, description="gradient steps between rewirings; default: max_period, at most 1 % of training"
+    )
+    max_period: int = Field(5_000, ge=1, description="largest default of period")
 
 
 class SET(Rewiring):
-    """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow anywhere."""
+    """SET, sparse evolutionary training (Mocanu et al. 2018): weights grow at random positions."""
 
 
 class RigL(Rewiring):

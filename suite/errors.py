@@ -81,13 +81,12 @@ def expanded(text: str) -> Path:
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """The type of an argument that is a whole number in these bounds."""
+    """The type of an argument that is a whole number in these bounds. It raises argparse.ArgumentTypeError."""
 
     def parse(text: str) -> int:
         value = int(text) if text.isascii() and text.isdigit() else -1
         if not low <= value <= high:
-            raise ValueError
+            raise argparse.ArgumentTypeError(f"should be a whole number from {low} to {high}, found {text!r}")
         return value
 
-    parse.__name__ = f"whole number from {low} to {high}"  # as argparse names it
     return parse

@@ -47,19 +47,18 @@ class LearnerOptions(Options):
         None,
         gt=0,
         le=1,
-        description="share by which the target follows the elected network at every gradient step; none: it"
+        description="rate at which the target follows the elected network at every gradient step; none: it"
         " becomes the elected network at a target update",
     )
     election_window: float = Field(
-        1.0, gt=0, le=1, description="last share of a period whose losses count in the election (ours)"
+        1.0, gt=0, le=1, description="last fraction of a period whose losses count in the election (ours)"
     )
     behaviour: Literal["inverse_loss", "uniform", "elected"] = Field(
-        "inverse_loss", description="which of the K networks acts, drawn at every agent step, if there is no actor"
+        "inverse_loss", description="how the acting network is drawn at each agent step, if there is no actor"
     )
     vectorize: bool | None = Field(
         None,
-        description="prepare for a GPU: stack the networks, map them by vmap, draw batches ahead; default: unless the"
-        " device is a CPU",
+        description="stack the K networks, map them by vmap, draw batches ahead; default: on, except on a CPU",
     )
 
 
@@ -67,19 +66,20 @@ class PrunerOptions(Options):
     """Options `pruning.*`, which every method shares."""
 
     distribution: Literal["uniform", "erk", "global"] | None = Field(
-        None, description="how layers share a network's sparsity; default: erk, with a structure uniform"
+        None, description="how layers share a network's sparsity; default: erk, or uniform with a structure"
     )
     score: Literal["magnitude", "random", "saliency", "normalised"] = Field(
-        "magnitude", description="which weights go: the lowest |w|, any, |w gradient|, |w| over the layer's rms (ours)"
+        "magnitude",
+        description="pruned weights: lowest |w|; random; lowest |w gradient|; lowest |w| / rms of the layer (ours)",
     )
     dense_layers: Literal["first", "last", "both"] | None = Field(
-        None, description="layers that are never pruned; the others make up for it, to the same sparsity (ours)"
+        None, description="layers that are never pruned; the others are pruned more, to the same total (ours)"
     )
     structure: str = Field(
         "unstructured",
         coerce_numbers_to_str=True,
-        description="unstructured; units: whole neurons and channels, but for the outputs; N:M such as 2:4: N"
-        " of every M weights of a unit stay",
+        description="pattern of zeros: unstructured; units (neurons and channels, except the outputs); N:M such as 2:4,"
+        " which keeps N of every M weights of a unit",
     )
 
     @model_validator(mode="before")
@@ -96,7 +96,7 @@ class PrunerOptions(Options):
 class ReplayOptions(Options):
     """Options `replay.*`."""
 
-    capacity: int = Field(1_000_000, ge=1, description="observations kept, of which an Atari frame takes 7 kB")
+    capacity: int = Field(1_000_000, ge=1, description="number of stored observations; an Atari frame takes 7 kB")
     batch_size: int = Field(32, ge=1, description="transitions in one batch")
     n_step: int = Field(1, ge=1, description="rewards summed before bootstrapping")
     discount: float = Field(0.99, ge=0, le=1, description="discount factor of one agent step")
@@ -108,12 +108,12 @@ class TrainerOptions(Options):
 
     epochs: int = Field(40, ge=1, le=10**6, description="epochs; each is one point of the learning curve")
     epoch_agent_steps: int = Field(
-        250_000, ge=1, le=10**9, description="epoch n ends at the first episode end after n times so many agent steps"
+        250_000, ge=1, le=10**9, description="epoch n ends at the first end of an episode after n times this number"
     )
     initial_samples: int = Field(20_000, ge=0, description="agent steps before learning starts")
     replay_ratio: float = Field(0.25, gt=0, le=1_000, description="gradient steps per agent step")
     evaluation_episodes: int = Field(
-        0, ge=0, description="episodes of the elected network after each epoch, in an environment of their own"
+        0, ge=0, description="episodes of the elected network after each epoch, in a separate environment"
     )
     diagnostic_transitions: int = Field(
         256, ge=0, le=10**5, description="transitions on which networks are measured after each epoch; 0: none (ours)"
@@ -126,17 +126,20 @@ class DatasetOptions(Options):
     path: str = Field(
         "datasets/dqn/{game}/{seed}/replay_logs",
         min_length=1,
-        description="folder of a Minari or DQN Replay data set; {game} and {seed} in it are the run's own",
+        description="folder of a Minari or DQN Replay data set; {game} and {seed} stand for those of the run",
     )
     chunks: int = Field(50, ge=1, le=10**6, description="numbered chunks of a DQN Replay data set")
     chunk_transitions: int = Field(
-        50_000, ge=2, le=10**9, description="transitions of a chunk: its first ones, or at which Minari's are cut"
+        50_000,
+        ge=2,
+        le=10**9,
+        description="transitions read from the start of each chunk; Minari data sets are cut into such chunks",
     )
-    chunks_per_epoch: int = Field(5, ge=1, description="chunks drawn for an epoch, or all if fewer")
+    chunks_per_epoch: int = Field(5, ge=1, description="chunks drawn for an epoch; all if there are fewer")
 
 
 class EauDeQNOptions(Options):
-    """EauDeQN, K online networks of which one copy keeps the target's sparsity (Vincent et al. 2025)."""
+    """EauDeQN (Vincent et al. 2025): K online networks; the elected one and sparser copies of it continue."""
 
     num_networks: int = Field(5, ge=1, le=100, description="online networks K")
     max_noise: float = Field(3.0, ge=0, description="upper end of the uniform draw U")
@@ -144,33 +147,34 @@ class EauDeQNOptions(Options):
         None,
         gt=0,
         le=1,
-        description="largest step of sparsity; default 12.5 / target updates but at least 0.01 (ours), in the"
-        " paper's runs 0.01",
+        description="largest step of sparsity; default: 12.5 / target updates, at least 0.01 (ours); 0.01 in the"
+        " paper's runs",
     )
     cap: Literal["scale", "clip"] = Field(
         "scale",
-        description="what max_speed does to longer steps (ours): scale shortens all steps alike, so that copies"
-        " differ; clip makes them equal",
+        description="how max_speed applies (ours): scale shortens all steps by one factor, so copies differ; clip"
+        " cuts longer steps, so copies can be equal",
     )
     law: Literal["power", "linear", "success"] = Field(
-        "power", description="pruning law (ours); success: by the outcome of elections, with no horizon"
+        "power", description="pruning law (ours); success adapts the step to the elections and has no horizon"
     )
     first_step: float = Field(
-        0.01, gt=0, le=0.5, description="law success: largest share of what is left to prune, at first (ours)"
+        0.01, gt=0, le=0.5, description="law success: largest first step, as a fraction of the kept weights (ours)"
     )
     growth: float = Field(
-        1.2, gt=1, le=10, description="law success: factor of that share when a pruned copy wins (ours)"
+        1.2, gt=1, le=10, description="law success: growth factor of the step when a pruned copy wins (ours)"
     )
     success_rate: float = Field(
-        0.2, gt=0, lt=1, description="law success: share of elections won by pruned copies that holds it (ours)"
+        0.2, gt=0, lt=1, description="law success: fraction of wins of pruned copies that keeps the step (ours)"
     )
     elect: Literal["loss", "random", "smoothed"] = Field(
-        "loss", description="who is elected: the lowest loss, anyone, the lowest exponential moving average of losses"
+        "loss", description="elected network: lowest loss; random; lowest exponential moving average of losses"
     )
-    smoothing: float = Field(0.005, gt=0, lt=1, description="rate of that average, a gradient step (slimSAC's 0.005)")
-    keep_copy: bool = Field(True, description="the elected network itself goes on, beside its pruned copies")
-    shared_draws: bool = Field(False, description="one draw for all copies, which then are equally sparse")
+    smoothing: float = Field(0.005, gt=0, lt=1, description="rate of that average per gradient step (slimSAC: 0.005)")
+    keep_copy: bool = Field(True, description="the elected network continues unpruned beside its pruned copies")
+    shared_draws: bool = Field(False, description="one draw for all copies, so they are equally sparse")
     reset_optimizer: bool = Field(True, description="replaced networks start with a fresh optimizer")
     actor: Literal["follow", "dense"] = Field(
-        "follow", description="an actor is pruned to the elected critics' sparsity at each election, or never (ours)"
+        "follow",
+        description="at each election an actor is pruned to the sparsity of the elected critics; or never (ours)",
     )

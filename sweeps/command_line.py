@@ -99,20 +99,25 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
     add = parser.add_argument_group("the run").add_argument
     add("--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options")
     add("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
-    add("--seed", metavar="SEED", help="of all random numbers")
+    add("--seed", metavar="SEED", help="seed of all random numbers")
     add("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
     add("--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own")
-    add = parser.add_argument_group("where it goes").add_argument
-    add("--folder", type=folder, help="the record is a folder in this one [runs]")
+    add = parser.add_argument_group("output and machine").add_argument
+    add("--folder", type=folder, help="folder of the record's folder [runs]")
     add("--wandb", help="online, offline, disabled; auto: online if a key is known [auto]")
-    add("--device", choices=DEVICES, help="what JAX computes on: auto, cpu, gpu [auto: a GPU if any]")
-    about = "resume or finish the run of this record; with no --task, --method, --seed"
+    add("--device", choices=DEVICES, help="device of JAX: auto, cpu, gpu [auto: a GPU if there is one]")
+    about = "resume the run of this record; without --task, --method and --seed"
     add("--resume", type=folder, metavar="FOLDER", help=about)
-    about = "between checkpoints, which are also made at the end of epochs [600]"
+    about = "time between checkpoints; ends of epochs can have one too [600]"
     add("--checkpoint-interval", type=seconds, metavar="SECONDS", help=about)
     about = "film an episode of the elected network at the end of these epochs, into the run's videos/ [none]"
     add("--video-epochs", type=epochs, metavar="N,N", help=about)
-    add("--record", type=folder, metavar="DIR", help="write the run's experience there, a Minari data set")
+    add(
+        "--record",
+        type=folder,
+        metavar="DIR",
+        help="record the transitions of the run in this folder, as a Minari data set",
+    )
     for group, model in groups(task, agent).items():
         section = parser.add_argument_group(f"{group} options for {task.name}")
         for name, field in model.model_fields.items():
@@ -122,7 +127,7 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
 
 
 def _methods_help(task: Task) -> str:
-    lines = ["methods, and their options as in METHOD:option=value,option=value:"]
+    lines = ["methods and their options, given as METHOD:option=value,option=value:"]
     for name, method in METHODS.items():
         lines.append(f"  {name}: {first_line(method.options.__doc__)}")
         fields = method_options(task, name).model_fields

@@ -196,7 +196,8 @@ def parse_method(label: str, task: Task) -> tuple[str, Options]:
     """
     name, _, rest = label.partition(":")
     if name not in METHODS:
-        raise UserError(f"unknown method {name!r}{suggest(name, METHODS)}; there are {', '.join(METHODS)}")
+        hint = suggest(name, METHODS) or f"; there are {', '.join(METHODS)}"
+        raise UserError(f"unknown method {name!r}{hint}")
     given: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")

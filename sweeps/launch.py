@@ -43,9 +43,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--jobs", type=whole_number(1, 1024), metavar="N", help="runs at a time [by the cores, GPUs and memory]"
     )
-    made.add_argument("--folder", type=expanduser, help="where the runs' folders go [runs/<name of the sweep>]")
-    made.add_argument("--confirm", choices=["yes", "no"], default="no", help="start even a big sweep [no]")
-    made.add_argument("--engine", choices=[*ENGINES], default="local", help="what runs the cells [local]")
+    made.add_argument("--folder", type=expanduser, help="folder of the runs [runs/<name of the sweep>]")
+    made.add_argument("--confirm", choices=["yes", "no"], default="no", help="start a large sweep [no]")
+    made.add_argument("--engine", choices=[*ENGINES], default="local", help="how the runs are executed [local]")
     made.add_argument(
         "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
     )

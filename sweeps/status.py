@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
         prog="python -m sweeps.status", description="The state of each run of a sweep file.", allow_abbrev=False
     )
     parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
-    parser.add_argument("--folder", type=expanduser, help="where the runs' folders are [runs/<name of the sweep>]")
+    parser.add_argument("--folder", type=expanduser, help="folder of the runs [runs/<name of the sweep>]")
     parser.add_argument(
         "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
     )

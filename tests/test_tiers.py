@@ -105,3 +105,16 @@ def test_a_python_that_is_named_leaves_the_usual_packages_alone() -> None:
 def test_a_python_that_does_not_run_is_one_line() -> None:
     done = make("setup", "PYTHON=no-such-python")
     assert done.returncode == 2 and done.stderr.startswith("error: no Python from 3.11 to 3.13 found")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["table", "FAMILY=none"], "error: no sweep file sweeps/none/laptop.yaml"),
+        (["report", "SCALE=none"], "error: no sweep file sweeps/atari/none.yaml"),
+        (["table", "FAMILY=atari", "SCALE=paper"], "error: no folder runs/atari-paper: make sweep-atari SCALE=paper"),
+    ],
+)
+def test_a_table_without_runs_says_what_is_missing(words: list[str], says: str) -> None:
+    done = make(*words, "READY=Makefile", "BIN=/nowhere")
+    assert done.returncode == 2 and says in done.stderr

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST = 100  # characters of a signature on one line, and of a value
+LONGEST = 100  # characters of a signature on one line
+LONGEST_VALUE = 200  # characters of a value or a type, which a table wraps
 
 
 class Source:
@@ -172,7 +173,7 @@ def paragraph(text: str) -> str:
 
 def code(text: str) -> str:
     """Return inline code that fits a cell of a table."""
-    shortened = text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
+    shortened = text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 4] + " ..."
     return f"`{shortened}`"  # Python-Markdown takes no | within backticks for the end of a cell
 
 

@@ -15,40 +15,44 @@ NetworkName = Literal["nature", "small", "minatar", "mlp", "mlp2", "impala"]
 class DQNOptions(Options):
     """Options `agent.*` of a Deep Q-Network."""
 
-    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions, residual CNN")
+    network: NetworkName = Field(
+        "nature", description="Nature CNN, smaller CNNs, networks without convolutions, residual CNN (Impala)"
+    )
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
     scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
     layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
-        "mse", description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"
+        "mse", description="loss of the TD error: square, half of the square, or Huber (half of the square near 0)"
     )
     double: bool = Field(
         False, description="Double DQN: the elected network chooses the next action, the target network values it"
     )
-    epsilon_start: float = Field(1.0, ge=0, le=1, description="share of random actions at first")
-    epsilon_end: float = Field(0.01, ge=0, le=1, description="share of random actions after the decay")
+    epsilon_start: float = Field(1.0, ge=0, le=1, description="fraction of random actions at the start")
+    epsilon_end: float = Field(0.01, ge=0, le=1, description="fraction of random actions after the decay")
     epsilon_decay: int = Field(250_000, ge=1, description="agent steps of the linear decay")
-    epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="share of random actions in evaluation (ours)")
+    epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="fraction of random actions in evaluation (ours)")
 
 
 class CQLOptions(Options):
     """Options `agent.*` of Conservative Q-Learning."""
 
-    network: NetworkName = Field("nature", description="Nature CNN, a laptop's CNN, no convolutions, residual CNN")
+    network: NetworkName = Field(
+        "nature", description="Nature CNN, smaller CNNs, networks without convolutions, residual CNN (Impala)"
+    )
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer")
     scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
     layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
-        "mse", description="of the TD error: its square, half of that, or Huber's, which is half the square near 0"
+        "mse", description="loss of the TD error: square, half of the square, or Huber (half of the square near 0)"
     )
     cql_weight: float = Field(
         0.1, ge=0, description="weight of the CQL term beside the squared TD error, halved where that is; 0 is DQN"
     )
-    epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="share of random actions in evaluation (ours)")
+    epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="fraction of random actions in evaluation (ours)")
 
 
 class ContinuousOptions(Options):
@@ -68,7 +72,7 @@ class SACOptions(ContinuousOptions):
     critic_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the critics")
     actor_learning_rate: float = Field(0.001, gt=0, description="Adam's step size for the actor and the temperature")
     target_entropy: Literal["-dim", "-dim/2"] = Field(
-        "-dim", description="minus the dimension of the actions (Haarnoja), or half (Dopamine)"
+        "-dim", description="minus the dimension of the actions (Haarnoja et al.), or half of that (Dopamine)"
     )
     initial_temperature: float = Field(1.0, gt=0, description="entropy coefficient at the start")
     random_steps: int = Field(5_000, ge=0, description="first agent steps with uniformly random actions")

@@ -11,6 +11,7 @@ from suite.environments import AtariOptions
 from suite.errors import UserError
 
 gymnasium.register_envs(ale_py)
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # no banner on stderr
 
 
 def make(game: str, options: AtariOptions) -> gymnasium.Env:

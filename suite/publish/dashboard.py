@@ -23,9 +23,9 @@ def offline(place: Path) -> str:
     """Say what a user without an account can do."""
     return "\n".join(
         [
-            "no key for W&B is known here (`wandb login`, and then `make sync`); without one there is",
-            f"  a run in the terminal:    {WANDB} leet {place}/<run>/wandb",
-            f"  all figures on one page:  make report RUNS={place}  ->  {place}/report/report.html",
+            "no key for W&B is known here (`wandb login`, then `make sync`). Without an account you can see",
+            f"  a run in the terminal:   {WANDB} leet {place}/<run>/wandb",
+            f"  all figures on one page: make report RUNS={place}  ->  {place}/report/report.html",
         ]
     )
 

@@ -229,7 +229,10 @@ def test_a_last_return_that_is_null_is_none(tmp_path, run, capsys):
     assert call("--runs", tmp_path / "runs") == 1
     output = capsys.readouterr()
     assert "dense, atari/Pong, seed 0: without a number (its last return is null or not finite)" in output.out
-    assert output.err == "1 of 2 cells have no result; run them, or accept it with --allow-missing\n"
+    assert (
+        output.err
+        == "1 of 2 cells have no result; run them, or accept it with --allow-missing (make: ARGS=--allow-missing)\n"
+    )
 
 
 def truncate(folder):

@@ -202,7 +202,7 @@ def test_make_starts_a_reference_grid_when_it_is_confirmed(path, engine, capsys,
     assert given[0] == str(path.relative_to(ROOT)) and "--confirm no" in arguments
     assert launch.main([str(path), *given[1:], "--folder", "no/runs"]) == 2
     assert "confirm a sweep of more than 4.0 h" in capsys.readouterr().err and not engine[0]
-    (cost,) = [line for line in make("help").splitlines() if "SCALE=reference:" in line]
+    cost = make("help").partition("SCALE=reference:")[2]
     assert all(words in cost for words in ("CONFIRM=yes", "(sweep-mujoco)", "(sweep-atari)"))
 
 
@@ -245,7 +245,7 @@ def test_an_option_that_does_not_fit_the_engine(sweep, elsewhere, capsys, argume
         ([], "required: file"),
         (["none.yaml"], "no such sweep file"),
         (["tiny.yaml", "--jobs", "0"], "--jobs"),
-        (["tiny.yaml", "--jobs", "two"], "--jobs"),
+        (["tiny.yaml", "--jobs", "two"], "argument --jobs: should be a whole number from 1 to 1024, found 'two'"),
         (["tiny.yaml", "--confirm", "maybe"], "--confirm"),
         (["tiny.yaml", "--fast"], "--fast"),
         (["tiny.yaml", "--engine", "cloud"], "--engine"),

@@ -27,7 +27,7 @@ def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[li
     Raises UserError when there is no run at all, or a record is damaged or of another schema version.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; it should hold one folder a run")
+        raise UserError(f"{root}: no such folder; it should hold one folder per run")
     folders = []
     inside, notes = schema.subfolders(root)
     for folder in inside:
