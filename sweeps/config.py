@@ -196,8 +196,7 @@ def parse_method(label: str, task: Task) -> tuple[str, Options]:
     """
     name, _, rest = label.partition(":")
     if name not in METHODS:
-        hint = suggest(name, METHODS) or f"; there are {', '.join(METHODS)}"
-        raise UserError(f"unknown method {name!r}{hint}")
+        raise UserError(f"unknown method {name!r}{suggest(name, METHODS)} (methods: {', '.join(METHODS)})")
     given: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
