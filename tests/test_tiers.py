@@ -116,5 +116,5 @@ def test_a_python_that_does_not_run_is_one_line() -> None:
     ],
 )
 def test_a_table_without_runs_says_what_is_missing(words: list[str], says: str) -> None:
-    done = make(*words, "READY=Makefile", "BIN=/nowhere")
+    done = make(*words, "READY=", "BIN=/nowhere")
     assert done.returncode == 2 and says in done.stderr
