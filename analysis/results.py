@@ -148,7 +148,7 @@ def report(
     folders = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
     further = diagnostics.tables(diagnostics.frame(folders)) if diagnose else []
     panels = {"return": f"{selection.which} return", "sparsity": "sparsity"}
-    shown = drawn[[column for column in drawn if column in (*style.PLACED, *panels)]]
+    shown = runs.thin(drawn, style.MOST_EPOCHS)[[column for column in drawn if column in (*style.PLACED, *panels)]]
     draw = functools.partial(draw_curves, shown, grid.methods, grid.tasks, panels, settings.seed, settings.x)
     with pool(1) if len(drawn) > MANY_EPOCHS else contextlib.nullcontext() as other:
         begun = other.submit(draw) if other else None  # meanwhile

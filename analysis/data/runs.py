@@ -47,6 +47,9 @@ COLUMNS = {
     "versions": "of the packages: jax 0.10.2, flax 0.12.8; empty if unknown",
     **HISTORY,
 }
+#: Epochs of a run that a file of curves holds: the last MOST_LAST_EPOCHS, and at most MOST_EPOCHS in all.
+MOST_EPOCHS, MOST_LAST_EPOCHS = 100, 10
+
 #: Columns that describe a run as a whole: files hold them in the first row of each run alone, as they are long.
 DESCRIPTION = ["name", "status", "source", "protocol", "planned_agent_steps", "commit", "versions"]
 
@@ -126,9 +129,22 @@ def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
     return pd.concat([frame, measured.astype(dict.fromkeys(whole, int))], axis=1)[list(COLUMNS)]
 
 
+def thin(frame: pd.DataFrame, most: int, last: int = 1) -> pd.DataFrame:
+    """Keep at most `most` epochs of each run of a tidy frame: the last ones, and evenly spaced ones before them.
+
+    Runs that are not longer are kept whole, and runs of one length keep the same epochs.
+    """
+    runs = frame.groupby(["row", "task", "seed", "name"], sort=False, dropna=False)["epoch"]
+    length = runs.transform("size")
+    left = length - 1 - runs.cumcount()  # epochs that follow
+    every = np.ceil(length / (most - last + 1)).astype(int)
+    return frame[(length <= most) | (left < last) | (left % every == 0)]
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a tidy frame as a CSV file that analysis.data.sources.csvfile reads: numbers of seven digits, and what
-    describes a run in its first row alone. Raises OSError."""
-    later = frame.duplicated(["row", "task", "seed", "name"])
-    text = frame.assign(**{column: frame[column].mask(later) for column in DESCRIPTION})
+    describes a run in its first row alone. Long runs are thinned. Raises OSError."""
+    kept = thin(frame, MOST_EPOCHS, MOST_LAST_EPOCHS)
+    later = kept.duplicated(["row", "task", "seed", "name"])
+    text = kept.assign(**{column: kept[column].mask(later) for column in DESCRIPTION})
     text.to_csv(path, index=False, float_format="%.7g")

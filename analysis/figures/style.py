@@ -30,11 +30,13 @@ DPI = 300
 ACTOR: dict[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8}  # thinner than any method's dashes
 GREY = "0.45"
 MOST_LINES = 8  # rows of one panel; with more, panels are larger or one for each row
+MOST_EPOCHS = 60  # of a run in learning curves: a panel is as wide as two points a millimetre
 MOST_MARKED = 12  # points of a line that has markers
 X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
 # Columns that curves need beside their own.
 PLACED = ["task", "row", "seed", "epoch", "agent_step", "frame", "actor_sparsity"]
 STYLE: dict[Any, Any] = {
+    "font.sans-serif": ["DejaVu Sans", "sans-serif"],  # each text of an SVG repeats the list
     "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
     "legend.fontsize": 7, "axes.linewidth": 0.6, "grid.linewidth": 0.4, "xtick.major.width": 0.6,
     "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.edgecolor": "0.3",
@@ -78,11 +80,19 @@ def save(figure: Figure, paths: Iterable[Path | io.StringIO]) -> None:
 
 
 def markup(figure: Figure) -> str:
-    """Return the figure as an <svg> element that can share a page with others."""
+    """Return the figure as an <svg> element that can share a page with others, without what doubles its size."""
     text = io.StringIO()
     save(figure, [text])
     element = re.sub(r"^.*?(?=<svg)", "", text.getvalue(), flags=re.DOTALL)
-    return re.sub(r'<g id="[^"]*"', "<g", element)  # every figure uses the same ids for groups; nothing refers to them
+    element = re.sub(r'<g id="[^"]*"', "<g", element)  # all figures use the same ids for groups; nothing refers to them
+    element = re.sub(r"\s*<g/>", "", element)
+    element = re.sub(r"\n\s+", "\n", element)
+    return re.sub(r' d="[^"]*"', _rounded, element)
+
+
+def _rounded(path: re.Match[str]) -> str:
+    """Write the coordinates of a path, points of 1/72 inch, with two decimals instead of matplotlib's six."""
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), path[0])
 
 
 def wrapped(label: str, width: int = 18) -> str:

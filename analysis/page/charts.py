@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from analysis.data import scores
+from analysis.data import runs, scores
 from analysis.figures.looks import looks
 from analysis.figures.plane import outline
 from analysis.figures.style import X_LABELS
@@ -20,7 +20,7 @@ from analysis.stats.metrics import Estimate
 from analysis.stats.pareto import Outcome
 from analysis.stats.profiles import Curve
 
-MOST_EPOCHS = 60_000  # rows of all learning curves: some 2 MB of the page
+MOST_EPOCHS = 30_000  # rows of all learning curves: some 1 MB of the page
 FEWEST, MOST = 10, 100  # of a run
 DIGITS = 5
 SHAPES = {"s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "<": "triangle-left"}
@@ -127,12 +127,8 @@ def lines(found: Mapping[str, Curve], methods: Mapping[str, str], x: str, y: str
 
 def epochs(frame: pd.DataFrame, x: str) -> pd.DataFrame:
     """Return the learning curves of all runs, thinned to what a screen shows: the last epoch and evenly spaced ones."""
-    runs = max(1, frame.groupby(["task", "row", "seed"], sort=False).ngroups)
-    most = int(np.clip(MOST_EPOCHS // runs, FEWEST, MOST))
-    grouped = frame.groupby(["task", "row", "seed"], sort=False)
-    place, length = grouped.cumcount(), grouped["epoch"].transform("size")
-    left = length - 1 - place  # epochs that follow
-    kept = frame[(left % np.ceil(length / most).astype(int)) == 0]
+    count = max(1, frame.groupby(["task", "row", "seed"], sort=False).ngroups)
+    kept = runs.thin(frame, int(np.clip(MOST_EPOCHS // count, FEWEST, MOST)))
     names = {task: scores.reference(task).environment for task in kept["task"].unique()}
     renamed = {"method": kept["row"], "task": kept["task"].map(names), "run": kept["name"], "x": kept[x]}
     rest = {name: kept[name] for name in ("seed", "epoch", "return", "sparsity")}

@@ -4,13 +4,14 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import plane
 from analysis.data.cells import OWN, Cell, Grid
-from analysis.data.runs import Run
+from analysis.data.runs import Run, thin
 from analysis.figures import plane as plane_figures
 from analysis.figures import scores as score_figures
 from analysis.figures import style
@@ -112,7 +113,7 @@ def by_task(results: Results, settings: Settings) -> Section:
     width = style.COLUMN if len(grid.tasks) <= ON_A_COLUMN else style.PAGE
     count = -(-len(grid.tasks) // ON_A_PAGE)
     chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
-    epochs = charts.epochs(frame, settings.x)
+    epochs, frame = charts.epochs(frame, settings.x), thin(frame, style.MOST_EPOCHS)
     parts: list[Part] = []
     for name, column, label, said in (
         ("curves", "return", f"{results.which} return", "Learning curves: mean returns of the seeds"),
@@ -147,7 +148,9 @@ def runs(grid: Grid) -> Section:
     header = ["run", "method", "task", "status", "source", "seed", "return", "sparsity", "agent steps", "hours"]
     body: list[list[str]] = []
     commands: list[str | Command] = []
-    for cell, run in grid.present():
+    present = list(grid.present())
+    common = shared_options([run for _, run in present])
+    for cell, run in present:
         last = {key: run.final(key) for key in (SPARSITY, "agent_step", "seconds")}
         numbers = [
             str(cell.seed),
@@ -158,24 +161,46 @@ def runs(grid: Grid) -> Section:
         ]
         status = run.status + (f": {run.reason}" if run.reason else "")
         body.append([run.name, cell.row, cell.task, status, run.source, *numbers])
-        words = reproduce(run)
+        words = reproduce(run, common)
         commands.append(Command(words) if words else "")
-    table = Table("Every run, and the command that repeats it", header, body, words=5)
-    return Section("Runs", [SortableTable(table, {"": commands})])
+    listed = SortableTable(Table("Every run, and the command that repeats it", header, body, words=5), {"": commands})
+    if not common:
+        return Section("Runs", [listed])
+    first = Paragraph("Options that all runs share. Give a shell this line, and then the command of a run:")
+    return Section("Runs", [first, Command(f"options=({command_words(common)})"), listed])
 
 
 def _number(value: float | None, form: str) -> str:
     return NONE if value is None else format(value, form)
 
 
-def reproduce(run: Run) -> str:
-    """Return the command line that repeats a run of this benchmark, with every option; empty for other runs."""
+def shared_options(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the options which all runs of this benchmark have with one value; none for a single run."""
+    own = [_options(run) for run in runs if run.source in OWN]
+    if len(own) < 2:
+        return {}
+    return {key: value for key, value in own[0].items() if all(key in o and o[key] == value for o in own)}
+
+
+def reproduce(run: Run, common: Mapping[str, Any]) -> str:
+    """Return the command line that repeats a run of this benchmark, with every option; empty for other runs.
+
+    Options of `common` come from the shell's array `options`.
+    """
     if run.source not in OWN:
         return ""
-    options = {key: value for key, value in run.options.items() if not key.startswith("method.")}
-    given = {"task": run.task, "method": run.method, "seed": run.seed, **options}
-    words = [f"--{key}={'none' if value is None else value}" for key, value in given.items()]
-    return shlex.join(["python", "-m", "sweeps.run", *words])
+    rest = {key: value for key, value in _options(run).items() if key not in common}
+    words = command_words({"task": run.task, "method": run.method, "seed": run.seed, **rest})
+    return f"python -m sweeps.run {words}" + ' "${options[@]}"' * bool(common)
+
+
+def _options(run: Run) -> dict[str, Any]:
+    return {key: value for key, value in run.options.items() if not key.startswith("method.")}
+
+
+def command_words(options: Mapping[str, Any]) -> str:
+    """Write options as words of a command line."""
+    return shlex.join(f"--{key}={'none' if value is None else value}" for key, value in options.items())
 
 
 def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -> Section:

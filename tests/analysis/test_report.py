@@ -1,5 +1,6 @@
 """The report end to end: the page, the files beside it, and what a browser makes of it."""
 
+import dataclasses
 import html
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from analysis import report, table
 from analysis.data.sources import runfolder
-from analysis.page.sections import reproduce
+from analysis.page.sections import command_words, reproduce, shared_options
 from sweeps.command_line import parse
 from sweeps.config import resolve
 from tests.analysis.conftest import write_run
@@ -173,10 +174,15 @@ def test_the_command_makes_the_same_run_again(tmp_path, given):
     config |= {"total_agent_steps": asked.total_agent_steps}
     (tmp_path / asked.name).mkdir()
     (tmp_path / asked.name / "config.json").write_text(json.dumps(config))
-    words = shlex.split(reproduce(runfolder.read(tmp_path / asked.name)))
-    assert words[:3] == ["python", "-m", "sweeps.run"]
-    _, again = parse(words[3:])
-    assert resolve(again).name == asked.name
+    run = runfolder.read(tmp_path / asked.name)
+    common = shared_options([run, dataclasses.replace(run, seed=7)])
+    line = f'options=({command_words(common)}); printf "%s\\n" {reproduce(run, common)}'
+    typed = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(common) > 20 and len(reproduce(run, common)) < 200
+    for words in (shlex.split(reproduce(run, {})), typed):
+        assert words[:3] == ["python", "-m", "sweeps.run"]
+        _, again = parse(words[3:])
+        assert resolve(again).name == asked.name
 
 
 # In a browser ----------

@@ -1,6 +1,11 @@
 """One tidy frame of any runs, and which returns are taken from it."""
 
+import itertools
+
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.data import runs
 from analysis.data.sources import runfolder
@@ -38,3 +43,28 @@ def test_the_actors_sparsity_is_read_beside_the_critics(run):
 def test_final_values_are_those_of_the_last_epoch(run):
     read = runfolder.read(run(returns=(1.0, 2.0, 3.0), evaluations=(7.5, 8.5), sparsity=0.5))
     assert (read.final("return"), read.final("evaluation_return"), read.final("sparsity")) == (3.0, None, 0.5)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=4), st.integers(1, 120), st.integers(1, 12))
+def test_a_run_is_thinned_to_its_last_epochs_and_evenly_spaced_ones(lengths, most, last):
+    most = max(most, last)
+    frame = pd.concat(
+        [
+            pd.DataFrame({"row": "dense", "task": "t", "seed": i, "name": None, "epoch": range(1, length + 1)})
+            for i, length in enumerate(lengths)
+        ]
+    )
+    kept = runs.thin(frame, most, last).groupby("seed")["epoch"].agg(list)
+    for length, epochs in zip(lengths, kept, strict=True):
+        assert min(length, last) <= len(epochs) <= most and epochs == sorted(set(epochs))
+        assert epochs[-last:] == list(range(max(1, length - last + 1), length + 1))
+        assert length > most or len(epochs) == length
+        assert len({b - a for a, b in itertools.pairwise(epochs[:-last])}) <= 1
+
+
+def test_a_written_run_is_not_longer_than_a_plot_needs(run, tmp_path):
+    long = runfolder.read(run(returns=tuple(range(250)), options={"trainer.epochs": 250}))
+    runs.write_csv(runs.tidy([("dense", long)]), tmp_path / "curves.csv")
+    written = pd.read_csv(tmp_path / "curves.csv")
+    assert 60 <= len(written) <= runs.MOST_EPOCHS
+    assert written["return"].tolist()[-runs.MOST_LAST_EPOCHS :] == list(range(240, 250))

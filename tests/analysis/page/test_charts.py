@@ -33,7 +33,7 @@ def curves(runs, epochs):
     return pd.concat(parts, ignore_index=True)
 
 
-@pytest.mark.parametrize(("runs", "length", "most"), [(2, 50, 50), (2, 1000, 100), (3000, 200, 20)])
+@pytest.mark.parametrize(("runs", "length", "most"), [(2, 50, 50), (2, 1000, 100), (3000, 200, 10)])
 def test_curves_are_thinned_to_what_a_screen_shows(runs, length, most):
     """Alike in all runs, and with the last epoch of each."""
     found = charts.epochs(curves(runs, length), "agent_step")

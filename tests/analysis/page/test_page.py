@@ -72,6 +72,7 @@ def test_a_small_figure_is_svg_whose_text_is_text():
     assert "<text" in element and '<g id="' not in element and "<?xml" not in element
     defined, used = (set(re.findall(form, element)) for form in (r' id="([^"]+)"', r'(?:url\(|href=")#([^")]+)'))
     assert used <= defined
+    assert not re.search(r' d="[^"]*\.\d{3}', element) and "<g/>" not in element and "\n " not in element
 
 
 def test_a_large_figure_is_png(monkeypatch):
