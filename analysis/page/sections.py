@@ -114,6 +114,8 @@ def by_task(results: Results, settings: Settings) -> Section:
     count = -(-len(grid.tasks) // ON_A_PAGE)
     chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
     epochs, frame = charts.epochs(frame, settings.x), thin(frame, style.MOST_EPOCHS)
+    several = (frame.groupby(["task", "row"])["seed"].nunique() > 1).any()
+    bands = ", with 95 % intervals" if several else ""
     parts: list[Part] = []
     for name, column, label, said in (
         ("curves", "return", f"{results.which} return", "Learning curves: mean returns of the seeds"),
@@ -135,7 +137,7 @@ def by_task(results: Results, settings: Settings) -> Section:
                 )
                 suffix = f"-{i}" * (count > 1)
                 chart = charts.curves(epochs, grid.methods, column, label, settings.x) if i == 1 else None
-                parts.append(Picture(name + suffix, f"{said}, with 95 % intervals.", picture, chart))
+                parts.append(Picture(name + suffix, f"{said}{bands}.", picture, chart))
     parts += [SortableTable(table) for table in tables.all_tables(results.comparison) if table.header[0] != "method"]
     return Section("Tasks", parts)
 
