@@ -145,10 +145,10 @@ def _compared(grid: Grid, settings: Settings) -> str:
         " that both methods have, with the runs of both resampled (a probability that no resample varies has a score"
         f" interval, Newcombe 2006); better and worse: {noun}s where both have at least {FEW_SEEDS} runs and the means"
         " differ"
-        f" ({test} at 5 %, with Holm's correction over the {noun}s); seeds needed: of each method, for a two-sided test"
-        f" at 5 % to detect a difference of {statistic} of {settings.effect:g} with probability {POWER:g}, simulated"
-        f" from these runs, with the variance between seeds at the upper end of what they allow ({PLANNED:.0%}"
-        " confidence; Browne 1995)."
+        f" ({test} at 5 %, with Holm's correction over the {noun}s); seeds that show {settings.effect:g}: how many of"
+        f" each method a two-sided test at 5 % needs to detect such a difference of {statistic} with probability"
+        f" {POWER:g}, simulated from these runs, with the variance between seeds at the upper end of what they allow"
+        f" ({PLANNED:.0%} confidence; Browne 1995)."
     )
 
 

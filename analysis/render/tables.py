@@ -116,7 +116,8 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
 def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
     noun, statistic = scores.noun(comparison.grid.tasks), comparison.statistic
     header = ["method", "compared with", f"difference of {statistic}", f"ratio of {statistic}"]
-    header += ["probability of improvement", f"{noun}s better", f"{noun}s worse", f"{noun}s", "seeds needed"]
+    header += ["probability of improvement", f"{noun}s better", f"{noun}s worse", f"{noun}s"]
+    header += [f"seeds that show {comparison.effect:g}"]
     body = []
     for row in rows:
         if row in comparison.against:

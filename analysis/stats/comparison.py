@@ -13,7 +13,7 @@ from analysis.settings import Settings
 from analysis.stats import metrics, pairwise, significance
 from analysis.stats import notes as notes_on
 from analysis.stats.metrics import Estimate
-from analysis.stats.pairwise import Pairwise
+from analysis.stats.pairwise import EFFECT, Pairwise
 from suite.errors import UserError
 
 RETURN, SCORE, SPARSITY, ACTOR_SPARSITY = "return", "score", "sparsity", "actor_sparsity"
@@ -47,6 +47,7 @@ class Comparison:
     details: list[Detail]
     source: list[tuple[str, str]]
     statistic: str = "IQM"
+    effect: float = EFFECT  # the difference that `seeds_needed` of a comparison is for
 
 
 def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
@@ -101,6 +102,7 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
         details=notes_on.details(grid),
         source=source,
         statistic=settings.statistic,
+        effect=settings.effect,
     )
 
 

@@ -69,7 +69,7 @@ def test_methods_are_compared_with_dense(tmp_path):
     found = read_markdown(tables.markdown(comparison))["Each method against a reference [95 % interval]"]
     assert found[0] == [
         *("method", "compared with", "difference of IQM", "ratio of IQM", "probability of improvement"),
-        *("games better", "games worse", "games", "seeds needed"),
+        *("games better", "games worse", "games", "seeds that show 0.1"),
     ]
     assert len(found) == 2 and found[1][:2] == ["gmp", "dense"]
     lines = csv_of(comparison)
