@@ -184,18 +184,20 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
         body.append(cells)
     brackets = _brackets(comparison.on_task[row, task].get(name, NOTHING) for row in rows for task in tasks)
     title, key = (
-        f"{_capital(what)} per {noun} [{brackets}] (seeds){where}",
+        f"{_capital(what)} per {noun}{brackets} (seeds){where}",
         f"{name.replace('_', '-')}-{known[0].family}",
     )
     return Table(title, header, body, bold=bold, key=key)
 
 
 def _brackets(estimates: Iterable[Estimate]) -> str:
-    """What the brackets of a table of single tasks are."""
+    """What the brackets of a table of single tasks are; empty if it has none."""
     few = {estimate.seeds < FEW_SEEDS for estimate in estimates if estimate.low is not None}
+    if not few:
+        return ""
     if few == {True}:
-        return "range of runs"
-    return f"95 % interval; range if fewer than {FEW_SEEDS} runs" if True in few else "95 % interval"
+        return " [range of runs]"
+    return f" [95 % interval; range if fewer than {FEW_SEEDS} runs]" if True in few else " [95 % interval]"
 
 
 def clear_best(estimates: Sequence[Estimate], lower: bool = False) -> int | None:

@@ -1,7 +1,7 @@
 """Write the results on the README's first screen: `python -m docs.generate.headline`.
 
-It reads results/reference-mujoco/curves.csv and replaces the table between the markers `<!-- results -->` and
-`<!-- end of results -->` of the README. The figure there is results/reference-mujoco/pareto.svg.
+It reads results/reference-minatar/comparison.csv and replaces the table between the markers `<!-- results -->` and
+`<!-- end of results -->` of the README. The figure there is results/reference-minatar/pareto.svg.
 """
 
 import re
@@ -9,43 +9,40 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.data.runs import tidy
-from analysis.data.sources import load
-
 ROOT = Path(__file__).resolve().parents[2]
-CURVES = ROOT / "results/reference-mujoco/curves.csv"
+COMPARISON = ROOT / "results/reference-minatar/comparison.csv"
 README = ROOT / "README.md"
 MARKED = re.compile(r"(<!-- results -->\n).*(<!-- end of results -->)", re.DOTALL)
 
 
-def final(curves: Path) -> pd.DataFrame:
-    """Return the last epoch of each finished run: the columns of analysis.data.runs.COLUMNS."""
-    runs, _ = load([str(curves)])
-    epochs = tidy((run.method, run) for run in runs)
-    last = epochs.sort_values("epoch").groupby(["method", "task", "seed"], as_index=False, sort=False).last()
-    return last[last["status"] == "finished"].assign(task=last["task"].str.partition("/")[2])
+def table(found: pd.DataFrame) -> str:
+    """Return a Markdown table of a comparison.csv: sparsity, IQM of the score, returns by task, and seeds.
 
-
-def table(runs: pd.DataFrame) -> str:
-    """Return a Markdown table: for each method its mean sparsity, and for each task the mean return (seeds)."""
-    tasks = sorted(runs["task"].unique())
-    lines = [f"| method and options | sparsity | {' | '.join(tasks)} |", f"|---|---:|{'---:|' * len(tasks)}"]
-    for method in sorted(runs["method"].unique()):
-        mine = runs[runs["method"] == method]
-        cells = [cell(mine.loc[mine["task"] == task, "return"]) for task in tasks]
-        lines.append(f"| `{method}` | {mine['sparsity'].mean():.2f} | {' | '.join(cells)} |")
+    Numbers have their 95 % intervals. Raises KeyError for a method without one of these numbers.
+    """
+    tasks = [task for task in found["task"].unique() if task != "all"]
+    header = ["method and options", "sparsity", "IQM of the score", *(task.split("/")[-1] for task in tasks), "seeds"]
+    lines = [f"| {' | '.join(header)} |", f"|---|{'---:|' * (len(header) - 1)}"]
+    for method, mine in found.groupby("method", sort=False):
+        values = mine.set_index(["task", "statistic"])
+        cells = [cell(values.loc[("all", name)], ".2f") for name in ("sparsity", "IQM")]
+        cells += [cell(values.loc[(task, "return")], ".1f") for task in tasks]
+        lines.append(f"| `{method}` | {' | '.join(cells)} | {values.loc[('all', 'IQM'), 'seeds']} |")
     return "\n".join(lines) + "\n"
 
 
-def cell(returns: "pd.Series[float]") -> str:
-    return f"{returns.mean():,.0f} ({len(returns)})" if len(returns) else "-"
+def cell(estimate: "pd.Series[float]", form: str) -> str:
+    """Return a number and its interval, if it has one of some width: 7.51 [7.02, 8.01]; "-" where there is none."""
+    if pd.isna(estimate["value"]):
+        return "-"
+    value, low, high = (format(estimate[name], form) for name in ("value", "low", "high"))
+    return value if pd.isna(estimate["low"]) or low == high else f"{value} [{low}, {high}]"
 
 
 def write() -> None:
     """Write the table."""
-    runs = final(CURVES)
-    text = README.read_text(encoding="utf-8")
-    README.write_text(MARKED.sub(lambda found: found[1] + table(runs) + found[2], text), encoding="utf-8")
+    text, shown = README.read_text(encoding="utf-8"), table(pd.read_csv(COMPARISON))
+    README.write_text(MARKED.sub(lambda found: found[1] + shown + found[2], text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,11 @@ def module(name: str, words: list[str]) -> None:
         parse(*given, **more)
         raise Understood
 
-    with patch("argparse.ArgumentParser.parse_args", parse_only), patch("sys.argv", [name, *words]):
+    with (
+        patch("argparse.ArgumentParser.parse_args", parse_only),
+        patch("sys.argv", [name, *words]),
+        patch("suite.program.command._lasting", lambda stream: stream),  # the streams are pytest's
+    ):
         understood(f"{name} {shlex.join(words)}", lambda: runpy.run_module(name, run_name="__main__"))
 
 

@@ -15,16 +15,19 @@ XML = {"svg": "http://www.w3.org/2000/svg"}
 
 
 def test_the_readme_shows_the_committed_results() -> None:
-    runs = headline.final(headline.CURVES)
+    found = pd.read_csv(headline.COMPARISON)
     marked = headline.MARKED.search((ROOT / "README.md").read_text())
-    shown = f"<!-- results -->\n{headline.table(runs)}<!-- end of results -->"
+    shown = f"<!-- results -->\n{headline.table(found)}<!-- end of results -->"
     assert marked and marked[0] == shown, "run make results"
-    assert len(table("README.md", "method and options")[0]) == 2 + runs["task"].nunique()
+    rows = table("README.md", "method and options")
+    assert len(rows) == found["method"].nunique() and len(rows[0]) == 3 + found["task"].nunique()
 
 
-def test_a_cell_has_its_number_of_seeds() -> None:
-    assert headline.cell(pd.Series([1000.0, 2000.0])) == "1,500 (2)"
-    assert headline.cell(pd.Series([], dtype=float)) == "-"
+def test_a_cell_has_its_interval() -> None:
+    assert headline.cell(pd.Series({"value": 1.234, "low": 1.1, "high": 1.456}), ".2f") == "1.23 [1.10, 1.46]"
+    assert headline.cell(pd.Series({"value": 0.9, "low": 0.9, "high": 0.9}), ".2f") == "0.90"
+    assert headline.cell(pd.Series({"value": 0.9, "low": float("nan"), "high": float("nan")}), ".2f") == "0.90"
+    assert headline.cell(pd.Series({"value": float("nan"), "low": float("nan"), "high": float("nan")}), ".2f") == "-"
 
 
 def test_a_terminal_is_followed() -> None:
