@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 LONGEST = 1_000  # characters of a message
 
@@ -60,7 +60,11 @@ def one_line(message: object) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of arguments to which a wrong one is bad input: it raises UserError."""
+    """A parser of arguments to which a wrong one is bad input: it raises UserError. Options are written in full, so
+    that a command means the same when options are added."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see --help)")

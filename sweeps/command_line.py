@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
 def _task(arguments: Sequence[str] | None) -> tuple[Task, str]:
     """Return the task and the agent that are asked for, which decide what options there are. Imports what --import
     names."""
-    parser = Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False)
     parser.add_argument("--task", default=PAPER_GAMES[0])
     parser.add_argument("--agent")
     parser.add_argument("--import", dest="modules", default="")
@@ -93,7 +93,6 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
         epilog=_methods_help(task),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
     known = agents_for(task)
     add = parser.add_argument_group("the run").add_argument

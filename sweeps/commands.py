@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from suite.errors import UserError
-from suite.program.command import program, start
+from suite.program.command import BAD_INPUT, program, start
 
 COMMANDS = {
     "run": ("sweeps.run", "one run"),
@@ -25,11 +25,12 @@ COMMANDS = {
 def main(argv: Sequence[str]) -> int:
     """Run a command as `python -m` runs its module, which also sets the exit code. Raises UserError for an unknown
     command."""
-    name, *arguments = argv or ["--help"]
-    if name in ("-h", "--help"):
-        print("usage: eaudeqn COMMAND ...   (eaudeqn COMMAND --help: its options)")
-        print("\n".join(f"  {command:<10} {about}" for command, (_, about) in COMMANDS.items()))
-        return 0
+    name, *arguments = argv or [""]
+    if name in ("", "-h", "--help"):
+        out = sys.stdout if name else sys.stderr
+        print("usage: eaudeqn COMMAND ...   (eaudeqn COMMAND --help: its options)", file=out)
+        print("\n".join(f"  {command:<10} {about}" for command, (_, about) in COMMANDS.items()), file=out)
+        return 0 if name else BAD_INPUT
     if name not in COMMANDS:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"

@@ -37,7 +37,6 @@ def parser() -> argparse.ArgumentParser:
     made = Parser(
         prog="python -m sweeps.launch",
         description="Run every cell of a W&B grid sweep file, then compare the methods in a table.",
-        allow_abbrev=False,
     )
     made.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     made.add_argument(

@@ -24,9 +24,7 @@ WIDTH = 130  # columns where there is no terminal
 @program
 def main(argv: Sequence[str]) -> int:
     """Show the state of each run of a sweep file."""
-    parser = Parser(
-        prog="python -m sweeps.status", description="The state of each run of a sweep file.", allow_abbrev=False
-    )
+    parser = Parser(prog="python -m sweeps.status", description="The state of each run of a sweep file.")
     parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--folder", type=expanduser, help="folder of the runs [runs/<name of the sweep>]")
     parser.add_argument(

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = [command[:2] for command in CHECKS if run(command)]
     tests = affected_tests(changed)
     nearest = f"; the {MOST_FILES} nearest run" if len(tests) > MOST_FILES else ""
-    print(f"{len(changed)} changed files affect {len(tests)} files of tests{nearest}", flush=True)
+    print(f"changed files: {len(changed)}; files of tests that they affect: {len(tests)}{nearest}", flush=True)
     if tests:
         minutes = max(SECONDS - (time.monotonic() - began), 10) / 60
         if run([*PYTEST, f"--minutes={minutes:.2f}", *tests[:MOST_FILES]]) not in (0, NO_TESTS):

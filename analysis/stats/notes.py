@@ -64,7 +64,8 @@ def shorter(grid: Grid) -> list[str]:
     if not sum(counts):
         return []
     least = min(min(own) for own in lengths.values())
-    return [f"{sum(counts)} runs are shorter than comparable ones: --agent-steps {least} keeps all of them"]
+    are = "run is" if sum(counts) == 1 else "runs are"
+    return [f"{sum(counts)} {are} shorter than comparable ones: --agent-steps {least} keeps all of them"]
 
 
 def few_seeds(estimates: Iterable[Estimate]) -> list[str]:

@@ -23,6 +23,15 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
     )
 
 
+def pace(rate: float) -> str:
+    """Format a rate by the second.
+
+    >>> pace(0), pace(0.34), pace(1249.7)
+    ('0', '0.3', '1250')
+    """
+    return f"{rate:.1f}" if 0 < rate < 10 else f"{rate:.0f}"
+
+
 def duration(seconds: float) -> str:
     """Format a duration: 42 s, 12 min, 3.5 h, 12 days."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):

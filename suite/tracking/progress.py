@@ -6,7 +6,7 @@ import time
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from suite.program import terminal
-from suite.program.terminal import duration
+from suite.program.terminal import duration, pace
 
 LINE = 60.0  # seconds between two lines where there is no terminal
 
@@ -24,12 +24,12 @@ class ProgressDisplay:
         texts = "-" if score is None else f"{score:.1f}", "-" if sparsity is None else f"{sparsity:.2f}"
         if self.bar:
             task = self.bar.task_ids[0]
-            self.bar.update(task, completed=agent_step, rate=f"{rate:.0f}", score=texts[0], sparsity=texts[1])
+            self.bar.update(task, completed=agent_step, rate=pace(rate), score=texts[0], sparsity=texts[1])
         elif time.monotonic() - self.line_at >= LINE:
             self.line_at = time.monotonic()
             left = f"{duration(max(self.total - agent_step, 0) / rate)} left" if rate else "evaluating"
             print(
-                f"{agent_step:,} of {self.total:,} agent steps, {rate:.0f} a second, {left},"
+                f"{agent_step:,} of {self.total:,} agent steps, {pace(rate)} a second, {left},"
                 f" return {texts[0]}, sparsity {texts[1]}",
                 file=sys.stderr,
                 flush=True,

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from suite.program.terminal import duration
+from suite.program.terminal import duration, pace
 from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, QUEUED, RUNNING, WAITING, CellState, count
 
 PERIOD = 60.0  # seconds between two plain lines
@@ -93,7 +93,7 @@ def totals(cells: Sequence[CellState]) -> str:
     """Describe how many cells are in each state, and the progress of all."""
     numbers = {state: count(cells, state) for state in (FINISHED, RUNNING, ELSEWHERE, QUEUED, WAITING, FAILED)}
     states = ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
-    return f"{states}; {fraction(cells):.0%} done, {sum(cell.rate for cell in cells):.0f} agent steps a second"
+    return f"{states}; {fraction(cells):.0%} done, {pace(sum(cell.rate for cell in cells))} agent steps a second"
 
 
 def fraction(cells: Sequence[CellState]) -> float:

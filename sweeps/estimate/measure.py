@@ -13,7 +13,7 @@ from suite.program.command import load, program, start
 def main(argv: Sequence[str]) -> int:
     """Measure one run for a few seconds."""
     usage = "python -m sweeps.estimate.measure --task=TASK --method=METHOD --seed=SEED [--GROUP.OPTION=X ...]"
-    parser = Parser(usage=usage, description=first_line(__doc__), allow_abbrev=False)
+    parser = Parser(usage=usage, description=first_line(__doc__))
     _, arguments = parser.parse_known_args(argv)  # sweeps.config checks the options of the run
     return load("sweeps.estimate.steps:print_speed")(arguments)
 

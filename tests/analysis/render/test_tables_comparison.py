@@ -155,7 +155,7 @@ def test_shorter_runs_name_the_option_that_keeps_them(tmp_path, run):
     run(seed=1)
     run(seed=2, status=None, returns=(1.0, 2.0))
     comparison = comparison_of(tmp_path / "runs")
-    note = "1 runs are shorter than comparable ones: --agent-steps 2002 keeps all of them."
+    note = "1 run is shorter than comparable ones: --agent-steps 2002 keeps all of them."
     assert note in comparison.notes
     found = [protocol.cut(run, 2002) for run in runfolder.load(tmp_path / "runs")[0]]
     assert not cells.seen(found).gaps()

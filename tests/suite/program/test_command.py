@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.errors import Parser, UserError
 from suite.program import signals
 from tests.support.local import until
 
@@ -211,3 +212,13 @@ def test_a_runs_handlers_too(monkeypatch: pytest.MonkeyPatch) -> None:
         assert signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_options_are_written_in_full() -> None:
+    """An abbreviation would mean another option, or none, when options are added."""
+    parser = Parser(prog="a program")
+    parser.add_argument("--runs")
+    assert parser.parse_args(["--runs", "a"]).runs == "a"
+    with pytest.raises(UserError, match="--run"):
+        parser.parse_args(["--run", "a"])
+    assert not [path for path in PROGRAMS if "ArgumentParser(" in path.read_text()]
