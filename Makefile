@@ -134,7 +134,7 @@ gpu-check: $(READY) ## compare a GPU with the CPU and measure its speed, into re
 	@$(BIN)/python -m sweeps.gpu $(ARGS)
 
 docs: $(READY) ## build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo "written: site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict && echo "written: site/index.html"
 
 lock: $(READY) ## resolve the packages again, after a change of pyproject.toml
 	$(BIN)/uv pip compile --system-certs --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
