@@ -42,7 +42,7 @@ help: ## list the targets
 	@echo "           FAMILY=atari|mujoco|minatar|classic (for status, table and report) JOBS=processes IMPORT=my_module"
 	@echo "           ENGINE=local|slurm|wandb SLURM='partition=... time=...' SWEEP=entity/project/id PYTHON=python3.12 ARGS=..."
 	@echo "  SCALE=reference: the grids of the published results, with CONFIRM=yes; on two cores about one hour per task and"
-	@echo "           seed (sweep-mujoco), 40 minutes per game and seed (sweep-atari), 3 hours in all (sweep-minatar)"
+	@echo "           seed (sweep-mujoco), 40 minutes per game and seed (sweep-atari), 4 hours in all (sweep-minatar)"
 	@echo "  JOBS: by default one run per core; with GPUs as many per GPU as gpu-check found best, or 4"
 
 setup: $(READY) ## install the locked packages into .venv
