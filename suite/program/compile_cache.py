@@ -101,9 +101,12 @@ def _cpu() -> list[str]:
 
 
 def shrink(folder: Path, most: int = MOST_BYTES) -> None:
-    """Remove the entries that were not used for longest until the rest has at most `most` bytes."""
+    """Remove the entries that were not used for longest until the rest has at most `most` bytes.
+
+    Other files, which the user may have in that folder, stay.
+    """
     entries = []
-    for path in folder.rglob("*"):
+    for path in folder.glob(f"jax-*/*{SUFFIX}"):
         with contextlib.suppress(OSError):  # another process has removed it
             about = path.lstat()
             if stat.S_ISREG(about.st_mode):
@@ -141,7 +144,7 @@ class FileCache(CacheInterface):
         """Store an entry, unless the disk refuses it."""
         with contextlib.suppress(OSError):
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=self._path)
+            descriptor, temporary = tempfile.mkstemp(dir=self._path, suffix=SUFFIX)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(value)

@@ -200,8 +200,14 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
         cache.put(key, zlib.compress(key.encode() * 100))
         os.utime(tmp_path / f"jax-1/{key}-cache", (age, age))
     size = (tmp_path / "jax-1/a-cache").stat().st_size
+    others = [tmp_path / "thesis.tex", tmp_path / "jax-notes/thesis.tex", tmp_path / "project/jax-1/a-cache"]
+    for other in others:  # files of the user, in a folder that is not ours alone
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(b"x" * 10 * size)
+        os.utime(other, (0, 0))
     cache.get("a")
     compile_cache.shrink(tmp_path, 3 * size)
-    assert len(list(tmp_path.rglob("*-cache"))) == 3
+    assert len(list(tmp_path.glob("jax-1/*-cache"))) == 3
     compile_cache.shrink(tmp_path, 2 * size)
-    assert {path.name for path in tmp_path.rglob("*-cache")} == {"a-cache", "c-cache"}
+    assert {path.name for path in tmp_path.glob("jax-1/*-cache")} == {"a-cache", "c-cache"}
+    assert all(other.exists() for other in others)
