@@ -1,7 +1,6 @@
 """From a sweep file to the cells that an engine runs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from suite.errors import UserError
 from sweeps import grid
@@ -42,21 +41,27 @@ def labels(runs: Sequence[RunConfig]) -> list[str]:
     alike: dict[str, list[RunConfig]] = {}
     for run in runs:
         alike.setdefault(run.readable, []).append(run)
-    shown = {name: _differing([run.arguments() for run in group]) for name, group in alike.items()}
+    shown = {name: _differing(group) for name, group in alike.items()}
     return [_label(run, shown[run.readable]) for run in runs]
 
 
-def _differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """List the options in which runs differ."""
-    return [key for key, value in runs[0].items() if any(run[key] != value for run in runs)]
+def _differing(runs: Sequence[RunConfig]) -> list[str]:
+    """List the options in which runs differ. An agent has options and defaults of its own, which go without saying."""
+    agents = dict.fromkeys(run.agent for run in runs)
+    differing = ["agent"] if len(agents) > 1 else []
+    for agent in agents:
+        first, *others = [run.arguments() for run in runs if run.agent == agent]
+        differing += [key for key, value in first.items() if any(other[key] != value for other in others)]
+    return list(dict.fromkeys(differing))
 
 
 def _label(run: RunConfig, differing: Sequence[str]) -> str:
     if not differing:
         return run.name
-    options, ends = run.arguments(), [key.rpartition(".")[2] for key in differing]
-    names = [end if ends.count(end) == 1 else key for key, end in zip(differing, ends, strict=True)]
-    return " ".join([run.readable, *(f"{name}={options[key]}" for name, key in zip(names, differing, strict=True))])
+    options = {**run.arguments(), "agent": run.agent}  # also where it is the task's default
+    ends = [key.rpartition(".")[2] for key in differing]
+    names = {key: end if ends.count(end) == 1 else key for key, end in zip(differing, ends, strict=True)}
+    return " ".join([run.readable, *(f"{name}={options[key]}" for key, name in names.items() if key in options)])
 
 
 def order(works: Sequence[Work], seeds: Sequence[int]) -> list[Work]:

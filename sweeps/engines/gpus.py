@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +51,9 @@ def visible() -> list[Gpu]:
     chosen = os.environ.get(VISIBLE)
     if chosen is None:  # by UUID, since CUDA may count in another order than nvidia-smi
         return [Gpu(uuid, model) for _, uuid, model in listed]
-    return [Gpu(name, models.get(name, "")) for name in chosen.split(",") if name and listed]
+    # CUDA ignores an invalid entry and what follows it; -1 is the usual way to hide all GPUs.
+    named = takewhile(lambda name: name and not name.startswith("-"), chosen.split(","))
+    return [Gpu(name, models.get(name, "")) for name in named if listed]
 
 
 def usable_by_jax() -> bool:

@@ -106,6 +106,7 @@ def test_several_runs_share_each_gpu_and_its_memory(cards, capsys) -> None:
         ({gpus.VISIBLE: "1"}, PER_GPU),
         ({gpus.VISIBLE: "GPU-bbb,GPU-aaa"}, 2 * PER_GPU),
         ({gpus.VISIBLE: ""}, None),
+        ({gpus.VISIBLE: "-1"}, None),
         ({"JAX_PLATFORMS": "cpu"}, None),
         ({"JAX_PLATFORMS": "cuda,cpu"}, 2 * PER_GPU),
     ],

@@ -166,6 +166,11 @@ def test_a_file_without_a_name_is_one_line(tmp_path: Path, name: str, command: s
             [f" critic_width={width} epochs={epochs}" for width in (8, 16) for epochs in (1, 2)],
         ),
         ("agent.critic_width: {values: [8]}", None),
+        ("agent: {values: [sac, td3]}", [" agent=sac", " agent=td3"]),
+        (
+            "agent: {values: [td3, sac]}\n  agent.actor_width: {values: [8, 16]}",
+            [f" agent={agent} actor_width={width}" for agent in ("td3", "sac") for width in (8, 16)],
+        ),
     ],
 )
 def test_runs_are_called_by_the_options_in_which_they_differ(
