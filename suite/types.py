@@ -117,6 +117,7 @@ class Actor(NamedTuple):
     networks: Networks  # the layers in its params
     period: int = 1  # gradient steps between its updates, with which the targets follow (delayed policy updates)
     has_target: bool = False  # whether a target actor chooses the actions of the critics' targets
+    critics: Networks | None = None  # those of the elected network that its loss needs; None: all
     inspect: Inspection | None = None  # for diagnostics
     observe: Callable[..., Params] | None = None  # params, elected network's, batch -> params with running statistics
 

@@ -1,5 +1,6 @@
 """Soft Actor-Critic (Haarnoja et al. 2018, arXiv 1812.05905) with twin critics and a learned temperature."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -47,11 +48,13 @@ def init_critics(critic: Described, inputs: int, key: jax.Array) -> Params:
     return {name: critic.init(key, jnp.zeros(inputs))["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
 
-def critic_values(critic: Described, params: Params, observation: Array, action: Array) -> tuple[jax.Array, ...]:
-    """Q_i(s, a) of each critic, float32 [B]."""
+def critic_values(
+    critic: Described, params: Params, observation: Array, action: Array, names: Sequence[str] = CRITICS
+) -> tuple[jax.Array, ...]:
+    """Q_i(s, a) of each critic of these names, float32 [B]."""
     chex.assert_rank([observation, action], 2)
     pairs = jnp.concatenate([observation, action], axis=-1)
-    networks = tuple(params[name] for name in CRITICS)
+    networks = tuple(params[name] for name in names)
     return over_trees(lambda network: apply(critic, network, pairs)[:, 0], networks)
 
 

@@ -63,7 +63,8 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
         """-mean(Q_1(s, pi(s))): float32 []."""
         action = action_of(actor, batch.observation)
-        return -jnp.mean(critic_values(critic, critics, batch.observation, action)[0])
+        (value,) = critic_values(critic, critics, batch.observation, action, CRITICS[:1])
+        return -jnp.mean(value)
 
     return Agent(
         partial(init_critics, critic, inputs + dimension),
@@ -79,6 +80,7 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
             (network_at("policy", policy.layers),),
             period=options.policy_delay,
             has_target=True,
+            critics=(network_at(CRITICS[0], critic.layers),),
             inspect=partial(inspect_policy, policy),
             observe=partial(observe_policy, policy),
         ),

@@ -29,17 +29,22 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     `card` is the content of policy.json; None: read it. Raises UserError when the record is damaged.
     """
     card = schema.read_json(folder / schema.POLICY_CARD) if card is None else card
-    policy = from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
     rows = schema.read_rows(folder / schema.METRICS)
     options = Fields(card["options"], str(folder / schema.POLICY_CARD), "options")
     networks = options.inner("method").whole("num_networks", 1, 1)  # methods that have several have that option
     delay = options.inner("agent").whole("policy_delay", 1, 1)
+    double = options.inner("agent").flag("double", False)
     batch_size = options.inner("replay").whole("batch_size", 1)
     return {
-        "policy": of_policy(policy, compact.origin(card)),
-        "training": of_training(card["multiply_adds"], first_layers(card), batch_size, networks, rows, delay),
+        "policy": of_policy(policy_of(folder, card), compact.origin(card)),
+        "training": of_training(card["multiply_adds"], first_layers(card), batch_size, networks, rows, delay, double),
         "latency": None,
     }
+
+
+def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:
+    """The policy in a run's record, as it was trained. Raises UserError when it is damaged."""
+    return from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
 
 
 def first_layers(card: Mapping[str, Any]) -> set[str]:
@@ -154,19 +159,22 @@ def of_training(
     networks: int,
     rows: Sequence[Row],
     policy_delay: int = 1,
+    double: bool = False,
 ) -> dict[str, Any]:
     """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
 
     `multiply_adds` and `first_layers` are those of the card, and `networks` is K. A gradient step is LEARN for each of
-    the K networks and FORWARD for the target; where there is an actor, FORWARD for the target's actions, LEARN for
-    itself, and THROUGH for the elected network, the latter two at every `policy_delay`-th gradient step. Counted are
-    neither Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass
-    too (for methods that look at dense gradients now and then, too little); the target counts as sparse as the network
-    elected last, and a network's layers as sparse, among each other, as the elected one's at the end of the epoch.
+    the K networks and FORWARD for the target, with `double` also for the elected network; where there is an actor,
+    FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected network's critics that it learns
+    from, the latter two at every `policy_delay`-th gradient step. Counted are neither Adam nor the updates of masks,
+    nor acting. Masks are taken to be known to the machine in the backward pass too (for methods that look at dense
+    gradients now and then, too little); the target counts as sparse as the network elected last, and a network's layers
+    as sparse, among each other, as the elected one's at the end of the epoch.
     """
     epochs = [row for row in rows if row["kind"] == "epoch"]
     periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, networks)
     online, actor = multiply_adds["online"], multiply_adds["actor"] or {}
+    critics = multiply_adds.get("through") or online
     learn, forward, through = (partial(passes.of, first_layers=first_layers) for passes in (LEARN, FORWARD, THROUGH))
     executed = ideal = 0.0
     for period, epoch in periods:
@@ -174,10 +182,14 @@ def of_training(
         kept_actor = _kept_multiply_adds(actor, epoch["actor_layer_sparsity"], epoch["actor_sparsity"])
         dense = learn(online) * len(period.online) + forward(online)
         sparse = learn(kept_online) * sum(period.online) + forward(kept_online) * period.target
+        if double:
+            dense += forward(online)
+            sparse += forward(kept_online) * period.online[0]
         if actor:
-            dense += forward(actor) + (learn(actor) + through(online)) / policy_delay
+            kept_critics = {path: kept_online[path] for path in critics}
+            dense += forward(actor) + (learn(actor) + through(critics)) / policy_delay
             sparse += (forward(kept_actor) + learn(kept_actor) / policy_delay) * period.actor
-            sparse += through(kept_online) * period.online[0] / policy_delay
+            sparse += through(kept_critics) * period.online[0] / policy_delay
         executed += 2 * batch_size * period.gradient_steps * dense
         ideal += 2 * batch_size * period.gradient_steps * sparse
     return {

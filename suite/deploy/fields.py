@@ -40,9 +40,9 @@ class Fields:
             self._refuse(key, value, f"a list, each a whole number from {least} to {MOST}")
         return tuple(value)
 
-    def flag(self, key: str) -> bool:
+    def flag(self, key: str, default: bool | None = None) -> bool:
         """True or false."""
-        value = self.values.get(key)
+        value = self.values.get(key, default)
         if type(value) is not bool:
             self._refuse(key, value, "true or false")
         return value

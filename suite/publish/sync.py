@@ -16,7 +16,7 @@ from suite.program import terminal
 from suite.program.command import program, start
 from suite.publish.upload import check_key, entity_of, identity_of, opened, remember, sole_sender
 from suite.record import reader, schema
-from suite.record.models import Identity, Versions
+from suite.record.models import Identity, Versions, differing
 
 PATIENCE = 60  # seconds for W&B to answer
 FEW_RETRIES = {  # W&B's client repeats refused requests for minutes; here the user decides
@@ -87,7 +87,7 @@ def _states(status: str | None) -> tuple[str, ...]:
 
 def _other_versions(theirs: Mapping[str, Any], ours: Versions) -> str:
     """Return a note that names the versions in which W&B's copy and the record differ; "" if there are none."""
-    changed = [name for name in ours if theirs.get(name) != ours[name]]
+    changed = differing(ours, theirs)
     return f" (W&B's first rows are from another attempt, with other versions: {', '.join(changed)})" if changed else ""
 
 

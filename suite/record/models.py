@@ -3,6 +3,7 @@
 Unknown fields are kept, since later versions may add some. suite.record.schema describes the files.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shortened  # a value that a file holds may be very long
 from typing import Annotated, Any, Literal, TypeVar
@@ -24,6 +25,11 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]  # numpy's int64 holds it
 KnownFingerprint = Annotated[Fingerprint, AfterValidator(_has_size)]
 Fingerprints = dict[str, KnownFingerprint]  # by file name
 Versions = dict[str, str | None]  # package -> version, None where it is not installed
+
+
+def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """Name the packages and settings in which two sets of versions differ. A setting stands there only if it is set."""
+    return [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
 
 
 class File(BaseModel):
@@ -171,6 +177,7 @@ class MultiplyAdds(File):
 
     online: dict[str, Count]
     actor: dict[str, Count] | None
+    through: dict[str, Count] | None = None  # the critics' part that the actor's loss needs; None: all, or no actor
 
 
 class PolicyCard(File):

@@ -44,8 +44,8 @@ def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
     """Describe an agent's networks for a policy's card, from the lists of their layers.
 
     network: the network that acts, layer by layer, with its input, and what its outputs mean. multiply_adds: those of
-    each kernel for one observation, of the online network and of the actor (null if there is none). first_layers: the
-    kernels of all networks that read their network's input.
+    each kernel for one observation, of the online network, of the actor, and of the critics through which the actor
+    learns (null if there is no actor). first_layers: the kernels of all networks that read their network's input.
 
     Raises UserError for networks whose list of layers is not what they are, or whose policy no export could hold.
     """
@@ -72,6 +72,7 @@ def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
         "multiply_adds": {
             "online": layers.multiply_adds(agent.networks),
             "actor": layers.multiply_adds(agent.actor.networks) if agent.actor else None,
+            "through": layers.multiply_adds(agent.actor.critics or agent.networks) if agent.actor else None,
         },
         "first_layers": layers.first_layers(agent.all_networks),
     }

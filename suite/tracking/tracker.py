@@ -19,7 +19,7 @@ from typing import Any, Self
 from suite.errors import Divergence, UserError, one_line, out_of_memory, writing
 from suite.publish.upload import patience
 from suite.record import files, reader, schema
-from suite.record.models import Status, as_json
+from suite.record.models import Status, as_json, differing
 from suite.tracking.checkpoint import Checkpoint
 from suite.tracking.progress import ProgressDisplay
 from suite.tracking.provenance import ROOT, versions
@@ -85,12 +85,15 @@ class Tracker:
         for line in schema.read_rows(self.folder / schema.METRICS):
             self._note(line)
         earlier, ours = self._earlier_versions(resumed), self.config["versions"]
-        if resumed.versions != ours:
-            changed = [name for name in ours if ours[name] != resumed.versions.get(name)]
+        attempts = [  # without those that saved nothing
+            attempt
+            for attempt in earlier.pop("resumed", [])
+            if attempt["agent_step"] < self.agent_step or attempt["versions"] == resumed.versions
+        ]
+        if changed := differing(ours, resumed.versions):
             logger.warning("other versions than before (%s): the run's numbers may change", ", ".join(changed))
-            others = [*earlier.get("resumed", []), {"agent_step": self.agent_step, "versions": ours}]
-            earlier |= {"resumed": others}
-        self.config |= earlier
+            attempts.append({"agent_step": self.agent_step, "versions": ours})
+        self.config |= earlier | ({"resumed": attempts} if attempts else {})
         schema.write_json(self.folder / schema.CONFIG, self.config)  # the file may have been damaged
 
     def _earlier_versions(self, resumed: Checkpoint) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from suite.errors import Parser, UserError, expanded, first_line, whole_number
 from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
-from sweeps.export.formats import EXPORTED, FORMS, Act, card_of, exported, policy_of
+from sweeps.export.formats import EXPORTED, FORMS, Act, card_of, exported
 
 OBSERVATIONS = 1_000  # on which the forms are compared
+EXPLORATION = 0.1  # fraction of random actions on the way to them
 TOLERANCE = 1e-4  # of the largest output: values of two actions closer than this are a tie; means of a vector are equal
 
 
@@ -33,7 +34,7 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
     written, and an earlier one stays. Actions of half precision may differ; the lines say how often.
     """
     card = card_of(folder)
-    policy = policy_of(folder, card)
+    policy = costs.policy_of(folder, card)
     cleaned = clean(policy)
     seen = record(environment_of(card), Runner(policy), observations)
     lines = [_removed(cleaned)]
@@ -82,7 +83,7 @@ def _write(path: Path, form: str, cleaned: Cleaned, card: Mapping[str, Any], dty
         compact.write(path, cleaned.policy, about, dtype if form == "compact" else "float32", encodings)
 
 
-def record(environment: Any, act: Act, count: int, exploration: float = 0.1) -> list[np.ndarray]:
+def record(environment: Any, act: Act, count: int) -> list[np.ndarray]:
     """Observations of the task, as the policy meets them with some random actions. The same in each call."""
     rng = np.random.default_rng(0)
     environment.action_space.seed(0)
@@ -90,7 +91,7 @@ def record(environment: Any, act: Act, count: int, exploration: float = 0.1) -> 
     seen: list[np.ndarray] = []
     while len(seen) < count:
         seen.append(np.array(observation))
-        action = environment.action_space.sample() if rng.random() < exploration else act(observation)
+        action = environment.action_space.sample() if rng.random() < EXPLORATION else act(observation)
         observation, _, terminated, truncated, _ = environment.step(action)
         if terminated or truncated:
             observation, _ = environment.reset()

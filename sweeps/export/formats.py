@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from suite.deploy import compact
-from suite.deploy.network import Policy, from_flax
+from suite.deploy.network import Policy
 from suite.deploy.runner import Runner
 from suite.environments import ENVIRONMENTS, environment_of
 from suite.errors import UserError
@@ -37,11 +37,6 @@ def card_of(folder: Path) -> dict[str, Any]:
         card |= description(card)
     environment_of(card).close()
     return card
-
-
-def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:
-    """The policy in a run's record, as it was trained. Raises UserError when it is damaged."""
-    return from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
 
 
 def exported(folder: Path, form: str) -> Path:

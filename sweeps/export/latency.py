@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from suite.deploy.cleanup import clean
+from suite.deploy.costs import policy_of
 from suite.deploy.runner import Runner
 from suite.deploy.timing import by_turns
 from suite.errors import Parser, UserError, first_line, whole_number
@@ -26,7 +27,7 @@ from suite.program.command import program, start
 from sweeps.engines import workers
 from sweeps.engines.endings import reason
 from sweeps.export import onnx_graph
-from sweeps.export.formats import FORMS, card_of, policy_of
+from sweeps.export.formats import FORMS, card_of
 
 OBSERVATIONS = 64  # different ones, so that no branch or cache knows its input
 

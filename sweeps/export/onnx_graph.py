@@ -139,7 +139,7 @@ class Model(NamedTuple):
     outputs: int
 
 
-def load(model: Path | bytes, threads: int = 1) -> Model:
+def load(model: Path | bytes) -> Model:
     """Raises UserError if that is no model as `build` makes it."""
     try:
         import onnxruntime
@@ -147,7 +147,7 @@ def load(model: Path | bytes, threads: int = 1) -> Model:
         raise UserError(f"ONNX: {INSTALL}") from None
     onnxruntime.disable_telemetry_events()  # a policy is nobody else's business
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what is wrong is raised
     name = "ONNX model" if isinstance(model, bytes) else str(model)
     try:

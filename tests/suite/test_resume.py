@@ -289,3 +289,16 @@ def test_other_versions_are_named_in_the_record(tmp_path: Path, caplog) -> None:
     assert "other versions than before" in caplog.text and "jax" in caplog.text
     assert config["versions"] == began["versions"]
     assert [entry["versions"] for entry in config["resumed"]] == [began["versions"]]
+
+
+def test_attempts_that_saved_nothing_are_not_in_the_record(tmp_path: Path) -> None:
+    built = case(Random, "dqn", "dense", network="mlp", width=2)
+    assert attempt(built, tmp_path, after(30)) is None
+    for _ in range(2):
+        assert attempt(built, tmp_path, killed) is None
+    attempt(built, tmp_path, lambda: False)
+    assert len(schema.read_json(tmp_path / schema.CONFIG)["resumed"]) == 1
+
+
+def killed() -> bool:
+    raise KeyboardInterrupt

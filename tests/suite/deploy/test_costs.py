@@ -49,6 +49,8 @@ CASES = [
     ("atari/Pong", "eaudeqn", ATARI),
     ("mujoco/Hopper", "dense", {"replay.capacity": 300}),
     ("mujoco/Hopper", "eaudeqn", {"replay.capacity": 300}),
+    ("classic/CartPole", "eaudeqn", {"replay.capacity": 300, "agent.double": True}),
+    ("mujoco/Hopper", "eaudeqn", {"replay.capacity": 300, "agent": "td3", "agent.policy_delay": 1}),
 ]
 
 
@@ -66,7 +68,10 @@ def test_executed_operations_are_those_of_the_compiled_gradient_step(task: str, 
     card = describe(learner.agent, make_environment())
     rows = [epoch(1, 0.0), update(1, [0.0] * len(state.online))]
     batch_size = run.options.replay.batch_size
-    found = costs.of_training(card["multiply_adds"], card["first_layers"], batch_size, len(state.online), rows)
+    double = options.get("agent.double", False)
+    found = costs.of_training(
+        card["multiply_adds"], card["first_layers"], batch_size, len(state.online), rows, double=double
+    )
     assert (found["gradient_steps"], found["networks"]) == (1, len(state.online))
     # The gradient of a strided convolution's inputs is counted there without the padding.
     assert found["executed"] == found["ideal"] == pytest.approx(expected, rel=0.05 if "atari" in task else 1e-9)
@@ -150,6 +155,19 @@ def test_cards_of_earlier_versions_do_not_name_their_first_layers(kind: str, num
     named = costs.first_layers(card)
     assert len(named) == number and named == set(card["first_layers"])
     assert costs.first_layers({key: value for key, value in card.items() if key != "first_layers"}) == named
+
+
+def test_what_double_dqn_and_one_critic_of_two_cost() -> None:
+    """10 steps, batch 1: a network of 100 weights, half of them kept, chooses the next action too; an actor of 10
+    weights learns through one critic of two."""
+    rows = [update(10, [0.5]), epoch(10, 0.5, {"Dense_0/kernel": 0.5})]
+    found = costs.of_training(ONE, FIRST, 1, 1, rows, double=True)
+    assert (found["executed"], found["ideal"]) == (2 * 10 * (200 + 100 + 100), 10 * (200 + 100 + 100))
+    twins = {"a/kernel": 100, "b/kernel": 100}
+    card = {"online": twins, "actor": {"policy/kernel": 10}, "through": {"a/kernel": 100}}
+    rows = [update(10, [0.0]), epoch(10, 0.0)]
+    found = costs.of_training(card, [*twins, "policy/kernel"], 1, 1, rows)
+    assert found["executed"] == found["ideal"] == 2 * 10 * (2 * 200 + 200 + 10 + 2 * 10 + 2 * 100)
 
 
 def test_an_actor_that_learns_at_every_second_step_costs_half_of_that() -> None:

@@ -136,3 +136,4 @@ def test_a_folder_without_a_run_is_one_line(tmp_path: Path, capsys: pytest.Captu
 def test_other_versions_are_named(tmp_path: Path) -> None:
     assert sync._other_versions({"jax": "1", "numpy": "2"}, {"jax": "1", "numpy": "2"}) == ""
     assert "jax" in sync._other_versions({"jax": "1"}, {"jax": "2"})
+    assert "settings" in sync._other_versions({"jax": "1", "settings": "XLA_FLAGS=-"}, {"jax": "1"})
