@@ -124,6 +124,8 @@ def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
         ("rigl", {"end": 1.0, "decay": "constant"}, 90, 0.5),
         ("rigl", {"end": 1.0, "delay": 0.3}, 20, 0.0),
         ("rigl", {"end": 1.0, "delay": 0.3, "decay": "constant"}, 30, 0.5),
+        ("rigl", {"end": 1.0, "delay": 0.3}, 30, 0.5),  # the first rewiring
+        ("rigl", {"end": 0.9, "delay": 0.3}, 40, 0.5 * (1 + np.cos(np.pi / 6)) / 2),  # a sixth of the way to the end
         ("set", {"decay": "constant", "end": 1.0}, 90, 0.5),  # Mocanu et al.'s
         ("set", {"decay": "constant", "end": 1.0}, 100, 0.0),  # what is grown now would never learn
         ("set", {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),  # Graesser et al.'s: until 0.8
