@@ -143,6 +143,6 @@ def open_chunks(path: Path, replay: Replay, action_space: spaces.Space[Any], num
         return DqnReplay(path, replay.frames.shape[1:], number, transitions)
     what = "holds no data set" if path.is_dir() else "no such folder"
     raise UserError(
-        f"{path}: {what}; dataset.path should name a Minari data set (data/metadata.json) or one in the layout of DQN"
-        " Replay ($store$_observation_ckpt.0.gz)"
+        f"{path.absolute()}: {what}; dataset.path should name a Minari data set (data/metadata.json) or one in the"
+        " layout of DQN Replay ($store$_observation_ckpt.0.gz)"
     )

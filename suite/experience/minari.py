@@ -18,7 +18,7 @@ from minari.dataset.minari_storage import MinariStorage, is_image_space
 from PIL import Image
 
 from suite.environments.spaces import is_stack
-from suite.errors import UserError
+from suite.errors import UserError, writing
 from suite.experience.chunks import Episode
 from suite.record import schema
 from suite.record.models import Count, File, validated
@@ -207,7 +207,10 @@ class Recorder(gymnasium.Wrapper):
         self.stacked = is_stack(environment.observation_space)
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated
-        try:
+        spec = environment.spec
+        if spec and callable(spec.entry_point):  # of a class no file can hold it; the data set does without
+            spec = None
+        with writing(folder):
             if folder.exists():
                 raise UserError(f"{folder}: exists already; a data set is recorded into a new folder")
             shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was interrupted
@@ -216,11 +219,9 @@ class Recorder(gymnasium.Wrapper):
                 self.partial / "data",
                 frame_space(environment.observation_space),
                 environment.action_space,
-                environment.spec,
+                spec,
                 jpeg_encoding=False,
             )
-        except OSError as error:
-            raise UserError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
         name = re.sub(r"[^-\w]", "-", folder.name)
         self.storage.update_metadata(
             {
@@ -242,10 +243,8 @@ class Recorder(gymnasium.Wrapper):
         if terminated or truncated:
             actions, rewards, terminations, truncations = (list(column) for column in zip(*self.steps, strict=True))
             episode = EpisodeBuffer(None, None, None, self.observations, actions, rewards, terminations, truncations)
-            try:
+            with writing(self.partial):
                 self.storage.update_episodes([episode])
-            except OSError as error:
-                raise UserError(f"{self.partial}: cannot be written ({_line(error)})") from None
         return observation, reward, terminated, truncated, info
 
     def _frame(self, observation: np.ndarray) -> np.ndarray:

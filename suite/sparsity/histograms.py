@@ -20,7 +20,7 @@ def _of(network: Network, prefix: str) -> dict[str, dict[str, Any]]:
     """{kernel: {low, high: the least and the largest weight; counts: [BINS] in equal bins between them}}."""
     layers = {}
     for path, kernel in kernels(network.params).items():
-        weights = np.asarray(kernel)
+        weights = np.asarray(kernel, np.float64)  # in float32, edges of bins between close weights would be equal
         kept = np.asarray(network.masks[path]) if path in network.masks else np.ones(weights.shape, bool)
         weights = weights[kept & np.isfinite(weights)]
         low, high = (float(weights.min()), float(weights.max())) if weights.size else (0.0, 0.0)

@@ -6,6 +6,7 @@ import minari
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import FrameStackObservation
 
 from suite.errors import UserError
@@ -69,7 +70,9 @@ def test_vectors_are_taken_whole(tmp_path: Path) -> None:
             _, *rest = super().step(action)
             return np.float32(self.np_random.normal(size=3)), *rest
 
-    environment = Recorder(Walk(), tmp_path / "walk", "chance")
+    walk = Walk()
+    walk.spec = EnvSpec("Walk-v0", entry_point=Walk)  # a class, as an environment of one's own has
+    environment = Recorder(walk, tmp_path / "walk", "chance")
     environment.reset(seed=0)
     ends = 0
     while ends < 3:

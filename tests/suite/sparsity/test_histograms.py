@@ -1,6 +1,7 @@
 """What the record says of a network's weights."""
 
 import numpy as np
+import pytest
 
 from suite.sparsity.histograms import BINS, histograms
 from suite.types import LearnerState, Network
@@ -30,6 +31,12 @@ def test_a_layer_without_a_mask_or_without_weights_is_there_too() -> None:
     assert dense["counts"].sum() == 2
     empty = histograms(state(network([1.0], [False])))["Dense_0/kernel"]
     assert (empty["low"], empty["high"], empty["counts"].sum()) == (0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize("weights", [[0.1, np.nextafter(np.float32(0.1), 1)], [1e-45, 0.0], [-2e38, 2e38]])
+def test_weights_that_are_close_or_large_have_bins_too(weights: list[float]) -> None:
+    (layer,) = histograms(state(network(weights, None))).values()
+    assert layer["counts"][0] == layer["counts"][-1] == 1 and layer["counts"].sum() == 2
 
 
 def test_the_actor_has_names_of_its_own() -> None:
