@@ -159,7 +159,11 @@ class EauDeQNOptions(Options):
         "power", description="pruning law (ours); success adapts the step to the elections and has no horizon"
     )
     first_step: float = Field(
-        0.01, gt=0, le=0.5, description="law success: largest first step, as a fraction of the kept weights (ours)"
+        0.01,
+        gt=0,
+        le=0.5,
+        description="law success: largest step before the first election, a tie, which grows it once; as a fraction of"
+        " the kept weights (ours)",
     )
     growth: float = Field(
         1.2, gt=1, le=10, description="law success: growth factor of the step when a pruned copy wins (ours)"

@@ -133,11 +133,11 @@ def described(source: Source, node: ast.AnnAssign) -> str:
 
 def signature(node: ast.FunctionDef) -> str:
     """Return a code block with the signature, an argument a line if it is long."""
-    given = [ast.unparse(node.args)] if node.args else []
+    given = ast.unparse(node.args)
     result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    line = f"{node.name}({''.join(given)}){result}"
+    line = f"{node.name}({given}){result}"
     if len(line) > LONGEST:
-        arguments = ",\n    ".join(split(given[0]))
+        arguments = ",\n    ".join(split(given))
         line = f"{node.name}(\n    {arguments},\n){result}"
     return f"```python\n{line}\n```"
 
@@ -180,4 +180,8 @@ def code(text: str) -> str:
 def escaped(text: str) -> str:
     """Return text whose special characters mean nothing to Markdown, but for those within backticks."""
     parts = re.split(r"(`[^`\n]+`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"([*<|\[\]\\])", r"\\\1", part) for part in parts)
+    return "".join(part if part.startswith("`") else _plain(part) for part in parts)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"([*|\[\]\\])", r"\\\1", text).replace("<", "&lt;")

@@ -3,6 +3,7 @@
 from pydantic.fields import FieldInfo
 
 from baselines.registry import METHODS
+from docs.generate.code import escaped
 from suite.agents import AGENTS, agents_for
 from suite.tasks import task
 from sweeps import sources
@@ -95,7 +96,3 @@ def merged(defaults: dict[str, str], families_in_all: int) -> str:
 
 def default(field: FieldInfo) -> str:
     return f"`{'none' if field.default is None else field.default}`"
-
-
-def escaped(text: str) -> str:
-    return text.replace("|", r"\|").replace("*", r"\*").replace("<", "&lt;")

@@ -31,7 +31,11 @@ class AtariOptions(Options):
     )
     full_action_space: bool = Field(False, description="all 18 joystick actions instead of the game's minimal set")
     noop_max: int = Field(
-        0, ge=0, le=10**6, description="up to this many frames of no-op start an episode; 0 for none (ours)"
+        0,
+        ge=0,
+        le=10**6,
+        description="up to this many frames of no-op (agent steps with max_pool=False) start an episode; 0 for none"
+        " (ours)",
     )
 
 

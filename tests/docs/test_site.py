@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markdown import markdown
 
 from baselines.registry import METHODS
+from docs.generate.code import escaped
 from suite.record import schema
 from suite.tasks import task
 from sweeps.config import groups
@@ -35,6 +37,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = built.stdout + built.stderr
     assert built.returncode == 0 and "WARNING" not in said, said
     return folder
+
+
+class Text(HTMLParser):
+    """Collects the text that a reader sees."""
+
+    def text(self, page: str) -> str:
+        self.parts: list[str] = []
+        self.feed(page)
+        return "".join(self.parts).strip()
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
 
 
 class Fetched(HTMLParser):
@@ -92,6 +106,12 @@ def test_the_table_of_options_has_every_option(site: Path) -> None:
             for option in model.model_fields:
                 assert f"<code>{group}.{option}</code>" in page
     assert all(f'id="{method}"' in page for method in METHODS)
+
+
+def test_special_characters_stay_text() -> None:
+    text = r"runs/<name>, [a], *x* and c\d, `<as is>`"
+    shown = Text().text(markdown(escaped(text)))
+    assert shown == text.replace("`", "")
 
 
 def test_every_marker_is_replaced(site: Path) -> None:
