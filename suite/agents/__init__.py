@@ -12,20 +12,25 @@ from suite.tasks import FAMILIES, Actions, Task
 NetworkName = Literal["nature", "small", "minatar", "mlp", "mlp2", "impala"]
 
 
-class DQNOptions(Options):
-    """Options `agent.*` of a Deep Q-Network."""
+class QLearningOptions(Options):
+    """Options `agent.*` of a Q-network."""
 
     network: NetworkName = Field(
         "nature", description="Nature CNN, smaller CNNs, networks without convolutions, residual CNN (Impala)"
     )
     width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
     scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
-    layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
+    layer_norm: bool = Field(False, description="layer norm between each kernel and its ReLU (over units, or channels)")
     learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
     loss: Literal["mse", "half_mse", "huber"] = Field(
         "mse", description="loss of the TD error: square, half of the square, or Huber (half of the square near 0)"
     )
+
+
+class DQNOptions(QLearningOptions):
+    """Options `agent.*` of a Deep Q-Network."""
+
     double: bool = Field(
         False, description="Double DQN: the elected network chooses the next action, the target network values it"
     )
@@ -35,20 +40,10 @@ class DQNOptions(Options):
     epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="fraction of random actions in evaluation (ours)")
 
 
-class CQLOptions(Options):
+class CQLOptions(QLearningOptions):
     """Options `agent.*` of Conservative Q-Learning."""
 
-    network: NetworkName = Field(
-        "nature", description="Nature CNN, smaller CNNs, networks without convolutions, residual CNN (Impala)"
-    )
-    width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer")
-    scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
-    layer_norm: bool = Field(False, description="layer norm before each ReLU (over units, or channels)")
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
-    adam_epsilon: float = Field(0.00_015, gt=0, description="Adam's epsilon")
-    loss: Literal["mse", "half_mse", "huber"] = Field(
-        "mse", description="loss of the TD error: square, half of the square, or Huber (half of the square near 0)"
-    )
     cql_weight: float = Field(
         0.1, ge=0, description="weight of the CQL term beside the squared TD error, halved where that is; 0 is DQN"
     )
@@ -63,7 +58,7 @@ class ContinuousOptions(Options):
     )
     critic_width: int = Field(256, ge=1, le=2**16, description="units of the critics' hidden layers or residual stream")
     actor_width: int = Field(256, ge=1, le=2**16, description="units of the actor's hidden layers or residual stream")
-    layer_norm: bool = Field(False, description="layer norm before each ReLU of critics and actor")
+    layer_norm: bool = Field(False, description="layer norm between each kernel and its ReLU, of critics and actor")
 
 
 class SACOptions(ContinuousOptions):

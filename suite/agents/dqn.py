@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from gymnasium import spaces
 
-from suite.agents import CQLOptions, DQNOptions
+from suite.agents import DQNOptions, QLearningOptions
 from suite.agents.activations import activations
 from suite.agents.networks import Described, q_network
 from suite.errors import UserError
@@ -44,7 +44,7 @@ def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     )
 
 
-def q_network_of(options: DQNOptions | CQLOptions) -> Callable[[Shape, int], Described]:
+def q_network_of(options: QLearningOptions) -> Callable[[Shape, int], Described]:
     """A function from the shape of observations and the number of actions to the network that the options choose."""
     return lambda observation, num_actions: q_network(
         options.network, observation, options.width, num_actions, options.scale, options.layer_norm

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from suite.deploy.fields import Fields
 from suite.deploy.network import ACTIONS, KERNEL, KINDS, Form, Layer, Policy, check, check_shapes
 from suite.errors import UserError
-from suite.record import schema
+from suite.record import files, schema
 
 FORMAT, CHAIN, GRAPH = "compact sparse policy", 1, 2  # versions: layers with kernels, each reading the one before; any
 DTYPES = ("float32", "float16")  # of the weights; biases are float32
@@ -110,10 +110,8 @@ def write(
 ) -> None:
     """Write `path` (.safetensors) and the card beside it (.json), each atomically."""
     arrays, about = pack(policy, card, dtype, allowed)
-    for file, content in ((path, arrays), (path.with_suffix(".json"), about)):
-        temporary = file.with_name(file.name + ".tmp")
-        temporary.write_bytes(content)
-        temporary.replace(file)
+    files.write(path, [arrays], lasting=False)
+    files.write(path.with_suffix(".json"), [about], lasting=False)
 
 
 def read_arrays(path: Path) -> Arrays:

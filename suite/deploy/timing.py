@@ -9,13 +9,13 @@ import numpy as np
 BLOCK, COLD = 10, 3  # calls in a row of one function, of which the first find their data outside of the caches
 
 
-def by_turns(functions: Mapping[str, Callable[[], Any]], calls: int, seed: int = 0) -> dict[str, np.ndarray]:
+def by_turns(functions: Mapping[str, Callable[[], Any]], calls: int) -> dict[str, np.ndarray]:
     """Seconds of at least `calls` warm calls of each function, float64 [calls or a few more].
 
     The functions take turns, block by block in a random order, so that whatever slows the machine hits all alike and
     none always finds the caches as the same other one has left them.
     """
-    rng, names = np.random.default_rng(seed), list(functions)
+    rng, names = np.random.default_rng(0), list(functions)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(-(-calls // (BLOCK - COLD))):
         for name in rng.permutation(names):

@@ -47,10 +47,10 @@ class Column(NamedTuple):
     holds: Callable[[Any], bool]
 
 
-def number(value: Any, kind: type = float) -> bool:
-    """Return whether a value that was read is a finite number, or with `kind` int a whole one, that numpy takes."""
+def number(value: Any) -> bool:
+    """Return whether a value that was read is a finite number that numpy takes."""
     if type(value) is float:
-        return kind is float and math.isfinite(value)
+        return math.isfinite(value)
     return type(value) is int and abs(value) < 2**63
 
 
