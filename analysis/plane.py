@@ -30,7 +30,8 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
     over = shared if few or len(shared) > 1 else comparison.scored  # then of the rows that have all of them
     panels = {f"{len(over)} {scores.noun(over)}s": over} if len(over) > 1 else {}
     if few:
-        panels |= {scores.reference(task).environment: [task] for task in comparison.scored}
+        names = scores.short_names(comparison.grid.tasks)
+        panels |= {names[task]: [task] for task in comparison.scored}
     found = {}
     for title, on in panels.items():
         there = [row for row, own in tasks.items() if own.issuperset(on)]

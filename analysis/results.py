@@ -8,7 +8,7 @@ import contextlib
 import functools
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +82,17 @@ def evaluate(
 
 def _costs(grid: cells.Grid, places: Sequence[str]) -> pd.DataFrame:
     """Costs of the finished runs, from their records and from the costs.csv beside a CSV file of curves."""
-    finished = list(grid.finished())
-    recorded = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in finished if run.folder)
-    names = {run.name for _, run in finished}
+    rows = {run.name: cell.row for cell, run in grid.finished() if not run.is_cut}
     files = [Path(place) for place in places if Path(place).suffix == ".csv"]
-    found = [costs.frame(recorded), *(costs.beside(file, names) for file in files)]
+    found = [costs.frame(_whole(grid)), *(costs.beside(file, rows) for file in files)]
     return pd.concat([part for part in found if len(part)] or found[:1], ignore_index=True)
+
+
+def _whole(grid: cells.Grid) -> Iterator[tuple[str, str, int, Path]]:
+    """Yield row, task, seed and run folder of the finished runs that are not cut."""
+    for cell, run in grid.finished():
+        if run.folder and not run.is_cut:
+            yield cell.row, cell.task, cell.seed, run.folder
 
 
 def _curves(
@@ -145,11 +150,10 @@ def report(
     settings = settings or Settings()
     grid = select(selection, out, settings.mix, settings.references)
     frame, drawn = _tidy(grid)
-    folders = ((cell.row, cell.task, cell.seed, run.folder) for cell, run in grid.finished() if run.folder)
-    further = diagnostics.tables(diagnostics.frame(folders)) if diagnose else []
+    further = diagnostics.tables(diagnostics.frame(_whole(grid))) if diagnose else []
     panels = {"return": f"{selection.which} return", "sparsity": "sparsity"}
     shown = runs.thin(drawn, style.MOST_EPOCHS)[[column for column in drawn if column in (*style.PLACED, *panels)]]
-    draw = functools.partial(draw_curves, shown, grid.methods, grid.tasks, panels, settings.seed, settings.x)
+    draw = functools.partial(draw_curves, shown, grid.methods, grid.tasks, panels, settings)
     with pool(1) if len(drawn) > MANY_EPOCHS else contextlib.nullcontext() as other:
         begun = other.submit(draw) if other else None  # meanwhile
         results = evaluate(grid, frame, drawn, selection, command, settings)
@@ -166,10 +170,19 @@ def report(
 
 
 def draw_curves(
-    drawn: pd.DataFrame, methods: Mapping[str, str], tasks: Sequence[str], panels: Mapping[str, str], seed: int, x: str
+    drawn: pd.DataFrame, methods: Mapping[str, str], tasks: Sequence[str], panels: Mapping[str, str], settings: Settings
 ) -> dict[str, bytes]:
     """{name of a file: its content} of the figure of all curves."""
-    figure = style.curves(drawn, methods, tasks, panels, seed, BAND_REPETITIONS, x=x)
+    figure = style.curves(
+        drawn,
+        methods,
+        tasks,
+        panels,
+        settings.seed,
+        BAND_REPETITIONS,
+        x=settings.x,
+        references=settings.references,
+    )
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, name) for name in ("curves.png", "curves.pdf")]
         style.save(figure, paths)
@@ -181,7 +194,8 @@ def save_plane(results: Results, settings: Settings, out: Path) -> None:
     panels = plane.planes(results.comparison, settings)
     if panels:
         over = f"IQM of the {plane.score_name(results.comparison)}"
-        figure = plane_figures.plane(panels, results.comparison.grid.methods, over, settings.reference)
+        grid = results.comparison.grid
+        figure = plane_figures.plane(panels, grid.methods, over, settings.reference, grid.labels)
         style.save(figure, [out / f"{PLANE}{suffix}" for suffix in (".png", ".pdf", ".svg")])
 
 

@@ -52,7 +52,10 @@ def select(
         notes += said
     if selection.agent_steps is not None:
         found = [protocol.cut(run, selection.agent_steps) for run in found]
-        notes.append(f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later.")
+        notes.append(
+            f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later. Costs, layers"
+            " and diagnostics are known of whole runs only, so cut runs have none."
+        )
     if not mix:
         protocol.check_returns(found, selection.which)
     if selection.sweep:

@@ -182,23 +182,43 @@ def _leave_out(grid: Grid, others: list[tuple[Run, str]], sweep: Path) -> None:
 
 
 def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None) -> Grid:
-    """Name and order the rows by `labels` (method -> name), and order the tasks by `tasks`; None keeps their order.
+    """Keep the rows of the methods of `labels` (method -> name), named and in this order, and the tasks of `tasks` in
+    theirs; None or no labels keep all. Required cells always stay.
 
     Raises UserError if two rows would have the same name.
     """
     if not labels and tasks is None:
         return grid
-    names = {row: labels.get(method, method) + row.removeprefix(method) for row, method in grid.methods.items()}
+    spelled = _spelled(grid, labels)
+    names = {row: labels.get(method, method) + row.removeprefix(grid.methods[row]) for row, method in spelled.items()}
     if len(set(names.values())) < len(names):
         raise UserError(f"--methods: two rows have the same name; they are {', '.join(names.values())}")
     places = list(labels)
-    rows = sorted(grid.methods, key=lambda row: places.index(grid.methods[row]) if labels else 0)
-    order = tuple(tasks or grid.order)
-    methods = {names[row]: grid.methods[row] for row in rows}
-    by_row = {row: {cell: run for cell, run in grid.runs.items() if cell.row == row} for row in rows}
-    runs = {cell._replace(row=names[row]): run for row in rows for cell, run in by_row[row].items()}
-    required = {cell._replace(row=names[cell.row]) for cell in grid.required}
-    return replace(grid, runs=runs, methods=methods, required=required, order=order, labels=dict(labels))
+    rows = sorted(names, key=lambda row: places.index(spelled[row]) if spelled[row] in labels else len(places))
+    on = grid.tasks if tasks is None else tasks
+    cells = [cell for cell in grid.runs if cell.row in names and (cell.task in on or cell in grid.required)]
+    runs = {cell._replace(row=names[row]): grid.runs[cell] for row in rows for cell in cells if cell.row == row}
+    return replace(
+        grid,
+        runs=runs,
+        methods={names[row]: spelled[row] for row in rows},
+        required={cell._replace(row=names[cell.row]) for cell in grid.required},
+        order=tuple(tasks or grid.order),
+        labels=dict(labels),
+    )
+
+
+def _spelled(grid: Grid, labels: Mapping[str, str]) -> dict[str, str]:
+    """{row: its method} of the rows to keep, spelled as in `labels`: runs leave out what is at its default, and a sweep
+    may not."""
+    ran = {cell.row: run.method for cell, run in grid.present()}
+    required = {cell.row for cell in grid.required}
+    found = {}
+    for row, method in grid.methods.items():
+        spelled = method if method in labels else ran.get(row, method)
+        if not labels or spelled in labels or row in required:
+            found[row] = spelled if spelled in labels else method
+    return found
 
 
 def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> None:

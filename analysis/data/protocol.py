@@ -33,7 +33,8 @@ def cut(run: Run, agent_steps: int) -> Run:
         return run
     history = run.history.iloc[: int(reached.to_numpy().argmax()) + 1]
     status, reason = (FINISHED, "") if run.status == UNFINISHED else (run.status, run.reason)
-    return replace(run, history=history, status=status, reason=reason, agent_steps=agent_steps)
+    shorter = len(history) < len(run.history)
+    return replace(run, history=history, status=status, reason=reason, agent_steps=agent_steps, is_cut=shorter)
 
 
 def measured(run: Run, which: str) -> str:

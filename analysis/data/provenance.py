@@ -1,6 +1,7 @@
 """Where the numbers of a table come from, for its footer."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -45,7 +46,7 @@ def source(
         ("Statistics", _statistics(grid, settings, scored, actors)),
         *([("Comparison", _compared(grid, settings))] if paired else []),
         ("Bold", _bold(noun)),
-        ("Seeds", f"{' or '.join(map(str, counts))} a method and {noun} (labels {some(map(str, seeds))}); {pairs}."),
+        ("Seeds", f"{spanned(counts)} a method and {noun} (labels {some(map(str, seeds))}); {pairs}."),
         ("Versions", f"{_listed(versions) or 'unknown'}; this table: {tools}."),
         ("Commit", f"{', '.join(commits)}."),
         ("Command", command),
@@ -117,8 +118,14 @@ def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool)
 
 
 def seed_counts(grid: Grid) -> list[int]:
-    """How many seeds the rows should have."""
-    return sorted({grid.seeds(row) for row in grid.rows})
+    """How many runs with a final return there are in the cells (row, task) that have one; each number once, sorted."""
+    there = Counter((cell.row, cell.task) for cell, run in grid.finished() if grid.final_return(run) is not None)
+    return sorted(set(there.values()))
+
+
+def spanned(counts: Sequence[int]) -> str:
+    """Return "3", or "3 to 5"; "0" without any."""
+    return " to ".join(dict.fromkeys((str(counts[0]), str(counts[-1])))) if counts else "0"
 
 
 def coverage(counts: Iterable[int], noun: str, scored: bool) -> str:
@@ -147,8 +154,8 @@ def _compared(grid: Grid, settings: Settings) -> str:
         " differ"
         f" ({test} at 5 %, with Holm's correction over the {noun}s); seeds that show {settings.effect:g}: how many of"
         f" each method a two-sided test at 5 % needs to detect such a difference of {statistic} with probability"
-        f" {POWER:g}, simulated from these runs, with the variance between seeds at the upper end of what they allow"
-        f" ({PLANNED:.0%} confidence; Browne 1995)."
+        f" {POWER:g}, simulated from these runs{', unpaired' if settings.paired else ''}, with the variance between"
+        f" seeds at the upper end of what they allow ({PLANNED:.0%} confidence; Browne 1995)."
     )
 
 

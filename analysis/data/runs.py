@@ -71,6 +71,7 @@ class Run:
     agent_steps: int | None  # planned length; None if unknown
     history: pd.DataFrame  # with the columns HISTORY
     folder: Path | None = None  # of its record, if there is one
+    is_cut: bool = False  # whether epochs at its end were left out, so that what is known of the whole run is not its
 
     @functools.cached_property
     def returns(self) -> frozenset[str]:
@@ -132,13 +133,16 @@ def tidy(rows: Iterable[tuple[str, Run]]) -> pd.DataFrame:
 def thin(frame: pd.DataFrame, most: int, last: int = 1) -> pd.DataFrame:
     """Keep at most `most` epochs of each run of a tidy frame: the last ones, and evenly spaced ones before them.
 
-    Runs that are not longer are kept whole, and runs of one length keep the same epochs.
+    The seeds of a row keep the same epochs of a task, also where their lengths differ; if none is longer, all.
     """
     runs = frame.groupby(["row", "task", "seed", "name"], sort=False, dropna=False)["epoch"]
     length = runs.transform("size")
     left = length - 1 - runs.cumcount()  # epochs that follow
-    every = np.ceil(length / (most - last + 1)).astype(int)
-    return frame[(length <= most) | (left < last) | (left % every == 0)]
+    seeds = frame.assign(length=length).groupby(["row", "task"], sort=False)
+    longest = seeds["epoch"].transform("max")
+    every = np.ceil(longest / (most - last + 1)).astype(int)
+    whole = seeds["length"].transform("max") <= most
+    return frame[whole | (left < last) | ((longest - frame["epoch"]) % every == 0)]
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

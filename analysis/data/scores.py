@@ -5,6 +5,7 @@ references can be read from a file; with the lowest and the highest return this 
 not the benchmark's come with such a file.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,6 +101,13 @@ def reference(task: str, references: References = PUBLISHED) -> Task:
             " adds some"
         )
     return Task(task, frame_skip=1, random=None, reference=None)
+
+
+def short_names(tasks: Iterable[str]) -> dict[str, str]:
+    """Map each task to the name of its environment, or to its own where two of the tasks share an environment."""
+    names = {task: task.partition("/")[2] for task in tasks}
+    counts = Counter(names.values())
+    return {task: name if counts[name] == 1 else task for task, name in names.items()}
 
 
 def is_scored(task: str, references: References = PUBLISHED) -> bool:

@@ -43,6 +43,7 @@ def plane(
     methods: Mapping[str, str],
     over: str,
     reference: str = "dense",
+    labels: Mapping[str, str] = {},
     level: str = "sparsity",
 ) -> Figure:
     """Draw {title: {row: (sparsity, score)}}: the first panel large, with the names of the rows, the others below it.
@@ -52,20 +53,26 @@ def plane(
         methods: row -> its method, for the looks and the sweeps (analysis.stats.pareto.sweeps).
         over: label of the y axis, which names the normalizer of the scores.
         reference: the method that a sweep begins at, with a sparsity of 0.
+        labels: method -> the name that is shown, where it is another one.
         level: label of the x axis.
     """
     first, *others = panels.items()
     complete = all(first[1].keys() >= found.keys() for _, found in others)
     down = -(-len(others) // BESIDE)
-    labels = sum(wrapped(row, 26).count("\n") + 1 for row in first[1])
-    height = max(2.4, LABEL * labels + 0.7)
+    lines = sum(wrapped(row, 26).count("\n") + 1 for row in first[1])
+    height = max(2.4, LABEL * lines + 0.7)
     figure = blank(0.8 * PAGE, height + 1.6 * down)
     grid = figure.add_gridspec(1 + down, BESIDE, height_ratios=[height] + [1.6] * down)
     axes = [figure.add_subplot(grid[0, :])]
     axes += [figure.add_subplot(grid[1 + i // BESIDE, i % BESIDE]) for i in range(len(others))]
     shown = looks(methods)
     for axis, (title, found) in zip(axes, panels.items(), strict=True):
-        _panel(axis, found, methods, shown, reference, figure)
+        there = {row: method for row, method in methods.items() if row in found}
+        along = [
+            (rows, [row for row in rows if there[row] != reference])
+            for rows in pareto.sweeps(there, reference, labels).values()
+        ]
+        _panel(axis, found, shown, along, figure)
         axis.set_title(title)
         axis.set_xlabel(level)
     axes[0].set_ylabel(textwrap.fill(over, 30))
@@ -81,17 +88,18 @@ def plane(
 def _panel(
     axis: Axes,
     found: Mapping[str, Outcome],
-    methods: Mapping[str, str],
     shown: Mapping[str, Look],
-    reference: str,
+    along: Sequence[tuple[Sequence[str], Sequence[str]]],
     figure: Figure,
 ) -> None:
-    """Draw the points, the regions, and the line of each sweep with the distance of the other rows to it."""
+    """Draw the points, the regions, and the line of each sweep with the distance of the other rows to it.
+
+    `along` holds the rows of each sweep, and those of them that are pruned.
+    """
     bottom = limits(found)
     _scale(axis, found, axis is not figure.axes[0])
-    there = {row: method for row, method in methods.items() if row in found}
-    for rows in pareto.sweeps(there, reference).values():
-        _sweep(axis, found, rows, [row for row in rows if there[row] != reference], shown)
+    for rows, pruned in along:
+        _sweep(axis, found, rows, pruned, shown)
     for row, outcome in found.items():
         look = shown[row]._replace(label="_" + row)
         area = outline(outcome)

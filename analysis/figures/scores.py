@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from analysis.figures.looks import looks
 from analysis.figures.style import COLUMN, GREY, MOST_LINES, PAGE, X_LABELS, blank, legend, line, steps, styled, wrapped
 from analysis.stats.metrics import Estimate
+from analysis.stats.profiles import Curve
 
 ACROSS = 4  # panels beside each other
 FAR = 5.0  # a score; profiles that extend beyond are drawn on a log axis from 1 on
-Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x, value, low, high: [points] each
 
 
 @styled

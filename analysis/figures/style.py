@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.data.scores import reference
+from analysis.data.scores import PUBLISHED, References, reference, short_names
 from analysis.figures.looks import Look, looks
 from analysis.stats.metrics import band
 
@@ -119,6 +119,7 @@ def curves(
     repetitions: int,
     width: float = PAGE,
     x: str = "agent_step",
+    references: References = PUBLISHED,
 ) -> Figure:
     """Draw a tidy frame (analysis.data.runs.tidy), with one block of panels for each task.
 
@@ -135,7 +136,9 @@ def curves(
         repetitions: of the bootstrap.
         x: a key of X_LABELS.
         width: of the figure, in inches, at most.
+        references: of the tasks, for the returns of a random policy.
     """
+    names = short_names(tasks)
     panels = {name: label for name, label in panels.items() if frame[name].notna().any()} or dict([*panels.items()][:1])
     many = len(methods) > MOST_LINES
     across = min(len(tasks), 2 if width <= COLUMN or many else 4)
@@ -159,11 +162,11 @@ def curves(
             if column == 0:
                 axis.set_ylabel(label)
             if name.endswith("return"):
-                _random(axis, tasks[place])
+                _random(axis, reference(tasks[place], references).random)
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(_filled(list(own), lines, panels), reference(tasks[place]).environment, x)
+        _stack(_filled(list(own), lines, panels), names[tasks[place]], x)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)
@@ -216,9 +219,8 @@ def line(
     axis.fill_between(x, low, high, color=look.colour, alpha=0.18, linewidth=0)
 
 
-def _random(axis: Axes, task: str) -> None:
+def _random(axis: Axes, random: float | None) -> None:
     look: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (1, 2)), "zorder": 1}
-    random = reference(task).random
     if random is not None:
         axis.axhline(random, label="random policy", **look)
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.data import scores
-from analysis.data.provenance import seed_counts
+from analysis.data.cells import Grid
+from analysis.data.provenance import seed_counts, spanned
 from analysis.page.page import Answer
 from analysis.plane import Plane, score_name
 from analysis.render.tables import interval
@@ -19,8 +20,7 @@ def answer(comparison: Comparison, panels: Mapping[str, Plane], settings: Settin
     """State question and answer with seeds and intervals."""
     grid = comparison.grid
     noun, counts = scores.noun(grid.tasks), seed_counts(grid)
-    seeds = " to ".join(dict.fromkeys(map(str, (counts[0], counts[-1])))) if counts else "0"
-    amount = f"{len(grid.rows)} methods, {len(grid.tasks)} {noun}s, {seeds} seeds a method and {noun}"
+    amount = f"{len(grid.rows)} methods, {len(grid.tasks)} {noun}s, {spanned(counts)} seeds a method and {noun}"
     asked = (
         f"does a method score higher or lower than {settings.reference}" if comparison.against else "what do they reach"
     )
@@ -29,7 +29,7 @@ def answer(comparison: Comparison, panels: Mapping[str, Plane], settings: Settin
     lines.append(("Answer", _differences(comparison) if comparison.against else _levels(comparison)))
     if panels:
         title, found = next(iter(panels.items()))
-        lines.append((f"Sparsity, {title}", _sparsities(found, grid.methods, settings.reference)))
+        lines.append((f"Sparsity, {title}", _sparsities(found, grid, settings.reference)))
     if counts and counts[0] < FEW_SEEDS:
         name, text = lines[1]
         lines[1] = (
@@ -69,18 +69,18 @@ def _levels(comparison: Comparison) -> str:
     return f"{name} [95 % interval]: {said}." if known else "no scores are compared; the returns of each task follow."
 
 
-def _sparsities(found: Plane, methods: Mapping[str, str], reference: str) -> str:
+def _sparsities(found: Plane, grid: Grid, reference: str) -> str:
     """Compare each method with the line of a sweep at its own sparsity; without a sweep, list the sparsities."""
-    there = {row: method for row, method in methods.items() if row in found}
+    there = {row: method for row, method in grid.methods.items() if row in found}
     said = []
-    for name, rows in pareto.sweeps(there, reference).items():
+    for name, rows in pareto.sweeps(there, reference, grid.labels).items():
         along = pareto.rows_of(found, rows)
         for row in (row for row in found if row not in rows and len(along) > 1):
             beside = pareto.matched(found[row], along)
             if beside.difference.value is not None:
                 said.append(f"{row} at {beside.sparsity:.3f} is {_signed(beside.difference)} from the line of {name}")
     if not said:
-        said = [f"{row} {interval(_level(found, row), '.3f')}" for row in found if methods[row] != reference]
+        said = [f"{row} {interval(_level(found, row), '.3f')}" for row in found if grid.methods[row] != reference]
     return f"{_listed(said)} ({_seeds(found)})." if said else "known of no other method."
 
 
@@ -90,8 +90,7 @@ def _level(found: Plane, row: str) -> Estimate:
 
 
 def _seeds(found: Plane) -> str:
-    counts = sorted({outcome.seeds for outcome in found.values()})
-    return f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+    return f"{spanned(sorted({outcome.seeds for outcome in found.values()}))} seeds"
 
 
 def _signed(estimate: Estimate) -> str:

@@ -78,6 +78,7 @@ def sections(
     """Return the sections of the page in their order. Raises UserError for a damaged record."""
     comparison, grid = found.comparison, found.comparison.grid
     folders = page_sections.folders(grid)
+    whole = {cell: run.folder for cell, run in grid.present() if run.folder and not run.is_cut}
     names = {run.name for _, run in grid.present() if run.folder}
     for name in asked:
         if name not in names:
@@ -88,9 +89,9 @@ def sections(
         sparsity_sections.two_axes(comparison, settings, kept),
         cost_sections.buys(found, settings),
         page_sections.by_task(found, settings),
-        election_sections.layers(grid, folders if selection.agent_steps is None else {}),
+        election_sections.layers(grid, whole),
         election_sections.elections(grid, folders, asked),
-        diagnostic_sections.section(grid, folders if selection.agent_steps is None else {}),
+        diagnostic_sections.section(grid, whole),
         page_sections.runs(grid),
         page_sections.missing(comparison, selection.sweep, selection.places),
         page_sections.about(comparison),
@@ -103,7 +104,7 @@ def _title(grid: Grid) -> str:
 
 
 def _filters(grid: Grid) -> Filters:
-    return Filters([scores.reference(task).environment for task in grid.tasks], grid.rows)
+    return Filters(list(scores.short_names(grid.tasks).values()), grid.rows)
 
 
 def _progress() -> Progress:

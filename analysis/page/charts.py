@@ -4,7 +4,7 @@ Every chart replaces the drawing of the same name on a screen. A reader without 
 The rows of all charts have a field `method`, and those of single tasks a field `task`, by which the page filters them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -125,12 +125,19 @@ def lines(found: Mapping[str, Curve], methods: Mapping[str, str], x: str, y: str
     return Chart({"width": "container", "height": 260, "encoding": encoding, "layer": layers}, pd.concat(parts))
 
 
-def epochs(frame: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Return the learning curves of all runs, thinned to what a screen shows: the last epoch and evenly spaced ones."""
+def epochs(frame: pd.DataFrame, tasks: Sequence[str], x: str) -> pd.DataFrame:
+    """Return the learning curves of all runs, thinned to what a screen shows: the last epoch and evenly spaced ones.
+
+    `tasks` are those of the grid, whose names the page's filters have.
+    """
     count = max(1, frame.groupby(["task", "row", "seed"], sort=False).ngroups)
     kept = runs.thin(frame, int(np.clip(MOST_EPOCHS // count, FEWEST, MOST)))
-    names = {task: scores.reference(task).environment for task in kept["task"].unique()}
-    renamed = {"method": kept["row"], "task": kept["task"].map(names), "run": kept["name"], "x": kept[x]}
+    renamed = {
+        "method": kept["row"],
+        "task": kept["task"].map(scores.short_names(tasks)),
+        "run": kept["name"],
+        "x": kept[x],
+    }
     rest = {name: kept[name] for name in ("seed", "epoch", "return", "sparsity")}
     return pd.DataFrame({**renamed, **rest})
 
@@ -168,18 +175,25 @@ def curves(data: pd.DataFrame, methods: Mapping[str, str], column: str, label: s
     return Chart(spec, data)
 
 
-def plane(panels: Mapping[str, Mapping[str, Outcome]], methods: Mapping[str, str], over: str, reference: str) -> Chart:
+def plane(
+    panels: Mapping[str, Mapping[str, Outcome]],
+    methods: Mapping[str, str],
+    over: str,
+    reference: str,
+    labels: Mapping[str, str],
+) -> Chart:
     """Draw points (sparsity, score), their regions, and the lines of sweeps, in a panel for each title."""
-    parts = [
-        _plane(found, {row: methods[row] for row in found}, reference).assign(task=t) for t, found in panels.items()
-    ]
+    parts = []
+    for title, found in panels.items():
+        sweeps = pareto.sweeps({row: methods[row] for row in found}, reference, labels)
+        parts.append(_plane(found, sweeps).assign(task=title))
     inner = {"height": 300 if len(panels) == 1 else 220, "layer": _plane_layers(methods, over)}
     facet = {"field": "task", "title": None, "sort": list(panels)}
     resolve = {"scale": {"x": "independent", "y": "independent"}}
     return Chart({"facet": facet, "columns": 2, "spec": inner, "resolve": resolve}, pd.concat(parts))
 
 
-def _plane(found: Mapping[str, Outcome], methods: Mapping[str, str], reference: str) -> pd.DataFrame:
+def _plane(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Return the rows of one panel: points, outlines of regions, and the points along each sweep."""
     rows: list[dict[str, Any]] = []
     for row, outcome in found.items():
@@ -190,7 +204,7 @@ def _plane(found: Mapping[str, Outcome], methods: Mapping[str, str], reference: 
         area = outline(outcome)
         for order, (x, y) in enumerate([] if area is None else area.tolist()):
             rows.append({"kind": "region", "method": row, "sparsity": x, "score": y, "order": order})
-    for along in pareto.sweeps(methods, reference).values():
+    for along in sweeps.values():
         there = sorted((row for row in along if row in found), key=lambda row: float(found[row].point[0]))
         for order, row in enumerate(there if len(there) > 1 else []):
             x, y = found[row].point

@@ -114,11 +114,12 @@ def _panels(
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Yield (title, measure, tasks): first all tasks with scores together, then each task."""
     tasks = list(dict.fromkeys(found["task"]))
+    names = scores.short_names(tasks)
     scored = [task for task in tasks if all(task in own.get(SCORE, {}) for own in values.values())]
     if len(scored) > 1:
         yield f"score on {len(scored)} {scores.noun(scored)}s", SCORE, scored
     for task in tasks:
-        yield f"return on {scores.reference(task).environment}", RETURN, [task]
+        yield f"return on {names[task]}", RETURN, [task]
 
 
 def _cheapness(part: pd.DataFrame, tasks: Sequence[str], cost: CostAxis) -> ByTask:

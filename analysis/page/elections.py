@@ -65,7 +65,7 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
 
 
 def _picture(cell: Cell, run: Run, log: pd.DataFrame) -> Picture:
-    title = f"{scores.reference(cell.task).environment}, {cell.row}, seed {cell.seed}"
+    title = str(cell)
     draw = partial(sparsity_figures.elections, log, title)
     return Picture(f"elections-{run.name}", f"{cell}. {election_log.why(log)}", draw)
 

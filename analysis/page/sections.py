@@ -39,8 +39,8 @@ def summary(results: Results, settings: Settings) -> Section:
     parts: list[Part] = [answer(comparison, panels, settings)]
     if panels:
         over = f"IQM of the {plane.score_name(comparison)}"
-        draw = partial(plane_figures.plane, panels, grid.methods, over, settings.reference)
-        chart = charts.plane(panels, grid.methods, over, settings.reference)
+        shown = panels, grid.methods, over, settings.reference, grid.labels
+        draw, chart = partial(plane_figures.plane, *shown), charts.plane(*shown)
         parts.append(Picture("pareto", plane_figures.caption(settings.reference), draw, chart))
     gaps = len(comparison.gaps)
     parts.append(Paragraph(f"{finished} of {len(grid.runs)} runs are finished, {gaps} have no result."))
@@ -113,7 +113,7 @@ def by_task(results: Results, settings: Settings) -> Section:
     width = style.COLUMN if len(grid.tasks) <= ON_A_COLUMN else style.PAGE
     count = -(-len(grid.tasks) // ON_A_PAGE)
     chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
-    epochs, frame = charts.epochs(frame, settings.x), thin(frame, style.MOST_EPOCHS)
+    epochs, frame = charts.epochs(frame, grid.tasks, settings.x), thin(frame, style.MOST_EPOCHS)
     several = (frame.groupby(["task", "row"])["seed"].nunique() > 1).any()
     bands = ", with 95 % intervals" if several else ""
     parts: list[Part] = []
@@ -134,6 +134,7 @@ def by_task(results: Results, settings: Settings) -> Section:
                     BAND_REPETITIONS,
                     width,
                     settings.x,
+                    settings.references,
                 )
                 suffix = f"-{i}" * (count > 1)
                 chart = charts.curves(epochs, grid.methods, column, label, settings.x) if i == 1 else None

@@ -72,12 +72,12 @@ def _axes(
     if not found:
         return []
     methods = {row: grid.methods[row] for row in found}
-    fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference, labels=grid.labels)
+    fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference, grid.labels)
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
     parts: list[Part] = []
     if name != MAIN:
-        shown = {"": found}, grid.methods, f"IQM of the {over}", settings.reference
+        shown = {"": found}, grid.methods, f"IQM of the {over}", settings.reference, grid.labels
         text = f"Sparsity{where}. {plane_figures.caption(settings.reference)}"
         draw = partial(plane_figures.plane, *shown, level=f"sparsity{where}")
         parts.append(Picture(name, text, draw, charts.plane(*shown)))

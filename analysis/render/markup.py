@@ -111,7 +111,14 @@ _GREEK["\N{MICRO SIGN}"] = "\\mu"
 
 def latex_text(text: str) -> str:
     """Any text, so that LaTeX prints it; a character that a font may lack becomes a question mark."""
-    return "".join(_ESCAPES.get(c) or (c if c.isascii() and c.isprintable() else _not_ascii(c)) for c in text)
+    return re.sub("(-)(?=-)|.", _latex_character, text, flags=re.DOTALL)
+
+
+def _latex_character(found: re.Match[str]) -> str:
+    if found[1]:  # of two hyphens, as in --epoch, TeX would make a dash
+        return "-{}"
+    c = found[0]
+    return _ESCAPES.get(c) or (c if c.isascii() and c.isprintable() else _not_ascii(c))
 
 
 def _not_ascii(character: str) -> str:

@@ -134,11 +134,11 @@ def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
     """The matrix of pairwise probabilities; its columns have numbers where names would not fit."""
     named = len(rows) <= ACROSS
     body = [
-        [row if named else f"{i} {row}"]
+        [row, *([] if named else [str(i)])]
         + [NONE if row == other else _number(comparison.improvement[row, other].value, ".2f") for other in rows]
         for i, row in enumerate(rows, start=1)
     ]
-    header = ["method", *(rows if named else map(str, range(1, len(rows) + 1)))]
+    header = ["method", *(rows if named else ["number", *map(str, range(1, len(rows) + 1))])]
     title = "Probability that a run of the method (line) has a higher score than one of another (column)"
     return Table(title + where, header, body, key="improvement")
 
@@ -161,6 +161,7 @@ def _heading(name: str, actors: list[str]) -> str:
 def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str, where: str) -> Table:
     """Tasks of one family down, methods across; returns stand beside the random and the reference one."""
     known = [scores.reference(task, comparison.references) for task in tasks]
+    short = scores.short_names(comparison.grid.tasks)
     noun, returns = scores.noun(tasks), name == RETURN
     names = scores.names(tasks, comparison.references)
     header = [noun, *(["random", " or ".join(names)] if returns else []), *rows]
@@ -172,7 +173,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
     }.get(name, (f"final {_heading(name, actors)}", ".3f", 1.0))
     body, bold = [], set()
     for i, task in enumerate(known):
-        cells = [task.environment]
+        cells = [short[task.name]]
         if returns:
             cells += [_number(task.random), _number(task.reference)]
         for row in rows:

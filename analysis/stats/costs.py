@@ -3,7 +3,7 @@
 suite.deploy.costs says what each number is; latencies are there where `python -m sweeps.export` measured them.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,16 +67,18 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
     return _completed(pd.DataFrame(lines, columns=list(COLUMNS)))
 
 
-def beside(curves: Path, names: Container[str]) -> pd.DataFrame:
-    """Read the costs.csv beside a curves.csv, which analysis.table wrote together: the lines of the runs `names`.
+def beside(curves: Path, rows: Mapping[str, str]) -> pd.DataFrame:
+    """Read the costs.csv beside a curves.csv, which analysis.table wrote together.
 
-    Empty if there is no such file. Raises UserError for a damaged one.
+    `rows` maps the name of a run to its row of the table; lines of other runs are left out. Empty if there is no such
+    file. Raises UserError for a damaged one.
     """
     path = curves.with_name("costs.csv")
     if not path.exists():
         return frame([])
     lines = [line.model_dump() for line in validation.rows(path, validation.read_csv(path), CostLine)]
-    return _completed(pd.DataFrame([line for line in lines if line["name"] in names], columns=list(COLUMNS)))
+    own = [{**line, "row": rows[line["name"]]} for line in lines if line["name"] in rows]
+    return _completed(pd.DataFrame(own, columns=list(COLUMNS)))
 
 
 def _completed(found: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +148,8 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
 
 
 def tables(found: pd.DataFrame) -> list[Table]:
-    """Means over those runs of each family and row that have the measure; none for what no run has."""
+    """Means over the runs of each family and row that have the measure, in which each task weighs the same; none for
+    what no run has."""
     measured = {title: found.dropna(subset=[key]) for title, (key, _) in TABLES.items()}
     return [_table(title, part, TABLES[title][1]) for title, part in measured.items() if len(part)]
 
@@ -154,6 +157,8 @@ def tables(found: pd.DataFrame) -> list[Table]:
 def _table(title: str, found: pd.DataFrame, columns: Sequence[Column]) -> Table:
     body = []
     for (family, row), part in found.groupby([found["task"].str.partition("/")[0], "row"], sort=False):
-        means = part[[*MEASURED, "seconds"]].mean()
-        body.append([family, row, *(column.cell(means) for column in columns), str(len(part))])
-    return Table(title, ["family", "method", *(column.title for column in columns), "runs"], body, words=2, key="costs")
+        means = part.groupby("task")[[*MEASURED, "seconds"]].mean().mean()
+        counts = [str(part["task"].nunique()), str(len(part))]
+        body.append([family, row, *(column.cell(means) for column in columns), *counts])
+    header = ["family", "method", *(column.title for column in columns), "tasks", "runs"]
+    return Table(title, header, body, words=2, key="costs")

@@ -28,10 +28,8 @@ COLUMNS = {
     "step": "how much it is above the target's until then",
     "smallest_offer": "step of the least sparse of the networks that are sparser than the target; NaN if none is",
     "challenge": "lowest loss of those, over the kept copy's: below 1, it does better; NaN where one has none",
-    "elected_loss": "cumulated loss of the elected network",
     "kept_loss": "that of the kept copy; NaN where there is none",
     "diverged": "networks whose loss is not finite",
-    "resets": "networks whose optimizer started afresh",
 }
 
 
@@ -51,10 +49,11 @@ def read(folder: Path) -> pd.DataFrame:
 
 
 def _is_valid(row: schema.Row) -> bool:
-    """Return whether a row that fits the schema is that of an election: a value of each list for each network."""
+    """Return whether a row that fits the schema is that of an election: a value of each list for each network, and one
+    of these elected, or -1 where the run diverged."""
     networks = len(row["losses"])
     lengths = {networks, len(row["sparsities_before"]), len(row["reset"])}
-    return len(lengths) == 1 and row["elected"] in range(networks)
+    return len(lengths) == 1 and row["elected"] in range(-1, networks)
 
 
 def _has_elections(path: Path) -> bool:
@@ -69,6 +68,8 @@ def elections(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     lines = []
     target: float | None = None
     for row in rows:
+        if row["elected"] < 0:  # no loss was finite, and the run ended there
+            continue
         sparsities = np.array(row["sparsities_before"], dtype=float)
         losses = np.array([math.nan if loss is None else loss for loss in row["losses"]], dtype=float)
         target = sparsities.min() if target is None else target
@@ -90,10 +91,8 @@ def _election(row: Mapping[str, Any], sparsities: np.ndarray, losses: np.ndarray
         sparsities[elected] - target,
         sparsities[sparser].min() - target if sparser.any() else math.nan,
         challengers.min() / kept if len(challengers) and kept > 0 else math.nan,
-        losses[elected],
         kept,
         int((~np.isfinite(losses)).sum()),
-        sum(row["reset"]),
     ]
 
 
@@ -104,7 +103,6 @@ class Summary(NamedTuple):
     taken: int
     refused: int
     idle: int
-    resets: int
     sparsity: float
     typical_step: float  # median of those taken; NaN without one
     last_taken: int | None
@@ -119,7 +117,6 @@ def summary(log: pd.DataFrame) -> Summary:
         len(taken),
         int((outcome == REFUSED).sum()),
         int((outcome == IDLE).sum()),
-        int(log["resets"].sum()),
         float(log["level"].iloc[-1]),
         _median(taken["step"]),
         int(taken["agent_step"].iloc[-1]) if len(taken) else None,

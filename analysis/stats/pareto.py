@@ -178,10 +178,9 @@ def _resampled(found: Mapping[str, Outcome]) -> list[str]:
 def sweeps(
     methods: Mapping[str, str],
     reference: str = "dense",
-    option: str = "final_sparsity",
     labels: Mapping[str, str] = {},
 ) -> dict[str, list[str]]:
-    """{row: method} -> {name of a sweep: its rows}: two rows or more that differ in that option of the method alone,
+    """{row: method} -> {name of a sweep: its rows}: two rows or more that differ in the method's final sparsity alone,
     before them the reference method's, if it is there: a final sparsity of 0 (ours).
 
     "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `labels` maps
@@ -190,7 +189,7 @@ def sweeps(
     families: dict[tuple[str, str], list[str]] = {}
     for row, method in methods.items():
         name, _, options = method.partition(":")
-        others = ",".join(part for part in options.split(",") if not part.startswith(f"{option}="))
+        others = ",".join(part for part in options.split(",") if not part.startswith("final_sparsity="))
         family = (f"{name}:{others}" if others else name, row.removeprefix(labels.get(method, method)))
         families.setdefault(family, []).append(row)
     return {
