@@ -74,7 +74,8 @@ def read(path: Path, options: CsvOptions) -> Content | None:
     header = validation.header(path)
     if header == TENSORBOARD:
         return _tensorboard(path, options)
-    if any(_charted(column) for column in header[1:]) and not any(names.column_named(c) == "seed" for c in header):
+    has_seeds = any(names.column_named(column) == "seed" for column in header)
+    if not has_seeds and any(CHARTED.fullmatch(column) for column in header[1:]):
         return _chart(path, header, options)
     return _table(path, header, options)
 
@@ -118,13 +119,9 @@ def _tensorboard(path: Path, options: CsvOptions) -> Content | None:
     return Content(path, name, rows[["agent_step", column]], known.get(tag) in names.EPISODES)
 
 
-def _charted(column: str) -> re.Match[str] | None:
-    return CHARTED.fullmatch(column)
-
-
 def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
     """A row for each point of each run; W&B's __MIN and __MAX are those of the points that a chart leaves out."""
-    lines = {column: _charted(column) for column in header[1:] if not column.endswith(("__MIN", "__MAX"))}
+    lines = {column: CHARTED.fullmatch(column) for column in header[1:] if not column.endswith(("__MIN", "__MAX"))}
     runs = {column: match.groupdict() for column, match in lines.items() if match}
     metrics = list(dict.fromkeys(each["metric"] for each in runs.values() if each["metric"] != "_step"))
     if grouped := next((each["run"] for each in runs.values() if each["run"].startswith("Group: ")), None):
