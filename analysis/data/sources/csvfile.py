@@ -260,8 +260,12 @@ def _versions(stated: Mapping[str, Any]) -> dict[str, str]:
 
 
 def averaged(rows: pd.DataFrame, epoch: float) -> pd.DataFrame:
-    """Average rows over epochs of so many agent steps; a last one that is less than half full joins the one before."""
+    """Average returns over epochs of so many agent steps; a last one that is less than half full joins the one before.
+
+    Other columns are counts and states, so they have their last value in the epoch.
+    """
     count = max(1, round(rows["agent_step"].iloc[-1] / epoch))
     places = ((rows["agent_step"] - 1) // epoch).clip(0, count - 1)
-    means = rows.groupby(places).mean().reindex(range(count))
-    return means.assign(agent_step=(epoch * np.arange(1, count + 1)).round())
+    columns = {column: "mean" if column in RETURNS else "last" for column in rows}
+    epochs = rows.groupby(places).agg(columns).reindex(range(count))
+    return epochs.assign(agent_step=(epoch * np.arange(1, count + 1)).round())

@@ -5,6 +5,7 @@ import pytest
 
 from analysis.data import runs
 from analysis.data.sources import csvfile, runfolder
+from analysis.data.sources.layouts import CsvOptions
 from suite.errors import UserError
 
 
@@ -88,6 +89,17 @@ def test_seeds_at_other_steps_are_not_averaged(tmp_path):
         UserError, match=r"mine\.csv: me, atari/Pong: row 2 of one seed is at agent step 10,000 and of "
     ):
         csvfile.load(written(5_000, 10_000))
+
+
+def test_epochs_have_mean_returns_and_the_last_counts(tmp_path):
+    head = f"{HEAD},frame,seconds,sparsity"
+    rows = [f"me,atari/Pong,0,{1000 * i},{i},{4000 * i},{36 * i},{i / 10}" for i in range(1, 11)]
+    (tmp_path / "mine.csv").write_text("\n".join([head, *rows]))
+    (run,), _ = csvfile.load(tmp_path / "mine.csv", CsvOptions(epoch=5000))
+    assert run.history[["agent_step", "return", "frame", "seconds", "sparsity"]].to_numpy().tolist() == [
+        [5000, 3.0, 20_000, 180, 0.5],
+        [10_000, 8.0, 40_000, 360, 1.0],
+    ]
 
 
 def test_swept_rows_are_methods_of_their_own(run, tmp_path):
