@@ -77,6 +77,11 @@ def lines(path: Path, count: int = 1) -> list[str]:
         return [file.readline() for _ in range(count)]
 
 
+def separator_of(line: str) -> str:
+    """Return what separates the columns of a line: commas, semicolons or tabs."""
+    return max(",;\t", key=line.count)
+
+
 def header(path: Path) -> list[str]:
     """Return the names of the columns of a CSV file."""
     return list(read_csv(path, rows=0))
@@ -94,7 +99,7 @@ def read_csv(
     The columns `text` are read as text, by default all. The index is the line of the file, in which the header is line
     1 + `skip`. Raises UserError for a file that is not CSV.
     """
-    separator = max(",;\t", key=lines(path, skip + 1)[-1].count)
+    separator = separator_of(lines(path, skip + 1)[-1])
     with _reading(path):
         cells = pd.read_csv(
             path,

@@ -40,7 +40,7 @@ TEXTS = ("method", "task", "name", "status", "protocol", "commit", "versions")
 VERSIONS = re.compile(r"[^, ]+ [^, ]+(, [^, ]+ [^, ]+)*")
 #: W&B's states of a run, too.
 STATES = {"finished": FINISHED, "failed": FAILED, "unfinished": UNFINISHED, "crashed": FAILED, "killed": FAILED}
-STATES |= {"running": UNFINISHED}
+STATES |= dict.fromkeys(names.NOT_ENDED, UNFINISHED)
 EPISODES, EPOCHS = 5, 100  # that an epoch has on average, and a run about: for rows of single episodes
 
 

@@ -10,7 +10,9 @@
 The index of a frame is the line of the file, and the header is line 1.
 """
 
+import csv
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +78,7 @@ def read(path: Path, options: CsvOptions) -> Content | None:
         return _tensorboard(path, options)
     has_seeds = any(names.column_named(column) == "seed" for column in header)
     if not has_seeds and any(CHARTED.fullmatch(column) for column in header[1:]):
+        _check_repeated(path, first)
         return _chart(path, header, options)
     return _table(path, header, options)
 
@@ -117,6 +120,17 @@ def _tensorboard(path: Path, options: CsvOptions) -> Content | None:
     rows = validation.read_csv(path).rename(columns={"Step": "agent_step", "Value": column})
     name = f"{path.parent.absolute().as_posix()}/{match['run']}" if match else stem(path.absolute())
     return Content(path, name, rows[["agent_step", column]], known.get(tag) in names.EPISODES)
+
+
+def _check_repeated(path: Path, first: str) -> None:
+    """Raise UserError if runs of a chart have the same name: pandas would rename the columns of the second."""
+    columns = next(csv.reader([first], delimiter=validation.separator_of(first)))
+    counts = Counter(column for column in columns if not column.endswith(("__MIN", "__MAX")))
+    if repeated := [column for column, count in counts.items() if count > 1]:
+        raise UserError(
+            f"{path}: several runs have the same name, as the columns {', '.join(repeated[:3])} are repeated; give each"
+            " run a name of its own in W&B, and export again"
+        )
 
 
 def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:

@@ -1,4 +1,4 @@
-"""Names in other projects: tasks (PongNoFrameskip-v4, ALE/Pong-v5, pong), columns, and runs and their files."""
+"""Names in other projects: tasks (PongNoFrameskip-v4, ALE/Pong-v5, pong), columns, runs and their files, and states."""
 
 import re
 from collections.abc import Mapping
@@ -24,6 +24,9 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "status": ("state",),
     "name": (),
 }  # fmt: skip
+
+#: W&B's states of a run that may go on.
+NOT_ENDED = ("running", "pending", "preempting", "preempted")
 
 #: How CleanRL names runs, and RL Baselines3 Zoo folders; used where the task is known.
 USUAL_NAMES = ("{task}__{method}__{seed}__{any}", "{method}/{task}_{seed}")

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from analysis.data.runs import FAILED, FINISHED, UNFINISHED, Run
 from analysis.data.sources import runfolder
+from analysis.data.sources.names import NOT_ENDED
 from suite.errors import UserError
 from suite.record import schema
 
 PREFIX = "wandb:"
-NOT_ENDED = ("running", "pending", "preempting", "preempted")  # W&B's states of a run that may go on
 WORKERS = 4  # each waits for a process of its own
 
 

@@ -88,6 +88,7 @@ def test_a_chart_of_wandb_has_a_run_in_each_column(tmp_path):
         (chart(axis="Relative Time (Process)"), "x axis 'Relative Time (Process)'"),
         (chart("loss").replace("loss__MAX", "x"), "the metrics loss, x; name them with --columns"),
         (chart(runs=("Group: sac",)), "ungroup the runs"),
+        (chart(runs=(CLEANRL.format(1), CLEANRL.format(1))), f"columns {CLEANRL.format(1)} - {METRIC} are repeated"),
         (chart(runs=("a name",)), "has no column method, task, seed"),
         ('#{"t_start": "x"}\nr,l,t\n', "first line"),
         ('#{"t_start": 1.0}\nr,l\n1,2', "r, l and t"),
@@ -100,10 +101,12 @@ def test_a_refusal_says_what_helps(tmp_path, text, message):
 
 
 def test_a_table_of_wandb_has_a_run_in_each_row(tmp_path):
+    states = {"Finished": "finished", "failed": "failed", "crashed": "failed", "killed": "failed"}
+    states |= dict.fromkeys(["running", "pending", "preempting", "preempted", "unfinished"], "unfinished")
     head = '"Name","State","Created","env_id","exp_name","seed","global_step","charts/episodic_return"'
-    lines = [f'"a{i}","{state}","now","Hopper-v4","td3","{i}","1000","5.5"' for i, state in enumerate(csvfile.STATES)]
+    lines = [f'"a{i}","{state}","now","Hopper-v4","td3","{i}","1000","5.5"' for i, state in enumerate(states)]
     found, notes = load(tmp_path / "table.csv", "\n".join([head, *lines]))
-    assert [run.status for run in found] == list(csvfile.STATES.values()) and found[0].name == "a0"
+    assert [run.status for run in found] == list(states.values()) and found[0].name == "a0"
     assert "Created" in notes[0] and "last episode" in notes[1]
 
 
