@@ -6,7 +6,8 @@
 A row is an epoch of a run. The columns method, task, seed, agent_step, and return or evaluation_return are needed; a
 file's name may say the first three (names.py). Other columns of analysis.data.runs.COLUMNS are optional (status:
 finished by default; protocol; row, which replaces method); a note names the columns that are ignored. The seeds of a
-method on a task need rows at about the same agent steps. Rows of single episodes are averaged over epochs.
+method on a task need rows at about the same agent steps. Rows of single episodes are averaged over epochs, and rows of
+one agent step are joined (epochs.py).
 """
 
 import re
@@ -21,7 +22,8 @@ import pandas as pd
 from analysis.data import validation
 from analysis.data.protocol import ALIKE, NOT_STATED
 from analysis.data.runs import DESCRIPTION, FAILED, FINISHED, HISTORY, TABLES, UNFINISHED, Run, columns_of
-from analysis.data.sources import layouts, names
+from analysis.data.sources import epochs, layouts, names
+from analysis.data.sources.epochs import RETURNS
 from analysis.data.sources.layouts import SUFFIXES, Content, CsvOptions
 from analysis.data.validation import AMOUNT, COUNT, NUMBER, SHARE, WHOLE, Kind
 from suite.errors import UserError
@@ -29,7 +31,6 @@ from suite.tasks import TASKS, Task
 
 RUN = ["method", "task", "seed"]
 NEEDED = (*RUN, "agent_step")
-RETURNS = ("return", "evaluation_return")
 IGNORED = {"row", "source"}  # `row` replaces `method`
 NUMBERS: dict[str, Kind] = {
     "seed": WHOLE, "agent_step": COUNT, "return": NUMBER, "evaluation_return": NUMBER, "epoch": AMOUNT, "frame": AMOUNT,
@@ -55,8 +56,8 @@ def load(
         report: the folder that is written to; it is not read.
         tasks: the tasks that are known. Rows of others are left out.
 
-    Raises UserError for a file in another layout, a value that no run can have, an agent step that a run has twice, or
-    seeds whose rows have different agent steps.
+    Raises UserError for a file in another layout, a value that no run can have, an agent step at which a run has two
+    values, or seeds whose rows have different agent steps.
     """
     options = options or CsvOptions()
     notes: list[str] = []
@@ -69,7 +70,7 @@ def load(
             contents.append(content)
     if not contents:
         raise UserError(f"{place}: holds no returns in a CSV file")
-    frames = [_typed(content, options, tasks, notes) for content in _one_a_run(contents)]
+    frames = [_typed(content, options, tasks, notes) for content in _one_a_run(contents, notes)]
     frame = _known_tasks(place, pd.concat(frames), tasks, notes)
     lengths = _epochs(frame, options.epoch)
     if lengths and options.epoch is None:
@@ -91,13 +92,25 @@ def files(place: Path, report: Path | None = None) -> list[Path]:
     return [path for path in found if report is None or report.resolve() not in path.resolve().parents]
 
 
-def _one_a_run(contents: Sequence[Content]) -> list[Content]:
-    """Join the episodes of the environments of one run, and count the agent steps of all of them together."""
-    joined = [content for content in contents if "length" not in content.rows]
+def _one_a_run(contents: Sequence[Content], notes: list[str]) -> list[Content]:
+    """Join the episodes of the environments of one run, and count the agent steps of all of them together.
+
+    The progress.csv of such a run is left out, as its returns are moving averages of the same episodes.
+    """
     monitors: dict[str, list[Content]] = {}
     for content in contents:
         if "length" in content.rows:
             monitors.setdefault(content.name, []).append(content)
+    joined = []
+    for content in contents:
+        if content.name in monitors and layouts.is_progress(content.path):
+            beside = monitors[content.name][0].path.name
+            notes.append(
+                f"{content.path}: left out, as {beside} beside it has the episodes of the same run; name the file with"
+                " --runs to read it instead."
+            )
+        elif "length" not in content.rows:
+            joined.append(content)
     for name, several in monitors.items():
         rows = pd.concat([content.rows for content in several]).sort_values("time", kind="stable")
         rows["agent_step"] = rows["length"].cumsum()
@@ -204,7 +217,7 @@ def _check_steps(who: str, rows: pd.DataFrame) -> None:
 
     Small differences are allowed, as an epoch may end with an episode.
     """
-    rows = rows.sort_values("agent_step")
+    rows = rows.drop_duplicates(["seed", "agent_step"]).sort_values("agent_step")
     steps = rows.assign(epoch=rows.groupby("seed").cumcount()).pivot(index="epoch", columns="seed", values="agent_step")
     lowest, highest = steps.min(axis=1), steps.max(axis=1)
     apart = highest - lowest > np.fmax(ALIKE * highest, steps.diff().stack().median())
@@ -222,11 +235,9 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
     method, task, seed = rows[RUN].iloc[0]
     who = f"{place}: {method}, {task}, seed {seed:.0f}"
     rows = rows.sort_values("agent_step", kind="stable")
-    repeated = rows["agent_step"].duplicated()
-    if repeated.any() and epoch is None:
-        several = f" (in {', '.join(rows['file'].unique()[:3])})" if rows["file"].nunique() > 1 else ""
-        step = rows["agent_step"][repeated].iloc[0]
-        raise UserError(f"{who} has agent step {step:,.0f} twice{several}; a seed should be one run")
+    epochs.check_kinds(who, rows)
+    if epoch is None:
+        rows = epochs.joined(who, rows)
     stated: dict[str, Any] = {}
     for column in (*DESCRIPTION, "version"):
         values = rows[column].dropna().unique() if column in rows else []
@@ -235,8 +246,8 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
         stated |= {column: values[0]} if len(values) else {}
     status, version = stated.get("status", FINISHED), stated.get("version")
     numbers = rows[[column for column in HISTORY if column in rows]]
-    epochs = numbers if epoch is None else averaged(numbers, epoch)
-    planned = stated.get("planned_agent_steps", epochs["agent_step"].iloc[-1] if status == FINISHED else None)
+    history = epochs.carried(numbers if epoch is None else epochs.averaged(numbers, epoch))
+    planned = stated.get("planned_agent_steps", history["agent_step"].iloc[-1] if status == FINISHED else None)
     return Run(
         name=stated.get("name", f"{place.name} {method} {task} {seed:.0f}"),
         task=task,
@@ -249,7 +260,7 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
         source="csv",
         protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}{NOT_STATED} {place.name}"),
         agent_steps=None if planned is None else int(planned),
-        history=columns_of(len(epochs), {**epochs, "epoch": np.arange(1, len(epochs) + 1)}),
+        history=columns_of(len(history), {**history, "epoch": np.arange(1, len(history) + 1)}),
     )
 
 
@@ -257,15 +268,3 @@ def _versions(stated: Mapping[str, Any]) -> dict[str, str]:
     """Return the versions of packages, and the commit as that of the project."""
     packages = dict(package.split(" ") for package in stated["versions"].split(", ")) if "versions" in stated else {}
     return packages | ({"project": stated["commit"]} if "commit" in stated else {})
-
-
-def averaged(rows: pd.DataFrame, epoch: float) -> pd.DataFrame:
-    """Average returns over epochs of so many agent steps; a last one that is less than half full joins the one before.
-
-    Other columns are counts and states, so they have their last value in the epoch.
-    """
-    count = max(1, round(rows["agent_step"].iloc[-1] / epoch))
-    places = ((rows["agent_step"] - 1) // epoch).clip(0, count - 1)
-    columns = {column: "mean" if column in RETURNS else "last" for column in rows}
-    epochs = rows.groupby(places).agg(columns).reindex(range(count))
-    return epochs.assign(agent_step=(epoch * np.arange(1, count + 1)).round())

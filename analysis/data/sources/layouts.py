@@ -5,6 +5,7 @@
 | stable-baselines3's monitor.csv | a first line `#{"t_start": ...}`, then `r,l,t`: a row for each episode |
 | TensorBoard's scalars | `Wall time,Step,Value`, in a file run-NAME-tag-TAG.csv for each run and tag |
 | W&B's charts | `Step`, then `NAME - METRIC`, with `__MIN` and `__MAX`, for each run |
+| stable-baselines3's progress.csv | its name: a long table whose run has the name of the folder |
 | a long table | anything else: curves.csv of this benchmark, W&B's tables, CleanRL, Open RL Benchmark |
 
 The index of a frame is the line of the file, and the header is line 1.
@@ -86,6 +87,11 @@ def read(path: Path, options: CsvOptions) -> Content | None:
 def stem(path: Path) -> str:
     """Return a path without the suffix of a CSV file."""
     return re.sub(r"\.csv(\.gz)?$", "", path.as_posix())
+
+
+def is_progress(path: Path) -> bool:
+    """Whether stable-baselines3's logger wrote the file, in the folder of its run."""
+    return Path(stem(path)).name == "progress"
 
 
 def _monitor(path: Path, first: str) -> Content:
@@ -175,7 +181,8 @@ def _table(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
     text = [theirs for theirs in header if renamed.get(theirs, theirs) in TEXTS]
     rows = validation.read_csv(path, text=text).drop(columns=hidden).rename(columns=renamed)
     episodes = any(theirs.lower() in names.EPISODES for theirs, ours in renamed.items() if ours == "return")
-    return Content(path, stem(path.absolute()), rows, episodes, header=header)
+    name = path.absolute().parent.as_posix() if is_progress(path) else stem(path.absolute())
+    return Content(path, name, rows, episodes, header=header)
 
 
 def found(columns: Sequence[str] | pd.DataFrame) -> str:

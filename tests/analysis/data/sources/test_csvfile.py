@@ -63,7 +63,14 @@ HEAD = "method,task,seed,agent_step,return"
         (f"{HEAD}\nme,atari/Pong,0,-5,1", ":2: agent_step should be a whole number from 0 on, found '-5'"),
         (f"{HEAD},sparsity\nme,atari/Pong,0,1000,1,95", ":2: sparsity should be a number from 0 to 1, found '95'"),
         (f"{HEAD}\nme,,0,1000,1", ":2: task is empty"),
-        (f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,0,1000,2", "seed 0 has agent step 1,000 twice"),
+        (
+            f"{HEAD}\nme,atari/Pong,0,1000,1\nme,atari/Pong,0,1000,2",
+            "seed 0 has agent step 1,000 twice, with return 1.0 and 2.0",
+        ),
+        (
+            f"{HEAD},name\nme,atari/Pong,0,1000,1,a\nme,atari/Pong,0,1000,1,b",
+            "seed 0 has agent step 1,000 twice, with name a and b",
+        ),
         (f"{HEAD},status\nme,atari/Pong,0,1000,1,done", "should be finished, failed or unfinished"),
         (f"{HEAD},protocol\nme,atari/Pong,0,1,1,a\nme,atari/Pong,0,2,1,b", "more than one protocol: a, b"),
     ],
@@ -89,6 +96,23 @@ def test_seeds_at_other_steps_are_not_averaged(tmp_path):
         UserError, match=r"mine\.csv: me, atari/Pong: row 2 of one seed is at agent step 10,000 and of "
     ):
         csvfile.load(written(5_000, 10_000))
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(("", "", ""), [1.0, 1.0, 3.0]), (("1", "2", "3"), [1.0, None, 3.0])])
+def test_a_return_holds_until_the_next_except_in_numbered_epochs(tmp_path, epochs, expected):
+    rows = [f"me,atari/Pong,0,{step},{value}" for step, value in (("1000", "1,7"), ("2000", ",8"), ("3000", "3,9"))]
+    lines = [f"{HEAD},evaluation_return,epoch", *map(",".join, zip(rows, epochs, strict=True))]
+    (tmp_path / "mine.csv").write_text("\n".join(lines))
+    (run,), _ = csvfile.load(tmp_path / "mine.csv")
+    assert [None if pd.isna(value) else value for value in run.history["return"]] == expected
+    assert run.history["evaluation_return"].tolist() == [7.0, 8.0, 9.0]
+
+
+def test_rows_of_one_step_may_differ_in_their_clock(tmp_path):
+    head = f"{HEAD},seconds,evaluation_return"
+    (tmp_path / "mine.csv").write_text(f"{head}\nme,atari/Pong,0,1000,1,7,\nme,atari/Pong,0,1000,1,8,5")
+    (run,), _ = csvfile.load(tmp_path / "mine.csv")
+    assert run.history[["return", "seconds", "evaluation_return"]].to_numpy().tolist() == [[1.0, 8.0, 5.0]]
 
 
 def test_epochs_have_mean_returns_and_the_last_counts(tmp_path):

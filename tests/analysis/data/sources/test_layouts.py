@@ -61,6 +61,61 @@ def test_a_monitor_without_a_task_is_named_by_its_folder(tmp_path, task):
         load(tmp_path / "monitor.csv", text)
 
 
+PROGRESS = """rollout/ep_len_mean,rollout/ep_rew_mean,time/fps,time/time_elapsed,time/total_timesteps,eval/mean_reward
+1000.0,100.0,200,20,4000,
+1000.0,150.0,200,40,8000,
+,,,,10000,300.0
+1000.0,200.0,200,50,10000,
+,,,,20000,700.0
+"""
+
+
+@pytest.mark.parametrize("pattern", [None, "{method}/{task}_{seed}"])
+@pytest.mark.parametrize("name", ["progress.csv", "progress.csv.gz"])
+def test_a_log_of_stable_baselines3_has_rollouts_and_evaluations(tmp_path, name, pattern):
+    path = tmp_path / "logs" / "sac" / "HalfCheetah-v4_1" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(PROGRESS.encode()) if name.endswith(".gz") else PROGRESS.encode())
+    (run,), notes = csvfile.load(tmp_path / "logs", CsvOptions(names=pattern))
+    assert who([run]) == [("sac", "mujoco/HalfCheetah", 1)] and run.agent_steps == 20_000
+    assert returns(run) == [[4000, 100.0], [8000, 150.0], [10_000, 200.0], [20_000, 200.0]]
+    assert run.history["evaluation_return"].fillna(-1).tolist() == [-1, -1, 300.0, 700.0]
+    assert run.history["seconds"].fillna(-1).tolist() == [20, 40, 50, -1]
+    assert len(notes) == 1 and "rollout/ep_len_mean" in notes[0]
+    (run,), _ = csvfile.load(tmp_path / "logs", CsvOptions(epoch=10_000))
+    assert returns(run) == [[10_000, 150.0], [20_000, 150.0]]
+    assert run.history["evaluation_return"].tolist() == [300.0, 700.0]
+
+
+def test_seeds_need_the_same_steps_but_not_the_same_rows(tmp_path):
+    rollout = "1000.0,200.0,200,50,10000,\n"
+    for seed, text in ((1, PROGRESS), (2, PROGRESS.replace(rollout, ""))):
+        folder = tmp_path / "sac" / f"HalfCheetah-v4_{seed}"
+        folder.mkdir(parents=True)
+        (folder / "progress.csv").write_text(text)
+    assert [returns(run)[2] for run in csvfile.load(tmp_path)[0]] == [[10_000, 200.0], [10_000, 150.0]]
+
+
+def test_a_log_beside_the_episodes_of_its_run_is_left_out(tmp_path):
+    folder = tmp_path / "sac" / "HalfCheetah-v4_1"
+    load(folder / "monitor.csv", monitor(*((float(i), 1000, float(i)) for i in range(1, 11))))
+    load(folder / "progress.csv", PROGRESS)
+    (run,), notes = csvfile.load(tmp_path, CsvOptions(epoch=5000))
+    assert returns(run) == [[5000, 3.0], [10_000, 8.0]] and run.returns == {"return"}
+    assert [note for note in notes if "progress.csv" in note and "monitor.csv" in note and "--runs" in note] == notes
+    (run,), _ = csvfile.load(folder / "progress.csv")
+    assert run.returns == {"return", "evaluation_return"}
+
+
+def test_episodes_and_means_of_a_run_are_not_averaged_together(tmp_path):
+    constants = {"method": "sac", "task": "HalfCheetah-v4", "seed": "1"}
+    load(tmp_path / "monitor.csv", monitor((1.0, 1000, 1.0), (2.0, 1000, 2.0)), constants=constants)
+    load(tmp_path / "log" / "progress.csv", PROGRESS, constants=constants)
+    with pytest.raises(UserError, match="single episodes and means in the column return") as caught:
+        csvfile.load(tmp_path, CsvOptions(constants=constants))
+    assert all(name in str(caught.value) for name in ("monitor.csv", "progress.csv", "--runs"))
+
+
 def chart(metric: str = METRIC, axis: str = "global_step", runs: tuple[str, ...] = (CLEANRL.format(1),)) -> str:
     """W&B's export: a run has no value where only another has a point."""
     ends = ("", "__MIN", "__MAX")
@@ -121,6 +176,17 @@ def test_scalars_of_tensorboard_are_a_file_for_each_run(tmp_path):
     assert returns(found[0])[0] == [5000, 3.0] and sum("no returns" in note for note in notes) == 2
     found, _ = csvfile.load(tmp_path, CsvOptions(columns={"evaluation_return": "losses/q"}, epoch=20_000))
     assert found[0].history["evaluation_return"].tolist() == [10.5]
+
+
+def test_scalars_of_one_run_have_steps_of_their_own(tmp_path):
+    points = {"rollout/ep_rew_mean": {4000: 1.0, 8000: 2.0}, "eval/mean_reward": {8000: 5.0, 12_000: 6.0}}
+    for tag, values in points.items():
+        rows = "".join(f"16758.5,{step},{value}\n" for step, value in values.items())
+        path = tmp_path / f"run-{CLEANRL.format(1)}-tag-{tag.replace('/', '_')}.csv"
+        path.write_text(f"Wall time,Step,Value\n{rows}")
+    (run,), notes = csvfile.load(tmp_path)
+    assert returns(run) == [[4000, 1.0], [8000, 2.0], [12_000, 2.0]] and notes == []
+    assert run.history["evaluation_return"].fillna(-1).tolist() == [-1, 5.0, 6.0]
 
 
 def test_episodes_of_cleanrl(tmp_path):
