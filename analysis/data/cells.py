@@ -20,6 +20,7 @@ from analysis.data.sweepfile import NAMED, is_method, label, mismatch, read_swee
 from suite.errors import UserError
 
 MOST_REASONS = 3  # that a note names
+OPTIONS = ", "  # between a row's method and its swept options
 OWN = ("records", "wandb")  # sources of the benchmark's own runs; where there are none, all runs are
 
 
@@ -135,9 +136,8 @@ def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Gri
     cells: dict[Cell, Run | None] = dict.fromkeys(sorted(there))
     for run in own:
         _place(cells, Cell(run.method, run.task, run.seed), run)
-    return _with_published(
-        Grid(cells, {method: method for method in axes[0]}, which=which, order=tuple(axes[1])), published
-    )
+    methods = {row: row.partition(OPTIONS)[0] for row in axes[0]}  # a file of curves has the rows of a table
+    return _with_published(Grid(cells, methods, which=which, order=tuple(axes[1])), published)
 
 
 def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
@@ -190,7 +190,10 @@ def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None)
     if not labels and tasks is None:
         return grid
     spelled = _spelled(grid, labels)
-    names = {row: labels.get(method, method) + row.removeprefix(grid.methods[row]) for row, method in spelled.items()}
+    names = {
+        row: labels.get(method, method) + row.removeprefix(row if method == row else grid.methods[row])
+        for row, method in spelled.items()
+    }
     if len(set(names.values())) < len(names):
         raise UserError(f"--methods: two rows have the same name; they are {', '.join(names.values())}")
     places = list(labels)

@@ -138,7 +138,6 @@ def curves(
         width: of the figure, in inches, at most.
         references: of the tasks, for the returns of a random policy.
     """
-    names = short_names(tasks)
     panels = {name: label for name, label in panels.items() if frame[name].notna().any()} or dict([*panels.items()][:1])
     many = len(methods) > MOST_LINES
     across = min(len(tasks), 2 if width <= COLUMN or many else 4)
@@ -166,7 +165,7 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(_filled(list(own), lines, panels), names[tasks[place]], x)
+        _stack(_filled(list(own), lines, panels), short_names(tasks)[tasks[place]], x)
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)

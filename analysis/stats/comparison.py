@@ -197,11 +197,12 @@ def _best(
 
 
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:
-    """The row of the reference method with the same swept options, or its only one; None for itself or without one."""
-    if grid.methods[row] == reference:
+    """The row of the reference method with the same swept options, or its only one; None for itself or without one.
+    `reference` may also name a row."""
+    if reference in (row, grid.methods[row]):
         return None
     same = grid.label(reference) + row.removeprefix(grid.label(grid.methods[row]))
-    rows = [other for other, method in grid.methods.items() if method == reference]
+    rows = [other for other, method in grid.methods.items() if reference in (method, other)]
     return same if same in rows else rows[0] if len(rows) == 1 else None
 
 

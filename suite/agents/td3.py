@@ -63,8 +63,7 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
         """-mean(Q_1(s, pi(s))): float32 []."""
         action = action_of(actor, batch.observation)
-        (value,) = critic_values(critic, critics, batch.observation, action, CRITICS[:1])
-        return -jnp.mean(value)
+        return -jnp.mean(critic_values(critic, critics, batch.observation, action, CRITICS[:1])[0])
 
     return Agent(
         partial(init_critics, critic, inputs + dimension),

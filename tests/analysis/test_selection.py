@@ -1,5 +1,8 @@
 """Which methods and tasks are compared, in which order, and under which names."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from analysis import results
@@ -42,6 +45,52 @@ def test_names_change_no_number(grid, sweep, tmp_path):
     }
     assert {names[row]: own for row, own in two.overall.items()} == one.overall
     assert "one of Dense on" in dict(two.source)["Comparison"]
+    results.report(plain, tmp_path / "out", "", Settings(repetitions=20))
+    curves = Selection([str(tmp_path / "out/curves.csv")])  # which has no sweep
+    three = compare(select(curves, tmp_path), "", Settings(repetitions=20))
+    assert three.grid.methods == one.grid.methods
+    said = [
+        {row: (other, pair.difference.value) for row, (other, pair) in found.against.items()} for found in (one, three)
+    ]
+    assert said[0] == said[1] and len(said[0]) == 2
+    chosen = replace(curves, methods=["gmp, width=32=GMP", "dense, width=32"])
+    four = compare(select(chosen, tmp_path), "", Settings(repetitions=20, reference="dense, width=32"))
+    assert four.grid.rows == ["GMP", "dense, width=32"] and list(four.against) == ["GMP"]
+
+
+def test_a_sweep_is_narrowed_to_methods_and_tasks(sweep, tmp_path):
+    """Also where the sweep spells a method with its defaults, which runs leave out."""
+    file, grid = sweep(), tmp_path / "own"
+    file.write_text(file.read_text().replace("gmp", "gmp:final_sparsity=0.95"))
+    for method, options in {"dense": {}, "gmp": {"method.final_sparsity": 0.95}}.items():
+        for task, seed in (("atari/Pong", 0), ("atari/Pong", 1), ("atari/Boxing", 0)):
+            write_run(grid, task, method, seed, options=options)
+    found = select(Selection([str(grid)], file, methods=["gmp=GMP"], tasks=["Pong"]), tmp_path)
+    assert (found.rows, found.tasks, found.gaps()) == (["GMP"], ["atari/Pong"], {})
+    assert {cell.row for cell in found.runs} == {"GMP"} and len(found.runs) == 2
+    required = [(["rigl"], ["atari/Pong"], [7])]
+    found = select(Selection([str(grid)], file, methods=["dense"], tasks=["Pong"], required=required), tmp_path)
+    assert found.rows == ["dense", "rigl"] and list(map(str, found.gaps())) == ["rigl, atari/Pong, seed 7"]
+
+
+def test_cut_runs_have_no_costs(grid, tmp_path):
+    for folder in grid.iterdir():
+        (folder / "costs.json").write_text(json.dumps({"policy": {"parameters": 10, "kept": 5}}))
+    counts = []
+    for steps in (10_000, 1_500):
+        selection = Selection([str(grid)], agent_steps=steps)
+        found = results.gather(selection, tmp_path, "", Settings(repetitions=20))
+        counts.append(int(found.costs["kept"].count()))
+    assert counts == [8, 0]
+
+
+def test_names_change_no_cost(grid, tmp_path):
+    for folder in grid.iterdir():
+        (folder / "costs.json").write_text(json.dumps({"policy": {"parameters": 10, "kept": 5}}))
+    results.report(Selection([str(grid)]), tmp_path / "a", "", Settings(repetitions=20))
+    named = Selection([str(tmp_path / "a/curves.csv")], methods=["gmp=GMP", "dense"])
+    found = results.gather(named, tmp_path, "", Settings(repetitions=20))
+    assert set(found.costs["row"]) == {"GMP", "dense"} and found.costs["kept"].eq(5).all()
 
 
 def test_names_that_are_none(grid, tmp_path):

@@ -4,7 +4,7 @@ import matplotlib.image
 import pandas as pd
 import pytest
 
-from analysis.data import runs
+from analysis.data import runs, scores
 from analysis.data.sources import runfolder
 from analysis.figures import style
 
@@ -20,6 +20,19 @@ def test_five_tasks_with_holes_take_a_pages_width(tmp_path, run):
     image = matplotlib.image.imread(tmp_path / "c.png")
     assert image.shape[1] == 2100
     assert image[..., :3].min() < 0.5  # something is drawn
+
+
+def test_references_of_a_file_are_drawn(run, tmp_path):
+    (tmp_path / "own.csv").write_text("task,random,reference\natari/Maze,-7,1\n")
+    references = scores.from_file(tmp_path / "own.csv")
+    frame = runs.tidy([("dense", runfolder.read(run(returns=(1.0, 2.0, 3.0))))]).assign(task="atari/Maze")
+    axis = style.curves(frame, METHODS, ["atari/Maze"], PANELS, 0, 50, references=references).axes[0]
+    assert axis.get_title() == "Maze" and [-7, -7] in [list(line.get_ydata()) for line in axis.lines]
+
+
+def test_tasks_that_share_an_environment_have_their_whole_names():
+    tasks = ["atari/Breakout", "minatar/Breakout", "mujoco/Hopper", "own/CartPole-v1"]
+    assert list(scores.short_names(tasks).values()) == [*tasks[:2], "Hopper", "CartPole-v1"]
 
 
 def drawn(frame, tasks):

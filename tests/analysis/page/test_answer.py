@@ -8,8 +8,9 @@ from tests.analysis.conftest import write_run
 SETTINGS = Settings(repetitions=200)
 
 
-def lines(root, **settings):
-    found = results.gather(results.Selection([str(root)]), root, "a command", Settings(repetitions=200, **settings))
+def lines(root, sweep=None, methods=None, **settings):
+    selection = results.Selection([str(root)], sweep, methods=methods)
+    found = results.gather(selection, root, "a command", Settings(repetitions=200, **settings))
     return dict(answer(found.comparison, plane.planes(found.comparison, SETTINGS), SETTINGS).lines)
 
 
@@ -33,17 +34,32 @@ def test_higher_lower_and_undecided_methods_are_told_apart(tmp_path):
 def test_a_method_is_compared_with_the_line_of_a_sweep(tmp_path):
     """Halfway between 0.8 and 0.9, where the line has 4.2."""
     sweep = {"gmp:final_sparsity=0.8": (6.0, 0.8), "gmp:final_sparsity=0.9": (2.0, 0.9), "eaudeqn": (8.2, 0.85)}
-    said = lines(write(tmp_path, sweep))
+    root = write(tmp_path, sweep)
+    said = lines(root)
     gap = (8.2 - 4.0) / (14.6 + 20.7)  # Pong's human and random returns
     assert (
         f"eaudeqn at 0.850 is {gap:+.3f} [" in said["Sparsity, Pong"]
         and "from the line of gmp" in said["Sparsity, Pong"]
     )
 
+    named = lines(root, methods=[*(f"{method}=GMP {method[-3:]}" for method in list(sweep)[:2]), "eaudeqn=Eau"])
+    assert f"Eau at 0.850 is {gap:+.3f} [" in named["Sparsity, Pong"]
+    assert "from the line of gmp" in named["Sparsity, Pong"]
+
 
 def test_few_seeds_are_said_where_the_numbers_are(tmp_path):
     said = lines(write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)}, seeds=1))
     assert "gmp +0.255 (no interval)" in said["Answer"] and "fewer than 5 seeds" in said["Answer"]
+
+
+def test_the_seeds_are_those_that_there_are(tmp_path):
+    """Of a sweep of six seeds, two have run."""
+    file = tmp_path / "sweep.yaml"
+    lists = {"task": "[atari/Pong]", "method": "[dense, gmp]", "seed": "[0, 1, 2, 3, 4, 5]"}
+    parameters = "".join(f"  {name}: {{values: {values}}}\n" for name, values in lists.items())
+    file.write_text(f"program: sweeps/run.py\nmethod: grid\nparameters:\n{parameters}")
+    said = lines(write(tmp_path / "runs", {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)}, seeds=2), file)
+    assert "2 seeds a method" in said["Question"] and "fewer than 5 seeds" in said["Answer"]
 
 
 def test_without_scores_there_is_a_question_too(tmp_path):

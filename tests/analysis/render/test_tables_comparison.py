@@ -102,8 +102,8 @@ def test_every_pair_has_a_probability_of_improvement(tmp_path, run, count):
     found = read_markdown(tables.markdown(comparison))[TITLE]
     names = [f"m{i}" for i in range(count)]
     few = count <= tables.ACROSS
-    assert found[0] == ["method", *(names if few else map(str, range(1, count + 1)))]
-    assert found[1][:3] == ["m0" if few else "1 m0", "—", "0.50"]  # 2 and 0 against 1 and 1
+    assert found[0] == ["method", *(names if few else ["number", *map(str, range(1, count + 1))])]
+    assert found[1][: 3 + (not few)] == ["m0", *([] if few else ["1"]), "—", "0.50"]  # 2 and 0 against 1 and 1
     assert [line[-1] for line in found[2:]] == ["0.00"] * (count - 2) + ["—"]
     line = csv_of(comparison)["m1", "all", "probability of improvement over m2"]
     assert line["value"] == "0.0" == line["low"] and 0.1 < float(line["high"]) < 1

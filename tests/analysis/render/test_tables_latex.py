@@ -67,6 +67,10 @@ def test_greek_letters_are_printed():
     assert latex_text("caf\xe9 \u6f22") == "caf\xe9 ?"
 
 
+def test_hyphens_stay_hyphens() -> None:
+    assert latex_text("--epoch a---b -1 \n-") == "-{}-epoch a-{}-{}-b -1 ?-"
+
+
 @pytest.mark.parametrize("form", ["portrait", "longtable"])
 def test_narrow_forms_split_what_is_wider_than_the_text(tmp_path, run, form):
     for i in range(6):

@@ -70,6 +70,17 @@ def test_the_fastest_way_is_the_one_of_those_measured(tmp_path: Path) -> None:
     assert fastest == pytest.approx([10.0, 100.0, float("nan")], nan_ok=True)
 
 
+def test_each_task_weighs_the_same(tmp_path: Path) -> None:
+    """Two runs on Pong keep 100 of 1,000 weights, one on Boxing keeps 300."""
+    folders = sorted(write_grid(tmp_path / "runs").iterdir())[:3]
+    for folder, kept in zip(folders, (100, 100, 300), strict=True):
+        write(folder, costs_of(kept))
+    runs = [("gmp", f"atari/{'Boxing' if i == 2 else 'Pong'}", i, folder) for i, folder in enumerate(folders)]
+    table = costs.tables(costs.frame(runs))[0]
+    values = dict(zip(table.header, table.body[0], strict=True))
+    assert (values["kept"], values["tasks"], values["runs"]) == ("0.200", "2", "3")
+
+
 def test_without_costs_there_is_no_table(tmp_path: Path) -> None:
     root = write_grid(tmp_path / "runs")
     assert costs.tables(costs.frame([("dense", "atari/Pong", 0, folder) for folder in root.iterdir()])) == []
