@@ -1,6 +1,5 @@
 """Which tests a command runs: the fast ones, the long ones, new examples; and with which packages."""
 
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import hypothesis
 import pytest
 
 from tests import fuzz, long
-from tests.docs.commands import SET_UP
+from tests.support.makefile import SET_UP, run_make
 
 ROOT = Path(__file__).resolve().parent.parent
 BOTH = "tests/examples/test_tour.py"  # has long and short tests, and imports little
@@ -87,23 +86,16 @@ def test_a_seed_runs_its_round_again_and_whole(monkeypatch: pytest.MonkeyPatch) 
     assert not any(word.startswith("--minutes") for word in command)
 
 
-def make(*words: str) -> "subprocess.CompletedProcess[str]":
-    """As at a terminal, and not below the `make test` that runs us."""
-    given = ("MAKEFLAGS", "MAKEOVERRIDES", "PYTHON", "VENV", "ARGS")
-    environment = {name: value for name, value in os.environ.items() if name not in given}
-    return subprocess.run(["make", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-
 def test_a_python_that_is_named_leaves_the_usual_packages_alone() -> None:
-    said = make("-n", "test", f"PYTHON={sys.executable}").stdout
+    said = run_make("-n", "test", f"PYTHON={sys.executable}").stdout
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert f"\n.venv-{version}/bin/python -m pytest" in said and "\n.venv/" not in said
-    said = make("-n", *SET_UP, "test", "VENV=.venv").stdout
+    said = run_make("-n", *SET_UP, "test", "VENV=.venv").stdout
     assert re.search(r"^\.venv/bin/python -m pytest", said, re.M)
 
 
 def test_a_python_that_does_not_run_is_one_line() -> None:
-    done = make("setup", "PYTHON=no-such-python")
+    done = run_make("setup", "PYTHON=no-such-python")
     assert done.returncode == 2 and done.stderr.startswith("error: no Python from 3.11 to 3.13 found")
 
 
@@ -116,5 +108,5 @@ def test_a_python_that_does_not_run_is_one_line() -> None:
     ],
 )
 def test_a_table_without_runs_says_what_is_missing(words: list[str], says: str) -> None:
-    done = make(*words, "READY=", "BIN=/nowhere")
+    done = run_make(*words, "READY=", "BIN=/nowhere")
     assert done.returncode == 2 and says in done.stderr

@@ -14,8 +14,8 @@ from suite.learner import make_learner
 from suite.options import LearnerOptions, PrunerOptions
 from suite.sparsity.distributions import erk_counts
 from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, LearnerState, Network, Training
-from tests.support import hooks
+from suite.types import LearnerState, Network, Training
+from tests.support import hooks, learners, sac
 from tests.support.methods import DISTINCT, NEVER_PRUNE, WITHOUT_A_SET_SPARSITY
 
 KEY = jax.random.key(0)
@@ -105,23 +105,6 @@ EARLY = {  # so that all of it happens within 100 updates
 }
 
 
-def batches(count: int, action_space: spaces.Space) -> list[Batch]:
-    rng = np.random.default_rng(0)
-    discrete = isinstance(action_space, spaces.Discrete)
-    return [
-        Batch(
-            observation=rng.standard_normal((8, 4)).astype(np.float32),
-            action=rng.integers(3, size=8).astype(np.int32)
-            if discrete
-            else rng.uniform(-1, 1, (8, 2)).astype(np.float32),
-            reward=rng.standard_normal(8).astype(np.float32),
-            discount=(0.9 * (rng.random(8) > 0.2)).astype(np.float32),
-            next_observation=rng.standard_normal((8, 4)).astype(np.float32),
-        )
-        for _ in range(count)
-    ]
-
-
 def leaked(network: Network) -> int:
     """Pruned weights that are not exactly zero."""
     found = 0
@@ -143,7 +126,7 @@ def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network,
         agent, sparsifier, LearnerOptions(target_update_period=10, polyak=0.05 if agent.actor else None)
     )
     state = learner.init(0)
-    for number, batch in enumerate(batches(100, action_space), start=1):
+    for number, batch in enumerate((sac if action_space is CONTINUOUS else learners).batches(100), start=1):
         state = learner.update(state, batch)
         if number % 10 == 0:
             state, _ = learner.update_target(state)

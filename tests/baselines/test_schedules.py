@@ -32,6 +32,7 @@ from suite.sparsity.masks import apply_masks, dense_masks, sparsity
 from suite.sparsity.pruner import make_pruner
 from suite.types import Agent, Network, Training
 from tests.support import hooks
+from tests.support.pruning import count, largest
 
 ADAM = optax.adam(1e-3)
 KEY = jax.random.key(0)
@@ -127,10 +128,7 @@ def numpy_level(step: int, final: float, begin: int, end: int) -> float:
 
 def numpy_prune(kernel: np.ndarray, level: float) -> np.ndarray:
     """The kept weights of one layer by a full sort."""
-    count = max(int(np.round((np.float32(1) - np.float32(level)) * np.float32(kernel.size))), 1)
-    kept = np.zeros(kernel.size, bool)
-    kept[np.argsort(-np.abs(kernel.ravel()), kind="stable")[:count]] = True
-    return kept.reshape(kernel.shape)
+    return largest(kernel, count(level, kernel.size))
 
 
 def kernels_of(params: dict) -> dict[str, np.ndarray]:

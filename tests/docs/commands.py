@@ -5,7 +5,6 @@ import importlib
 import re
 import runpy
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from unittest.mock import patch
 from suite.errors import UserError
 from sweeps import run
 from sweeps.commands import COMMANDS
+from tests.support.makefile import SET_UP, run_make
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
-#: Variables of `make -n` by which the environment counts as set up, so that nothing looks for a Python.
-SET_UP = ["--old-file=requirements.lock", "--old-file=Makefile", "READY=Makefile"]
 PYTHON = r"(?:\S*/)?python[0-9.]*"
 ELSEWHERE = (
     "cd",
@@ -70,9 +68,7 @@ def make(words: list[str]) -> None:
     for word in words:
         name, equals, _ = word.partition("=")
         assert not equals or f"$({name})" in MAKEFILE or f"$(if $({name})" in MAKEFILE, f"make has no variable {name}"
-    ran = subprocess.run(
-        ["make", "-n", *SET_UP, "BIN=.venv/bin", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    ran = run_make("-n", *SET_UP, "BIN=.venv/bin", *words)
     assert ran.returncode == 0, f"make {' '.join(words)}: {ran.stderr}"
     for command in re.findall(
         rf"({PYTHON} -m (?:sweeps|analysis|tests)\..*?)(?: && |; }}|$)", ran.stdout, re.MULTILINE

@@ -60,12 +60,13 @@ def test_a_change_touches_few_files_and_applies_alone(name: str, change: str, co
 
 
 def test_the_changes_work_together(copy: Path, tmp_path: Path) -> None:
+    changed = Path(shutil.copytree(copy, tmp_path / "changed"))
     for change in CHANGES:
-        assert apply(copy, change) == ""
+        assert apply(changed, change) == ""
     (tmp_path / "extended.yaml").write_text(sweep_file({**TINY, "method": "halving", "trainer.epochs": 2}))
     runs = tmp_path / "runs"
     words = [str(tmp_path / "extended.yaml"), f"--folder={runs}", "--engine=inline"]
-    told = python(copy, "-c", COMPOSED, *words)
+    told = python(changed, "-c", COMPOSED, *words)
     assert told.startswith("my_dqn 3\n") and "is finished" in told
     curves = pd.read_csv(runs / "report" / "curves.csv")
     assert (curves["weight_norm"] > 0).all() and curves["sparsity"].iloc[-1] > 0.5

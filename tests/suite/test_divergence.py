@@ -24,6 +24,7 @@ from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
 from suite.types import Training
 from tests.support.probes import Aim, Sign
+from tests.support.trainer import make_tracker
 
 PERIOD = 10
 CASES = {
@@ -63,14 +64,9 @@ def trainer(environment: gymnasium.Env, learner: Learner, tracker: Tracker, **op
     return Trainer(Parts(experience, lambda: environment, learner), tracker, TrainerOptions(**asked), 0)
 
 
-def track(folder: Path) -> Tracker:
-    config = {"name": "probe", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
-    return Tracker(folder, config, frame_skip=1, total_agent_steps=120, wandb_mode="disabled")
-
-
 def run(environment: gymnasium.Env, learner: Learner, folder: Path, **options: Any) -> str:
     """The line of the divergence that ends a run, which its status holds too."""
-    with pytest.raises(Divergence) as caught, track(folder) as tracker:
+    with pytest.raises(Divergence) as caught, make_tracker(folder) as tracker:
         trainer(environment, learner, tracker, **options).run()
     status = schema.read_json(folder / schema.STATUS)
     assert (status["status"], status["error"]) == ("failed", str(caught.value))
@@ -130,12 +126,15 @@ def test_a_huge_learning_rate_is_found_within_a_target_update_period(agent: str,
     assert [row["gradient_step"] for row in schema.read_rows(tmp_path / schema.METRICS)] == [PERIOD]
 
 
-def test_without_a_target_update_it_is_found_at_the_end_of_the_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_without_a_target_update_it_is_found_at_the_end_of_the_epoch(epochs: int, tmp_path: Path) -> None:
+    """Of the last one, too: otherwise a policy of NaN would be the result."""
     period = 1000
     environment, sizes, _ = CASES["dqn"]
     agent = AGENTS["dqn"].make(environment().observation_space, environment().action_space, **sizes, learning_rate=1e30)
     dense = METHODS["dense"].make(Training(100, period, agent.optimizer, make_pruner(PrunerOptions())))
-    line = run(environment(), make_learner(agent, dense, LearnerOptions(target_update_period=period)), tmp_path)
+    learner = make_learner(agent, dense, LearnerOptions(target_update_period=period))
+    line = run(environment(), learner, tmp_path, epochs=epochs)
     assert "agent step 60" in line and "loss: 1 of 1" in line
     assert [row["epoch"] for row in schema.read_rows(tmp_path / schema.METRICS, ("epoch",))] == [1]
 
@@ -162,7 +161,7 @@ def poison(state: Any, part: str, value: float) -> Any:
 def test_a_network_that_is_lost_alone_is_never_elected(part: str, sound, tmp_path: Path, caplog) -> None:
     """Its loss is still finite, and would be the lowest: it has lost a weight since."""
     environment, learner = sound["dqn"]
-    with caplog.at_level(logging.WARNING), track(tmp_path) as tracker:
+    with caplog.at_level(logging.WARNING), make_tracker(tmp_path) as tracker:
         training = trainer(environment(), learner, tracker)
         training.start()
         training.state = poison(training.state, part, float("nan"))
@@ -180,7 +179,7 @@ def test_a_network_that_is_lost_alone_is_never_elected(part: str, sound, tmp_pat
 
 def test_all_that_are_lost_are_named(sound, tmp_path: Path) -> None:
     environment, learner = sound["dqn"]
-    with track(tmp_path) as tracker:
+    with make_tracker(tmp_path) as tracker:
         training = trainer(environment(), learner, tracker)
         training.start()
         for part, value in (("0", np.inf), ("1", np.nan), ("2", np.nan)):
@@ -193,7 +192,7 @@ def test_all_that_are_lost_are_named(sound, tmp_path: Path) -> None:
 
 def test_an_elected_network_that_is_lost_is_not_handed_out(sound, tmp_path: Path) -> None:
     environment, learner = sound["dqn"]
-    with track(tmp_path) as tracker:
+    with make_tracker(tmp_path) as tracker:
         training = trainer(environment(), learner, tracker)
         training.start()
         training.state = poison(training.state, "0", float("nan"))
@@ -205,7 +204,7 @@ def test_an_elected_network_that_is_lost_is_not_handed_out(sound, tmp_path: Path
 
 def test_an_actor_that_is_lost_is_named_by_its_layer_at_its_first_action(sound, tmp_path: Path) -> None:
     environment, learner = sound["sac"]
-    with track(tmp_path) as tracker:
+    with make_tracker(tmp_path) as tracker:
         training = trainer(environment(), learner, tracker)
         training.start()
         training.state = poison(training.state, "actor", float("nan"))
@@ -222,7 +221,7 @@ def test_an_actor_that_is_lost_is_named_by_its_layer_at_its_first_action(sound, 
 
 def test_an_actor_that_is_lost_stops_at_the_next_target_update(sound, tmp_path: Path) -> None:
     environment, learner = sound["sac"]
-    with track(tmp_path) as tracker:
+    with make_tracker(tmp_path) as tracker:
         training = trainer(environment(), learner, tracker)
         training.start()
         training.state = poison(training.state, "actor", float("inf"))

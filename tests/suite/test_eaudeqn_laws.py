@@ -33,32 +33,29 @@ def test_power_law_with_noise_3_and_no_cap_is_the_cubic_schedule_to_1(horizon: i
 
 
 @pytest.mark.parametrize(
-    "level, noise, share, step",
+    "law, level, noise, share, expected",
     [
-        (0.0, 1.0, 0.1, 0.1),  # 1 - 0.9
-        (0.0, 3.0, 0.5, 0.875),  # 1 - 0.5^3
-        (0.5, 2.0, 0.5, 0.375),  # 0.5 * (1 - 0.25)
-        (0.8, 0.0, 0.5, 0.0),  # no noise, no step
-        (0.3, 0.0, 1.0, 0.0),  # 0^0 = 1, also at the end
-        (0.3, 0.5, 1.0, 0.7),  # nothing is left of training
-        (1.0, 3.0, 0.5, 0.0),
+        (power_law, 0.0, 1.0, 0.1, 0.1),  # 1 - 0.9
+        (power_law, 0.0, 3.0, 0.5, 0.875),  # 1 - 0.5^3
+        (power_law, 0.5, 2.0, 0.5, 0.375),  # 0.5 * (1 - 0.25)
+        (power_law, 0.8, 0.0, 0.5, 0.0),  # no noise, no step
+        (power_law, 0.3, 0.0, 1.0, 0.0),  # 0^0 = 1, also at the end
+        (power_law, 0.3, 0.5, 1.0, 0.7),  # nothing is left of training
+        (power_law, 1.0, 3.0, 0.5, 0.0),
+        (linear_law, 0.0, 1.0, 0.1, 0.1),
+        (linear_law, 0.5, 2.0, 0.1, 0.1),  # 2 * 0.5 * 0.1
+        (linear_law, 0.9, 3.0, 1.0, 0.1),  # 0.9 + 0.3 would be beyond 1
+        (linear_law, 0.4, 0.0, 1.0, 0.0),
+        (success_law, 0.0, 1.0, 0.1, 0.1),
+        (success_law, 0.5, 1.0, 0.1, 0.55),  # a tenth of what is left
+        (success_law, 0.5, 0.0, 0.1, 0.505),  # the draw's lower end: a tenth of the step
+        (success_law, 0.9, 0.5, 0.2, 1 - 0.1 * (1 - 0.2 / np.sqrt(10))),
+        (success_law, 1.0, 1.0, 0.5, 1.0),
     ],
 )
-def test_power_law_by_hand(level: float, noise: float, share: float, step: float) -> None:
-    assert float(power_law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(step, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "level, noise, share, step",
-    [
-        (0.0, 1.0, 0.1, 0.1),
-        (0.5, 2.0, 0.1, 0.1),  # 2 * 0.5 * 0.1
-        (0.9, 3.0, 1.0, 0.1),  # 0.9 + 0.3 would be beyond 1
-        (0.4, 0.0, 1.0, 0.0),
-    ],
-)
-def test_linear_law_by_hand(level: float, noise: float, share: float, step: float) -> None:
-    assert float(linear_law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(step, abs=1e-6)
+def test_laws_by_hand(law, level: float, noise: float, share: float, expected: float) -> None:
+    """Steps; of `success` the level after a step, whose draw is `noise` and whose size is `share`."""
+    assert float(law(level, jnp.float32(noise), jnp.float32(share))) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("law", LAWS)
@@ -81,20 +78,6 @@ def test_scaling_shortens_all_steps_alike_and_clipping_makes_them_equal() -> Non
 
 
 # The law "success" ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "level, draw, step, expected",
-    [
-        (0.0, 1.0, 0.1, 0.1),
-        (0.5, 1.0, 0.1, 0.55),  # a tenth of what is left
-        (0.5, 0.0, 0.1, 0.505),  # the draw's lower end: a tenth of the step
-        (0.9, 0.5, 0.2, 1 - 0.1 * (1 - 0.2 / np.sqrt(10))),
-        (1.0, 1.0, 0.5, 1.0),
-    ],
-)
-def test_success_law_by_hand(level: float, draw: float, step: float, expected: float) -> None:
-    assert float(success_law(level, jnp.float32(draw), jnp.float32(step))) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_step_grows_by_a_win_of_a_pruned_copy_and_holds_at_one_in_five() -> None:

@@ -237,11 +237,3 @@ def test_losses_by_hand(loss: str, expected: float) -> None:
     params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
     batch = batches(1)[0]
     assert float(agent.loss(params, batch, jnp.full(8, 2.0))) == pytest.approx(expected)
-
-
-def test_the_target_bootstraps_from_the_best_action_unless_terminal() -> None:
-    agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4))
-    params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
-    params["Dense_1"]["bias"] = jnp.array([1.0, 7.0, -3.0])
-    batch = batches(1, size=2)[0]._replace(reward=np.float32([0.5, 0.5]), discount=np.float32([0.9, 0.0]))
-    np.testing.assert_allclose(agent.target(jax.random.key(0), params, None, batch), [0.5 + 0.9 * 7, 0.5], rtol=1e-6)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from suite import divergence
-from tests.suite.test_divergence import poison, sound, track, trainer  # noqa: F401
+from tests.suite.test_divergence import poison, sound, trainer  # noqa: F401
+from tests.support.trainer import make_tracker
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def acted(sound, tmp_path: Path):  # noqa: F811
     environment, learner = sound["dqn"]
 
     def run(losses: list[float], lost: str) -> set[int]:
-        with track(tmp_path) as tracker:
+        with make_tracker(tmp_path) as tracker:
             training = trainer(environment(), learner, tracker, evaluation_episodes=2)
             training.start()
             networks = zip(training.state.online, losses, strict=True)

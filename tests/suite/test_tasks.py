@@ -1,8 +1,6 @@
 """The tasks: 57 games, eleven MuJoCo environments, the returns of score 0 and 1, and what a wrong name is told."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import ale_py
@@ -37,13 +35,6 @@ def test_there_are_the_eleven_mujoco_environments_of_gymnasium() -> None:
     }
     assert {entry.environment for entry in MUJOCO.values()} == known and len(known) == 11
     assert all((entry.name, agents_for(entry)) == (name, ("sac", "td3")) for name, entry in MUJOCO.items())
-
-
-@pytest.mark.parametrize("name", MUJOCO)
-def test_frame_skips_are_the_environments_own(name: str) -> None:
-    environment = gymnasium.make(f"{MUJOCO[name].environment}-v5")
-    assert MUJOCO[name].frame_skip == environment.unwrapped.frame_skip
-    environment.close()
 
 
 def test_every_task_has_a_family_whose_benchmark_has_scores() -> None:
@@ -131,9 +122,3 @@ def test_a_wrong_name_is_answered_with_the_closest_one(wrong: str, hint: str) ->
         task(wrong)
     assert hint in str(error.value) and repr(wrong) in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_tasks_import_no_jax() -> None:
-    """The analysis reads the tasks, and must not wait for JAX."""
-    script = "import sys, suite.tasks; sys.exit('jax' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """Content that is damaged or odd, and the one line that may come of it: what tests of input validation share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,13 @@ def one_line_or_fine(read: Callable[[], Any]) -> Any:
         line = str(error)
         assert line.splitlines() == [line] and line.isprintable() and len(line) < 2_000, repr(line)
         return None
+
+
+def edit(folder: Path, name: str, old: str, new: str) -> None:
+    """Put `new` in the place of `old`, which must be there, in a text file."""
+    path = folder / name
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
 
 
 #: JSON values that programs stumble over.

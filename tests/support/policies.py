@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from suite.agents import AGENTS
 from suite.deploy.network import Policy, from_flax
+from suite.deploy.runner import Runner
 from suite.tracking.policy import describe
 
 #: name -> agent, its options, observations, actions. Sizes that make SAME padding uneven; small: Pong's with a small
@@ -114,3 +115,7 @@ def observations(kind: str, count: int, seed: int = 0) -> np.ndarray:
     if space.dtype == np.uint8:
         return rng.integers(0, 256, (count, *(space.shape or ())), np.uint8)
     return rng.normal(size=(count, *(space.shape or ()))).astype(np.float32)
+
+
+def outputs(policy: Policy, observation: np.ndarray) -> np.ndarray:
+    return Runner(policy, ["dense"] * len(policy.layers)).outputs(observation)

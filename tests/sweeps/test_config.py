@@ -5,13 +5,14 @@ import string
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from baselines.registry import METHODS
 from suite.errors import UserError
 from suite.tasks import FAMILIES, TASKS
 from sweeps.config import RunConfig, groups, method_options, parse_method, resolve
+from tests.support.damage import one_line_or_fine
 
 BASE: dict[str, Any] = {"task": "atari/Pong", "method": "eaudeqn", "seed": 0}
 
@@ -330,19 +331,17 @@ def test_no_value_of_a_single_option_raises_anything_else(options: dict) -> None
 
 @settings(max_examples=250, deadline=None)
 @given(label=labels)
+@example("eaudeqn:num_networks=3,max_noise=2.9,max_speed=0.25,law=linear,elect=smoothed,smoothing=0.00512345678901")
 def test_no_label_of_a_method_raises_anything_else(label: str) -> None:
     check_total({**BASE, "method": label})
 
 
 def check_total(arguments: dict[str, Any]) -> None:
-    """A run with a name, which resolves to itself, or one line."""
-    try:
-        run = resolve(arguments)
-    except UserError as error:
-        line = str(error)
-        assert line.splitlines() == [line], repr(line)
+    """A run with a name that is a folder's, which resolves to itself, or one line."""
+    run = one_line_or_fine(lambda: resolve(arguments))
+    if run is None:
         return
     assert isinstance(run, RunConfig)
-    assert re.fullmatch(r"[A-Za-z0-9=._-]+", run.name)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9=._-]{,254}", run.name)
     assert resolve(run.arguments()) == run
     assert 0 <= run.gradient_steps < 2**31

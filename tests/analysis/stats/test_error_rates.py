@@ -1,7 +1,5 @@
 """How often a method is called better or worse on a task where it is neither: simulated, at most 6 %."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -11,7 +9,6 @@ from analysis.stats import significance
 EXPERIMENTS = 20_000
 MOST = 0.06
 OF_FAMILY = 0.07  # that any of ten tasks is: far in the tail Welch's approximation is a little less exact
-Draw = Callable[[np.random.Generator, float, tuple[int, ...]], np.ndarray]
 
 
 def normal(rng: np.random.Generator, deviation: float, shape: tuple[int, ...]) -> np.ndarray:

@@ -14,13 +14,9 @@ from analysis.stats.metrics import (
     band,
     task_means,
 )
+from tests.support.scores import by_task
 
 MEAN = {"mean": SCORE_STATISTICS["mean"]}
-
-
-def by_task(values: np.ndarray) -> dict[str, dict[int, float | None]]:
-    """[seeds, tasks] -> {task: {seed: value}}."""
-    return {f"task{j}": {i: float(v) for i, v in enumerate(column)} for j, column in enumerate(values.T)}
 
 
 def optimality_gap(values: np.ndarray) -> float:

@@ -10,12 +10,8 @@ from rliable import library, metrics
 from analysis.stats import pairwise
 from analysis.stats.metrics import NOTHING
 from analysis.stats.pairwise import against
+from tests.support.scores import by_task
 from tests.support.seeding import numpy_seeded
-
-
-def by_task(values):
-    """[seeds, tasks] -> {task: {seed: value}}."""
-    return {f"task{j}": {i: float(v) for i, v in enumerate(column)} for j, column in enumerate(np.asarray(values).T)}
 
 
 @pytest.mark.parametrize(("seeds", "others", "tasks"), [(5, 5, 4), (10, 3, 2)])

@@ -11,17 +11,13 @@ from hypothesis import strategies as st
 
 from analysis.stats import pareto
 from analysis.stats.pareto import Outcome
+from tests.support.scores import by_task
 
 
 def outcome(points, seeds: int = 5, tasks: int = 1) -> Outcome:
     """One whose resamples are these [n, 2], around the first of them."""
     draws = np.asarray(points, dtype=float)
     return Outcome(draws[0], draws, seeds, tasks)
-
-
-def by_task(values: np.ndarray) -> dict[str, dict[int, float]]:
-    """[seeds, tasks] -> {task: {seed: value}}."""
-    return {f"task{j}": {i: float(v) for i, v in enumerate(column)} for j, column in enumerate(values.T)}
 
 
 def all_resamples(values: np.ndarray) -> list[tuple[float, float]]:

@@ -9,14 +9,11 @@ from rliable import library
 from analysis.stats import profiles
 from analysis.stats.profiles import profile, sample_efficiency
 from suite.tasks import TASKS
+from tests.support.scores import by_task
 from tests.support.seeding import numpy_seeded
 
 GAMES = ("atari/Pong", "atari/Boxing", "atari/Qbert")
 NAMES = tuple(TASKS[game].name for game in GAMES)
-
-
-def by_task(values):
-    return {f"task{j}": {i: float(v) for i, v in enumerate(column)} for j, column in enumerate(values.T)}
 
 
 def test_profile_agrees_with_rliables():

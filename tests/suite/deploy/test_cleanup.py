@@ -7,16 +7,11 @@ from hypothesis import strategies as st
 
 from suite.deploy.cleanup import clean
 from suite.deploy.network import Layer, Policy
-from suite.deploy.runner import Runner
-from tests.support.policies import KINDS, make, observations
+from tests.support.policies import KINDS, make, observations, outputs
 
 
 def layer(weight: list, bias: list, stride: int = 1, relu: bool = True) -> Layer:
     return Layer(np.array(weight, np.float32), np.array(bias, np.float32), stride, relu)
-
-
-def outputs(policy: Policy, observation: np.ndarray) -> np.ndarray:
-    return Runner(policy, ["dense"] * len(policy.layers)).outputs(observation)
 
 
 def test_by_hand() -> None:

@@ -13,17 +13,13 @@ from suite.deploy.runner import Runner
 from suite.errors import UserError
 from sweeps.export import onnx_graph
 from sweeps.export.__main__ import agreement
-from tests.support.policies import GRAPHS, make, observations
+from tests.support.policies import GRAPHS, make, observations, outputs
 
 NOTHING = np.zeros(0, np.float32)
 
 
 def array(values: object) -> np.ndarray:
     return np.array(values, np.float32)
-
-
-def outputs(policy: Policy, observation: np.ndarray) -> np.ndarray:
-    return Runner(policy, ["dense"] * len(policy.layers)).outputs(observation)
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.9, 1.0])

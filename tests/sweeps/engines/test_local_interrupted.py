@@ -29,6 +29,7 @@ def test_a_second_interruption_does_not_wait(script, tmp_path):
     launcher = start_launcher(script, tmp_path, 1, "stubborn")
     until((tmp_path / "runs" / "run0" / "stubborn").exists)
     launcher.send_signal(signal.SIGINT)
+    assert any("stopping" in line for line in launcher.stdout)  # two signals at the same time would be one
     with pytest.raises(subprocess.TimeoutExpired):
         launcher.wait(timeout=1)  # the worker is given time to end well
     launcher.send_signal(signal.SIGINT)

@@ -4,7 +4,6 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 import submitit
@@ -15,6 +14,7 @@ from suite.record import lock, schema
 from sweeps.engines import local, slurm
 from sweeps.engines.base import Plan, Work
 from sweeps.engines.cellstate import QUEUED, RUNNING
+from tests.support.slurm import submit
 
 #: They say what lies in the files of their folder, and write down what they were asked.
 COMMAND = """#!/bin/sh
@@ -42,13 +42,6 @@ def cluster(tmp_path, monkeypatch) -> Path:
 def plan(tmp_path) -> Plan:
     works = [Work(f"run{i}", [f"--seed={i}"], 100, 1.0) for i in range(5)]
     return Plan("tiny.yaml", tmp_path / "runs", works, 1)
-
-
-def submit(plan: Plan, **options: Any) -> int:
-    """Check the options and start the plan, as a launch does; -> exit code."""
-    chosen = slurm.SlurmOptions(**options)
-    slurm.check(chosen)
-    return slurm.start(plan, chosen).wait()
 
 
 def finish(plan: Plan, name: str) -> None:

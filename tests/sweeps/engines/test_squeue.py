@@ -12,6 +12,7 @@ from suite.errors import UserError
 from sweeps.engines import slurm, squeue
 from sweeps.engines.base import Plan, Work
 from sweeps.engines.cellstate import QUEUED, RUNNING
+from tests.support.slurm import submit
 
 #: Says what lies in the file of its first matching name: "<command>.json" where JSON is asked for, or "<command>.says".
 COMMAND = """#!/bin/sh
@@ -42,13 +43,6 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plan(tmp_path: Path) -> Plan:
     works = [Work(f"run{i}", [f"--seed={i}"], 100, 1.0) for i in range(3)]
     return Plan("tiny.yaml", tmp_path / "runs", works, 1)
-
-
-def submit(plan: Plan, **options: Any) -> int:
-    """Check the options and start the plan, as a launch does; -> exit code."""
-    chosen = slurm.SlurmOptions(**options)
-    slurm.check(chosen)
-    return slurm.start(plan, chosen).wait()
 
 
 # squeue ----------

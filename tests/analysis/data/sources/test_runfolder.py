@@ -7,6 +7,7 @@ import pytest
 
 from analysis.data.sources import runfolder
 from suite.errors import UserError
+from tests.support.damage import edit
 
 
 def change(path, **values):
@@ -49,14 +50,14 @@ def test_two_processes_read_what_one_does(run, monkeypatch):
     for one, other in zip(alone, together, strict=True):
         assert (one.status, one.reason, one.protocol) == (other.status, other.reason, other.protocol)
         pd.testing.assert_frame_equal(one.history, other.history)
-    damage_line(folder)
+    DAMAGES["damaged"](folder)
     with pytest.raises(UserError, match="the file is damaged"):
         runfolder.load(folder.parent, processes=2)
 
 
-def damage_line(folder):
-    path = folder / "metrics.jsonl"
-    path.write_text(path.read_text().replace('"epoch": 2', '"epoch": ?'))
+def rows(old, new):
+    """A damage to the rows of a run."""
+    return lambda folder: edit(folder, "metrics.jsonl", old, new)
 
 
 def cut_last_line(folder):
@@ -74,35 +75,20 @@ def drop_epoch(folder):
     path.write_text("\n".join(path.read_text().splitlines()[:-2]) + "\n")
 
 
-def no_actor_sparsity(folder):
-    path = folder / "metrics.jsonl"
-    path.write_text(path.read_text().replace('"actor_sparsity"', '"actors_sparsity"'))
-
-
 def evaluate_twice(folder):
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line * (1 + ('"evaluation"' in line)) for line in lines))
 
 
-def text_evaluation(folder):
-    path = folder / "metrics.jsonl"
-    path.write_text(path.read_text().replace('"return": 7.5', '"return": "high"'))
-
-
-def text_return(folder):
-    path = folder / "metrics.jsonl"
-    path.write_text(path.read_text().replace('"return": -10.0', '"return": "high"'))
-
-
 DAMAGES = {
-    "damaged": damage_line,
+    "damaged": rows('"epoch": 2', '"epoch": ?'),
     "last line is cut": cut_last_line,
     "epochs should be numbered": repeat_epoch,
     "2 of 3 epochs": drop_epoch,
-    "jsonl:5: epoch: 'return' should be": text_return,
-    "jsonl:2: epoch without 'actor_sparsity'": no_actor_sparsity,
-    "jsonl:3: evaluation: 'return' should be": text_evaluation,
+    "jsonl:5: epoch: 'return' should be": rows('"return": -10.0', '"return": "high"'),
+    "jsonl:2: epoch without 'actor_sparsity'": rows('"actor_sparsity"', '"actors_sparsity"'),
+    "jsonl:3: evaluation: 'return' should be": rows('"return": 7.5', '"return": "high"'),
     "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
     "schema: version 1": lambda folder: change(folder / "config.json", schema=1),
     "seed: should be a valid integer": lambda folder: change(folder / "config.json", seed="zero"),

@@ -34,15 +34,6 @@ def test_a_place_that_is_none(tmp_path):
             sources.load([place])
 
 
-def test_wandb_is_not_imported_for_anything_else():
-    import subprocess
-    import sys
-
-    code = "import sys, analysis.data.sources; print('wandb' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": "."})
-    assert done.stdout.strip() == "False", done.stderr
-
-
 @pytest.mark.parametrize(
     ("name", "task", "version"),
     [
