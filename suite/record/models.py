@@ -28,7 +28,7 @@ Versions = dict[str, str | None]  # package -> version, None where it is not ins
 
 
 def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Name the packages and settings in which two sets of versions differ. A setting stands there only if it is set."""
+    """Name the packages and settings in which two sets of versions differ; either set may lack a setting."""
     return [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
 
 
