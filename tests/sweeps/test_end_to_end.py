@@ -50,7 +50,7 @@ def launch(file: Path, folder: Path, home: Path) -> subprocess.CompletedProcess[
     environment = {key: value for key, value in os.environ.items() if not key.startswith(private)}
     environment |= {"HOME": str(home), "JAX_PLATFORMS": "cpu", "COLUMNS": "200", "EAUDEQN_WANDB_WAIT": "300"}
     command = [sys.executable, "-m", "sweeps.launch", str(file), "--folder", str(folder), "--jobs", "2"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3600)
 
 
 class Swept(NamedTuple):
