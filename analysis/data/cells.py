@@ -204,7 +204,7 @@ def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None)
     return replace(
         grid,
         runs=runs,
-        methods={names[row]: spelled[row] for row in rows},
+        methods={names[row]: grid.methods[row] if spelled[row] == row else spelled[row] for row in rows},
         required={cell._replace(row=names[cell.row]) for cell in grid.required},
         order=tuple(tasks or grid.order),
         labels=dict(labels),

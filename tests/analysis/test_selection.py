@@ -53,6 +53,8 @@ def test_names_change_no_number(grid, sweep, tmp_path):
         {row: (other, pair.difference.value) for row, (other, pair) in found.against.items()} for found in (one, three)
     ]
     assert said[0] == said[1] and len(said[0]) == 2
+    five = compare(select(replace(curves, methods=three.grid.rows), tmp_path), "", Settings(repetitions=20))
+    assert five.grid.methods == three.grid.methods and five.against.keys() == three.against.keys()
     chosen = replace(curves, methods=["gmp, width=32=GMP", "dense, width=32"])
     four = compare(select(chosen, tmp_path), "", Settings(repetitions=20, reference="dense, width=32"))
     assert four.grid.rows == ["GMP", "dense, width=32"] and list(four.against) == ["GMP"]
