@@ -14,6 +14,7 @@ from baselines.registry import SET, Rewiring, RigL
 from baselines.schedules import every
 from suite.errors import UserError
 from suite.sparsity.masks import keep_largest, kernels
+from suite.sparsity.pruner import refuse_beyond_limit
 from suite.sparsity.scores import random
 from suite.types import Masks, Network, Params, Sparsifier, Training, single_network
 
@@ -22,11 +23,12 @@ Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.A
 
 
 def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
-    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, and for delay > end."""
+    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, and for delay >= end."""
     if training.pruner.structure != "unstructured":
         raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
-    if options.delay > options.end:
-        raise UserError(f"delay={options.delay} is after end={options.end}: rewiring should start before it ends")
+    if options.delay >= options.end:
+        raise UserError(f"delay={options.delay} should be before end={options.end}; static is what never rewires")
+    refuse_beyond_limit(training, "sparsity", options.sparsity)
     first, last = round(options.delay * training.gradient_steps), round(options.end * training.gradient_steps)
     regular = every(training, options.period, most=options.max_period)
 

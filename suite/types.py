@@ -176,7 +176,7 @@ class Pruner(NamedTuple):
     score: Callable[..., dict[str, jax.Array]]
     needs_gradients: bool  # whether `score` uses gradients
     structure: str  # "unstructured", or the structure of the masks of `prune` and `scatter`
-    limit: float  # the largest possible sparsity of the structure
+    limit: float  # the largest sparsity of every network, by the structure and the layers that stay dense
 
 
 class Training(NamedTuple):

@@ -4,6 +4,8 @@ A sparsity is that of a whole network; a distribution shares it among the layers
 says which patterns of zeros there are. Each network is ranked alone: the twin critics of a pair are two networks.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -25,6 +27,7 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
     Raises UserError for options that do not fit each other, and the functions for a kernel of another network.
     """
     structured, limit = structure_of(options.structure)
+    prunable = {network.path: prunable_kernels(options, network) for network in networks}
     if structured and options.distribution != "uniform":
         raise UserError(
             f"pruning.distribution={options.distribution}: with pruning.structure={options.structure} layers are"
@@ -35,20 +38,12 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
     def choose(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
         chosen = dict(masks)
         for network in _networks_of(networks, masks):
-            layers = network.kernels
-            prunable = layers[options.dense_layers in ("first", "both") :]
-            if options.dense_layers in ("last", "both") or options.structure == "units":
-                prunable = [path for path in prunable if path != layers[-1]]
-            if not prunable:
-                raise UserError(
-                    f"pruning.dense_layers={options.dense_layers}: none of {', '.join(layers)} is left to prune"
-                )
-            sizes = {path: masks[path].size for path in layers}
-            stretch = sum(sizes.values()) / sum(sizes[path] for path in prunable)
+            paths = prunable[network.path]
+            stretch = 1 / _share(network, paths)
             chosen |= share_out(
                 jnp.minimum(level * stretch, 1),
-                {path: scores[path] for path in prunable},
-                {path: masks[path] for path in prunable},
+                {path: scores[path] for path in paths},
+                {path: masks[path] for path in paths},
                 None if final is None else min(final * stretch, 1),
             )
         return chosen
@@ -70,7 +65,27 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
         masks = dense_masks(params)
         return choose(level, random(key, kernels(params), masks, {}), masks)
 
+    limit *= min((_share(network, prunable[network.path]) for network in networks), default=1.0)
     return Pruner(prune, scatter, SCORES[options.score], options.score == "saliency", options.structure, limit)
+
+
+def prunable_kernels(options: PrunerOptions, network: NetworkSpec) -> list[str]:
+    """Return the kernels of a network that the options let a method prune. Raises UserError if there is none."""
+    first, last = (options.dense_layers in (side, "both") for side in ("first", "last"))
+    kernels = network.kernels
+    prunable = kernels[1 if first else 0 : -1 if last or options.structure == "units" else None]
+    if not prunable:
+        raise UserError(
+            f"pruning.dense_layers={options.dense_layers}, pruning.structure={options.structure}: none of"
+            f" {', '.join(kernels)} is left to prune"
+        )
+    return prunable
+
+
+def _share(network: NetworkSpec, kernels: list[str]) -> float:
+    """The share of a network's weights that these kernels have."""
+    sizes = {layer.kernel: math.prod(layer.shape) for layer in network.layers if layer.has_kernel}
+    return sum(sizes[path] for path in kernels) / sum(sizes.values())
 
 
 def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
@@ -90,7 +105,10 @@ def refuse_saliency(training: Training, reason: str) -> None:
 
 
 def refuse_beyond_limit(training: Training, option: str, level: float) -> None:
-    """For a sparsity that the structure does not have. Raises UserError."""
+    """For a sparsity that the structure and the dense layers leave out of reach. Raises UserError."""
     limit = training.pruner.limit
     if level > limit:
-        raise UserError(f"{option}={level}: pruning.structure={training.pruner.structure} goes up to {limit:g}")
+        raise UserError(
+            f"{option}={level}: a network goes up to {math.floor(1_000 * limit) / 1_000:g} with"
+            f" pruning.structure={training.pruner.structure} and the layers of pruning.dense_layers"
+        )

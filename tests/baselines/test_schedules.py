@@ -324,7 +324,7 @@ def test_saliency_is_refused_where_there_are_no_gradients(method: str) -> None:
 @pytest.mark.parametrize("method", ["gmp", "linear", "iterative", "oneshot", "constant", "ste", "distill"])
 def test_a_sparsity_beyond_the_structure_is_refused(method: str) -> None:
     METHODS[method].make(training(structure="2:4"), final_sparsity=0.5)
-    with pytest.raises(UserError, match=r"final_sparsity=0\.6: pruning\.structure=2:4 goes up to 0\.5"):
+    with pytest.raises(UserError, match=r"final_sparsity=0\.6: .* 0\.5 with pruning\.structure=2:4"):
         METHODS[method].make(training(structure="2:4"), final_sparsity=0.6)
 
 

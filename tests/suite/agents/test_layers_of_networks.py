@@ -244,6 +244,22 @@ def test_what_no_export_holds_is_refused_before_training(
         compose(resolve({"task": "atari/Pong", "method": "dense", "seed": 0, **options}))
 
 
+@pytest.mark.parametrize(
+    "task, method, options, words",
+    [
+        ("mujoco/Ant", "gmp", {"pruning.dense_layers": "first"}, r"final_sparsity=0\.9: .*0\.721"),  # of the actor
+        ("mujoco/Ant", "gmp:final_sparsity=0.5", {"pruning.dense_layers": "first", "pruning.structure": "2:4"}, "0.36"),
+        ("mujoco/Ant", "rigl", {"pruning.dense_layers": "first"}, r"sparsity=0\.9: .*0\.721"),
+        ("classic/CartPole", "eaudeqn", {"pruning.dense_layers": "both", "agent.network": "mlp"}, "Dense_0/kernel"),
+    ],
+)
+def test_a_sparsity_that_dense_layers_leave_out_of_reach_is_refused_before_training(
+    task: str, method: str, options: dict, words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        compose(resolve({"task": task, "method": method, "seed": 0, "replay.capacity": 300, **options}))
+
+
 def test_a_network_of_its_own_has_norms_of_its_own() -> None:
     with pytest.raises(UserError, match=r"agent\.layer_norm: the network tower"):
         q_network("tower", (5,), 8, 3, layer_norm=True)
