@@ -19,7 +19,7 @@ from suite.options import LearnerOptions
 from suite.population import Population, beside, contained, loss_weights, on_accelerator, over_networks
 from suite.sparsity.histograms import histograms
 from suite.sparsity.masks import layer_sparsity, sparsity
-from suite.streams import ACTOR_INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, IMPROVE, INIT, TARGET, draw
+from suite.streams import ACTOR_INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, FOLLOW, IMPROVE, INIT, TARGET, draw
 from suite.types import (
     Actor,
     Agent,
@@ -68,6 +68,7 @@ class Learner(NamedTuple):
     agent: Agent
     draws_ahead: bool  # a thread should draw batches and copy them to the device ahead of their gradient steps
     inspect: Inspect  # for diagnostics
+    dense_gradients: bool  # pruned weights learn too
 
 
 def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) -> Learner:
@@ -109,6 +110,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         agent=agent,
         draws_ahead=vectorize,
         inspect=make_inspect(agent, partial(_target_values, agent, sparsifier), partial(effective, sparsifier)),
+        dense_gradients=sparsifier.pruned_weights == "learning",
     )
 
 
@@ -185,7 +187,8 @@ def _update_target(sparsifier: Sparsifier, state: LearnerState, *, follows: bool
     actor = state.actor
     sound = all_finite((state.target, state.target_actor, (actor.params, actor.loss) if actor else ()))
     if actor:
-        actor = settle(sparsifier, sparsifier.follow(key, state.step, actor, online[0]))._replace(loss=jnp.float32(0))
+        actor = sparsifier.follow(draw(state.key, FOLLOW, state.step), state.step, actor, online[0])
+        actor = settle(sparsifier, actor)._replace(loss=jnp.float32(0))
     record = TargetUpdate(
         losses=jnp.stack([network.loss for network in before]),
         sparsities_before=jnp.stack([sparsity(network.masks) for network in before]),

@@ -4,7 +4,7 @@ import jax
 
 from suite.types import Array
 
-INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT = range(9)
+INIT, AFTER_GRADIENT, AT_TARGET_UPDATE, ACT, ACT_GREEDILY, CHOOSE, TARGET, IMPROVE, ACTOR_INIT, FOLLOW = range(10)
 
 
 def draw(key: jax.Array, stream: int, clock: Array | int) -> jax.Array:

@@ -63,6 +63,7 @@ def execute(
             state = trainer.run(saved.state if saved else None)
             with writing(folder):
                 description = describe(parts.learner.agent, parts.make_environment())
+                description["dense_gradients"] = parts.learner.dense_gradients
                 save_policy(folder, parts.learner.policy(state), description, config)
                 schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     except Divergence:

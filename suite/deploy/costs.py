@@ -4,7 +4,7 @@ An operation is a multiplication or an addition, so a multiply-add is two. Only 
 usual. An ideal sparse machine skips exactly the operations of weights that are zero.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,13 +31,18 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
     card = schema.read_json(folder / schema.POLICY_CARD) if card is None else card
     rows = schema.read_rows(folder / schema.METRICS)
     options = Fields(card["options"], str(folder / schema.POLICY_CARD), "options")
-    networks = options.inner("method").whole("num_networks", 1, 1)  # methods that have several have that option
-    delay = options.inner("agent").whole("policy_delay", 1, 1)
-    double = options.inner("agent").flag("double", False)
-    batch_size = options.inner("replay").whole("batch_size", 1)
+    step = GradientStep(
+        card["multiply_adds"],
+        first_layers(card),
+        options.inner("replay").whole("batch_size", 1),
+        networks=options.inner("method").whole("num_networks", 1, 1),  # methods that have several have that option
+        policy_delay=options.inner("agent").whole("policy_delay", 1, 1),
+        double=options.inner("agent").flag("double", False),
+        dense_gradients=bool(card.get("dense_gradients")),
+    )
     return {
         "policy": of_policy(policy_of(folder, card), compact.origin(card)),
-        "training": of_training(card["multiply_adds"], first_layers(card), batch_size, networks, rows, delay, double),
+        "training": of_training(step, rows),
         "latency": None,
     }
 
@@ -143,8 +148,20 @@ class Passes(NamedTuple):
 FORWARD, LEARN, THROUGH = Passes(1, 1), Passes(2, 3), Passes(2, 2)
 
 
-class Densities(NamedTuple):
-    """A period between target updates: how many gradient steps, and the kept share of each network."""
+class GradientStep(NamedTuple):
+    """What a gradient step computes."""
+
+    multiply_adds: Mapping[str, Any]  # of each kernel for one observation, as in a policy's card
+    first_layers: Collection[str]  # the kernels that read their network's input
+    batch_size: int
+    networks: int  # K
+    policy_delay: int = 1  # the actor learns at every so many gradient steps
+    double: bool = False  # the elected network chooses the next action
+    dense_gradients: bool = False  # pruned weights learn too
+
+
+class Period(NamedTuple):
+    """A period between target updates: how many gradient steps, and the sparsity of each network."""
 
     gradient_steps: int
     online: tuple[float, ...]  # [K], mean of the period
@@ -152,46 +169,25 @@ class Densities(NamedTuple):
     actor: float
 
 
-def of_training(
-    multiply_adds: Mapping[str, Any],
-    first_layers: Collection[str],
-    batch_size: int,
-    networks: int,
-    rows: Sequence[Row],
-    policy_delay: int = 1,
-    double: bool = False,
-) -> dict[str, Any]:
+def of_training(step: GradientStep, rows: Sequence[Row]) -> dict[str, Any]:
     """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
 
-    `multiply_adds` and `first_layers` are those of the card, and `networks` is K. A gradient step is LEARN for each of
-    the K networks and FORWARD for the target, with `double` also for the elected network; where there is an actor,
-    FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected network's critics that it learns
-    from, the latter two at every `policy_delay`-th gradient step. Counted are neither Adam nor the updates of masks,
-    nor acting. Masks are taken to be known to the machine in the backward pass too (for methods that look at dense
-    gradients now and then, too little); the target counts as sparse as the network elected last, and a network's layers
-    as sparse, among each other, as the elected one's at the end of the epoch.
+    A gradient step is LEARN for each of the K networks and FORWARD for the target, with `double` also for the elected
+    network; where there is an actor, FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected
+    network's critics that it learns from, the latter two at every `policy_delay`-th gradient step. Counted are neither
+    Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass too,
+    unless pruned weights learn (for methods that look at dense gradients now and then, too little). The target counts
+    as sparse as the network elected last, and the sparsities of a network's layers as proportional to those of the
+    elected network at the end of the epoch, as uniform layers and those of ERK are.
     """
     epochs = [row for row in rows if row["kind"] == "epoch"]
-    periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, networks)
-    online, actor = multiply_adds["online"], multiply_adds["actor"] or {}
-    critics = multiply_adds.get("through") or online
-    learn, forward, through = (partial(passes.of, first_layers=first_layers) for passes in (LEARN, FORWARD, THROUGH))
+    periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, step.networks)
     executed = ideal = 0.0
     for period, epoch in periods:
-        kept_online = _kept_multiply_adds(online, epoch["layer_sparsity"], epoch["sparsity"])
-        kept_actor = _kept_multiply_adds(actor, epoch["actor_layer_sparsity"], epoch["actor_sparsity"])
-        dense = learn(online) * len(period.online) + forward(online)
-        sparse = learn(kept_online) * sum(period.online) + forward(kept_online) * period.target
-        if double:
-            dense += forward(online)
-            sparse += forward(kept_online) * period.online[0]
-        if actor:
-            kept_critics = {path: kept_online[path] for path in critics}
-            dense += forward(actor) + (learn(actor) + through(critics)) / policy_delay
-            sparse += (forward(kept_actor) + learn(kept_actor) / policy_delay) * period.actor
-            sparse += through(kept_critics) * period.online[0] / policy_delay
-        executed += 2 * batch_size * period.gradient_steps * dense
-        ideal += 2 * batch_size * period.gradient_steps * sparse
+        dense = Period(period.gradient_steps, (0.0,) * len(period.online), 0.0, 0.0)
+        operations = 2 * step.batch_size * period.gradient_steps
+        executed += operations * _of_step(step, dense, epoch)
+        ideal += operations * _of_step(step, period, epoch)
     return {
         "gradient_steps": sum(period.gradient_steps for period, _ in periods),
         "networks": max((len(period.online) for period, _ in periods), default=0),
@@ -200,59 +196,80 @@ def of_training(
     }
 
 
+def _of_step(step: GradientStep, period: Period, epoch: Row) -> float:
+    """Multiply-adds of a gradient step for each observation of its batch, without those of zeros."""
+    counts = step.multiply_adds
+    online = partial(_kept_multiply_adds, counts["online"], epoch["layer_sparsity"], epoch["sparsity"])
+    actor = partial(_kept_multiply_adds, counts["actor"] or {}, epoch["actor_layer_sparsity"], epoch["actor_sparsity"])
+    forward, through = (partial(passes.of, first_layers=step.first_layers) for passes in (FORWARD, THROUGH))
+
+    def learn(kept: Callable[[float], dict[str, float]], sparsity: float) -> float:
+        found = LEARN.of(kept(sparsity), step.first_layers)
+        if step.dense_gradients:  # the gradients of weights cost as much as a forward pass
+            found += forward(kept(0.0)) - forward(kept(sparsity))
+        return found
+
+    found = sum(learn(online, sparsity) for sparsity in period.online) + forward(online(period.target))
+    elected = online(period.online[0])
+    if step.double:
+        found += forward(elected)
+    if counts["actor"]:
+        critics = {path: elected[path] for path in counts.get("through") or elected}
+        found += forward(actor(period.actor))
+        found += (learn(actor, period.actor) + through(critics)) / step.policy_delay
+    return found
+
+
 def _kept_multiply_adds(
-    multiply_adds: Mapping[str, int], layer_sparsity: Mapping[str, float] | None, sparsity: float | None
+    multiply_adds: Mapping[str, int], layer_sparsity: Mapping[str, float] | None, whole: float | None, sparsity: float
 ) -> dict[str, float]:
-    """Multiply-adds of each kernel for a kept share of 1 over all: times a network's own share they are its own."""
-    share = 1 - (sparsity or 0.0)
+    """Multiply-adds of each kernel in a network of a given sparsity. Its layers are in proportion as sparse as those
+    in `layer_sparsity`, whose network has the sparsity `whole`."""
     layers = layer_sparsity or {}
     return {
-        path: count * (1 - layers.get(path, 0.0)) / share if share > 0 else 0.0 for path, count in multiply_adds.items()
+        path: count * max(1 - (layers.get(path, 0.0) * sparsity / whole if whole else sparsity), 0.0)
+        for path, count in multiply_adds.items()
     }
 
 
-def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> list[tuple[Densities, Row]]:
+def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> list[tuple[Period, Row]]:
     """The periods between target updates, each with the first epoch that ends after it began, and what comes after the
     last update; before the first, all networks are as sparse as the elected one."""
     if not epochs:
         return []
-    periods: list[tuple[Densities, Row]] = []
+    periods: list[tuple[Period, Row]] = []
     done, online, target, actor = 0, None, None, None
     remaining = list(epochs)
     for row in updates:
         while len(remaining) > 1 and remaining[0]["gradient_step"] <= done:
             remaining.pop(0)
-        after = _densities(row["sparsities_before"])
+        after = tuple(row["sparsities_before"])
         before = online or after
         if len(before) != len(after) or not -1 <= row["elected"] < len(after):
             raise UserError(f"the target update at {row['gradient_step']} is of other networks; the record is damaged")
         middle = tuple((a + b) / 2 for a, b in zip(before, after, strict=True))
-        acting = 1 - (row["actor_sparsity"] or 0.0)
-        period = Densities(
+        acting = row["actor_sparsity"] or 0.0
+        period = Period(
             row["gradient_step"] - done,
             middle,
             before[0] if target is None else target,
             acting if actor is None else actor,
         )
         periods.append((period, remaining[0]))
-        done, online, actor = row["gradient_step"], _densities(row["sparsities"]), acting
+        done, online, actor = row["gradient_step"], tuple(row["sparsities"]), acting
         target = after[row["elected"]]
     last = epochs[-1]
     if last["gradient_step"] > done:
-        rest = online or _densities([last["sparsity"]] * networks)
+        rest = online or (last["sparsity"],) * networks
         periods.append(
             (
-                Densities(
+                Period(
                     last["gradient_step"] - done,
                     rest,
                     rest[0] if target is None else target,
-                    1 - (last["actor_sparsity"] or 0.0),
+                    last["actor_sparsity"] or 0.0,
                 ),
                 last,
             )
         )
     return periods
-
-
-def _densities(sparsities: Sequence[float]) -> tuple[float, ...]:
-    return tuple(1 - value for value in sparsities)

@@ -192,6 +192,7 @@ class PolicyCard(File):
     network: Network | None = None  # None in records that do not describe it; sweeps.export.in_jax does
     multiply_adds: MultiplyAdds | None = None
     first_layers: list[str] | None = None  # kernels that read a network's input; None in records of version 0.1
+    dense_gradients: bool = False  # pruned weights learned too
 
 
 class Bytes(File):
