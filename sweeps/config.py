@@ -124,7 +124,7 @@ def groups(task: Task, agent: str | None = None) -> dict[str, type[Options]]:
 
 def method_options(task: Task, name: str) -> type[Options]:
     """Return the options of a method on this task."""
-    return with_defaults(METHODS[name].options, **METHODS[name].defaults.get(task.family, {}))
+    return with_defaults(METHODS[name].options, **METHODS[name].defaults.get(task.family_of_defaults, {}))
 
 
 @cache  # so that equal options are of the same type
@@ -141,7 +141,8 @@ def with_defaults(model: type[Options], **defaults: Any) -> type[Options]:
 def _defaults(task: Task, prefix: str, model: type[Options]) -> dict[str, Any]:
     """Return the options of a group that the task and its family set to other values than the model. An agent
     ignores those that it lacks."""
-    parts = ((key.partition("."), value) for key, value in {**FAMILIES[task.family].defaults, **task.defaults}.items())
+    defaults = {**FAMILIES[task.family_of_defaults].defaults, **task.defaults}
+    parts = ((key.partition("."), value) for key, value in defaults.items())
     return {option: value for (group, _, option), value in parts if group == prefix and option in model.model_fields}
 
 

@@ -17,7 +17,7 @@ from suite.environments import RegisteredOptions
 from suite.environments.snapshot import EpisodeSeeds
 from suite.environments.spaces import Channels
 from suite.errors import UserError
-from suite.tasks import FAMILIES, Task
+from suite.tasks import Task
 
 SMALL = 32  # images with fewer pixels a side have MinAtar's network
 REPLAY_BYTES = 2**30
@@ -49,17 +49,17 @@ def find(name: str) -> Task:
     images = isinstance(space, Channels)
     if images and not discrete:
         raise UserError(f"gym/{name}: no agent takes images and continuous actions; observations should be vectors")
-    if images:
-        small = max(shape[1:]) < SMALL
-        capacity = REPLAY_BYTES // math.prod(shape)
-        defaults = {
-            "agent.network": "minatar" if small else "nature",
-            "replay.capacity": min(max(capacity, 1_000), 1_000_000),
-            "replay.reward_clip": None,
-        }
-    else:
-        defaults = dict(FAMILIES["classic" if discrete else "mujoco"].defaults)
-    return Task(f"gym/{name}", 1, None, None, "discrete" if discrete else "continuous", defaults)
+    if not images:
+        like = "classic" if discrete else "mujoco"
+        return Task(f"gym/{name}", 1, None, None, "discrete" if discrete else "continuous", like=like)
+    small = max(shape[1:]) < SMALL
+    capacity = REPLAY_BYTES // math.prod(shape)
+    defaults = {
+        "agent.network": "minatar" if small else "nature",
+        "replay.capacity": min(max(capacity, 1_000), 1_000_000),
+        "replay.reward_clip": None,
+    }
+    return Task(f"gym/{name}", 1, None, None, defaults=defaults)
 
 
 def _with_observations(name: str, environment: gymnasium.Env) -> gymnasium.Env:

@@ -15,11 +15,17 @@ class Task(NamedTuple):
     reference: float | None  # mean return that is score 1, the family's reference; None: the task has no score
     actions: Actions = "discrete"
     defaults: Mapping[str, Any] = {}  # of options where they differ from the family's
+    like: str | None = None  # the family whose defaults it has, where that is not its own
 
     @property
     def family(self) -> str:
         """ "atari" of "atari/Pong": which environments it belongs to."""
         return self.name.partition("/")[0]
+
+    @property
+    def family_of_defaults(self) -> str:
+        """The family whose defaults of options and methods it has."""
+        return self.like or self.family
 
     @property
     def environment(self) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from baselines.registry import METHODS
 from suite.agents import agents_for
 from suite.environments import RegisteredOptions
 from suite.environments.gym import make
@@ -96,6 +97,15 @@ def test_spaces_decide_the_agent(
     run = resolve({"task": f"gym/{name}", "method": "dense", "seed": 0})
     assert run.agent == agent and getattr(run.options.agent, "network", None) == network
     assert run.options.replay.reward_clip is None
+
+
+def test_continuous_actions_have_the_defaults_of_mujoco() -> None:
+    """Those of the method too: SAC prunes and rewires otherwise than DQN."""
+    own, mujoco = f"gym/{named('Torque', VECTOR, TORQUE)}", "mujoco/Hopper"
+    for method in METHODS:
+        runs = [resolve({"task": name, "method": method, "seed": 0}) for name in (own, mujoco)]
+        assert runs[0].options.method == runs[1].options.method
+        assert runs[0].options.learner == runs[1].options.learner
 
 
 @pytest.mark.parametrize(
