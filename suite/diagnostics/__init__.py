@@ -17,10 +17,10 @@ from suite.types import Agent, Array, Batch, Frames, LearnerState, stack_frames
 def sample(draw: Callable[[np.random.Generator], Batch | Frames], seed: int, epoch: int, transitions: int) -> Batch:
     """So many transitions, in as many draws as that takes. No gradient step has these draws: see batch_rng."""
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, epoch, 0]))
-    drawn = stack_frames(draw(rng))
-    while len(drawn.reward) < transitions:
-        drawn = Batch(*(np.concatenate(both) for both in zip(drawn, stack_frames(draw(rng)), strict=True)))
-    return Batch(*(column[:transitions] for column in drawn))
+    drawn = [stack_frames(draw(rng))]
+    while sum(len(batch.reward) for batch in drawn) < transitions:
+        drawn.append(stack_frames(draw(rng)))
+    return Batch(*(np.concatenate(column)[:transitions] for column in zip(*drawn, strict=True)))
 
 
 class Diagnostics:

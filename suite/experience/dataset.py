@@ -117,7 +117,7 @@ class Dataset:
         """Load the chunks again. Raises UserError if the data set has changed."""
         saved = validated(SavedDataset, state)
         self.agent_step = saved.agent_step
-        if saved.loaded:
+        if saved.loaded and max(saved.loaded) < len(self.chunks.sizes):
             self._load(saved.loaded)
         if self._digest() != saved.rewards:
             raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")

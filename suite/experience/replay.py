@@ -56,10 +56,11 @@ class Replay:
         if shape is None or action_space.shape is None or observation_space.dtype is None:
             raise UserError(f"the replay stores arrays, not {observation_space} and {action_space}")
         stack, frame_shape = (shape[0], shape[1:]) if is_stack(observation_space) else (1, shape)
-        if options.capacity < stack + options.n_step:
+        least = stack + options.n_step + (options.n_step > 1)  # the last: an observation that ended an episode
+        if options.capacity < least:
             raise UserError(
-                f"a replay capacity of {options.capacity} holds no transition: a stack of {stack} and"
-                f" {options.n_step}-step returns need at least {stack + options.n_step}"
+                f"a replay capacity of {options.capacity} can hold no transition: a stack of {stack} and"
+                f" {options.n_step}-step returns need at least {least}"
             )
         self.capacity, self.batch_size, self.n_step = options.capacity, options.batch_size, options.n_step
         self.reward_clip = np.inf if options.reward_clip is None else options.reward_clip

@@ -103,6 +103,8 @@ class Checkpoints:
             self._save(state)
         except OSError as error:
             logger.warning("%s: no checkpoint could be written (%s); training continues", self.folder, error.strerror)
+            with contextlib.suppress(OSError):  # leave the room that is left to the record
+                self._tidy()
         self.saved = time.monotonic()
         self.cost = self.saved - began
 

@@ -99,6 +99,7 @@ def test_the_batch_is_a_function_of_seed_and_epoch_and_of_no_gradient_step() -> 
 
     drawn = {key: diagnostics.sample(draw, *key, 8).reward for key in ((0, 1), (0, 2), (1, 1))}
     np.testing.assert_array_equal(diagnostics.sample(draw, 0, 1, 8).reward, drawn[0, 1])
+    np.testing.assert_array_equal(diagnostics.sample(draw, 0, 1, 2).reward, drawn[0, 1][:2])
     steps = [batch_rng(seed, step).random(8) for seed in (0, 1) for step in (0, 1, 2)]
     numbers = np.concatenate([*drawn.values(), *steps])
     assert len(np.unique(numbers)) == numbers.size == 72

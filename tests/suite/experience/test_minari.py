@@ -58,6 +58,14 @@ def test_chunks_are_cut_at_ends_of_episodes(tmp_path: Path) -> None:
     assert len(data.replay) == sum(sizes[number] for number in data.loaded)
 
 
+def test_a_shorter_data_set_in_the_place_of_a_run_s_own_is_refused(tmp_path: Path) -> None:
+    record(tmp_path / "film")
+    data = loaded(tmp_path / "film", chunk_transitions=10, chunks_per_epoch=2)
+    saved = {**data.save(), "loaded": [0, len(data.chunks.sizes)]}  # as if a chunk more had been there
+    with pytest.raises(UserError, match="film"):
+        dataset(tmp_path / "film", chunk_transitions=10, chunks_per_epoch=2).restore(saved)
+
+
 def test_vectors_are_taken_whole(tmp_path: Path) -> None:
     class Walk(Film):
         observation_space = spaces.Box(-9, 9, (3,), np.float32)

@@ -88,6 +88,11 @@ def expected(transitions: list[Transition], capacity: int, n_step: int, clip: fl
     return found
 
 
+def least(stack: int, n_step: int) -> int:
+    """The smallest capacity: with returns of more than one step, the end of an episode takes a slot more."""
+    return stack + n_step + (n_step > 1)
+
+
 def fill(replay: Replay, transitions: list[Transition]) -> None:
     for transition in transitions:
         replay.add(*transition)
@@ -125,7 +130,7 @@ def experiences(draw: st.DrawFn) -> dict[str, Any]:
         "endings": endings,
         "stack": stack,
         "n_step": n_step,
-        "capacity": draw(st.integers(stack + n_step, 40)),
+        "capacity": draw(st.integers(least(stack, n_step), 40)),
         "clip": draw(st.sampled_from([1.0, 0.3, None])),
     }
 
@@ -147,6 +152,19 @@ def test_equal_to_the_naive_reference(case: dict[str, Any]) -> None:
         check(replay, expected(transitions[:halfway], capacity, n_step, clip))
     fill(replay, transitions[halfway:])
     check(replay, expected(transitions, capacity, n_step, clip))
+
+
+@settings(deadline=None, max_examples=50)
+@given(experiences())
+def test_the_least_capacity_always_holds_a_transition(case: dict[str, Any]) -> None:
+    """From the first one on, whatever episodes end."""
+    stack, n_step = case["stack"], case["n_step"]
+    space, options = spaces.Box(0, 10_000, (stack, 1, 1), np.int64), {"batch_size": 1, "n_step": n_step}
+    replay = Replay(space, spaces.Discrete(10_000), ReplayOptions(capacity=least(stack, n_step), **options))
+    held = [replay.add(*transition) or len(replay) for transition in episodes(case["lengths"], case["endings"], stack)]
+    assert all(held[next((i for i, number in enumerate(held) if number), len(held)) :])
+    with pytest.raises(UserError, match=str(least(stack, n_step))):
+        Replay(space, spaces.Discrete(10_000), ReplayOptions(capacity=least(stack, n_step) - 1, **options))
 
 
 @settings(deadline=None, max_examples=40)
@@ -236,8 +254,6 @@ def test_a_million_atari_frames_fit_the_budget() -> None:
 
 def test_bad_capacities_are_clear_errors() -> None:
     image, actions = spaces.Box(0, 255, (4, 84, 84), np.uint8), spaces.Discrete(4)
-    with pytest.raises(UserError, match="at least 7"):
-        Replay(image, actions, ReplayOptions(capacity=6, n_step=3))
     with pytest.raises(UserError, match="no memory"):
         Replay(image, actions, ReplayOptions(capacity=10**13))
     with pytest.raises(UserError, match="arrays"):
