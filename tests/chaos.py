@@ -153,11 +153,7 @@ def anywhere(process: Process, dice: random.Random, startup: float) -> None:
 
 
 MOMENTS = {"start": at_start, "checkpoint": at_checkpoint, "election": at_election, "anywhere": anywhere}
-SIGNALS = {
-    "SIGKILL": [signal.SIGKILL],
-    "SIGTERM": [signal.SIGTERM],
-    "SIGINT twice": [signal.SIGINT, signal.SIGINT],
-}
+SIGNALS = {"SIGKILL": [signal.SIGKILL], "SIGTERM": [signal.SIGTERM], "SIGINT twice": [signal.SIGINT, signal.SIGINT]}
 
 
 def outcome(path: Path, log: Path) -> dict[str, Any]:

@@ -101,7 +101,7 @@ SMALL = {
     "td3": {"critic_width": 16, "actor_width": 16, "policy_delay": 3},
 }
 EARLY = {  # so that all of it happens within 100 updates
-    **{name: {"period": 7} for name in ("gmp", "linear", "cosine", "exponential", "ste", "set", "rigl")},
+    **{name: {"period": 7} for name in ("gmp", "linear", "cosine", "exponential", "ste", "set", "rigl")}
 }
 
 

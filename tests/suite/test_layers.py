@@ -3,15 +3,7 @@
 import pytest
 
 from suite.errors import UserError
-from suite.layers import (
-    LayerSpec,
-    NetworkSpec,
-    check,
-    first_layers,
-    multiply_adds,
-    network_at,
-    with_layer_norm,
-)
+from suite.layers import LayerSpec, NetworkSpec, check, first_layers, multiply_adds, network_at, with_layer_norm
 
 LAYERS = (
     LayerSpec("stem/Conv_0", "convolution", (3, 3, 2, 4), "relu", stride=2, applications=25),

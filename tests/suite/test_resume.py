@@ -15,16 +15,7 @@ import pytest
 
 from baselines.registry import METHODS
 from suite.agents import AGENTS
-from suite.environments import (
-    AtariOptions,
-    MinAtarOptions,
-    RegisteredOptions,
-    atari,
-    classic,
-    gym,
-    minatar,
-    mujoco,
-)
+from suite.environments import AtariOptions, MinAtarOptions, RegisteredOptions, atari, classic, gym, minatar, mujoco
 from suite.errors import UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay

@@ -12,7 +12,4 @@ KEPT = {
 FUSION = " --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""
 #: Programs of short tests run for milliseconds and take seconds to compile: a third of that with these settings. The
 #: long tests, and `make test-all`, compile as a user's runs do.
-QUICKLY = {
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
-    "XLA_FLAGS": f"--xla_cpu_parallel_codegen_split_count=1{FUSION}",
-}
+QUICKLY = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "true", "XLA_FLAGS": f"--xla_cpu_parallel_codegen_split_count=1{FUSION}"}

@@ -35,11 +35,7 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[Batch]:
 
 @cache
 def learner_of(
-    method: str,
-    vectorize: bool | None = None,
-    distribution: str = "erk",
-    behaviour: str = "inverse_loss",
-    **options,
+    method: str, vectorize: bool | None = None, distribution: str = "erk", behaviour: str = "inverse_loss", **options
 ) -> Learner:
     agent = dqn(
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)

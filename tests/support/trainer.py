@@ -47,9 +47,7 @@ def train(
     )
     training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
     learner = make_learner(
-        agent,
-        METHODS[method].make(training, **LOW[method]),
-        LearnerOptions(target_update_period=PERIOD),
+        agent, METHODS[method].make(training, **LOW[method]), LearnerOptions(target_update_period=PERIOD)
     )
     replay_options = {"capacity": 500, "discount": GAMMA, **(replay or {})}
     ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(**replay_options))

@@ -32,13 +32,7 @@ def create(store: Any, given: Answer) -> Answer:
 
 def create_manifest(store: Any, given: Answer) -> Answer:
     url = f"{store.url}/artifacts/{name_of(given['artifactID'])}/{given['name']}"
-    file = {
-        "id": "file",
-        "name": given["name"],
-        "displayName": given["name"],
-        "uploadUrl": url,
-        "uploadHeaders": [],
-    }
+    file = {"id": "file", "name": given["name"], "displayName": given["name"], "uploadUrl": url, "uploadHeaders": []}
     return {"createArtifactManifest": {"artifactManifest": {"id": given["artifactID"], "file": file}}}
 
 

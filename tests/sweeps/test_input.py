@@ -264,8 +264,7 @@ def test_a_wrong_argument_of_playing_is_one_line(arguments, record: Path, capsys
 
 @settings(FUZZ, max_examples=80)
 @given(
-    st.data(),
-    st.sampled_from([schema.STATUS, schema.POLICY_CARD, "export/compact.json", "export/compact.safetensors"]),
+    st.data(), st.sampled_from([schema.STATUS, schema.POLICY_CARD, "export/compact.json", "export/compact.safetensors"])
 )
 def test_a_policy_that_holds_anything_acts_or_is_one_line(
     record: Path, tmp_path_factory, data: st.DataObject, name: str

@@ -14,10 +14,7 @@ from analysis.page.page import Picture, Section
 
 def test_columns_hold_what_was_given():
     data = pd.DataFrame({"method": ["a", "b", "a"], "x": [1.0, np.nan, 123456.789]})
-    assert charts.columns(data) == {
-        "method": {"levels": ["a", "b"], "codes": [0, 1, 0]},
-        "x": [1.0, None, 123460.0],
-    }
+    assert charts.columns(data) == {"method": {"levels": ["a", "b"], "codes": [0, 1, 0]}, "x": [1.0, None, 123460.0]}
 
 
 def curves(runs, epochs):

@@ -130,8 +130,7 @@ def test_equal_points_are_both_on_the_front():
 
 
 @pytest.mark.parametrize(
-    "value, text",
-    [(0.0, "0.00"), (0.012345, "0.0123"), (4.0, "4.00"), (12345.6, "12,346"), (-0.5, "-0.500")],
+    "value, text", [(0.0, "0.00"), (0.012345, "0.0123"), (4.0, "4.00"), (12345.6, "12,346"), (-0.5, "-0.500")]
 )
 def test_significant_digits_and_no_exponent(value, text):
     assert significant(value) == text

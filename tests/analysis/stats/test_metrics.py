@@ -7,13 +7,7 @@ import pytest
 import scipy.stats
 
 from analysis.stats import metrics
-from analysis.stats.metrics import (
-    NOTHING,
-    SCORE_STATISTICS,
-    aggregate,
-    band,
-    task_means,
-)
+from analysis.stats.metrics import NOTHING, SCORE_STATISTICS, aggregate, band, task_means
 from tests.support.scores import by_task
 
 MEAN = {"mean": SCORE_STATISTICS["mean"]}

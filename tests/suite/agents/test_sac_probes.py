@@ -164,9 +164,7 @@ def dqn_learner(num_networks: int) -> Learner:
     )
     training = Training(100, 20, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
     return make_learner(
-        agent,
-        METHODS["eaudeqn"].make(training, num_networks=num_networks),
-        LearnerOptions(target_update_period=20),
+        agent, METHODS["eaudeqn"].make(training, num_networks=num_networks), LearnerOptions(target_update_period=20)
     )
 
 

@@ -28,9 +28,7 @@ from tests.support.trainer import Idle, run_idle
 def test_a_dqns_measures_by_hand() -> None:
     """Two pruned networks after an election, on the eight transitions of a batch."""
     agent = dqn(
-        spaces.Box(-1, 1, (4,), np.float32),
-        spaces.Discrete(3),
-        DQNOptions(network="mlp", width=16, learning_rate=1e-2),
+        spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3), DQNOptions(network="mlp", width=16, learning_rate=1e-2)
     )
     pruner = make_pruner(PrunerOptions(), agent.all_networks)
     training = Training(40, PERIOD, agent.optimizer, pruner)

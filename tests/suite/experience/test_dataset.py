@@ -51,10 +51,7 @@ def without_ends(rows: set[tuple]) -> set[tuple]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(
-    terminals=st.lists(st.sampled_from([0, 0, 0, 1]), min_size=2, max_size=40),
-    n_step=st.integers(1, 3),
-)
+@given(terminals=st.lists(st.sampled_from([0, 0, 0, 1]), min_size=2, max_size=40), n_step=st.integers(1, 3))
 def test_equal_to_the_naive_reference(
     terminals: list[int], n_step: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -46,10 +46,7 @@ np.lib.format.write_array_header_1_0(HUGE, {"shape": (10**13, 2, 2), "fortran_or
         (spoil("reward", lambda data: b"not gzip"), ["reward_ckpt.1.gz", "no gzipped numpy array"]),
         (spoil("reward", lambda data: gzip.compress(b"text")), ["reward_ckpt.1.gz", "no gzipped numpy array"]),
         (spoil("reward", lambda data: b""), ["reward_ckpt.1.gz", "damaged"]),
-        (
-            spoil("observation", lambda data: saved(np.zeros((20, 3, 3), np.uint8))),
-            ["(N, 2, 2)", "(20, 3, 3)"],
-        ),
+        (spoil("observation", lambda data: saved(np.zeros((20, 3, 3), np.uint8))), ["(N, 2, 2)", "(20, 3, 3)"]),
         (spoil("observation", lambda data: saved(np.zeros((20, 2, 2), np.float32))), ["observations", "float32"]),
         (spoil("action", lambda data: saved(np.zeros((20, 1), np.int32))), ["(N,)", "(20, 1)"]),
         (spoil("action", lambda data: saved(np.int32(3))), ["(N,)", "()"]),

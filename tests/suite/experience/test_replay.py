@@ -78,13 +78,7 @@ def expected(transitions: list[Transition], capacity: int, n_step: int, clip: fl
         if complete:
             bootstrap = 0.0 if one.terminated else discount
             number = int(transition.observation.flat[-1])
-            found[number] = (
-                transition.observation,
-                transition.action,
-                total,
-                bootstrap,
-                one.next_observation,
-            )
+            found[number] = (transition.observation, transition.action, total, bootstrap, one.next_observation)
     return found
 
 

@@ -90,11 +90,7 @@ def test_a_deleted_run_of_a_sweep_takes_a_new_id(
 
 @pytest.mark.parametrize("code", [400, 403, 409, 422, 429, 500])
 def test_a_refusal_is_told_at_once(
-    code: int,
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    code: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a", "b"):
         toy_runs.whole(tmp_path / name, "disabled", name=name)

@@ -69,13 +69,7 @@ def test_lines_that_are_no_rows_are_skipped(cluster: Path, text: str, found: dic
 
 
 def told(job: int, state: Any, array: Any, task: Any, tasks: str = "") -> dict[str, Any]:
-    return {
-        "job_id": job,
-        "job_state": state,
-        "array_job_id": array,
-        "array_task_id": task,
-        "array_task_string": tasks,
-    }
+    return {"job_id": job, "job_state": state, "array_job_id": array, "array_task_id": task, "array_task_string": tasks}
 
 
 def number(value: int | None) -> dict[str, Any]:
