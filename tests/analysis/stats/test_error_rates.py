@@ -49,16 +49,6 @@ def test_any_of_ten_tasks(case: str, seeds: int) -> None:
     assert (p < significance.SIZE).any(axis=1).mean() > 0.2
 
 
-def test_a_percentile_bootstrap_would_fail() -> None:
-    """What the test above is to prevent: with 5 seeds, percentile intervals of the difference exclude 0 too often."""
-    rng = np.random.default_rng(2)
-    x, y = rng.normal(size=(2, 1000, 5))
-    picks = rng.integers(5, size=(2, 500, 5))
-    draws = x[:, picks[0]].mean(axis=2) - y[:, picks[1]].mean(axis=2)
-    low, high = np.percentile(draws, [2.5, 97.5], axis=1)
-    assert ((low > 0) | (high < 0)).mean() > MOST
-
-
 def test_a_real_difference_is_found() -> None:
     rng = np.random.default_rng(3)
     p = significance.welch(rng.normal(0, 1, (1000, 10)), rng.normal(2, 3, (1000, 10)))
