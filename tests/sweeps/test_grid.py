@@ -1,6 +1,7 @@
 """Sweep files: expansion by hand, bad files, and W&B's own schema."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -79,11 +80,8 @@ def test_values_keep_their_types(tmp_path):
 )
 def test_bad_files_get_one_line(tmp_path, text, says):
     path = write(tmp_path, text)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match=f"^{path}: .*{re.escape(says)}"):
         grid.read(path)
-    assert says in str(caught.value)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
 
 
 def test_missing_file(tmp_path):

@@ -17,9 +17,8 @@ def test_a_protocol_names_what_a_return_depends_on(run):
 
 def test_a_finished_run_without_evaluations_has_no_evaluation_return(run):
     finished, failed = runfolder.read(run()), runfolder.read(run(seed=1, status="failed"))
-    with pytest.raises(UserError, match=r"seed0.*holds no evaluation.*trainer\.evaluation_episodes") as caught:
+    with pytest.raises(UserError, match=r"seed0.*holds no evaluation.*trainer\.evaluation_episodes"):
         protocol.check_returns([failed, finished], "evaluation")
-    assert "\n" not in str(caught.value)
     protocol.check_returns([failed], "evaluation")
     protocol.check_returns([finished], "training")
 

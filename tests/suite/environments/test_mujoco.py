@@ -75,9 +75,8 @@ def test_a_fall_is_a_terminal() -> None:
 
 @pytest.mark.parametrize("name", ["HalfCheeta", "Ant-v5", "CartPole", ""])
 def test_an_unknown_name_is_told(name: str) -> None:
-    with pytest.raises(UserError, match=r"unknown MuJoCo environment .* such as HalfCheetah") as caught:
+    with pytest.raises(UserError, match=r"unknown MuJoCo environment .* such as HalfCheetah"):
         make(name, RegisteredOptions())
-    assert "\n" not in str(caught.value)
 
 
 def test_sac_fits_every_task() -> None:

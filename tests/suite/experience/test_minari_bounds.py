@@ -127,7 +127,7 @@ def test_a_frame_of_another_size_is_not_unpacked(
     monkeypatch.setattr(Image.Image, "load", watched)
     with pytest.raises(UserError, match=words) as raised:
         load(film)
-    assert "\n" not in str(raised.value) and "damaged" in str(raised.value)
+    assert "damaged" in str(raised.value)
     assert set(loaded) <= {(SIDE, SIDE)}
 
 

@@ -103,9 +103,8 @@ def test_what_cannot_be_read_is_no_empty_queue(cluster: Path, answer: str | None
     (cluster / "squeue.says").write_text(NOTICE)
     if answer is not None:
         (cluster / "squeue.json").write_text(answer)
-    with pytest.raises(UserError, match="squeue does not tell what is queued: see /etc/motd") as caught:
+    with pytest.raises(UserError, match="squeue does not tell what is queued: see /etc/motd"):
         squeue.states(ARRAY)
-    assert "\n" not in str(caught.value)
 
 
 def test_each_cluster_is_asked_for_its_jobs(cluster: Path) -> None:

@@ -79,6 +79,5 @@ def test_other_networks_other_tasks_and_plots_are_told_apart(folder):
 )
 def test_damage_gives_one_clear_line(tmp_path, text, message):
     (tmp_path / "pong.json").write_text(text)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match=message):
         dopamine.load(tmp_path)
-    assert message in str(caught.value) and "\n" not in str(caught.value)
