@@ -10,12 +10,12 @@ from gymnasium import spaces
 from baselines.registry import METHODS
 from suite.agents import AGENTS, DQNOptions
 from suite.agents.dqn import dqn
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions
+from suite.options import PrunerOptions
 from suite.sparsity.distributions import erk_counts
 from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
 from tests.support import hooks, learners, sac
+from tests.support.learning import learner_with, train
 from tests.support.methods import DISTINCT, NEVER_PRUNE, WITHOUT_A_SET_SPARSITY
 
 KEY = jax.random.key(0)
@@ -120,16 +120,9 @@ def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network,
     """100 updates of a small agent: the state, the policy, what is measured."""
     action_space = CONTINUOUS if "actor_width" in SMALL[agent_name] else DISCRETE
     agent = AGENTS[agent_name].make(VECTORS, action_space, **SMALL[agent_name])
-    training = Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(**pruning), agent.all_networks))
-    sparsifier = METHODS[method].make(training, **EARLY.get(method, {}))
-    learner = make_learner(
-        agent, sparsifier, LearnerOptions(target_update_period=10, polyak=0.05 if agent.actor else None)
-    )
-    state = learner.init(0)
-    for number, batch in enumerate((sac if action_space is CONTINUOUS else learners).batches(100), start=1):
-        state = learner.update(state, batch)
-        if number % 10 == 0:
-            state, _ = learner.update_target(state)
+    options = {"polyak": 0.05 if agent.actor else None}
+    learner = learner_with(agent, method, 100, pruning=pruning, learner=options, **EARLY.get(method, {}))
+    state, _, _ = train(learner, (sac if action_space is CONTINUOUS else learners).batches(100))
     for act in (learner.act, learner.act_greedily):
         assert np.isfinite(np.asarray(act(state, np.ones(4, np.float32), np.int32(10_000)))).all()
     return state, learner.policy(state), jax.tree.map(float, learner.measure(state))

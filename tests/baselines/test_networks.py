@@ -10,11 +10,9 @@ from gymnasium import spaces
 
 from baselines.registry import METHODS
 from suite.agents import AGENTS, networks, sac
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, LearnerState, Training
+from suite.types import Batch, LearnerState
 from tests.support import methods
+from tests.support.learning import learner_with, train
 
 UPDATES, PERIOD, SIZE = 6, 3, 4
 IMAGES, VECTORS = spaces.Box(0, 255, (1, 6, 6), np.uint8), spaces.Box(-1, 1, (4,), np.float32)
@@ -61,15 +59,9 @@ def batch_of(case: Case, rng: np.random.Generator) -> Batch:
 def trained(case: Case, method: str) -> LearnerState:
     agent = AGENTS[case.agent].make(case.observations, case.actions, **case.options)
     options = {key: value for key, value in EARLY.items() if key in METHODS[method].options.model_fields}
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    polyak = 0.05 if agent.actor else None
-    made = LearnerOptions(target_update_period=PERIOD, polyak=polyak)
-    learner, rng = make_learner(agent, METHODS[method].make(training, **options), made), np.random.default_rng(0)
-    state = learner.init(0)
-    for number in range(1, UPDATES + 1):
-        state = learner.update(state, batch_of(case, rng))
-        if number % PERIOD == 0:
-            state, _ = learner.update_target(state)
+    polyak, rng = 0.05 if agent.actor else None, np.random.default_rng(0)
+    learner = learner_with(agent, method, UPDATES, PERIOD, learner={"polyak": polyak}, **options)
+    state, _, _ = train(learner, [batch_of(case, rng) for _ in range(UPDATES)])
     for networks_of, network in (
         (agent.networks, state.online[0]),
         (agent.actor and agent.actor.networks, state.actor),

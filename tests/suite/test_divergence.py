@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,21 @@ import gymnasium
 import numpy as np
 import pytest
 
-from baselines.registry import METHODS
 from suite import divergence
 from suite.agents import AGENTS
 from suite.errors import Divergence
 from suite.experience import Experience
 from suite.experience.online import Online
 from suite.experience.replay import Replay
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
+from suite.learner import Learner
+from suite.options import ReplayOptions, TrainerOptions
 from suite.record import reader, schema
-from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
-from suite.types import Training
+from tests.support.learning import PERIOD, learner_with
 from tests.support.probes import Aim, Sign
 from tests.support.trainer import make_tracker
 
-PERIOD = 10
 CASES = {
     "dqn": (Sign, {"network": "mlp", "width": 4}, "learning_rate"),
     "cql": (Sign, {"network": "mlp", "width": 4}, "learning_rate"),
@@ -39,12 +37,8 @@ def parts(name: str, method: str = "dense", rate: float | None = None, **options
     environment, sizes, key = CASES[name]
     rates = {} if rate is None else {key: rate}
     agent = AGENTS[name].make(environment().observation_space, environment().action_space, **sizes, **rates)
-    sparsifier = METHODS[method].make(
-        Training(100, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks)), **options
-    )
-
-    polyak = 0.1 if agent.actor else None
-    return environment, make_learner(agent, sparsifier, LearnerOptions(target_update_period=PERIOD, polyak=polyak))
+    learner = {"polyak": 0.1 if agent.actor else None}
+    return environment, learner_with(agent, method, 100, learner=learner, **options)
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +123,9 @@ def test_a_huge_learning_rate_is_found_within_a_target_update_period(agent: str,
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_without_a_target_update_it_is_found_at_the_end_of_the_epoch(epochs: int, tmp_path: Path) -> None:
     """Of the last one, too: otherwise a policy of NaN would be the result."""
-    period = 1000
     environment, sizes, _ = CASES["dqn"]
     agent = AGENTS["dqn"].make(environment().observation_space, environment().action_space, **sizes, learning_rate=1e30)
-    dense = METHODS["dense"].make(Training(100, period, agent.optimizer, make_pruner(PrunerOptions())))
-    learner = make_learner(agent, dense, LearnerOptions(target_update_period=period))
+    learner = learner_with(agent, "dense", 100, target_update_period=1000)
     line = run(environment(), learner, tmp_path, epochs=epochs)
     assert "agent step 60" in line and "loss: 1 of 1" in line
     assert [row["epoch"] for row in schema.read_rows(tmp_path / schema.METRICS, ("epoch",))] == [1]
@@ -157,75 +149,73 @@ def poison(state: Any, part: str, value: float) -> Any:
     return state._replace(online=tuple(online))
 
 
+@pytest.fixture
+def started(sound, tmp_path: Path) -> Iterator[Callable[[str], Trainer]]:
+    """started(agent) -> the trainer of a run that has begun."""
+    with make_tracker(tmp_path) as tracker:
+
+        def start(agent: str) -> Trainer:
+            environment, learner = sound[agent]
+            begun = trainer(environment(), learner, tracker)
+            begun.start()
+            return begun
+
+        yield start
+
+
 @pytest.mark.parametrize("part", ["1", "2"])
-def test_a_network_that_is_lost_alone_is_never_elected(part: str, sound, tmp_path: Path, caplog) -> None:
+def test_a_network_that_is_lost_alone_is_never_elected(part: str, started, tmp_path: Path, caplog) -> None:
     """Its loss is still finite, and would be the lowest: it has lost a weight since."""
-    environment, learner = sound["dqn"]
-    with caplog.at_level(logging.WARNING), make_tracker(tmp_path) as tracker:
-        training = trainer(environment(), learner, tracker)
-        training.start()
-        training.state = poison(training.state, part, float("nan"))
-        found = divergence.lost(training.state)
-        assert list(found) == [f"online network {part}"]
-        assert "params/Dense_0/kernel: 1 of 8 NaN" in found[f"online network {part}"]
-        assert not divergence.is_fatal(found, 3)
+    training = started("dqn")
+    training.state = poison(training.state, part, float("nan"))
+    found = divergence.lost(training.state)
+    assert list(found) == [f"online network {part}"]
+    assert "params/Dense_0/kernel: 1 of 8 NaN" in found[f"online network {part}"]
+    assert not divergence.is_fatal(found, 3)
+    with caplog.at_level(logging.WARNING):
         training._update_target()
-        assert divergence.lost(training.state) == {}
+    assert divergence.lost(training.state) == {}
     row = schema.read_rows(tmp_path / schema.METRICS)[-1]
     assert [loss is None for loss in row["losses"]] == [k == int(part) for k in range(3)]
     assert row["elected"] != int(part)
     assert f"online networks [{part}] are NaN or infinite" in caplog.text
 
 
-def test_all_that_are_lost_are_named(sound, tmp_path: Path) -> None:
-    environment, learner = sound["dqn"]
-    with make_tracker(tmp_path) as tracker:
-        training = trainer(environment(), learner, tracker)
-        training.start()
-        for part, value in (("0", np.inf), ("1", np.nan), ("2", np.nan)):
-            assert not divergence.is_fatal(divergence.lost(training.state), 3)
-            training.state = poison(training.state, part, value)
-        assert "params/Dense_0/kernel: 1 of 8 infinite" in divergence.lost(training.state)["online network 0"]
-        with pytest.raises(Divergence, match="no online network has a finite loss"):
-            training._update_target()
+def test_all_that_are_lost_are_named(started) -> None:
+    training = started("dqn")
+    for part, value in (("0", np.inf), ("1", np.nan), ("2", np.nan)):
+        assert not divergence.is_fatal(divergence.lost(training.state), 3)
+        training.state = poison(training.state, part, value)
+    assert "params/Dense_0/kernel: 1 of 8 infinite" in divergence.lost(training.state)["online network 0"]
+    with pytest.raises(Divergence, match="no online network has a finite loss"):
+        training._update_target()
 
 
-def test_an_elected_network_that_is_lost_is_not_handed_out(sound, tmp_path: Path) -> None:
-    environment, learner = sound["dqn"]
-    with make_tracker(tmp_path) as tracker:
-        training = trainer(environment(), learner, tracker)
-        training.start()
-        training.state = poison(training.state, "0", float("nan"))
-        training._check()  # a later election can do without it
-        training.epoch = training.options.epochs
-        with pytest.raises(Divergence, match="online network 0: params/Dense_0/kernel"):
-            training._check()
+def test_an_elected_network_that_is_lost_is_not_handed_out(started) -> None:
+    training = started("dqn")
+    training.state = poison(training.state, "0", float("nan"))
+    training._check()  # a later election can do without it
+    training.epoch = training.options.epochs
+    with pytest.raises(Divergence, match="online network 0: params/Dense_0/kernel"):
+        training._check()
 
 
-def test_an_actor_that_is_lost_is_named_by_its_layer_at_its_first_action(sound, tmp_path: Path) -> None:
-    environment, learner = sound["sac"]
-    with make_tracker(tmp_path) as tracker:
-        training = trainer(environment(), learner, tracker)
-        training.start()
-        training.state = poison(training.state, "actor", float("nan"))
-        with pytest.raises(Divergence, match=r"training diverged.*actor: params/policy/Dense_0/kernel: 1 of 8 NaN"):
-            training._check()
-        with pytest.raises(Divergence, match=r"the action\[0\] is nan at agent step 30.*actor: params/policy"):
-            while training.experience.agent_step < 40:  # the first 30 actions are random
-                choice = training.experience.choose(lambda o, t: learner.act(training.state, o, t))
-                try:
-                    training.experience.take(choice)
-                except Divergence as error:
-                    raise training._diverged(str(error)) from None
+def test_an_actor_that_is_lost_is_named_by_its_layer_at_its_first_action(started) -> None:
+    training = started("sac")
+    training.state = poison(training.state, "actor", float("nan"))
+    with pytest.raises(Divergence, match=r"training diverged.*actor: params/policy/Dense_0/kernel: 1 of 8 NaN"):
+        training._check()
+    with pytest.raises(Divergence, match=r"the action\[0\] is nan at agent step 30.*actor: params/policy"):
+        while training.experience.agent_step < 40:  # the first 30 actions are random
+            choice = training.experience.choose(lambda o, t: training.learner.act(training.state, o, t))
+            try:
+                training.experience.take(choice)
+            except Divergence as error:
+                raise training._diverged(str(error)) from None
 
 
-def test_an_actor_that_is_lost_stops_at_the_next_target_update(sound, tmp_path: Path) -> None:
-    environment, learner = sound["sac"]
-    with make_tracker(tmp_path) as tracker:
-        training = trainer(environment(), learner, tracker)
-        training.start()
-        training.state = poison(training.state, "actor", float("inf"))
-        with pytest.raises(
-            Divergence, match=r"training diverged.*actor: params/policy/Dense_0/kernel: 1 of 8 infinite"
-        ):
-            training._update_target()
+def test_an_actor_that_is_lost_stops_at_the_next_target_update(started) -> None:
+    training = started("sac")
+    training.state = poison(training.state, "actor", float("inf"))
+    with pytest.raises(Divergence, match=r"training diverged.*actor: params/policy/Dense_0/kernel: 1 of 8 infinite"):
+        training._update_target()

@@ -5,15 +5,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.experience.replay import Replay
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions, ReplayOptions
-from suite.sparsity.pruner import make_pruner
+from suite.options import ReplayOptions
 from suite.tracking.checkpoint import leaves
-from suite.types import Frames, Training, stack_frames
+from suite.types import Frames, stack_frames
+from tests.support.learning import learner_with
 
 STACK, SIDE = 4, 20
 IMAGES, ACTIONS = spaces.Box(0, 255, (STACK, SIDE, SIDE), np.uint8), spaces.Discrete(3)
@@ -37,10 +35,7 @@ def filled(n_step: int) -> Replay:
 def test_learning_from_frames_gives_the_same_bits(n_step: int) -> None:
     replay = filled(n_step)
     agent = dqn(IMAGES, ACTIONS, DQNOptions(network="small", width=4))
-    method = METHODS["dense"].make(
-        Training(100, 100, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    )
-    learner = make_learner(agent, method, LearnerOptions())
+    learner = learner_with(agent, "dense", 100, target_update_period=2_000)
     one, two = learner.init(0), learner.init(0)
     for seed in range(8):
         frames = replay.sample(np.random.default_rng(seed))

@@ -10,13 +10,13 @@ from baselines.registry import METHODS
 from suite import dispatch
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions
+from suite.learner import Learner
+from suite.options import PrunerOptions
 from suite.population import over_trees
 from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
 from tests.support.learners import ACTIONS, EAGER, OBSERVATIONS, UPDATES, batches, learner_of
-from tests.support.learning import PERIOD, train
+from tests.support.learning import PERIOD, learner_with
 from tests.support.methods import NEVER_PRUNE
 
 # Networks side by side -----------------------------------------------------------------------------------------------
@@ -157,16 +157,6 @@ def test_the_target_stays_between_target_updates() -> None:
 # Measuring, acting, randomness ---------------------------------------------------------------------------------------
 
 
-def test_layer_sparsity_is_measured_by_path() -> None:
-    learner = learner_of("gmp", **EAGER["gmp"])
-    state, _, _ = train(learner, batches(UPDATES))
-    measured = learner.measure(state)
-    assert set(measured["layer_sparsity"]) == {"Dense_0/kernel", "Dense_1/kernel"}
-    for path, value in measured["layer_sparsity"].items():
-        kernel = np.asarray(state.online[0].params[path.split("/")[0]]["kernel"])
-        assert float(value) == pytest.approx(np.mean(kernel == 0))
-
-
 def test_seeds_give_different_networks_and_the_same_seed_the_same() -> None:
     learner = learner_of("dense")
     kernels = [np.asarray(learner.init(seed).online[0].params["Dense_0"]["kernel"]) for seed in (0, 0, 1)]
@@ -174,28 +164,11 @@ def test_seeds_give_different_networks_and_the_same_seed_the_same() -> None:
     assert not np.allclose(kernels[0], kernels[2])
 
 
-def test_networks_share_no_memory() -> None:
-    """Their buffers are donated one by one: one that is shared would be gone."""
-    learner = learner_of("eaudeqn", reset_optimizer=False)
-    state = learner.init(0)
-    for network in state.online[1:]:
-        jax.tree.map(np.testing.assert_array_equal, network.params, state.online[0].params)
-    for _ in range(2):
-        leaves = jax.tree.leaves((state.online, state.target))
-        pointers = [leaf.unsafe_buffer_pointer() for leaf in leaves]
-        assert len(pointers) == len(set(pointers))
-        state, _ = learner.update_target(state)
-
-
 def test_epsilon_greedy_follows_the_agent_step() -> None:
     agent = dqn(
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=1.0, epsilon_end=0.0, epsilon_decay=100)
     )
-    learner = make_learner(
-        agent,
-        METHODS["dense"].make(Training(10, 5, agent.optimizer, make_pruner(PrunerOptions()))),
-        LearnerOptions(target_update_period=5),
-    )
+    learner = learner_with(agent, "dense", 10, 5)
     observation = np.ones(4, np.float32)
     state = learner.init(0)
     greedy = int(learner.act_greedily(state, observation, np.int32(0)))
@@ -208,13 +181,9 @@ def test_epsilon_greedy_follows_the_agent_step() -> None:
 def test_the_behaviour_network_is_drawn_among_the_population() -> None:
     """Two networks of opposite taste: `elected` always follows the first, `uniform` both."""
     agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=0, epsilon_end=0))
-    method = METHODS["eaudeqn"].make(
-        Training(100, 10, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks)), num_networks=2
-    )
-
     drawn = {}
     for behaviour in ("uniform", "elected", "inverse_loss"):
-        learner = make_learner(agent, method, LearnerOptions(target_update_period=10, behaviour=behaviour))
+        learner = learner_with(agent, "eaudeqn", 100, learner={"behaviour": behaviour}, num_networks=2)
         state = learner.init(0)
         online = []
         for network, action, loss in zip(state.online, (0, 2), (4.0, 1.0), strict=True):

@@ -6,16 +6,13 @@ import numpy as np
 import optax
 import pytest
 
-from baselines.registry import METHODS
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions
+from suite.learner import Learner
 from suite.sparsity.masks import dense_masks
-from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, Params, Training
+from suite.types import Batch, Params
 from tests.support.learners import ACTIONS, EPSILON, LEARNING_RATE, OBSERVATIONS, UPDATES, batches, learner_of
-from tests.support.learning import PERIOD, assert_close, train
+from tests.support.learning import PERIOD, assert_close, learner_with, train
 
 # Equivalences --------------------------------------------------------------------------------------------------------
 
@@ -33,43 +30,57 @@ def assert_same_learning(left: Learner, right: Learner) -> None:
         assert a["elected"] == b["elected"] == 0
 
 
-def plain_dqn(params: dict, data: list[Batch]) -> tuple[dict, dict, list[float]]:
-    """DQN without any of the suite: (parameters, target, cumulated losses), each target held for PERIOD updates."""
+def plain_dqn(
+    params: dict, data: list[Batch], level: float = 0.0, dense_gradient: bool = True
+) -> tuple[dict, list[dict], list[float]]:
+    """DQN without any of the suite: (weights, those in use after each step, cumulated losses). Targets are held for
+    PERIOD updates. With a level, masks are made anew of all weights before each update."""
     optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
-    opt_state = optimizer.init(params)
+    opt_state, target, used, cumulated, losses = optimizer.init(params), params, [], 0.0, []
+
+    def masks_of(params):
+        def largest(leaf):
+            order = np.argsort(-np.abs(np.asarray(leaf)).ravel(), kind="stable")
+            mask = np.zeros(leaf.size, bool)
+            mask[order[: int(np.round((1 - level) * leaf.size))]] = True
+            return mask.reshape(leaf.shape)
+
+        return {name: {"kernel": largest(layer["kernel"]), "bias": True} for name, layer in params.items()}
 
     def q(params, x):
         hidden = jnp.maximum(x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"], 0)
         return hidden @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
 
-    def loss(params, target, batch):
-        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
-        chosen = q(params, batch.observation)[jnp.arange(len(y)), batch.action]
-        return jnp.mean((chosen - y) ** 2)
-
     @jax.jit
-    def step(params, opt_state, target, batch):
-        value, gradients = jax.value_and_grad(loss)(params, target, batch)
-        updates, opt_state = optimizer.update(gradients, opt_state)
-        return optax.apply_updates(params, updates), opt_state, value
+    def loss_and_slopes(params, target, batch):
+        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
+        rows = jnp.arange(len(y))
+        return jax.value_and_grad(lambda p: jnp.mean((q(p, batch.observation)[rows, batch.action] - y) ** 2))(params)
 
-    target, cumulated, losses = params, 0.0, []
+    def masked(tree):
+        return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), tree, masks)
+
+    masks = jax.tree.map(np.ones_like, params)
     for number, batch in enumerate(data, start=1):
-        params, opt_state, value = step(params, opt_state, target, batch)
+        value, gradients = loss_and_slopes(masked(params), target, batch)
         cumulated += float(value)
         losses.append(cumulated)
+        updates, opt_state = optimizer.update(gradients if dense_gradient else masked(gradients), opt_state)
+        params = optax.apply_updates(params, updates if dense_gradient else masked(updates))
+        masks = masks_of(params)
+        used.append(masked(params))
         if number % PERIOD == 0:
-            target, cumulated = params, 0.0
-    return params, target, losses
+            target, cumulated = used[-1], 0.0
+    return params, used, losses
 
 
 def test_dense_is_plain_dqn() -> None:
     learner, data = learner_of("dense"), batches(UPDATES + 5)
     initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
     state, updates, losses = train(learner, data)
-    params, target, expected_losses = plain_dqn(initial, data)
+    params, used, expected_losses = plain_dqn(initial, data)
     assert_close(state.online[0].params, params, rtol=1e-5, atol=1e-6)
-    assert_close(state.target, target, rtol=1e-5, atol=1e-6)
+    assert_close(state.target, used[UPDATES - 1], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose([loss[0] for loss in losses], expected_losses, rtol=1e-5)
     assert len(updates) == UPDATES // PERIOD
     # A test that can fail: learning moved the parameters far beyond the tolerance.
@@ -101,62 +112,7 @@ def test_no_sparsity_from_the_start_is_dense(method: str, options: dict) -> None
     assert_same_learning(learner_of(method, sparsity=0, **options), learner_of("dense"))
 
 
-def test_vectorized_is_unrolled() -> None:
-    """Batched matrix products sum in another order: single precision's 1e-7 a step, grown over 60 steps of Adam."""
-    options = {"num_networks": 3}
-    data = batches(UPDATES)
-    one, one_updates, one_losses = train(learner_of("eaudeqn", vectorize=False, **options), data)
-    two, two_updates, two_losses = train(learner_of("eaudeqn", vectorize=True, **options), data)
-    np.testing.assert_allclose(one_losses, two_losses, rtol=1e-4)
-    for a, b in zip(one_updates, two_updates, strict=True):
-        assert a["elected"] == b["elected"]
-        np.testing.assert_array_equal(a["sparsities"], b["sparsities"])
-    for a, b in zip(one.online, two.online, strict=True):
-        assert_close(a.masks, b.masks, rtol=0, atol=0)
-        assert_close(a.params, b.params, rtol=1e-3, atol=1e-5)
-    assert one_updates[-1]["sparsities"].min() > 0.1  # pruned networks were elected
-
-
 # Methods that keep pruned weights ------------------------------------------------------------------------------------
-
-
-def plain_sparse_dqn(params: dict, data: list[Batch], *, level: float, dense_gradient: bool) -> tuple[dict, list[dict]]:
-    """DQN whose masks are made anew of all weights before each update: (weights, the weights in use after each)."""
-    optimizer = optax.adam(LEARNING_RATE, eps=EPSILON)
-    opt_state, target, used = optimizer.init(params), params, []
-
-    def masks_of(params):
-        def largest(leaf):
-            order = np.argsort(-np.abs(np.asarray(leaf)).ravel(), kind="stable")
-            mask = np.zeros(leaf.size, bool)
-            mask[order[: int(np.round((1 - level) * leaf.size))]] = True
-            return mask.reshape(leaf.shape)
-
-        return {name: {"kernel": largest(layer["kernel"]), "bias": True} for name, layer in params.items()}
-
-    def q(params, x):
-        hidden = jnp.maximum(x @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"], 0)
-        return hidden @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"]
-
-    @jax.jit
-    def slopes(params, target, batch):
-        y = batch.reward + batch.discount * q(target, batch.next_observation).max(axis=1)
-        rows = jnp.arange(len(y))
-        return jax.grad(lambda params: jnp.mean((q(params, batch.observation)[rows, batch.action] - y) ** 2))(params)
-
-    def masked(tree):
-        return jax.tree.map(lambda leaf, mask: jnp.where(mask, leaf, 0), tree, masks)
-
-    masks = jax.tree.map(np.ones_like, params)
-    for number, batch in enumerate(data, start=1):
-        gradients = slopes(masked(params), target, batch)
-        updates, opt_state = optimizer.update(gradients if dense_gradient else masked(gradients), opt_state)
-        params = optax.apply_updates(params, updates if dense_gradient else masked(updates))
-        masks = masks_of(params)
-        used.append(masked(params))
-        if number % PERIOD == 0:
-            target = masked(params)
-    return params, used
 
 
 @pytest.mark.parametrize("method, options, dense_gradient", [("ste", {}, True), ("gmp", {"regrow": True}, False)])
@@ -167,7 +123,7 @@ def test_masks_made_anew_of_all_weights(method: str, options: dict, dense_gradie
     learner = learner_of(method, final_sparsity=level, **options)
     initial = jax.tree.map(np.asarray, learner.init(0).online[0].params)
     state, _, _ = train(learner, data)
-    params, used = plain_sparse_dqn(initial, data, level=level, dense_gradient=dense_gradient)
+    params, used, _ = plain_dqn(initial, data, level, dense_gradient)
     assert_close(state.online[0].params, params, rtol=1e-4, atol=1e-5)
     assert_close(state.target, used[2 * PERIOD - 1], rtol=1e-4, atol=1e-5)
     assert_close(learner.policy(state).params, used[-1], rtol=1e-4, atol=1e-5)
@@ -183,11 +139,7 @@ def test_acting_reads_masked_weights(method: str, options: dict) -> None:
     agent = dqn(
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=4, epsilon_start=0, epsilon_end=0, epsilon_evaluation=0)
     )
-    sparsifier = METHODS[method].make(
-        Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks)), **options
-    )
-
-    learner = make_learner(agent, sparsifier, LearnerOptions(target_update_period=PERIOD))
+    learner = learner_with(agent, method, UPDATES, **options)
     state = learner.init(0)
     params: Params = jax.tree.map(jnp.zeros_like, state.online[0].params)
     params["Dense_0"]["bias"] = jnp.ones(4)

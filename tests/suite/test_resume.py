@@ -19,14 +19,13 @@ from suite.environments import AtariOptions, MinAtarOptions, RegisteredOptions, 
 from suite.errors import UserError
 from suite.experience.online import Online
 from suite.experience.replay import Replay
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
+from suite.learner import Learner
+from suite.options import ReplayOptions, TrainerOptions
 from suite.record import schema
-from suite.sparsity.pruner import make_pruner
 from suite.tracking.checkpoint import Checkpoints, leaves
 from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
-from suite.types import Training
+from tests.support.learning import learner_with
 from tests.support.probes import Probe
 
 CONFIG = {"name": "run", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
@@ -51,11 +50,7 @@ def case(
 ) -> Case:
     environment = make_environment()
     built = AGENTS[agent].make(environment.observation_space, environment.action_space, **options)
-    sparsifier = METHODS[method].make(
-        Training(60, PERIOD, built.optimizer, make_pruner(PrunerOptions(), built.all_networks))
-    )
-    learner_options = LearnerOptions(target_update_period=PERIOD, vectorize=vectorize)
-    return Case(make_environment, make_learner(built, sparsifier, learner_options))
+    return Case(make_environment, learner_with(built, method, 60, PERIOD, learner={"vectorize": vectorize}))
 
 
 class Random(Probe):

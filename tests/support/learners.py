@@ -5,14 +5,11 @@ from functools import cache
 import numpy as np
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, Training
-from tests.support.learning import PERIOD
+from suite.learner import Learner
+from suite.types import Batch
+from tests.support.learning import learner_with
 
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
 LEARNING_RATE, EPSILON, WIDTH = 3e-3, 1.5e-4, 16
@@ -40,14 +37,8 @@ def learner_of(
     agent = dqn(
         OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=WIDTH, learning_rate=LEARNING_RATE, adam_epsilon=EPSILON)
     )
-    training = Training(
-        UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution=distribution), agent.all_networks)
-    )
-    return make_learner(
-        agent,
-        METHODS[method].make(training, **options),
-        LearnerOptions(target_update_period=PERIOD, vectorize=vectorize, behaviour=behaviour),
-    )
+    learner = {"vectorize": vectorize, "behaviour": behaviour}
+    return learner_with(agent, method, UPDATES, pruning={"distribution": distribution}, learner=learner, **options)
 
 
 EAGER: dict[str, dict] = {

@@ -7,14 +7,11 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite.agents import SACOptions
 from suite.agents.sac import sac
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import make_pruner
-from suite.types import Agent, Batch, LearnerState, Network, Sparsifier, Training
-from tests.support.learning import PERIOD
+from suite.learner import Learner
+from suite.types import Agent, Batch, LearnerState, Network
+from tests.support.learning import learner_with
 
 D, A, WIDTH, SIZE = 4, 2, 16, 8
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (D,), np.float32), spaces.Box(-1, 1, (A,), np.float32)
@@ -59,18 +56,13 @@ def mlp(params: dict, x: np.ndarray) -> np.ndarray:
     return x @ params["Dense_2"]["kernel"] + params["Dense_2"]["bias"]
 
 
-def build(agent: Agent, sparsifier: Sparsifier, **options: Any) -> Learner:
-    return make_learner(agent, sparsifier, LearnerOptions(**{"target_update_period": PERIOD, "polyak": TAU, **options}))
-
-
 @cache
 def learner_of(method: str, learner: tuple = (), **options: Any) -> Learner:
-    """`learner`: pairs of make_learner's options. Layers are equally sparse, so that counts can be told by hand."""
-    agent = agent_of()
-    training = Training(
-        UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(distribution="uniform"), agent.all_networks)
+    """`learner`: pairs of a learner's options. Layers are equally sparse, so that counts can be told by hand."""
+    learner_options = {"polyak": TAU, **dict(learner)}
+    return learner_with(
+        agent_of(), method, UPDATES, pruning={"distribution": "uniform"}, learner=learner_options, **options
     )
-    return build(agent, METHODS[method].make(training, **options), **dict(learner))
 
 
 def actor_of(state: LearnerState) -> Network:

@@ -12,13 +12,13 @@ from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.experience.online import Online
 from suite.experience.replay import Replay
-from suite.learner import TargetUpdate, make_learner
-from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
+from suite.learner import TargetUpdate
+from suite.options import ReplayOptions, TrainerOptions
 from suite.record import schema
-from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
-from suite.types import Batch, LearnerState, Network, Training
+from suite.types import Batch, LearnerState, Network
+from tests.support.learning import learner_with
 
 CONFIG = {"name": "probe", "task": "probe/Probe", "method": "any", "seed": 0, "options": {}}
 GAMMA = 0.8
@@ -45,10 +45,7 @@ def train(
     agent = dqn(
         environment.observation_space, environment.action_space, DQNOptions(network="mlp", width=WIDTH, **agent_options)
     )
-    training = Training(STEPS // 2, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    learner = make_learner(
-        agent, METHODS[method].make(training, **LOW[method]), LearnerOptions(target_update_period=PERIOD)
-    )
+    learner = learner_with(agent, method, STEPS // 2, PERIOD, **LOW[method])
     replay_options = {"capacity": 500, "discount": GAMMA, **(replay or {})}
     ring = Replay(environment.observation_space, environment.action_space, ReplayOptions(**replay_options))
     with make_tracker(folder) as tracker:

@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite.agents import CQLOptions, DQNOptions
 from suite.agents.cql import cql
 from suite.agents.dqn import dqn
 from suite.errors import UserError
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, LearnerState, Training
+from suite.types import Batch, LearnerState
+from tests.support.learning import learner_with, train
 
 OBSERVATIONS, ACTIONS = spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3)
 OPTIONS = {"network": "mlp", "width": 8, "learning_rate": 1e-3}
@@ -74,16 +71,7 @@ def test_the_authors_loss_or_half_of_it(weight: float, loss: str, share: float) 
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
     def trained(agent) -> LearnerState:
-        learner = make_learner(
-            agent,
-            METHODS[method].make(Training(20, 5, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))),
-            LearnerOptions(target_update_period=5),
-        )
-        state = learner.init(0)
-        for number in range(1, 21):
-            state = learner.update(state, a_batch(number))
-            if number % 5 == 0:
-                state, _ = learner.update_target(state)
+        state, _, _ = train(learner_with(agent, method, 20, 5), [a_batch(number) for number in range(1, 21)])
         return state._replace(key=None)
 
     left = trained(cql(OBSERVATIONS, ACTIONS, CQLOptions(**OPTIONS, loss=loss, cql_weight=0.0)))
@@ -96,11 +84,7 @@ def test_actions_that_the_data_lack_lose_value() -> None:
 
     def gap(weight: float) -> float:
         agent = cql(OBSERVATIONS, ACTIONS, CQLOptions(**{**OPTIONS, "learning_rate": 3e-3}, cql_weight=weight))
-        learner = make_learner(
-            agent,
-            METHODS["dense"].make(Training(300, 50, agent.optimizer, make_pruner(PrunerOptions()))),
-            LearnerOptions(target_update_period=50),
-        )
+        learner = learner_with(agent, "dense", 300, 50)
         state = learner.init(0)
         for number in range(300):
             batch = a_batch(number, 16)

@@ -5,13 +5,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, Training
+from suite.types import Batch
+from tests.support.learning import learner_with, train
 
 LEARNING_RATE, EPSILON, PERIOD = 6.25e-5, 1.5e-4, 3
 Arrays = dict[str, np.ndarray]
@@ -73,14 +70,9 @@ def test_six_gradient_steps_with_two_target_updates(loss: str) -> None:
     """By default the steps are numpy's; with half of the loss they are shorter, as epsilon is not halved with it."""
     space = spaces.Box(-1, 1, (4,), np.float32)
     agent = dqn(space, spaces.Discrete(3), DQNOptions(network="mlp", width=16, learning_rate=LEARNING_RATE, loss=loss))
-    method = METHODS["dense"].make(Training(6, PERIOD, agent.optimizer, make_pruner(PrunerOptions())))
-    learner = make_learner(agent, method, LearnerOptions(target_update_period=PERIOD))
-    state = learner.init(0)
-    before = flat(jax.tree.map(np.asarray, state.online[0].params))
-    for step in range(1, 7):
-        state = learner.update(state, a_batch(step))
-        if step % PERIOD == 0:
-            state, _ = learner.update_target(state)
+    learner = learner_with(agent, "dense", 6, PERIOD)
+    before = flat(jax.tree.map(np.asarray, learner.init(0).online[0].params))
+    state, _, _ = train(learner, [a_batch(step) for step in range(1, 7)])
     after, expected = flat(state.online[0].params), six_steps(before)
     moved, should = (
         np.concatenate([(end[name] - before[name]).ravel() for name in before]) for end in (after, expected)

@@ -12,7 +12,6 @@ import pytest
 from flax import traverse_util
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite import layers
 from suite.agents import DQNOptions, NetworkName, SACOptions
 from suite.agents.dqn import dqn
@@ -22,14 +21,12 @@ from suite.deploy.network import from_flax
 from suite.deploy.runner import Runner
 from suite.errors import UserError
 from suite.layers import LayerSpec, network_at
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions
-from suite.sparsity.pruner import make_pruner
 from suite.tracking.policy import describe
-from suite.types import Agent, Batch, LearnerState, Training
+from suite.types import Agent, Batch, LearnerState
 from sweeps.bench.throughput import operations, products
 from sweeps.compose import compose
 from sweeps.config import resolve
+from tests.support.learning import learner_with, train
 
 IMAGES, ACTIONS = spaces.Box(0, 255, (2, 6, 6), np.uint8), spaces.Discrete(3)
 VECTORS = spaces.Box(-1, 1, (5,), np.float32)
@@ -165,17 +162,13 @@ SIZES = (72, 216, 216, 16, 180, 15)
 def trained(method: str, **pruning: Any) -> LearnerState:
     """Ten gradient steps, the last of which prunes to a sparsity of 0.75."""
     agent, rng = agent_of("residual"), np.random.default_rng(0)
-    training = Training(10, 5, agent.optimizer, make_pruner(PrunerOptions(**pruning), agent.all_networks))
     options = {"final_sparsity": 0.75, "start": 0.2, "end": 1.0, "period": 2}
-    learner = make_learner(agent, METHODS[method].make(training, **options), LearnerOptions(target_update_period=5))
-    state = learner.init(0)
-    for number in range(1, 11):
+    learner, batches = learner_with(agent, method, 10, 5, pruning, **options), []
+    for _ in range(10):
         observations = rng.integers(0, 256, (2, 4, 2, 6, 6), dtype=np.uint8)
         actions, rewards = rng.integers(3, size=4).astype(np.int32), rng.normal(size=4).astype(np.float32)
-        batch = Batch(observations[0], actions, rewards, np.full(4, 0.9, np.float32), observations[1])
-        state = learner.update(state, batch)
-        if number % 5 == 0:
-            state, _ = learner.update_target(state)
+        batches.append(Batch(observations[0], actions, rewards, np.full(4, 0.9, np.float32), observations[1]))
+    state, _, _ = train(learner, batches)
     kept = jax.tree.map(lambda level: float(level), learner.measure(state)["layer_sparsity"])
     assert set(kept) == {f"{path}/kernel" for path in PATHS}
     return state

@@ -93,18 +93,3 @@ def test_a_loss_that_is_nan_elects_nobody(window: float, broken: int) -> None:
     _, updates, losses = train(windowed(window), data)
     assert not np.isfinite(np.concatenate(losses)[broken - 1 :]).any()
     assert updates[0]["elected"] == -1
-
-
-# Memory --------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reset_optimizer", [True, False])
-def test_the_state_shares_no_memory(reset_optimizer: bool) -> None:
-    """Its buffers are donated one by one: one that is shared would be gone."""
-    learner = learner_of("eaudeqn", num_networks=3, reset_optimizer=reset_optimizer)
-    state = learner.init(0)
-    for _ in range(2):
-        leaves = jax.tree.leaves((state.online, state.target, actor_of(state)))
-        pointers = [leaf.unsafe_buffer_pointer() for leaf in leaves]
-        assert len(pointers) == len(set(pointers))
-        state, _ = learner.update_target(state)

@@ -9,7 +9,7 @@ import pytest
 from suite.streams import IMPROVE, TARGET
 from suite.types import Batch
 from tests.support.learning import assert_close, train
-from tests.support.sac import CRITICS, LEARNING_RATES, SIZE, TAU, UPDATES, A, actor_of, batches, learner_of
+from tests.support.sac import CRITICS, LEARNING_RATES, SIZE, TAU, A, actor_of, batches, learner_of
 
 
 def forward(params: dict, x: jax.Array) -> jax.Array:
@@ -124,20 +124,3 @@ def test_without_pruning_a_method_is_dense(method: str, options: dict) -> None:
     for a, b in zip(one_updates, two_updates, strict=True):
         np.testing.assert_allclose(a["losses"], b["losses"], rtol=1e-4)
         assert (a["elected"], a["actor_sparsity"]) == (b["elected"], b["actor_sparsity"]) == (0, 0)
-
-
-def test_vectorized_is_unrolled() -> None:
-    """Batched matrix products sum in another order: single precision's 1e-7 a step, grown by Adam."""
-    data, vectorized = batches(UPDATES), (("vectorize", True),)
-    one, one_updates, one_losses = train(learner_of("eaudeqn", num_networks=3), data, winner=2)
-    two, two_updates, two_losses = train(learner_of("eaudeqn", vectorized, num_networks=3), data, winner=2)
-    np.testing.assert_allclose(one_losses, two_losses, rtol=1e-3)
-    for a, b in zip(one_updates, two_updates, strict=True):
-        assert a["elected"] == b["elected"] == 2
-        np.testing.assert_array_equal(a["sparsities"], b["sparsities"])
-        assert a["actor_sparsity"] == b["actor_sparsity"]
-    for a, b in zip((*one.online, actor_of(one)), (*two.online, actor_of(two)), strict=True):
-        assert_close(a.masks, b.masks, rtol=0, atol=0)
-        assert_close(a.params, b.params, rtol=1e-3, atol=1e-4)
-    assert_close(one.target, two.target, rtol=1e-3, atol=1e-4)
-    assert one_updates[-1]["actor_sparsity"] > 0

@@ -8,23 +8,22 @@ import jax
 import numpy as np
 import pytest
 
-from baselines.registry import METHODS
 from suite.agents import DQNOptions, SACOptions
 from suite.agents.dqn import dqn
 from suite.agents.sac import sac
 from suite.errors import Divergence
 from suite.experience.online import Online
 from suite.experience.replay import Replay
-from suite.learner import Learner, make_learner
-from suite.options import LearnerOptions, PrunerOptions, ReplayOptions, TrainerOptions
+from suite.learner import Learner
+from suite.options import ReplayOptions, TrainerOptions
 from suite.record import schema
-from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Parts, Trainer
-from suite.types import LearnerState, Training
+from suite.types import LearnerState
+from tests.support.learning import learner_with
 from tests.support.methods import NEVER_PRUNE
 from tests.support.probes import Aim, Sign
-from tests.support.sac import CRITICS, build, double, mlp
+from tests.support.sac import CRITICS, TAU, double, mlp
 
 # Probes: real parts, known optimum -----------------------------------------------------------------------------------
 
@@ -76,7 +75,9 @@ def run(
         return kind(Parts(Online(environment, ring), make_environment, learner), tracker, trainer_options, 0).run()
 
 
-def probe_learner(method: str, options: dict | None = None, agent_options: dict | None = None, **learner) -> Learner:
+def probe_learner(
+    method: str, options: dict | None = None, agent_options: dict | None = None, period: int = 20, **learner
+) -> Learner:
     environment = Aim()
     widths = {"critic_width": 24, "actor_width": 16, "critic_learning_rate": 5e-3, "actor_learning_rate": 5e-3}
     agent = sac(
@@ -85,9 +86,8 @@ def probe_learner(method: str, options: dict | None = None, agent_options: dict 
         SACOptions(**{**widths, "random_steps": SAMPLES, "initial_temperature": 0.1, **(agent_options or {})}),
     )
     method_options = LOW.get(method, {}) if options is None else options
-    training = Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    sparsifier = METHODS[method].make(training, **method_options)
-    return build(agent, sparsifier, **{"target_update_period": 20, **learner})
+    learner_options = {"polyak": TAU, **learner}
+    return learner_with(agent, method, STEPS - SAMPLES, period, learner=learner_options, **method_options)
 
 
 def values(params: dict, observation: list[float], action: float) -> list[float]:
@@ -148,7 +148,7 @@ def test_a_run_that_diverges_before_its_last_window_is_no_success(tmp_path: Path
             observation, reward, *ended, info = super().step(action)
             return observation, 1e30 if Breaks.steps > 50 else reward, *ended, info  # its square is infinite
 
-    learner = probe_learner("dense", target_update_period=1000, election_window=0.1)
+    learner = probe_learner("dense", period=1000, election_window=0.1)
     with pytest.raises(Divergence, match="learning_rate"):
         run(Breaks, learner, tmp_path, steps=140, evaluation_episodes=0)
     assert schema.read_json(tmp_path / schema.STATUS)["status"] == "failed"
@@ -162,10 +162,7 @@ def dqn_learner(num_networks: int) -> Learner:
     agent = dqn(
         environment.observation_space, environment.action_space, DQNOptions(network="mlp", width=256, epsilon_decay=100)
     )
-    training = Training(100, 20, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    return make_learner(
-        agent, METHODS["eaudeqn"].make(training, num_networks=num_networks), LearnerOptions(target_update_period=20)
-    )
+    return learner_with(agent, "eaudeqn", 100, 20, num_networks=num_networks)
 
 
 def sac_learner(num_networks: int) -> Learner:

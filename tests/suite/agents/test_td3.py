@@ -2,7 +2,6 @@
 
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -13,20 +12,14 @@ import pytest
 from flax import traverse_util
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite.agents import TD3Options
 from suite.agents.td3 import td3
-from suite.deploy.network import from_flax
-from suite.deploy.runner import Runner
 from suite.errors import UserError
 from suite.learner import TARGET, Learner
-from suite.options import PrunerOptions
-from suite.sparsity.pruner import make_pruner
-from suite.tracking.policy import describe
-from suite.types import Agent, Batch, Training
+from suite.types import Agent, Batch
 from tests.suite.agents.test_sac_equivalences import forward, q
 from tests.suite.agents.test_sac_probes import LOW, SAMPLES, STEPS, run, values
-from tests.support.learning import PERIOD, assert_close, train
+from tests.support.learning import PERIOD, assert_close, learner_with, train
 from tests.support.methods import NEVER_PRUNE
 from tests.support.probes import Aim
 from tests.support.sac import (
@@ -42,7 +35,6 @@ from tests.support.sac import (
     actor_of,
     actor_part,
     batches,
-    build,
     double,
     mlp,
 )
@@ -58,9 +50,7 @@ def agent_of(**options: Any) -> Agent:
 
 @cache
 def learner_of(method: str, polyak: float | None = TAU, **options: Any) -> Learner:
-    agent = agent_of()
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    return build(agent, METHODS[method].make(training, **options), polyak=polyak)
+    return learner_with(agent_of(), method, UPDATES, learner={"polyak": polyak}, **options)
 
 
 def test_the_target_is_the_lower_critic_at_a_smoothed_action() -> None:
@@ -179,8 +169,7 @@ def test_all_pairs_learn_from_one_target_and_the_actor_follows_the_elected() -> 
 
 def test_simba_learns_statistics_which_the_target_actor_follows() -> None:
     agent = agent_of(network="simba", policy_delay=1)
-    training = Training(UPDATES, PERIOD, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    learner = build(agent, METHODS["gmp"].make(training))
+    learner = learner_with(agent, "gmp", UPDATES, learner={"polyak": TAU})
     state = learner.init(0)
     before = jax.tree.map(np.array, state.target_actor)
     for batch in batches(2):
@@ -191,24 +180,12 @@ def test_simba_learns_statistics_which_the_target_actor_follows() -> None:
     assert any(path.endswith("/kernel") for path in changes)
 
 
-def test_an_exported_policy_acts_alike() -> None:
-    agent, data = agent_of(), batches(1)[0]
-    actor = actor_part(agent).init(jax.random.key(1))
-    environment: Any = SimpleNamespace(observation_space=OBSERVATIONS, action_space=ACTIONS)
-    arrays = {path: np.asarray(leaf) for path, leaf in traverse_util.flatten_dict(actor, sep="/").items()}
-    runner = Runner(from_flax(arrays, describe(agent, environment)["network"]), ["dense"] * 3)
-    for observation in data.observation:
-        expected = agent.act(jax.random.key(0), actor, observation, 0, greedy=True)
-        np.testing.assert_allclose(runner(observation), expected, rtol=1e-4, atol=1e-6)
-
-
 @pytest.mark.parametrize("method", ["dense", "eaudeqn"])
 def test_the_action_of_the_highest_reward(method: str, tmp_path: Path) -> None:
     environment, rates = Aim(), {"critic_learning_rate": 5e-3, "actor_learning_rate": 5e-3}
     options = TD3Options(critic_width=24, actor_width=16, random_steps=SAMPLES, exploration_noise=0.3, **rates)
     agent = td3(environment.observation_space, environment.action_space, options)
-    training = Training(STEPS - SAMPLES, 20, agent.optimizer, make_pruner(PrunerOptions(), agent.all_networks))
-    learner = build(agent, METHODS[method].make(training, **LOW.get(method, {})), target_update_period=20)
+    learner = learner_with(agent, method, STEPS - SAMPLES, 20, learner={"polyak": TAU}, **LOW.get(method, {}))
     state = run(Aim, learner, tmp_path)
     for sign in (-1, 1):
         action = learner.act_greedily(state, np.array([sign, 1], np.float32), np.int32(0))

@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from baselines.registry import METHODS
 from suite import diagnostics
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.diagnostics import Diagnostics
 from suite.experience.batches import batch_rng
-from suite.learner import make_learner
-from suite.options import LearnerOptions, PrunerOptions
 from suite.publish.upload import wandb_metrics
 from suite.record import schema
-from suite.sparsity.pruner import make_pruner
-from suite.types import Batch, Training
+from suite.types import Batch
 from tests.suite.agents.test_dqn import a_batch, flat, gradients, values
-from tests.support.learning import PERIOD, train
+from tests.support.learning import PERIOD, learner_with, train
 from tests.support.probes import Probe
 from tests.support.sac import batches, learner_of
 from tests.support.trainer import Idle, run_idle
@@ -30,10 +26,7 @@ def test_a_dqns_measures_by_hand() -> None:
     agent = dqn(
         spaces.Box(-1, 1, (4,), np.float32), spaces.Discrete(3), DQNOptions(network="mlp", width=16, learning_rate=1e-2)
     )
-    pruner = make_pruner(PrunerOptions(), agent.all_networks)
-    training = Training(40, PERIOD, agent.optimizer, pruner)
-    method = METHODS["eaudeqn"].make(training, num_networks=2, max_noise=1e6, max_speed=0.6)
-    learner = make_learner(agent, method, LearnerOptions(target_update_period=PERIOD))
+    learner = learner_with(agent, "eaudeqn", 40, num_networks=2, max_noise=1e6, max_speed=0.6)
     state, _, _ = train(learner, [a_batch(step) for step in range(2 * PERIOD + 3)], winner=1)
     batch = a_batch(99)
     measured = Diagnostics(agent, learner.inspect)
