@@ -1,9 +1,6 @@
 """What is asked of SLURM, by small scripts in the place of its commands. tests/slurm asks a real one."""
 
 import json
-import os
-import stat
-from pathlib import Path
 
 import pytest
 import submitit
@@ -12,36 +9,9 @@ from submitit.core.utils import DelayedSubmission
 from suite.errors import Busy, UserError
 from suite.record import lock, schema
 from sweeps.engines import local, slurm
-from sweeps.engines.base import Plan, Work
+from sweeps.engines.base import Plan
 from sweeps.engines.cellstate import QUEUED, RUNNING
 from tests.support.slurm import submit
-
-#: They say what lies in the files of their folder, and write down what they were asked.
-COMMAND = """#!/bin/sh
-cd {folder}
-echo "$(basename "$0") $*" >> asked
-[ -e "$(basename "$0").error" ] && cat "$(basename "$0").error" >&2 && exit 1
-cat "$(basename "$0").says" 2>/dev/null || true
-"""
-
-
-@pytest.fixture
-def cluster(tmp_path, monkeypatch) -> Path:
-    """The folder of the scripts."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("sbatch", "srun", "squeue", "scontrol"):
-        (folder / name).write_text(COMMAND.format(folder=folder))
-        (folder / name).chmod(stat.S_IRWXU)
-    (folder / "sbatch.says").write_text("Submitted batch job 7\n")
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return folder
-
-
-@pytest.fixture
-def plan(tmp_path) -> Plan:
-    works = [Work(f"run{i}", [f"--seed={i}"], 100, 1.0) for i in range(5)]
-    return Plan("tiny.yaml", tmp_path / "runs", works, 1)
 
 
 def finish(plan: Plan, name: str) -> None:
@@ -59,17 +29,9 @@ def test_what_is_submitted(cluster, plan, capsys):
     assert code == 0
     assert jobs(plan) == {"7_0": ["run0", "run2"], "7_1": ["run3", "run4"]}
     script = (plan.folder / slurm.FOLDER / "7_submission.sh").read_text()
-    for line in (
-        "--partition=gpu",
-        "--time=2160",
-        "--mem=7GB",
-        "--cpus-per-task=6",
-        "--gpus-per-node=1",
-        "--array=0-1%2",
-        "--requeue",
-        "--signal=USR2@120",
-    ):
-        assert f"#SBATCH {line}\n" in script, line
+    options = ["partition=gpu", "time=2160", "mem=7GB", "cpus-per-task=6", "gpus-per-node=1", "array=0-1%2", "requeue"]
+    for option in (*options, "signal=USR2@120"):
+        assert f"#SBATCH --{option}\n" in script, option
     assert "srun --unbuffered" in script and "--cpus-per-task=6 " in script.splitlines()[-1]
     submitted = DelayedSubmission.load(plan.folder / slurm.FOLDER / "7_1_submitted.pkl")
     works, root = submitted.args

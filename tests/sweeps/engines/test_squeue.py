@@ -1,8 +1,6 @@
 """What SLURM's commands print, by version and by site: jobs that exist are never denied."""
 
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +8,18 @@ import pytest
 
 from suite.errors import UserError
 from sweeps.engines import slurm, squeue
-from sweeps.engines.base import Plan, Work
+from sweeps.engines.base import Plan
 from sweeps.engines.cellstate import QUEUED, RUNNING
 from tests.support.slurm import submit
 
-#: Says what lies in the file of its first matching name: "<command>.json" where JSON is asked for, or "<command>.says".
-COMMAND = """#!/bin/sh
-cd {folder}
-echo "$(basename "$0") $*" >> asked
-case "$*" in *--json*) answer=json;; *) answer=says;; esac
-[ -e "$(basename "$0").$answer" ] || {{ echo "no such answer" >&2; exit 1; }}
-cat "$(basename "$0").$answer"
-"""
 NOTICE = "*** Maintenance on Monday, 9 AM ***\nsee /etc/motd\n\n"
 HEADER = "JOBID STATE\n"
 ARRAY = ["7_0", "7_1", "7_2"]
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the commands and of their answers."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("sbatch", "srun", "squeue"):
-        (folder / name).write_text(COMMAND.format(folder=folder))
-        (folder / name).chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return folder
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    works = [Work(f"run{i}", [f"--seed={i}"], 100, 1.0) for i in range(3)]
-    return Plan("tiny.yaml", tmp_path / "runs", works, 1)
+def plan(plan: Plan) -> Plan:
+    return plan._replace(works=plan.works[:3])
 
 
 # squeue ----------
