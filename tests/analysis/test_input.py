@@ -32,18 +32,11 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_run(
         tmp_path_factory.mktemp("record"), returns=(1.0, 2.0), evaluations=(1.5, 2.5), options={"trainer.epochs": 2}
     )
-    elections = {
-        "losses": [1.0, 2.0],
-        "sparsities_before": [0.0, 0.1],
-        "sparsities": [0.0, 0.1],
-        "reset": [False, True],
-    }
-    rows = []
-    for line in (folder / schema.METRICS).read_text().splitlines():
-        row = json.loads(line)
-        rows.append(
-            row | elections if row["kind"] == "target_update" else row | {"layer_sparsity": {"Dense_0/kernel": 0.5}}
-        )
+    elections = {"losses": [1.0, 2.0], "reset": [False, True]}
+    elections |= {key: [0.0, 0.1] for key in ("sparsities_before", "sparsities")}
+    layers = {"layer_sparsity": {"Dense_0/kernel": 0.5}}
+    rows = [json.loads(line) for line in (folder / schema.METRICS).read_text().splitlines()]
+    rows = [row | (elections if row["kind"] == "target_update" else layers) for row in rows]
     (folder / schema.METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / schema.COSTS).write_text(json.dumps(COSTS))
     finish(folder)
@@ -153,6 +146,19 @@ def test_fingerprints_that_are_none_vouch_for_nothing(known: Any, record: Path, 
 # Arguments -----------------------------------------------------------------------------------------------------------
 
 LONG = "x" * 5_000
+WRONG = {
+    "--repetitions": ["0", "9" * 5000, "1000000000"],
+    "--seed": ["-1", "x", str(2**64)],
+    "--return": ["best"],
+    "--effect": ["0", "nan", "inf"],
+    "--statistic": ["mode"],
+    "--last": ["0"],
+    "--x": ["seconds"],
+    "--agent-steps": ["0", "1e6"],
+    "--video-pinball-random": ["inf"],
+    "--within": ["-1", "100", "x"],  # of a report; unknown to a table
+    "--elections": ["x"],
+}
 
 
 @pytest.mark.parametrize(
@@ -184,9 +190,8 @@ LONG = "x" * 5_000
         ["--runs", "{record}", "--require", "dense", "atari/../Pong", "0"],
         ["--runs", "{record}", "--out", "{tmp}/file"],
         ["--runs", "{record}", "--out", "{tmp}/" + LONG],
-        ["--runs", "{record}", "--agent-steps", "1e6"],
-        ["--runs", "{record}", "--effect", "inf"],
-        ["--runs", "{record}", "--repetitions", "1000000000"],
+        ["--runs", "{record}", "--require", "a", "b"],
+        *(["--runs", "{record}", option, value] for option, values in WRONG.items() for value in values),
         ["extra"],
     ],
 )

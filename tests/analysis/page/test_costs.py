@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import report
 from analysis.figures import costs as cost_figures
 from analysis.figures import style
 from analysis.page import costs as cost_sections
@@ -112,13 +111,6 @@ def test_tied_latencies_are_a_line(results, ratio, tied):
     lines = [part.text for part in parts if isinstance(part, Paragraph) and "Latency" in part.text]
     assert [("no two differ by more than 5 %" in line and "100" in line) for line in lines] == [True] * tied
     assert any(isinstance(part, Picture) and part.name == "latency-atari" for part in parts) != tied
-
-
-def test_the_page_has_them(root, tmp_path):
-    assert report.main(["--runs", str(root), "--out", str(tmp_path), "--repetitions", "20"]) == 0
-    page = (tmp_path / "report.html").read_text()
-    assert 'id="figure-bytes-atari"' in page and 'id="figure-latency-atari"' in page
-    assert "What sparsity buys" in page
 
 
 def test_equal_points_are_both_on_the_front():

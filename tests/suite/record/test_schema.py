@@ -1,5 +1,7 @@
 """The record's rows as they are read back."""
 
+import json
+
 import pytest
 
 from suite.errors import UserError
@@ -31,12 +33,24 @@ def test_kinds_are_told_apart(path):
     assert schema.read_rows(path, ("target_update", "epoch")) == [update(1), update(2)]
 
 
-@pytest.mark.parametrize("line", ['{"kind": "evaluation", "epo', '{"kind": "other"}', "[]", ""])
+NO_JSON = [json.dumps(EVALUATION).replace("2.0", value) for value in ("NaN", "Infinity", "-Infinity", 9**6 * "[")]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"kind": "evaluation", "epo', '{"kind": "other"}', "[]", "", *NO_JSON], ids=lambda line: line[:40]
+)
 def test_a_damaged_line_is_named_by_its_number(path, line):
     with path.open("a") as file:
         file.write(line + "\n")
     with pytest.raises(UserError, match=f"{path.name}:4: not a row of a record"):
         schema.read_rows(path, ("evaluation",))
+
+
+@pytest.mark.parametrize("value", ["1e999", f"{10**400}", "true"])
+def test_a_number_that_is_none_is_named_by_its_line_and_column(path, value):
+    path.write_text(path.read_text().replace('"return": 2.0', f'"return": {value}'))
+    with pytest.raises(UserError, match=f"{path.name}:2: evaluation: 'return' should be a number"):
+        schema.read_rows(path)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Records -> runs: what is read, and the one line that each damage gives."""
 
-import json
 import re
 
 import pandas as pd
@@ -9,11 +8,6 @@ import pytest
 from analysis.data.sources import runfolder
 from suite.errors import UserError
 from tests.support.damage import edit
-
-
-def change(path, **values):
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, **values}))
 
 
 def test_a_finished_run_is_read(run):
@@ -56,11 +50,6 @@ def test_two_processes_read_what_one_does(run, monkeypatch):
         runfolder.load(folder.parent, processes=2)
 
 
-def rows(old, new):
-    """A damage to the rows of a run."""
-    return lambda folder: edit(folder, "metrics.jsonl", old, new)
-
-
 def cut_last_line(folder):
     path = folder / "metrics.jsonl"
     path.write_text(path.read_text()[:-10])
@@ -83,18 +72,13 @@ def evaluate_twice(folder):
 
 
 DAMAGES = {
-    "damaged": rows('"epoch": 2', '"epoch": ?'),
+    "damaged": lambda folder: edit(folder, "metrics.jsonl", '"epoch": 2', '"epoch": ?'),
     "last line is cut": cut_last_line,
     "epochs should be numbered": repeat_epoch,
     "2 of 3 epochs": drop_epoch,
-    "jsonl:5: epoch: 'return' should be": rows('"return": -10.0', '"return": "high"'),
-    "jsonl:2: epoch without 'actor_sparsity'": rows('"actor_sparsity"', '"actors_sparsity"'),
-    "jsonl:3: evaluation: 'return' should be": rows('"return": 7.5', '"return": "high"'),
     "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
-    "schema: version 1": lambda folder: change(folder / "config.json", schema=1),
-    "seed: should be a valid integer": lambda folder: change(folder / "config.json", seed="zero"),
     "not valid JSON": lambda folder: (folder / "config.json").write_text('{"schema": 1,'),
-    "status: should be 'finished' or": lambda folder: change(folder / "status.json", status="done"),
+    "status: should be 'finished' or": lambda folder: edit(folder, "status.json", '"finished"', '"done"'),
     "without its config.json": lambda folder: (folder / "config.json").unlink(),
 }
 
