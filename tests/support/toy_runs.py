@@ -73,9 +73,14 @@ def end(tracker: Tracker, exit_code: int = 0) -> None:
     tracker.__exit__(type(error) if error else None, error, None)
 
 
+def part(folder: Path, last: int | None, exit_code: int = 0, mode: str = "auto", first: int = 0, **config: Any) -> None:
+    """A run from its row `first` on until before its row `last`, where it ends."""
+    tracker = begin(folder, mode, first, **config)
+    write(tracker, slice(first, last))
+    end(tracker, exit_code)
+
+
 def whole(folder: Path, mode: str = "auto", **config: Any) -> Path:
     """A run from its beginning to its end."""
-    tracker = begin(folder, mode, **config)
-    write(tracker, slice(None))
-    end(tracker)
+    part(folder, None, mode=mode, **config)
     return folder

@@ -56,30 +56,16 @@ def commit(store: Any, given: Answer) -> Answer:
 def of_run(store: Any, given: Answer) -> Answer:
     """Those that are committed: the client fails at another one."""
     owner = {**store.project(given["project"], given["entity"]), "__typename": "Project"}
-    nodes = [
-        {
-            **{key: artifact[key] for key in ("id", "state", "digest")},
-            "__typename": "Artifact",
-            "artifactSequence": {
-                "__typename": "ArtifactSequence",
-                "id": "sequence",
-                "name": artifact["name"],
-                "project": owner,
-            },
-            "versionIndex": artifact["version"],
-            "artifactType": {"name": artifact["type"]},
-            **dict.fromkeys(("description", "metadata", "historyStep", "commitHash", "updatedAt")),
-            "ttlDurationSeconds": -1,
-            "ttlIsInherited": True,
-            "tags": [],
-            "aliases": [],
-            "size": 1,
-            "fileCount": len(artifact["files"]),
-            "createdAt": "2026-01-01T00:00:00",
-        }
-        for artifact in store.artifacts.values()
-        if (artifact["run"], artifact["state"]) == (given["run"], "COMMITTED")
-    ]
+    same = {"__typename": "Artifact", "ttlDurationSeconds": -1, "ttlIsInherited": True, "tags": [], "aliases": []}
+    same |= {"size": 1, "createdAt": "2026-01-01T00:00:00"}
+    same |= dict.fromkeys(("description", "metadata", "historyStep", "commitHash", "updatedAt"))
+    nodes = []
+    for artifact in store.artifacts.values():
+        if (artifact["run"], artifact["state"]) == (given["run"], "COMMITTED"):
+            node = same | {key: artifact[key] for key in ("id", "state", "digest")}
+            sequence = {"__typename": "ArtifactSequence", "id": "sequence", "name": artifact["name"], "project": owner}
+            node |= {"artifactSequence": sequence, "artifactType": {"name": artifact["type"]}}
+            nodes.append(node | {"versionIndex": artifact["version"], "fileCount": len(artifact["files"])})
     page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
     edges = [{"node": node} for node in nodes]
     return {"project": {"run": {"artifacts": {"totalCount": len(nodes), "pageInfo": page, "edges": edges}}}}

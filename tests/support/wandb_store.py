@@ -109,50 +109,24 @@ class Store:
 
     def project(self, name: str | None, owner: str | None = None) -> Answer:
         name, owner = name or "uncategorized", owner or ENTITY
-        entity = {"id": global_id("Entity", owner), "name": owner}
-        return {
-            "id": global_id("Project", name),
-            "internalId": "1",
-            "name": name,
-            "entityName": owner,
-            "entity": entity,
-        }
+        about = {"id": global_id("Project", name), "internalId": "1", "name": name, "entityName": owner}
+        return about | {"entity": {"id": global_id("Entity", owner), "name": owner}}
 
     def bucket(self, run: Answer) -> Answer:
         """A run as GraphQL gives it."""
         history = run["history"]
-        return {
-            "id": global_id("Run", run["name"]),
-            "name": run["name"],
-            "projectId": "1",
-            "internalId": "1",
-            "displayName": run["displayName"] or run["name"],
-            "description": "",
-            "notes": "",
-            "tags": run["tags"],
-            "group": run["groupName"],
-            "jobType": run["jobType"],
-            "state": run["state"],
-            "sweepName": run["sweep"],
-            "project": self.project(run["project"], run["entity"]),
-            "user": {"name": ENTITY, "username": ENTITY},
-            "config": json.dumps(run["config"]),
-            "summaryMetrics": json.dumps(run["summary"]),
-            "systemMetrics": "{}",
-            "wandbConfig": json.dumps({"t": 1} if history else {}),
-            "historyLineCount": len(history),
-            "eventsLineCount": run["events"],
-            "logLineCount": 0,
-            "historyTail": json.dumps([json.dumps(row) for row in history[-1:]]),
-            "eventsTail": "[]",
-            "historyKeys": {"lastStep": history[-1]["_step"] if history else -1, "sets": [], "keys": {}},
-            "createdAt": "2026-01-01T00:00:00",
-            "heartbeatAt": "2026-01-01T00:00:00",
-            "updatedAt": "2026-01-01T00:00:00",
-            "readOnly": False,
-            "stopped": False,
-            "commit": None,
-        }
+        node = {"id": global_id("Run", run["name"]), "projectId": "1", "internalId": "1"}
+        node |= {"description": "", "notes": ""}
+        node |= {key: run[key] for key in ("name", "tags", "jobType", "state")}
+        node |= {"displayName": run["displayName"] or run["name"], "group": run["groupName"], "sweepName": run["sweep"]}
+        node |= {"project": self.project(run["project"], run["entity"]), "user": {"name": ENTITY, "username": ENTITY}}
+        node |= {"config": json.dumps(run["config"]), "summaryMetrics": json.dumps(run["summary"])}
+        node |= {"systemMetrics": "{}", "wandbConfig": json.dumps({"t": 1} if history else {})}
+        node |= {"historyLineCount": len(history), "eventsLineCount": run["events"], "logLineCount": 0}
+        node |= {"historyTail": json.dumps([json.dumps(row) for row in history[-1:]]), "eventsTail": "[]"}
+        node |= {"historyKeys": {"lastStep": history[-1]["_step"] if history else -1, "sets": [], "keys": {}}}
+        node |= dict.fromkeys(("createdAt", "heartbeatAt", "updatedAt"), "2026-01-01T00:00:00")
+        return node | {"readOnly": False, "stopped": False, "commit": None}
 
     # The public API ----------
 
@@ -250,13 +224,8 @@ class Store:
 
     def viewer(self, given: Answer) -> Answer:
         teams = {"edges": [{"node": {"id": "t", "name": ENTITY}}]}
-        me = {
-            "id": global_id("User", "1"),
-            "entity": ENTITY,
-            "username": ENTITY,
-            "name": ENTITY,
-            "email": "x@example.com",
-        }
+        me = dict.fromkeys(("entity", "username", "name"), ENTITY) | {"id": global_id("User", "1")}
+        me["email"] = "x@example.com"
         return {"viewer": {**me, "flags": "{}", "admin": False, "apiKeys": {"edges": []}, "teams": teams}}
 
     def server_features(self, given: Answer) -> Answer:

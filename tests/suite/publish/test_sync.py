@@ -33,13 +33,9 @@ def runs(tmp_path: Path) -> Path:
     """One that was resumed twice, one that failed, one that was stopped: W&B has seen nothing of them."""
     folder = tmp_path / "runs" / "resumed"
     for first, last, how in ((0, 9, SILENT), (7, 16, schema.RESUMABLE), (14, None, 0)):
-        tracker = toy_runs.begin(folder, "disabled", first, name="resumed")
-        toy_runs.write(tracker, slice(first, last))
-        toy_runs.end(tracker, how)
+        toy_runs.part(folder, last, how, "disabled", first, name="resumed")
     for name, last, how in (("broken", 12, 1), ("stopped", 5, schema.RESUMABLE)):
-        tracker = toy_runs.begin(tmp_path / "runs" / name, "disabled", name=name)
-        toy_runs.write(tracker, slice(last))
-        toy_runs.end(tracker, how)
+        toy_runs.part(tmp_path / "runs" / name, last, how, "disabled", name=name)
     return tmp_path / "runs"
 
 
@@ -67,12 +63,8 @@ def test_runs_are_sent_from_their_records_and_once(server: Server, tmp_path: Pat
 
 def test_what_was_sent_by_the_run_itself_is_completed(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "run"
-    tracker = toy_runs.begin(folder)
-    toy_runs.write(tracker, slice(9))
-    toy_runs.end(tracker, SILENT)
-    tracker = toy_runs.begin(folder, "disabled", first=7)
-    toy_runs.write(tracker, slice(7, None))
-    toy_runs.end(tracker)
+    toy_runs.part(folder, 9, SILENT)
+    toy_runs.part(folder, None, mode="disabled", first=7)
     done = call(server, tmp_path / "home", folder)  # a run folder itself
     assert (done.returncode, len(server.runs)) == (0, 1)
     assert f"sent, {ROWS - 9} of {ROWS} rows" in done.stdout

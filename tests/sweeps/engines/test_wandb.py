@@ -21,22 +21,11 @@ from sweeps.engines.cellstate import FINISHED
 from sweeps.plan import resolve_all, works_of
 from tests.support import toy_runs
 from tests.support.chaos_grid import holder, learns
+from tests.support.sweeps import TINY_SAC
 from tests.support.wandb_server import Server
 
-PARAMETERS = {
-    "task": {"value": "mujoco/InvertedPendulum"},
-    "method": {"values": ["dense", "gmp"]},
-    "seed": {"values": [0, 1, 2]},
-    "agent.critic_width": {"value": 8},
-    "agent.actor_width": {"value": 8},
-    "learner.target_update_period": {"value": 20},
-    "replay.batch_size": {"value": 4},
-    "replay.capacity": {"value": 100},
-    "trainer.epochs": {"value": 1},
-    "trainer.epoch_agent_steps": {"value": 100},
-    "trainer.initial_samples": {"value": 50},
-    "trainer.evaluation_episodes": {"value": 0},
-}
+PARAMETERS = {key: {"value": value} for key, value in TINY_SAC.items()}
+PARAMETERS |= {"method": {"values": ["dense", "gmp"]}, "seed": {"values": [0, 1, 2]}}
 
 
 #: Prints what it was given, and waits until another one does: a single agent cannot have run both.
