@@ -213,12 +213,6 @@ def test_only_the_learner_touches_a_sparsifier_and_masks() -> None:
     assert users == {"suite.gradient_step"}
 
 
-def test_layers_are_described_without_jax() -> None:
-    check = "import sys, suite.layers; print([m for m in ('jax', 'flax', 'numpy') if m in sys.modules])"
-    run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
-
-
 def test_the_runner_needs_numpy_scipy_and_safetensors_only() -> None:
     for path in SOURCES:
         if module_name(path).startswith("suite.deploy"):
@@ -231,10 +225,6 @@ def test_the_runner_needs_numpy_scipy_and_safetensors_only() -> None:
             assert named - sys.stdlib_module_names <= {"numpy", "scipy", "safetensors", "suite"}, path
             ours = "suite.deploy", "suite.errors", "suite.layers", "suite.record.files", "suite.record.schema"
             assert all(name.startswith(ours) for name in imports_of(path))
-    check = "import sys, suite.deploy.runner, suite.deploy.compact, suite.deploy.costs; "
-    check += "print([m for m in ('jax', 'pydantic') if m in sys.modules])"
-    run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
 
 
 def test_analysis_imports_tasks_records_errors_and_the_registry_only() -> None:
@@ -255,8 +245,18 @@ def test_analysis_imports_tasks_records_errors_and_the_registry_only() -> None:
             }, module
 
 
-def test_the_table_runs_without_jax() -> None:
-    check = "import sys, analysis.results; print([m for m in ('jax', 'flax', 'optax', 'wandb') if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("modules", "without"),
+    [
+        ("suite.layers", ("jax", "flax", "numpy")),
+        ("suite.deploy.runner, suite.deploy.compact, suite.deploy.costs", ("jax", "pydantic")),
+        ("suite.publish.follow", ("jax", "flax", "wandb")),
+        ("analysis.results", ("jax", "flax", "optax", "wandb")),
+        ("sweeps.execute, suite.environments", ("mujoco",)),
+    ],
+)
+def test_modules_do_without_packages(modules: str, without: tuple[str, ...]) -> None:
+    check = f"import sys, {modules}; print([name for name in {without} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
@@ -331,15 +331,10 @@ def unsafe(tree: ast.Module) -> list[str]:
 
 
 def test_the_search_for_unsafe_code_finds_it() -> None:
-    assert unsafe(ast.parse("import pickle\nyaml.load(x)\nyaml.load(x, yaml.Loader)\neval(x)")) == [
-        "pickle",
-        "yaml.load",
-        "yaml.load",
-        "eval",
-    ]
-    assert not unsafe(
-        ast.parse("class L(yaml.SafeLoader): pass\nyaml.load(x, L)\nyaml.load(x, Loader=yaml.SafeLoader)")
-    )
+    found = unsafe(ast.parse("import pickle\nyaml.load(x)\nyaml.load(x, yaml.Loader)\neval(x)"))
+    assert found == ["pickle", "yaml.load", "yaml.load", "eval"]
+    safe = "class L(yaml.SafeLoader): pass\nyaml.load(x, L)\nyaml.load(x, Loader=yaml.SafeLoader)"
+    assert not unsafe(ast.parse(safe))
 
 
 def test_nothing_that_is_read_can_run() -> None:

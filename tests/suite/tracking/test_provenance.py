@@ -36,12 +36,8 @@ def test_figures_are_drawn_whatever_a_notebook_sets(backend: str) -> None:
     assert (ran.returncode, ran.stdout) == (0, "agg\n"), ran.stderr
 
 
-def test_only_mujocos_tasks_need_mujoco() -> None:
+def test_a_run_that_needs_no_mujoco_starts_without() -> None:
     """A renderer that is not installed keeps `import mujoco` from working."""
-    code = (
-        "import sys; import sweeps.execute; from suite.environments import ENVIRONMENTS; print('mujoco' in sys.modules)"
-    )
-    assert python("-c", code).stdout == "False\n"
     assert python("-m", "sweeps.run", "--help", MUJOCO_GL="osmesa").returncode == 0
 
 
