@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.stats import pairwise, pareto, profiles
+from analysis.stats import metrics, pairwise, pareto, profiles
 from tests.analysis.stats.test_profiles import NAMES, frame_of
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("golden.json").read_text())
@@ -23,6 +23,19 @@ def by_task(name: str) -> dict[str, dict[int, float]]:
 def same(found: Any, expected: Any) -> bool:
     """To the last digits that a float has."""
     return bool(np.allclose(np.array(found, dtype=float), np.array(expected), rtol=1e-12, atol=1e-12))
+
+
+def test_aggregates() -> None:
+    found, notes = metrics.aggregate(by_task("scores"), metrics.SCORE_STATISTICS, SEED, REPETITIONS)
+    assert notes == []
+    for name, expected in GOLDEN["aggregates"].items():
+        assert same(found[name][:3], expected), name
+
+
+def test_task_means() -> None:
+    found = metrics.task_means(by_task("scores"), SEED, REPETITIONS)
+    for task, expected in GOLDEN["task_means"].items():
+        assert same(found[task][:3], expected), task
 
 
 def test_profile() -> None:

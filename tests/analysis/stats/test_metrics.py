@@ -1,19 +1,105 @@
-"""Estimates of tasks and curves against plain loops, and every guard. test_stratified.py compares with rliable."""
+"""Every estimator against an implementation of its own, and every guard."""
+
+import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from analysis.stats import metrics
-from analysis.stats.metrics import NOTHING, SCORE_STATISTICS, aggregate, band, task_means
+from analysis.stats.metrics import (
+    NOTHING,
+    SCORE_STATISTICS,
+    aggregate,
+    band,
+    task_means,
+)
 from tests.support.scores import by_task
 
 MEAN = {"mean": SCORE_STATISTICS["mean"]}
 
 
-def percentiles_of_resampled_means(values, repetitions=4000):
-    """With another generator."""
-    draws = np.random.default_rng(12345).choice(values, (repetitions, len(values))).mean(axis=1)
+def optimality_gap(values: np.ndarray) -> float:
+    return float(np.mean([max(1.0 - v, 0.0) for v in values.ravel()]))
+
+
+INDEPENDENT = {
+    "IQM": lambda x: float(scipy.stats.trim_mean(np.ravel(x), 0.25)),
+    "median": lambda x: float(np.median(x.sum(axis=0) / len(x))),
+    "mean": lambda x: float(np.sum(x) / x.size),
+    "optimality gap": optimality_gap,
+}
+
+
+def plain_bootstrap(values, statistic, repetitions=4000):
+    """Seeds resampled within each task, with plain loops and another generator."""
+    rng = np.random.default_rng(12345)
+    seeds, tasks = values.shape
+    draws = []
+    for _ in range(repetitions):
+        columns = [values[rng.integers(seeds, size=seeds), task] for task in range(tasks)]
+        draws.append(statistic(np.stack(columns, axis=1)))
     return np.percentile(draws, [2.5, 97.5])
+
+
+@pytest.mark.parametrize(("seeds", "tasks"), [(5, 4), (3, 7), (2, 2), (10, 1)])
+def test_aggregates_and_intervals_agree_with_independent_ones(seeds, tasks):
+    values = np.random.default_rng(seeds * tasks).normal(0.8, 0.5, (seeds, tasks)) + np.linspace(0, 1, tasks)
+    estimates, _ = aggregate(by_task(values), SCORE_STATISTICS, seed=0, repetitions=2000)
+    assert list(estimates) == list(INDEPENDENT)
+    for name, statistic in INDEPENDENT.items():
+        low, high = plain_bootstrap(values, statistic, 2000)
+        assert estimates[name].value == pytest.approx(statistic(values))
+        assert estimates[name][1:3] == pytest.approx((low, high), abs=0.1 * (high - low)), name
+        assert estimates[name].seeds == seeds
+
+
+def test_iqm_of_eight_numbers_is_the_mean_of_the_middle_four():
+    values = np.array([[1, 2], [3, 4], [5, 6], [7, 100]], dtype=float)
+    estimates, _ = aggregate(by_task(values), SCORE_STATISTICS, seed=0, repetitions=10)
+    assert estimates["IQM"].value == 4.5
+    assert estimates["median"].value == np.median([4, 28])
+
+
+def test_interval_agrees_with_all_resamples_of_a_tiny_case():
+    values = np.array([[0.0], [1.0], [5.0], [20.0]])
+    means = [np.mean(draw) for draw in itertools.product(values[:, 0], repeat=4)]  # 256 resamples, all as likely
+    estimates, _ = aggregate(by_task(values), MEAN, seed=0, repetitions=5000)
+    assert estimates["mean"].low == pytest.approx(np.percentile(means, 2.5, method="inverted_cdf"))
+    assert estimates["mean"].high == pytest.approx(np.percentile(means, 97.5, method="inverted_cdf"))
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_every_statistic_agrees_with_all_resamples_of_a_tiny_case(name):
+    """3 seeds of 2 tasks: 27 x 27 resamples, all as likely."""
+    values = np.array([[0.0, 0.4], [0.7, 1.1], [1.9, 3.0]])
+    within = list(itertools.product(range(3), repeat=3))
+    exact = [
+        INDEPENDENT[name](np.stack([values[list(a), 0], values[list(b), 1]], axis=1)) for a in within for b in within
+    ]
+    estimates, _ = aggregate(by_task(values), {name: SCORE_STATISTICS[name]}, seed=0, repetitions=4000)
+    found = estimates[name]
+    assert (
+        np.mean(np.array(exact) < found.low - 1e-9) <= 0.035 and np.mean(np.array(exact) <= found.low + 1e-9) >= 0.015
+    )
+    assert (
+        np.mean(np.array(exact) > found.high + 1e-9) <= 0.035 and np.mean(np.array(exact) >= found.high - 1e-9) >= 0.015
+    )
+
+
+def test_seeds_are_resampled_within_a_task_only():
+    """Tasks that differ, seeds that agree: nothing to resample, whatever the differences between tasks."""
+    estimates, _ = aggregate(by_task(np.tile([0.0, 10.0, 20.0], (5, 1))), MEAN, seed=0, repetitions=200)
+    assert estimates["mean"][:3] == (10.0, 10.0, 10.0)
+
+
+def test_tasks_are_resampled_each_on_its_own():
+    """Whole seeds resampled over 16 tasks would give [0, 1]; task by task the errors average out."""
+    values = np.tile([[0.0], [1.0]], (1, 16))
+    estimates, _ = aggregate(by_task(values), MEAN, seed=0, repetitions=2000)
+    expected = 1.96 * np.sqrt(0.125 / 16)
+    assert estimates["mean"].high - 0.5 == pytest.approx(expected, abs=0.04)
+    assert 0.5 - estimates["mean"].low == pytest.approx(expected, abs=0.04)
 
 
 def test_reproducible_by_seed_and_numpys_global_state_is_untouched():
@@ -74,8 +160,8 @@ def test_task_means_use_every_run():
     estimates = task_means({task: dict(enumerate(v)) for task, v in values.items()}, seed=0, repetitions=2000)
     assert list(estimates) == list(values)
     for task in "abc":
-        column = np.asarray(values[task])
-        low, high = percentiles_of_resampled_means(column)
+        column = np.asarray(values[task])[:, None]
+        low, high = plain_bootstrap(column, lambda x: x.mean())
         assert estimates[task].value == pytest.approx(column.mean())
         assert estimates[task].low == pytest.approx(low, abs=0.1 * (high - low))
         assert estimates[task].high == pytest.approx(high, abs=0.1 * (high - low))
@@ -96,7 +182,7 @@ def test_band_is_the_bootstrap_of_the_mean_curve():
     mean, low, high = band(curves, seed=0, repetitions=4000)
     assert mean == pytest.approx(curves.mean(axis=0))
     for point in range(4):
-        expected = percentiles_of_resampled_means(curves[:, point])
+        expected = plain_bootstrap(curves[:, point : point + 1], lambda x: x.mean())
         assert [low[point], high[point]] == pytest.approx(expected, abs=0.1)
 
 

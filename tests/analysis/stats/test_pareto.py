@@ -167,6 +167,11 @@ def test_too_few_runs_have_no_region(seeds, tasks, there):
 # Dominance and the front ----------
 
 
+def test_the_front_by_hand():
+    points = np.array([[0.0, 1.0], [0.5, 1.0], [0.9, 0.2], [0.9, 0.2], [0.6, 0.1]])
+    assert pareto.front(points).tolist() == [False, True, True, True, False]
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=8))
 def test_the_front_is_what_nothing_dominates(points):
     def beaten(a):
