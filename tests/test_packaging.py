@@ -74,11 +74,6 @@ def test_a_wheel_holds_the_packages_and_their_data(tmp_path: Path) -> None:
     assert top == {"suite", "baselines", "sweeps", "analysis"}
     tracked = subprocess.run(["git", "ls-files", *top], cwd=ROOT, capture_output=True, text=True).stdout.split()
     assert {name for name in tracked or names if not name.endswith(".md")} <= names
-    ran = command(
-        sys.executable,
-        "-c",
-        "import suite, sweeps.run; print(suite.__file__)",
-        cwd=tmp_path,
-        PYTHONPATH=f"{tmp_path}/site",
-    )
+    code = "import suite, sweeps.run; print(suite.__file__)"
+    ran = command(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=f"{tmp_path}/site")
     assert ran.stdout.startswith(str(tmp_path)), ran.stderr

@@ -55,21 +55,9 @@ def write_run(
             acting = None if actor_sparsity is None else actor_sparsity * share
             update = {"kind": "target_update", **clocks, "losses": [None], "elected": 0, "actor_sparsity": acting}
             update |= {"sparsities_before": [sparsity * share], "sparsities": [sparsity * share], "reset": [False]}
-            row = {
-                "kind": "epoch",
-                "epoch": epoch,
-                **clocks,
-                "return": value,
-                "episodes": 1 if value is not None else 0,
-            }
-            row |= {
-                "loss": None,
-                "sparsity": sparsity * share,
-                "layer_sparsity": {},
-                "actor_sparsity": acting,
-                "actor_layer_sparsity": None if acting is None else {},
-                "seconds": 1.5 * epoch,
-            }
+            row = {"kind": "epoch", "epoch": epoch, **clocks, "return": value, "episodes": int(value is not None)}
+            row |= {"loss": None, "sparsity": sparsity * share, "layer_sparsity": {}, "actor_sparsity": acting}
+            row |= {"actor_layer_sparsity": None if acting is None else {}, "seconds": 1.5 * epoch}
             file.write(json.dumps(update) + "\n" + json.dumps(row) + "\n")
             if epoch <= len(evaluations):
                 evaluation = {"kind": "evaluation", "epoch": epoch, **clocks, "return": evaluations[epoch - 1]}

@@ -34,13 +34,8 @@ def test_the_break_even_is_where_it_pays_from_there_on(csr: list[float], expecte
 
 def test_a_table_and_a_figure_that_say_where_they_come_from(tmp_path: Path, capsys) -> None:
     measurements([20, 9, 7, 1]).to_csv(tmp_path / "measurements.csv")
-    about = {
-        "cpu": "a chip",
-        "cores": 2,
-        "load": 1.0,
-        "load_after": 9.0,
-        "versions": {"numpy": "2.4", "openvino": None},
-    }
+    about = {"cpu": "a chip", "cores": 2, "load": 1.0, "load_after": 9.0}
+    about |= {"versions": {"numpy": "2.4", "openvino": None}}
     (tmp_path / "machine.json").write_text(json.dumps(about))
     assert inference.main([str(tmp_path)]) == 0
     text = (tmp_path / "break_even.md").read_text()

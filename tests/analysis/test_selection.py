@@ -109,10 +109,8 @@ def test_names_that_are_none(grid, tmp_path):
 
 
 def test_columns_are_renamed_or_given():
-    assert named_columns(["return=eval/x=y", "method:=SAC"], ["return", "method"]) == (
-        {"return": "eval/x=y"},
-        {"method": "SAC"},
-    )
+    found = named_columns(["return=eval/x=y", "method:=SAC"], ["return", "method"])
+    assert found == ({"return": "eval/x=y"}, {"method": "SAC"})
     for text in ("return", "score=x", "=x", "return="):
         with pytest.raises(UserError, match="OURS is return or method, found"):
             named_columns([text], ["return", "method"])

@@ -18,18 +18,8 @@ from tests.support.makefile import SET_UP, run_make
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 PYTHON = r"(?:\S*/)?python[0-9.]*"
-ELSEWHERE = (
-    "cd",
-    "git",
-    "gsutil",
-    "ssh",
-    "rsync",
-    "sbatch",
-    "squeue",
-    "scancel",
-    "sinfo",
-    "export",
-)  # not ours to check
+#: Programs that are not ours to check.
+ELSEWHERE = ("cd", "git", "gsutil", "ssh", "rsync", "sbatch", "squeue", "scancel", "sinfo", "export")
 
 READERS = ("halving.py", "sweeps/atari/mine.yaml", "sweeps/mujoco/mine.yaml")  # files that a reader is told to write
 

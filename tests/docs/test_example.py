@@ -34,15 +34,7 @@ def test_the_new_method_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> 
     params = {"Dense_0": {"kernel": jnp.arange(1.0, 101.0).reshape(10, 10), "bias": jnp.ones(10)}}
     network = Network(params, (), method.init(jax.random.key(0), params), jnp.float32(0))
     after = hooks.after_gradient(method)
-    for step, expected in (
-        (19, 0.0),
-        (20, 0.5),
-        (21, 0.5),
-        (40, 0.75),
-        (59, 0.75),
-        (60, 0.88),
-        (80, 0.94),
-        (100, 0.94),
-    ):
+    levels = {19: 0.0, 20: 0.5, 21: 0.5, 40: 0.75, 59: 0.75, 60: 0.88, 80: 0.94, 100: 0.94}
+    for step, expected in levels.items():
         network = after(jax.random.key(0), jnp.int32(step), network, params)
         assert float(sparsity(network.masks)) == pytest.approx(expected)

@@ -68,16 +68,8 @@ def test_gradient_steps_that_are_due(ratio: float, due: dict[int, int], tmp_path
 def test_batches_are_drawn_independently(tmp_path: Path) -> None:
     """400 transitions, told apart by their observation; two independent batches of 32 share 2.6 of them on average."""
     learner = Idle()
-    run_idle(
-        tmp_path,
-        lambda: Probe(400),
-        learner,
-        capacity=500,
-        epochs=1,
-        epoch_agent_steps=400,
-        initial_samples=350,
-        replay_ratio=2,
-    )
+    clock = {"epochs": 1, "epoch_agent_steps": 400, "initial_samples": 350, "replay_ratio": 2}
+    run_idle(tmp_path, lambda: Probe(400), learner, capacity=500, **clock)
     drawn = [set(batch.observation[:, 0].tolist()) for batch in learner.batches]
     shared = [len(one & two) for one, two in pairwise(drawn)]
     assert 1.5 < np.mean(shared) < 4

@@ -15,45 +15,28 @@ from suite.deploy.network import Policy, from_flax
 from suite.deploy.runner import Runner
 from suite.tracking.policy import describe
 
-#: name -> agent, its options, observations, actions. Sizes that make SAME padding uneven; small: Pong's with a small
-#: screen, sac: Hopper's.
-KINDS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
-    "nature": (
-        "dqn",
-        {"network": "nature", "width": 24},
-        spaces.Box(0, 255, (4, 37, 30), np.uint8),
-        spaces.Discrete(6),
-    ),
-    "small": ("dqn", {"network": "small", "width": 64}, spaces.Box(0, 255, (4, 24, 24), np.uint8), spaces.Discrete(6)),
+Kind = tuple[str, dict[str, Any], spaces.Space, spaces.Space]  # agent, its options, observations, actions
+
+
+def images(*shape: int) -> spaces.Box:
+    return spaces.Box(0, 255, shape, np.uint8)
+
+
+SIX = spaces.Discrete(6)
+HOPPER = (spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,)))
+#: Sizes that make SAME padding uneven; small: Pong's with a small screen.
+KINDS: dict[str, Kind] = {
+    "nature": ("dqn", {"network": "nature", "width": 24}, images(4, 37, 30), SIX),
+    "small": ("dqn", {"network": "small", "width": 64}, images(4, 24, 24), SIX),
     "mlp": ("dqn", {"network": "mlp", "width": 32}, spaces.Box(-1, 1, (5,), np.float32), spaces.Discrete(3)),
-    "sac": ("sac", {"actor_width": 40}, spaces.Box(-np.inf, np.inf, (11,), np.float32), spaces.Box(-1, 1, (3,))),
+    "sac": ("sac", {"actor_width": 40}, *HOPPER),
 }
 #: Likewise of networks whose layers do more than to read the one before.
-GRAPHS: dict[str, tuple[str, dict[str, Any], spaces.Space, spaces.Space]] = {
-    "layer_norm": (
-        "dqn",
-        {"network": "small", "width": 24, "layer_norm": True},
-        spaces.Box(0, 255, (4, 24, 22), np.uint8),
-        spaces.Discrete(6),
-    ),
-    "impala": (
-        "dqn",
-        {"network": "impala", "width": 24},
-        spaces.Box(0, 255, (4, 13, 10), np.uint8),
-        spaces.Discrete(6),
-    ),
-    "sac_layer_norm": (
-        "sac",
-        {"actor_width": 40, "layer_norm": True},
-        spaces.Box(-np.inf, np.inf, (11,), np.float32),
-        spaces.Box(-1, 1, (3,)),
-    ),
-    "sac_simba": (
-        "sac",
-        {"actor_width": 40, "network": "simba"},
-        spaces.Box(-np.inf, np.inf, (11,), np.float32),
-        spaces.Box(-1, 1, (3,)),
-    ),
+GRAPHS: dict[str, Kind] = {
+    "layer_norm": ("dqn", {"network": "small", "width": 24, "layer_norm": True}, images(4, 24, 22), SIX),
+    "impala": ("dqn", {"network": "impala", "width": 24}, images(4, 13, 10), SIX),
+    "sac_layer_norm": ("sac", {"actor_width": 40, "layer_norm": True}, *HOPPER),
+    "sac_simba": ("sac", {"actor_width": 40, "network": "simba"}, *HOPPER),
 }
 ALL = KINDS | GRAPHS
 

@@ -63,13 +63,8 @@ def test_csv_is_tidy(holed):
     assert len(lines) == 3 * (aggregates + on_games + others) + 2 * against
     assert len({(line["method"], line["task"], line["statistic"]) for line in lines}) == len(lines)
     line = next(line for line in lines if (line["method"], line["task"]) == ("gmp", "atari/Boxing"))
-    assert (line["statistic"], line["value"], line["low"], line["seeds"], line["expected_seeds"]) == (
-        "return",
-        "3.0",
-        "",
-        "1",
-        "2",
-    )
+    values = [line[column] for column in ("statistic", "value", "low", "seeds", "expected_seeds")]
+    assert values == ["return", "3.0", "", "1", "2"]
     assert line["gaps"].startswith("atari/Boxing seed 1: missing")
 
 

@@ -17,19 +17,10 @@ def line(epoch: int, dormant: float, agreement: float | None = None) -> dict:
     clocks = dict.fromkeys(schema.CLOCKS, 10 * epoch)
     layers = {"0/critic_0/Dense_0": dormant, "0/critic_1/Dense_0": dormant + 0.2, "1/critic_0/Dense_0": 1.0}
     norms = {"0": 1.0, "1": 9.0, "actor": 2.0}
-    return schema.row(
-        "diagnostics",
-        clocks,
-        epoch=epoch,
-        transitions=8,
-        dormant={**layers, "actor/policy/Dense_0": 0.5},
-        effective_rank={"0/critic_0": 3.0, "0/critic_1": None},
-        weight_norm=norms,
-        gradient_norm=norms,
-        disconnected={},
-        mask_overlap={"0": 1.0},
-        agreement=agreement,
-    )
+    measures = {"dormant": {**layers, "actor/policy/Dense_0": 0.5}, "weight_norm": norms, "gradient_norm": norms}
+    measures |= {"effective_rank": {"0/critic_0": 3.0, "0/critic_1": None}, "disconnected": {}}
+    measures |= {"mask_overlap": {"0": 1.0}, "agreement": agreement}
+    return schema.row("diagnostics", clocks, epoch=epoch, transitions=8, **measures)
 
 
 @pytest.fixture

@@ -13,16 +13,9 @@ from suite.errors import UserError
 
 def update(step, sparsities, losses, elected, reset=()):
     """A row of a record. The networks' order is that before the election."""
-    return {
-        "kind": "target_update",
-        **dict.fromkeys(("agent_step", "frame", "gradient_step"), step),
-        "losses": losses,
-        "sparsities_before": sparsities,
-        "elected": elected,
-        "sparsities": sparsities,
-        "reset": list(reset) or [False] * len(losses),
-        "actor_sparsity": None,
-    }
+    row = {"kind": "target_update", **dict.fromkeys(("agent_step", "frame", "gradient_step"), step)}
+    row |= {"losses": losses, "sparsities_before": sparsities, "elected": elected, "sparsities": sparsities}
+    return row | {"reset": list(reset) or [False] * len(losses), "actor_sparsity": None}
 
 
 ROWS = [

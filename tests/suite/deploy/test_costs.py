@@ -77,27 +77,15 @@ def test_executed_operations_are_those_of_the_compiled_gradient_step(task: str, 
 
 
 def epoch(gradient_step: int, sparsity: float, layers: dict[str, float] | None = None) -> dict[str, Any]:
-    return {
-        "kind": "epoch",
-        "gradient_step": gradient_step,
-        "sparsity": sparsity,
-        "layer_sparsity": layers or {},
-        "actor_sparsity": None,
-        "actor_layer_sparsity": None,
-    }
+    row = {"kind": "epoch", "gradient_step": gradient_step, "sparsity": sparsity, "layer_sparsity": layers or {}}
+    return row | {"actor_sparsity": None, "actor_layer_sparsity": None}
 
 
 def update(
     gradient_step: int, before: list[float], after: list[float] | None = None, elected: int = 0
 ) -> dict[str, Any]:
-    return {
-        "kind": "target_update",
-        "gradient_step": gradient_step,
-        "sparsities_before": before,
-        "sparsities": after or before,
-        "elected": elected,
-        "actor_sparsity": None,
-    }
+    row = {"kind": "target_update", "gradient_step": gradient_step, "sparsities_before": before}
+    return row | {"sparsities": after or before, "elected": elected, "actor_sparsity": None}
 
 
 ONE, FIRST = {"online": {"Dense_0/kernel": 100}, "actor": None}, ["Dense_0/kernel"]

@@ -72,15 +72,8 @@ def test_equal_to_ale_pys_own_preprocessing_pixel_for_pixel(game: str, rom: str,
     """
     env = atari.make(game, AtariOptions(max_pool=max_pool))
     observation, info = env.reset(seed=1)
-    theirs = AtariVectorEnv(
-        rom,
-        1,
-        repeat_action_probability=0.25,
-        noop_max=0,
-        use_fire_reset=False,
-        reward_clipping=False,
-        maxpool=max_pool,
-    )
+    options = {"repeat_action_probability": 0.25, "noop_max": 0, "use_fire_reset": False, "reward_clipping": False}
+    theirs = AtariVectorEnv(rom, 1, **options, maxpool=max_pool)
     images, _ = theirs.reset(seed=np.array([info["seeds"][1]], np.int32))
     assert np.array_equal(observation[-1], images[0, -1])
     rng = np.random.default_rng(0)

@@ -44,16 +44,8 @@ def episodes(lengths: list[int], endings: list[str], stack: int, vector: bool = 
         for i, (observation, following) in enumerate(pairwise(observations)):
             last = i == length - 1
             reward = float(np.sin(number + i) * 2)
-            transitions.append(
-                Transition(
-                    observation,
-                    number + i,
-                    reward,
-                    following,
-                    last and ending == "terminated",
-                    last and ending == "truncated",
-                )
-            )
+            ends = last and ending == "terminated", last and ending == "truncated"
+            transitions.append(Transition(observation, number + i, reward, following, *ends))
         number += length + 1
     return transitions
 

@@ -41,12 +41,8 @@ def test_the_rows_are_read_as_they_are(method: str) -> None:
 
 def test_a_finished_run_is_complete_and_compared() -> None:
     run = runfolder.read(FINISHED / "gmp")
-    assert (run.status, run.task, run.method, run.seed) == (
-        "finished",
-        "mujoco/InvertedPendulum",
-        "gmp:final_sparsity=0.8",
-        0,
-    )
+    assert run.status == "finished"
+    assert (run.task, run.method, run.seed) == ("mujoco/InvertedPendulum", "gmp:final_sparsity=0.8", 0)
     assert run.history["evaluation_return"].tolist() == [9.0, 8.0, 11.0]
     assert run.history["sparsity"].iloc[-1] == pytest.approx(0.8)
     assert all(reader.is_finished(FINISHED / method) for method in METHODS)

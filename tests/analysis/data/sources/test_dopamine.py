@@ -32,13 +32,8 @@ def test_seeds_and_clocks(folder):
         ("DQN (Dopamine)", "atari/Pong", 1),
         ("C51 (Dopamine)", "atari/Pong", 0),
     ]
-    assert [run.history["return"].tolist() for run in runs] == [
-        [18.0, 300.0, 3000.0],
-        [19.0, 400.0, 3500.0],
-        [-21.0, -20.0],
-        [-20.5, 3.0],
-        [-1.0, 1.0],
-    ]
+    returns = [[18.0, 300.0, 3000.0], [19.0, 400.0, 3500.0], [-21.0, -20.0], [-20.5, 3.0], [-1.0, 1.0]]
+    assert [run.history["return"].tolist() for run in runs] == returns
     assert runs[0].history["agent_step"].tolist() == [0, 10_000, 1_000_000]
     assert runs[2].history["agent_step"].tolist() == [250_000, 500_000]
     assert runs[2].history["frame"].tolist() == [1_000_000, 2_000_000]
