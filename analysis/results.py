@@ -10,14 +10,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from analysis import plane
-from analysis.data import cells, runs, scores
+from analysis.data import cells, protocol, runs, scores
 from analysis.data.sources import csvfile
 from analysis.data.sources.layouts import CsvOptions
 from analysis.figures import plane as plane_figures
@@ -65,8 +65,10 @@ def gather(
 
 
 def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`frame` and `drawn` of the results."""
-    frame = runs.tidy((cell.row, run) for cell, run in grid.finished())
+    """`frame` and `drawn` of the results. A distribution that the sweep varies is not part of the protocol."""
+    frame = runs.tidy(
+        (cell.row, replace(run, protocol=protocol.stated(run, grid.swept))) for cell, run in grid.finished()
+    )
     return frame, frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
 
 

@@ -105,9 +105,9 @@ class Grid:
         return float((np.nan_to_num(returns) * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
 
     def signatures(self) -> dict[str, protocol.Signature]:
-        """The protocols of each row."""
+        """The protocols of each row's finished runs."""
         runs: dict[str, list[Run]] = {row: [] for row in self.rows}
-        for cell, run in self.present():
+        for cell, run in self.finished():
             runs[cell.row].append(run)
         return {row: protocol.signature(own, self.which, self.swept) for row, own in runs.items()}
 

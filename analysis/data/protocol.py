@@ -53,14 +53,19 @@ def check_returns(runs: Iterable[Run], which: str) -> None:
             raise UserError(f"{run.name}: holds no {which} return; take --return {other}{remedy}")
 
 
+def stated(run: Run, swept: tuple[str, ...]) -> str:
+    """Return the protocol of a run, without a distribution over layers that the sweep varies."""
+    return run.protocol.partition(LAYERS)[0] if DISTRIBUTION in swept else run.protocol
+
+
 def signature(runs: Iterable[Run], which: str, swept: tuple[str, ...] = ()) -> Signature:
-    """Return the signature of a row's runs. A distribution that the sweep varies is not part of the protocol."""
+    """Return the signature of a row's runs, whose options `swept` the sweep varies."""
     found: dict[str, set[str | int]] = {}
     for run in runs:
         kind = next(kind for kind, (column, _) in RETURNS.items() if column == measured(run, which))
-        setting, layers, distribution = run.protocol.partition(LAYERS)
+        setting, _, distribution = stated(run, swept).partition(LAYERS)
         found.setdefault(run.task.partition("/")[0], set()).add(f"{setting}, {kind} return")
-        if layers and DISTRIBUTION not in swept:
+        if distribution:
             found.setdefault("distribution", set()).add(f"layers by {distribution}")
         if run.agent_steps is not None:
             found.setdefault(run.task, set()).add(run.agent_steps)
@@ -138,4 +143,4 @@ def describe(signatures: Mapping[str, Signature], block: list[str]) -> str:
     if lengths:
         least, most = min(lengths), max(lengths)
         parts.append(f"{least:,} agent steps" if least == most else f"{least:,} to {most:,} agent steps")
-    return "; ".join(parts)
+    return "; ".join(parts) or "no finished run"

@@ -60,6 +60,20 @@ def test_names_change_no_number(grid, sweep, tmp_path):
     assert four.grid.rows == ["GMP", "dense, width=32"] and list(four.against) == ["GMP"]
 
 
+def test_a_sweep_over_distributions_is_read_back_as_one_block(run, sweep, tmp_path):
+    for value in ("erk", "uniform"):
+        for method in ("dense", "gmp"):
+            options = {"pruning.distribution": value}
+            run(method=method, options=options, sparsity=0.9 * (method == "gmp"), folder=f"{method}-{value}")
+    file = sweep("  pruning.distribution: {values: [erk, uniform]}\n")
+    swept = Selection([str(tmp_path / "runs")], file, tasks=["Pong"])
+    comparison, _ = results.report(swept, tmp_path / "out", "", Settings(repetitions=20))
+    again = compare(select(Selection([str(tmp_path / "out/curves.csv")]), tmp_path), "", Settings(repetitions=20))
+    rows = [f"{method}, distribution={value}" for method in ("dense", "gmp") for value in ("erk", "uniform")]
+    assert comparison.blocks == again.blocks == [rows]
+    assert dict(comparison.source)["Protocol"] == dict(again.source)["Protocol"]
+
+
 def test_a_sweep_is_narrowed_to_methods_and_tasks(sweep, tmp_path):
     """Also where the sweep spells a method with its defaults, which runs leave out."""
     file, grid = sweep(), tmp_path / "own"

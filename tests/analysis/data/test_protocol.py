@@ -65,6 +65,21 @@ def test_options_of_the_protocol_differ_only_with_mix(run, tmp_path):
         compare(cells.seen(runfolder.load(tmp_path / "runs")[0], mix=True), "", Settings(repetitions=10))
 
 
+def test_only_finished_runs_have_a_say_in_the_protocol(run):
+    """The others enter no statistic: not before their first evaluation, and not where they end before the cut."""
+    whole = {"method": "gmp", "evaluations": (1.0, 2.0, 3.0)}
+    grid = [runfolder.read(run(seed=seed, **whole)) for seed in range(2)]
+    begun = runfolder.read(run(method="gmp", seed=2, status=None, returns=(1.0,)))
+    failed = runfolder.read(run(status="failed", returns=(1.0,)))
+    cut = [protocol.cut(each, 2000) for each in (*grid, begun, failed)]
+    assert [each.agent_steps for each in cut] == [2000, 2000, 3000, 3000]
+    comparison = compare(cells.seen(cut, "evaluation"), "", Settings(repetitions=10))
+    assert comparison.blocks == [["dense", "gmp"]]
+    assert dict(comparison.source)["Protocol"].endswith(", evaluation return; 2,000 agent steps.")
+    nothing = compare(cells.seen([failed]), "", Settings(repetitions=10))
+    assert dict(nothing.source)["Protocol"] == "no finished run."
+
+
 def signature(**values):
     return {key.replace("_", "/"): frozenset([value]) for key, value in values.items()}
 
