@@ -19,7 +19,7 @@ from suite.errors import UserError
 from suite.tasks import FAMILIES, TASKS, Family, Task
 
 OWN = "own"  # the family of tasks that a file names without one
-VIDEO_PINBALL = "atari/VideoPinball"
+VIDEO_PINBALL = [name for name, task in TASKS.items() if task.environment == "VideoPinball"]  # online and offline
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,15 @@ def with_video_pinball(references: References, random: float) -> References:
 
     Raises UserError if a file gave that return, or if it is not below the human's.
     """
-    human = references.tasks[VIDEO_PINBALL].reference
-    assert human is not None
-    if VIDEO_PINBALL in references.given:
-        raise UserError(f"--video-pinball-random: {references.file} names {VIDEO_PINBALL} too; leave one of them out")
-    if not random < human:
-        raise UserError(f"--video-pinball-random: should be below a human's return, {human}, found {random}")
-    tasks = {**references.tasks, VIDEO_PINBALL: references.tasks[VIDEO_PINBALL]._replace(random=random)}
+    tasks = dict(references.tasks)
+    for name in VIDEO_PINBALL:
+        human = tasks[name].reference
+        assert human is not None
+        if name in references.given:
+            raise UserError(f"--video-pinball-random: {references.file} names {name} too; leave one of them out")
+        if not random < human:
+            raise UserError(f"--video-pinball-random: should be below a human's return, {human}, found {random}")
+        tasks[name] = tasks[name]._replace(random=random)
     return replace(references, tasks=tasks)
 
 
@@ -176,7 +178,7 @@ def source(tasks: Iterable[str], references: References = PUBLISHED) -> str:
     if given:
         texts[", ".join(given)] = f"the random and reference returns of {references.file}"
     text = "; ".join(texts.values() if len(texts) == 1 else (f"for {what}, {text}" for what, text in texts.items()))
-    random = references.tasks[VIDEO_PINBALL].random
-    if VIDEO_PINBALL in tasks and VIDEO_PINBALL not in given and random != TASKS[VIDEO_PINBALL].random:
+    pinball = [task for task in tasks if task in VIDEO_PINBALL and task not in given]
+    if pinball and (random := references.tasks[pinball[0]].random) != TASKS[pinball[0]].random:
         text += f"; but VideoPinball's is {random} here"
     return text

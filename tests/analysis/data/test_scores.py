@@ -32,20 +32,21 @@ def test_words_follow_the_families():
 
 def test_video_pinball_has_two_random_returns():
     other = scores.with_video_pinball(scores.PUBLISHED, 0.0)
-    assert scores.normalised("atari/VideoPinball", 17667.9 / 2, other) == pytest.approx(0.5)
     assert scores.normalised("atari/Pong", -20.7, other) == 0.0
-    games = ["atari/Pong", "atari/VideoPinball"]
-    assert scores.source(games, other).endswith("; but VideoPinball's is 0.0 here")
-    assert "here" not in scores.source(games)
+    for task in ("atari/VideoPinball", "offline/VideoPinball"):
+        assert scores.normalised(task, 17667.9 / 2, other) == pytest.approx(0.5)
+        assert scores.source(["atari/Pong", task], other).endswith("; but VideoPinball's is 0.0 here")
+        assert "here" not in scores.source(["atari/Pong", task])
 
 
 def test_video_pinballs_random_return_is_below_a_humans_and_said_once(tmp_path):
     with pytest.raises(UserError, match=r"below a human's return, 17667\.9, found 30000"):
         scores.with_video_pinball(scores.PUBLISHED, 30_000)
     path = tmp_path / "mine.csv"
-    path.write_text("task,random,reference\natari/VideoPinball,0,100")
-    with pytest.raises(UserError, match=r"mine\.csv names atari/VideoPinball too"):
-        scores.with_video_pinball(scores.from_file(path), 0.0)
+    for task in ("atari/VideoPinball", "offline/VideoPinball"):
+        path.write_text(f"task,random,reference\n{task},0,100")
+        with pytest.raises(UserError, match=rf"mine\.csv names {task} too"):
+            scores.with_video_pinball(scores.from_file(path), 0.0)
 
 
 def test_references_of_ones_own(tmp_path):
