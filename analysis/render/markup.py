@@ -71,33 +71,10 @@ _ESCAPES = {
 }  # fmt: skip
 
 
-_COMMANDS = [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "zeta",
-    "eta",
-    "theta",
-    "iota",
-    "kappa",
-    "lambda",
-    "mu",
-    "nu",
-    "xi",
-    "omicron",
-    "pi",
-    "rho",
-    "varsigma",
-    "sigma",
-    "tau",
-    "upsilon",
-    "phi",
-    "chi",
-    "psi",
-    "omega",
-]
+_COMMANDS = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
+    "nu xi omicron pi rho varsigma sigma tau upsilon phi chi psi omega"
+).split()
 _OWN_CAPITALS = ("gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega")
 #: Greek letter -> its command; LaTeX has none for letters that look like Latin ones.
 _GREEK = {chr(0x3B1 + i): f"\\{name}" if name != "omicron" else "o" for i, name in enumerate(_COMMANDS)}
@@ -122,10 +99,14 @@ def _latex_character(found: re.Match[str]) -> str:
 
 
 def _not_ascii(character: str) -> str:
-    """Greek letters in mathematics, letters of Western European languages as they are, and "?" for others."""
+    """Greek letters in mathematics, letters of Western European languages as they are, and "?" for others.
+
+    LaTeX's standard fonts have no form of the Icelandic letters.
+    """
     if character in _GREEK:
         return f"${_GREEK[character]}$"
-    return character if "\xc0" <= character <= "\xff" and character.isalpha() else "?"
+    western = "\xc0" <= character <= "\xff" and character.isalpha() and character not in "ÐÞðþ"
+    return character if western else "?"
 
 
 def breakable(text: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.render import tables
-from analysis.render.markup import fitting, latex_text
+from analysis.render.markup import fitting, latex_document, latex_text
 from analysis.stats import costs
 from tests.support.tables import check_latex, comparison_of
 
@@ -65,6 +65,13 @@ def test_greek_letters_are_printed():
         r"$\alpha$ $\mathrm{A}$$\Sigma$$\varsigma$$\sigma$ $\mu$s $\tau$"
     )
     assert latex_text("caf\xe9 \u6f22") == "caf\xe9 ?"
+
+
+@needs_latex
+def test_every_western_european_letter_compiles_or_is_a_question_mark(tmp_path):
+    letters = latex_text(" ".join(map(chr, range(0xA0, 0x100))))
+    assert letters.count("\xdf") == 1 and not set("\xd0\xde\xf0\xfe") & set(letters)
+    compiled(latex_document([letters]), tmp_path)
 
 
 def test_hyphens_stay_hyphens() -> None:
