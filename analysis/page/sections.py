@@ -218,7 +218,7 @@ def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -
     header = ["method", "task", "why", "", "seed"]
     title = f"Cells without a result ({len(body)} of {len(comparison.grid.runs)})"
     parts: list[Part] = [SortableTable(Table(title, header, body, words=4))]
-    if sweep is not None and len(places) == 1:
+    if sweep is not None and len(places) == 1 and Path(places[0]).is_dir():
         again = shlex.join(["python", "-m", "sweeps.launch", str(sweep), "--folder", places[0]])
         parts[:0] = [Paragraph("Rerun this command to resume or start the runs that are not finished:"), Command(again)]
     return Section("Missing", parts)

@@ -7,7 +7,7 @@ import pytest
 from markupsafe import Markup
 
 from analysis.figures import style
-from analysis.page import page
+from analysis.page import page, sections
 from analysis.page.page import Command, Facts, Listing, Paragraph, Picture, Section, SortableTable
 from analysis.render.markup import NONE, Table
 
@@ -52,6 +52,13 @@ def test_a_long_table_is_folded(monkeypatch):
 def test_sections_without_a_part_are_left_out():
     whole = page.page("t", [Section("Full", [Paragraph("x")]), Section("Empty", [])], lambda _: "")
     assert '<a href="#full">' in whole and "Empty" not in whole
+
+
+def test_only_the_runs_of_a_folder_can_be_resumed(holed, tmp_path):
+    sweep, places = tmp_path / "sweep.yaml", [str(tmp_path / "runs"), "wandb:me/project", str(tmp_path / "sweep.yaml")]
+    found = [sections.missing(holed, sweep, [place]).parts for place in places]
+    commands = [[part.text for part in parts if isinstance(part, Command)] for parts in found]
+    assert commands == [[f"python -m sweeps.launch {sweep} --folder {places[0]}"], [], []]
 
 
 def figure(points):
