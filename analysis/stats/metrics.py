@@ -75,7 +75,7 @@ def no_aggregate(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
     empty = [task for task, values in kept.items() if not values]
     if kept and not empty:
         return []
-    return [f"no aggregate: no finished run on {some(empty) or 'any task'}"]
+    return [f"no aggregate: no number on {some(empty) or 'any task'}"]
 
 
 def unequal(kept: Mapping[str, Mapping[int, float]]) -> list[str]:

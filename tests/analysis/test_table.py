@@ -51,7 +51,7 @@ def test_a_grid_without_any_result_is_still_told(tmp_path, run, sweep, capsys):
     run(status="failed")
     assert call("--runs", tmp_path / "runs", "--sweep", sweep()) == 1
     output = capsys.readouterr().out
-    assert "8 of 8" in output and "no aggregate: no finished run on atari/Pong, atari/Boxing" in output
+    assert "8 of 8" in output and "no aggregate: no number on atari/Pong, atari/Boxing" in output
     assert (tmp_path / "runs" / "report" / "curves.png").exists()
 
 

@@ -129,7 +129,7 @@ def test_a_guest_without_a_task_has_no_aggregate(grid):
     assert values["score"]["atari/Boxing"] == {}
     comparison = compare(found, "", Settings(mix=True))
     assert comparison.overall["SAC (Dopamine)"]["IQM"] == NOTHING
-    assert any("SAC (Dopamine) - no aggregate: no finished run on atari/Boxing" in note for note in comparison.notes)
+    assert any("SAC (Dopamine) - no aggregate: no number on atari/Boxing" in note for note in comparison.notes)
 
 
 def test_published_results_alone_are_a_grid_of_their_own():

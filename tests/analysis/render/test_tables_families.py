@@ -109,5 +109,5 @@ def test_an_actor_is_expected_on_tasks_without_a_run(mujoco):
     comparison = comparison_of(_without(mujoco, "Reacher.gmp"))
     assert comparison.on_task["gmp", "mujoco/Reacher"]["actor_sparsity"] == NOTHING
     assert comparison.overall["gmp"]["actor_sparsity"] == NOTHING
-    assert "gmp - no aggregate: no finished run on mujoco/Reacher." in comparison.notes  # once, not for each statistic
+    assert "gmp - no aggregate: no number on mujoco/Reacher." in comparison.notes  # once, not for each statistic
     assert sum("no aggregate" in note for note in comparison.notes) == 1

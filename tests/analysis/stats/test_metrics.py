@@ -151,7 +151,7 @@ def test_what_is_no_number_is_left_out_and_named(hole):
 def test_a_task_without_values_leaves_no_aggregate():
     estimates, notes = aggregate({"a": {0: 1.0}, "b": {}}, SCORE_STATISTICS, seed=0, repetitions=10)
     assert set(estimates.values()) == {NOTHING}
-    assert notes == ["no aggregate: no finished run on b"]
+    assert notes == ["no aggregate: no number on b"]
 
 
 def test_task_means_use_every_run():
