@@ -71,10 +71,10 @@ _ESCAPES = {
 }  # fmt: skip
 
 
-_COMMANDS = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
-    "nu xi omicron pi rho varsigma sigma tau upsilon phi chi psi omega"
-).split()
+_COMMANDS = [
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
+    "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+]  # fmt: skip
 _OWN_CAPITALS = ("gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega")
 #: Greek letter -> its command; LaTeX has none for letters that look like Latin ones.
 _GREEK = {chr(0x3B1 + i): f"\\{name}" if name != "omicron" else "o" for i, name in enumerate(_COMMANDS)}
