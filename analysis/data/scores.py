@@ -72,7 +72,7 @@ def from_file(path: Path, references: References = PUBLISHED) -> References:
     A task that is not the benchmark's has any name: mine/Maze, or CartPole-v1, which becomes own/CartPole-v1. Raises
     UserError for another layout, or two returns that are equal or not finite numbers.
     """
-    cells = validation.read_csv(path, comment="#")
+    cells = validation.read_commented(path)
     columns = list(ReferenceRow.model_fields)
     if not set(columns) <= set(cells.columns) or cells.empty:
         found = ", ".join(cells.columns)

@@ -4,6 +4,7 @@ In the models the description of a field says what its value should be: "a whole
 """
 
 import gzip
+import io
 import math
 import warnings
 import zlib
@@ -11,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as shortened  # a value that a file holds may be very long
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import IO, Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from suite.errors import UserError
 
+NO_NUMBER = ("na", "n/a", "#n/a", "<na>", "nan", "-nan", "none", "null")  # what programs write for a missing number
 EXACT = 2**53  # below, a float tells every whole number from the next
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -70,10 +72,17 @@ def _reading(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
 
 
-def lines(path: Path, count: int = 1) -> list[str]:
-    """Return the first lines of a text file, which may be compressed (.gz); "" for those that are not there."""
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    """Open a text file, which may be compressed (.gz). Raises UserError if it cannot be read."""
     opened = gzip.open if path.suffix == ".gz" else open
     with _reading(path), opened(path, "rt", encoding="utf-8-sig") as file:
+        yield file
+
+
+def lines(path: Path, count: int = 1) -> list[str]:
+    """Return the first lines of a text file; "" for those that are not there."""
+    with _opened(path) as file:
         return [file.readline() for _ in range(count)]
 
 
@@ -87,13 +96,7 @@ def header(path: Path) -> list[str]:
     return list(read_csv(path, rows=0))
 
 
-def read_csv(
-    path: Path,
-    comment: str | None = None,
-    text: Collection[str] | None = None,
-    skip: int = 0,
-    rows: int | None = None,
-) -> pd.DataFrame:
+def read_csv(path: Path, text: Collection[str] | None = None, skip: int = 0, rows: int | None = None) -> pd.DataFrame:
     """Return the cells of a CSV file, NaN if a cell is empty; columns are separated by commas, semicolons or tabs.
 
     The columns `text` are read as text, by default all. The index is the line of the file, in which the header is line
@@ -107,8 +110,8 @@ def read_csv(
             decimal="," if separator == ";" else ".",
             dtype=str if text is None else dict.fromkeys(text, str),
             index_col=False,
-            comment=comment,
-            skipinitialspace=comment is not None,
+            keep_default_na=False,  # a method may be called None
+            na_values=[""],
             skiprows=skip,
             nrows=rows,
             low_memory=False,
@@ -119,14 +122,38 @@ def read_csv(
     return cells
 
 
+def read_commented(path: Path) -> pd.DataFrame:
+    """Return the cells of a short CSV file as text, without comments, which begin with #, and empty lines.
+
+    The index is the line of the file. Raises UserError for a file that is not CSV.
+    """
+    with _opened(path) as file:
+        numbered = enumerate((line.partition("#")[0].rstrip(" \n") for line in file), start=1)
+        content = {number: line for number, line in numbered if line.strip()}
+        cells = pd.read_csv(
+            io.StringIO("\n".join(content.values())),
+            sep=separator_of(next(iter(content.values()), "")),
+            dtype=str,
+            index_col=False,
+            keep_default_na=False,
+            na_values=[""],
+            skipinitialspace=True,
+        )
+    cells.index = pd.Index(list(content)[1 : 1 + len(cells)])
+    return cells
+
+
 def numbers(path: Path, cells: pd.Series, kind: Kind, needed: bool = False) -> pd.Series:
-    """Return the numbers of a column, NaN if a cell is empty.
+    """Return the numbers of a column, NaN if a cell is empty or a word such as NA.
 
     Raises UserError, which names line and column, for the first cell that is no number of this kind, or is empty though
     it is needed.
     """
-    numeric = cells.dtype.kind in "iuf"
-    values = (cells if numeric else pd.to_numeric(cells.astype(str), errors="coerce")).astype(float)
+    if cells.dtype.kind in "iuf":
+        values = cells.astype(float)
+    else:
+        cells = cells.mask(cells.astype(str).str.lower().isin(NO_NUMBER))
+        values = pd.to_numeric(cells.astype(str), errors="coerce").astype(float)
     wrong = cells.isna() if needed else cells.notna() & values.isna()
     wrong |= (values < kind.low) | (values > kind.high) | (cells.notna() & values.isna())
     if kind.whole:
@@ -141,13 +168,13 @@ def numbers(path: Path, cells: pd.Series, kind: Kind, needed: bool = False) -> p
 
 
 def rows(path: Path, frame: pd.DataFrame, model: type[Model]) -> list[Model]:
-    """Validate the rows of a CSV file, whose header is line 1.
+    """Validate the rows of a CSV file, whose lines are the index.
 
     Raises UserError, which names the line and the column of the first wrong cell.
     """
     cells = frame.astype(object).where(frame.notna(), None).to_dict("records")
     found = []
-    for line, row in enumerate(cells, start=2):
+    for line, row in zip(frame.index, cells, strict=True):
         try:
             found.append(model.model_validate(row))
         except ValidationError as error:

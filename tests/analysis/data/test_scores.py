@@ -62,6 +62,26 @@ def test_references_of_ones_own(tmp_path):
     assert "for mujoco, " in text and "for mujoco/Ant, the random and reference returns of mine.csv" in text
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_comments_neither_decide_the_separator_nor_hide_the_line(tmp_path, separator):
+    path = tmp_path / "mine.csv"
+    lines = [
+        "# my tasks; measured, by\tme",
+        "",
+        "task,random,reference # of dense SAC",
+        "",
+        "a,0,10",
+        "#b,0,1",
+        "c,x,9",
+    ]
+    path.write_text("\n".join(line if line[:1] == "#" else line.replace(",", separator) for line in lines))
+    with pytest.raises(UserError, match=r"mine\.csv:7: random should be a finite number, found 'x'"):
+        scores.from_file(path)
+    path.write_text(path.read_text().replace("x", "1"))
+    mine = scores.from_file(path)
+    assert mine.given == {"own/a", "own/c"} and scores.normalised("own/c", 5.0, mine) == 0.5
+
+
 def test_tasks_of_ones_own(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("task,random,reference\nmine/Maze, 0, 10\nCartPole-v1, 20, 500\n")

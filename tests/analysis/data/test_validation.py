@@ -81,6 +81,19 @@ def test_a_row_longer_than_the_header_is_no_csv(tmp_path: Path) -> None:
         read(tmp_path, "number", "1,2")
 
 
+def test_a_name_may_be_a_word_that_elsewhere_means_nothing(tmp_path: Path) -> None:
+    """A method may be called None; a number that is NA is missing."""
+    path = tmp_path / "some.csv"
+    path.write_text("name,number\nNone,1.5\nNA,NA\n,nan\nnull,\n")
+    for text in (["name"], None):
+        cells = validation.read_csv(path, text=text)
+        assert cells["name"].isna().tolist() == [False, False, True, False]
+        assert cells["name"].dropna().tolist() == ["None", "NA", "null"]
+        assert validation.numbers(path, cells["number"], NUMBER).isna().tolist() == [False, True, True, True]
+        with pytest.raises(UserError, match=r"some\.csv:3: number is empty"):
+            validation.numbers(path, cells["number"], NUMBER, needed=True)
+
+
 def test_separators_and_compression(tmp_path: Path) -> None:
     path = tmp_path / "some.csv"
     for text in ("name;number\na;1,5\n", "name\tnumber\na\t1.5\n", "\ufeffname,number\r\na,1.5\r\n"):
