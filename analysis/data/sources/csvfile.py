@@ -57,7 +57,7 @@ def load(
         tasks: the tasks that are known. Rows of others are left out.
 
     Raises UserError for a file in another layout, a value that no run can have, an agent step at which a run has two
-    values, or seeds whose rows have different agent steps.
+    values, two files with the same return of a run, or seeds whose rows have different agent steps.
     """
     options = options or CsvOptions()
     notes: list[str] = []
@@ -78,10 +78,13 @@ def load(
         notes.append(f"{place}: returns of episodes were averaged over epochs of {said} agent steps (--epoch N).")
     elif frame["episodes"].any() and not lengths:
         notes.append(f"{place}: each return is that of a run's last episode; export the history for means of several.")
+    runs = [rows.sort_values("agent_step", kind="stable") for _, rows in frame.groupby(RUN, sort=False)]
+    for rows in runs:
+        epochs.check_files(_who(place, rows), rows)
     for who, part in frame.groupby(["method", "task"], sort=False):
         if who[1] not in lengths:
             _check_steps(f"{place}: {', '.join(map(str, who))}", part)
-    return [_run(place, part, lengths.get(task)) for (_, task, _), part in frame.groupby(RUN, sort=False)], notes
+    return [_run(place, rows, lengths.get(rows["task"].iloc[0])) for rows in runs], notes
 
 
 def files(place: Path, report: Path | None = None) -> list[Path]:
@@ -147,7 +150,7 @@ def _typed(content: Content, options: CsvOptions, tasks: Mapping[str, Task], not
     if "versions" in typed:
         words = "versions of packages: jax 0.10.2, flax 0.12.8"
         _check_texts(path, typed["versions"], lambda text: bool(VERSIONS.fullmatch(text)), words)
-    return pd.DataFrame(typed).assign(file=path.name, episodes=content.episodes)
+    return pd.DataFrame(typed).assign(file=path.as_posix(), episodes=content.episodes)
 
 
 def _check_texts(path: Path, cells: pd.Series, fits: Callable[[str], bool], words: str) -> None:
@@ -230,12 +233,16 @@ def _check_steps(who: str, rows: pd.DataFrame) -> None:
         )
 
 
+def _who(place: Path, rows: pd.DataFrame) -> str:
+    """Name the run of some rows."""
+    method, task, seed = rows[RUN].iloc[0]
+    return f"{place}: {method}, {task}, seed {seed:.0f}"
+
+
 def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
     """Make a run of its rows, averaged over epochs if `epoch` is given. Raises UserError if they contradict."""
     method, task, seed = rows[RUN].iloc[0]
-    who = f"{place}: {method}, {task}, seed {seed:.0f}"
-    rows = rows.sort_values("agent_step", kind="stable")
-    epochs.check_kinds(who, rows)
+    who = _who(place, rows)
     if epoch is None:
         rows = epochs.joined(who, rows)
     stated: dict[str, Any] = {}

@@ -1,5 +1,7 @@
 """The rows of a run in CSV files -> its epochs: rows of one step are joined, single episodes are averaged."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -10,14 +12,26 @@ RETURNS = ("return", "evaluation_return")
 MAY_DIFFER = ["seconds", "file", "episodes"]
 
 
-def check_kinds(who: str, rows: pd.DataFrame) -> None:
-    """Raise UserError if a column of returns holds both single episodes and means of several."""
-    for column in RETURNS:
-        if column in rows and rows["episodes"][rows[column].notna()].nunique() > 1:
+def check_files(who: str, rows: pd.DataFrame) -> None:
+    """Raise UserError if the files of a run hold the same return: episodes and means, or overlapping agent steps.
+
+    A log may continue in another file.
+    """
+    if rows["file"].nunique() == 1:
+        return
+    for column in rows.columns.intersection(RETURNS):
+        known = rows[rows[column].notna()]
+        if known["episodes"].nunique() > 1:
             raise UserError(
                 f"{who} has single episodes and means in the column {column} (in {_files(rows)}); a run should have one"
                 " of them: name its file with --runs"
             )
+        steps = known.groupby("file")["agent_step"].agg(["min", "max"]).sort_values("min")
+        for (one, earlier), (other, later) in itertools.pairwise(steps.iterrows()):
+            if later["min"] <= earlier["max"]:
+                raise UserError(
+                    f"{who} has a {column} for the same agent steps in {one} and in {other}; a seed should be one run"
+                )
 
 
 def joined(who: str, rows: pd.DataFrame) -> pd.DataFrame:

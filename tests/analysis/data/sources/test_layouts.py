@@ -116,6 +116,37 @@ def test_episodes_and_means_of_a_run_are_not_averaged_together(tmp_path):
     assert all(name in str(caught.value) for name in ("monitor.csv", "progress.csv", "--runs"))
 
 
+def two_logs(folder: Path, kind: str) -> None:
+    """Write returns of about 100 and about 900, of two runs that have the same seed."""
+    for i, name in enumerate(("1675888373", "1675999999")):
+        value, scalars = 100 + 800 * i, f"run-Hopper-v4__sac__1__{name}-tag-charts_episodic_return.csv"
+        rows = [(step + 13 * i * (kind == "apart"), value) for step in range(1000, 20_000, 1000)]
+        if kind == "scalars":
+            load(folder / scalars, "Wall time,Step,Value\n" + "".join(f"1,{step},{value}\n" for step, value in rows))
+        elif kind == "monitors":
+            load(folder / name / "sac/HalfCheetah-v4_1/monitor.csv", monitor(*((value, 1000, i) for i in range(20))))
+        else:
+            text = "".join(f"a,Pong,1,{step},{value}\n" for step, value in rows)
+            load(folder / f"{name}.csv", f"method,task,seed,agent_step,return\n{text}")
+
+
+@pytest.mark.parametrize("kind", ["scalars", "monitors", "apart", "averaged"])
+def test_two_runs_of_a_seed_are_not_one(tmp_path, kind):
+    two_logs(tmp_path, kind)
+    with pytest.raises(UserError, match="a seed should be one run") as caught:
+        csvfile.load(tmp_path, CsvOptions(epoch=2000 if kind == "averaged" else None))
+    assert all(name in str(caught.value) for name in ("seed 1 ", "1675888373", "1675999999"))
+
+
+def test_a_log_may_continue_in_another_file(tmp_path):
+    for name, steps in (("a", (1000, 2000)), ("b", (3000, 4000))):
+        text = "".join(f"a,Pong,1,{step},{step / 1000}\n" for step in steps)
+        load(tmp_path / f"{name}.csv", f"method,task,seed,agent_step,return\n{text}")
+    for epoch, expected in ((None, [1.0, 2.0, 3.0, 4.0]), (2000, [1.5, 3.5])):
+        (run,), _ = csvfile.load(tmp_path, CsvOptions(epoch=epoch))
+        assert run.history["return"].tolist() == expected and run.agent_steps == 4000
+
+
 def chart(metric: str = METRIC, axis: str = "global_step", runs: tuple[str, ...] = (CLEANRL.format(1),)) -> str:
     """W&B's export: a run has no value where only another has a point."""
     ends = ("", "__MIN", "__MAX")
