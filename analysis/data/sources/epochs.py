@@ -71,13 +71,14 @@ def carried(rows: pd.DataFrame) -> pd.DataFrame:
 def averaged(rows: pd.DataFrame, epoch: float) -> pd.DataFrame:
     """Average returns over epochs of so many agent steps; a last one that is less than half full joins the one before.
 
-    Other columns are counts and states, so they have their last value in the epoch.
+    The last epoch ends with the run. Other columns are counts and states, so they have their last value in the epoch.
     """
-    count = max(1, round(rows["agent_step"].iloc[-1] / epoch))
+    end = rows["agent_step"].iloc[-1]
+    count = max(1, round(end / epoch))
     places = ((rows["agent_step"] - 1) // epoch).clip(0, count - 1)
     columns = {column: "mean" if column in RETURNS else "last" for column in rows}
     epochs = rows.groupby(places).agg(columns).reindex(range(count))
-    return epochs.assign(agent_step=(epoch * np.arange(1, count + 1)).round())
+    return epochs.assign(agent_step=[*(epoch * np.arange(1, count)).round(), end])
 
 
 def _files(rows: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from analysis.data import runs
+from analysis.data import cells, protocol, runs
 from analysis.data.sources import csvfile, runfolder
 from analysis.data.sources.layouts import CsvOptions
 from suite.errors import UserError
@@ -125,6 +125,24 @@ def test_epochs_have_mean_returns_and_the_last_counts(tmp_path):
         [5000, 3.0, 20_000, 180, 0.5],
         [10_000, 8.0, 40_000, 360, 1.0],
     ]
+
+
+@pytest.mark.parametrize(("last", "ends"), [(7, [7000]), (8, [5000, 8000]), (12, [5000, 12_000])])
+def test_the_last_epoch_ends_with_the_run(tmp_path, last, ends):
+    """Also one that is longer than the others, as the rest was less than half an epoch; so lengths can be compared."""
+    rows = [f"me,atari/Pong,0,{1000 * i},{i}" for i in range(1, last + 1)]
+    (tmp_path / "mine.csv").write_text("\n".join([HEAD, *rows]))
+    (run,), _ = csvfile.load(tmp_path / "mine.csv", CsvOptions(epoch=5000))
+    assert run.history["agent_step"].tolist() == ends and run.agent_steps == 1000 * last
+
+
+def test_lengths_differ_also_where_an_epoch_is_as_long(tmp_path):
+    path = tmp_path / "mine.csv"
+    rows = [f"{name},atari/Pong,0,{step},1" for name, end in (("a", 100), ("b", 55)) for step in range(1, end + 1)]
+    path.write_text("\n".join([HEAD, *rows]))
+    for epoch in (None, 100):
+        grid = cells.seen(csvfile.load(path, CsvOptions(epoch=epoch, protocol="p"))[0])
+        assert protocol.blocks(grid.signatures()) == [["a"], ["b"]]
 
 
 def test_swept_rows_are_methods_of_their_own(run, tmp_path):
