@@ -19,7 +19,7 @@ FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
 
 #: Columns of a run's history, which has a row for each epoch: numbers, NaN if a value is unknown.
 HISTORY = {
-    "epoch": "1, 2, 3, ...",
+    "epoch": "1, 2, 3, ...; some are left out of long runs in a file of curves",
     "agent_step": "at the end of the epoch, after frame skip",
     "frame": "emulator frames or physics steps",
     "gradient_step": "",
@@ -139,10 +139,11 @@ def thin(frame: pd.DataFrame, most: int, last: int = 1) -> pd.DataFrame:
     length = runs.transform("size")
     left = length - 1 - runs.cumcount()  # epochs that follow
     seeds = frame.assign(length=length).groupby(["row", "task"], sort=False)
-    longest = seeds["epoch"].transform("max")
+    place = seeds["epoch"].rank(method="dense").astype(int)  # a file of curves has not all epochs
+    longest = frame.assign(place=place).groupby(["row", "task"], sort=False)["place"].transform("max")
     every = np.ceil(longest / (most - last + 1)).astype(int)
     whole = seeds["length"].transform("max") <= most
-    return frame[whole | (left < last) | ((longest - frame["epoch"]) % every == 0)]
+    return frame[whole | (left < last) | ((longest - place) % every == 0)]
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -71,8 +71,8 @@ def sample_efficiency(
     agent steps, with a pointwise 95 % band. A row without a run on one of them has no curve, as it has no aggregate.
 
     Runs are aligned by epoch and placed at the median agent step of theirs, or at the median of another column `x`.
-    Whole curves are resampled, runs within each task (rliable would resample every point on its own). Unequal numbers
-    of epochs are cut to the fewest of a row. A point where any run has no return is a gap.
+    Whole curves are resampled, runs within each task (rliable would resample every point on its own). Epochs that not
+    every task of a row has are left out. A point where any run has no return is a gap.
     """
     curves, notes = {}, []
     for row, own in frame.groupby("row", sort=False):
@@ -80,13 +80,16 @@ def sample_efficiency(
             continue
         own = own[own["task"].isin(tasks)]
         lines = own.pivot(index=["task", "seed"], columns="epoch", values="return")
-        ends = own.groupby("task")["epoch"].nunique()
-        epochs = int(ends.min())
-        if ends.max() > epochs:
-            notes.append(f"{row}: its curve ends at epoch {epochs}, the last that every task has")
-        scored = [_scored(task, lines.loc[task].to_numpy(float)[:, :epochs], references) for task in tasks]
+        counted = own.groupby("epoch")["task"].nunique()
+        shared = counted.index[counted == own["task"].nunique()]
+        if shared.empty:
+            notes.append(f"{row}: it has no curve over tasks, as no epoch is known of all of them")
+            continue
+        if shared[-1] < counted.index[-1]:
+            notes.append(f"{row}: its curve ends at epoch {shared[-1]}, the last that every task has")
+        scored = [_scored(task, lines.loc[task][shared].to_numpy(float), references) for task in tasks]
         counts = np.array([len(line) for line in scored])
-        places = own.groupby("epoch")[x].median().to_numpy(float)[:epochs]
+        places = own.groupby("epoch")[x].median()[shared].to_numpy(float)
         curves[str(row)] = Curve(places, *_iqm_band(np.concatenate(scored), counts, seed, repetitions))
     return curves, notes
 

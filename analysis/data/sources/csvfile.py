@@ -91,8 +91,9 @@ def files(place: Path, report: Path | None = None) -> list[Path]:
     """Return a file, or the CSV files in a folder but those in `report` and this benchmark's tables."""
     if not place.is_dir():
         return [place]
-    found = sorted(path for path in place.rglob("*.csv*") if path.name.endswith(SUFFIXES) and path.name not in TABLES)
-    return [path for path in found if report is None or report.resolve() not in path.resolve().parents]
+    found = sorted(path for path in place.rglob("*.csv*") if path.name.endswith(SUFFIXES))
+    kept = [path for path in found if path.name.removesuffix(".gz") not in TABLES]
+    return [path for path in kept if report is None or report.resolve() not in path.resolve().parents]
 
 
 def _one_a_run(contents: Sequence[Content], notes: list[str]) -> list[Content]:
@@ -221,13 +222,14 @@ def _check_steps(who: str, rows: pd.DataFrame) -> None:
     Small differences are allowed, as an epoch may end with an episode.
     """
     rows = rows.drop_duplicates(["seed", "agent_step"]).sort_values("agent_step")
-    steps = rows.assign(epoch=rows.groupby("seed").cumcount()).pivot(index="epoch", columns="seed", values="agent_step")
+    seeds = rows.groupby("seed")
+    steps = pd.DataFrame({seed: pd.Series(own["agent_step"].array, epochs.numbers(own)) for seed, own in seeds})
     lowest, highest = steps.min(axis=1), steps.max(axis=1)
     apart = highest - lowest > np.fmax(ALIKE * highest, steps.diff().stack().median())
     if apart.any():
         epoch = apart.idxmax()
         raise UserError(
-            f"{who}: row {epoch + 1} of one seed is at agent step {lowest[epoch]:,.0f} and of another at"
+            f"{who}: epoch {epoch} of one seed is at agent step {lowest[epoch]:,.0f} and of another at"
             f" {highest[epoch]:,.0f}; seeds need rows at about the same steps, each with the mean return since the"
             " last: --epoch N averages rows over epochs of N agent steps"
         )
@@ -252,8 +254,9 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
             raise UserError(f"{who} has more than one {column}: {', '.join(map(str, values))}")
         stated |= {column: values[0]} if len(values) else {}
     status, version = stated.get("status", FINISHED), stated.get("version")
-    numbers = rows[[column for column in HISTORY if column in rows]]
-    history = epochs.carried(numbers if epoch is None else epochs.averaged(numbers, epoch))
+    measured = rows[[column for column in HISTORY if column in rows]]
+    history = epochs.carried(measured if epoch is None else epochs.averaged(measured, epoch))
+    numbers = epochs.numbers(history) if epoch is None else np.arange(1, len(history) + 1)
     planned = stated.get("planned_agent_steps", history["agent_step"].iloc[-1] if status == FINISHED else None)
     return Run(
         name=stated.get("name", f"{place.name} {method} {task} {seed:.0f}"),
@@ -267,7 +270,7 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
         source="csv",
         protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}{NOT_STATED} {place.name}"),
         agent_steps=None if planned is None else int(planned),
-        history=columns_of(len(history), {**history, "epoch": np.arange(1, len(history) + 1)}),
+        history=columns_of(len(history), {**history, "epoch": numbers}),
     )
 
 

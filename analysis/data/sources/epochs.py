@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from analysis.data.validation import EXACT
 from suite.errors import UserError
 
 RETURNS = ("return", "evaluation_return")
@@ -66,6 +67,18 @@ def carried(rows: pd.DataFrame) -> pd.DataFrame:
     filled = rows.copy()
     filled[list(RETURNS)] = returns.ffill().where(returns.notna().any(axis=1), returns)
     return filled
+
+
+def numbers(rows: pd.DataFrame) -> np.ndarray:
+    """Return the number of each epoch of a run [epochs]: the file's own if they are whole and rise, else 1, 2, 3, ...
+
+    A file of curves leaves out epochs of long runs, and seeds of unequal length are compared at equal numbers.
+    """
+    if "epoch" in rows:
+        own = rows["epoch"].to_numpy()
+        if ((own == np.floor(own)) & (own < EXACT)).all() and (np.diff(own) > 0).all():
+            return own
+    return np.arange(1, len(rows) + 1)
 
 
 def averaged(rows: pd.DataFrame, epoch: float) -> pd.DataFrame:

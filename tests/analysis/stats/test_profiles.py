@@ -107,6 +107,18 @@ def test_whole_curves_are_resampled():
     assert np.ptp(curve.value - curve.low) == pytest.approx(0, abs=1e-9)
 
 
+def test_epochs_that_a_task_lacks_are_left_out():
+    """A file of curves has every second epoch of a long task, and every one of a short task."""
+    frame = frame_of(np.arange(6.0) + np.zeros((2, 3, 1)))
+    frame = frame[np.where(frame["task"] == "atari/Qbert", frame["epoch"] % 2 == 0, frame["epoch"] < 5)]
+    curves, notes = sample_efficiency(frame, NAMES, seed=0, repetitions=50)
+    assert curves["dense"].value == pytest.approx([1.0, 3.0]) and len(curves["dense"].x) == 2
+    assert notes == ["dense: its curve ends at epoch 4, the last that every task has"]
+    frame = frame[(frame["task"] == "atari/Qbert") | (frame["epoch"] % 2 == 1)]
+    curves, notes = sample_efficiency(frame, NAMES, seed=0, repetitions=50)
+    assert curves == {} and len(notes) == 1
+
+
 def test_ragged_epochs_are_cut_and_said_and_holes_are_gaps():
     scores = np.random.default_rng(0).normal(size=(2, 3, 4))
     scores[0, 1, 1] = np.nan

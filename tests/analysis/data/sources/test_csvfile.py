@@ -35,6 +35,28 @@ def test_what_the_table_writes_is_read_back(run, tmp_path):
     assert read[1].reason == "so curves.csv says"
 
 
+def test_thinned_seeds_of_unequal_length_meet_at_equal_steps(run, tmp_path):
+    for seed, length in enumerate((300, 200)):
+        run(seed=seed, returns=tuple(range(length)), options={"trainer.epochs": length})
+    found = [("dense", runfolder.read(folder)) for folder in sorted((tmp_path / "runs").iterdir())]
+    runs.write_csv(runs.tidy(found), tmp_path / "curves.csv")
+    for again in ("a", "b"):
+        read, _ = csvfile.load(tmp_path / "curves.csv")
+        frame = runs.tidy([("dense", each) for each in read])
+        assert (frame["agent_step"] == 1000 * frame["epoch"] + frame["seed"]).all()
+        assert (frame["return"] == frame["epoch"] - 1).all() and frame["epoch"].max() == 300
+        runs.write_csv(frame, tmp_path / again)
+        assert (tmp_path / again).read_text().count("\n") == (tmp_path / "curves.csv").read_text().count("\n")
+        (tmp_path / again).rename(tmp_path / "curves.csv")
+
+
+@pytest.mark.parametrize("numbers", ["2,1", "1.5,2", ",2", "1,1", "1,1e300", "inf,inf"])
+def test_numbers_of_epochs_that_are_none_are_counted(tmp_path, numbers):
+    rows = [f"me,atari/Pong,0,{i}000,{i},{number}" for i, number in enumerate(numbers.split(","), start=1)]
+    (tmp_path / "mine.csv").write_text("\n".join([f"{HEAD},epoch", *rows]))
+    assert csvfile.load(tmp_path / "mine.csv")[0][0].history["epoch"].tolist() == [1, 2]
+
+
 def test_the_names_of_open_rl_benchmark(tmp_path):
     path = tmp_path / "export.csv"
     lines = ["exp_name,env_id,seed,global_step,charts/episodic_return,losses/q"]
@@ -94,7 +116,7 @@ def test_seeds_at_other_steps_are_not_averaged(tmp_path):
 
     assert len(csvfile.load(written(1000, 1090))[0]) == 2  # where an epoch ends with an episode
     with pytest.raises(
-        UserError, match=r"mine\.csv: me, atari/Pong: row 2 of one seed is at agent step 10,000 and of "
+        UserError, match=r"mine\.csv: me, atari/Pong: epoch 2 of one seed is at agent step 10,000 and of "
     ):
         csvfile.load(written(5_000, 10_000))
 
