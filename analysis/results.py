@@ -78,16 +78,20 @@ def evaluate(
     """The numbers of a grid, whose epochs are `frame` and `drawn`. Raises UserError as `compare` does."""
     comparison = compare(grid, command, settings)
     found, curves = _curves(grid, comparison, drawn, settings)
-    spent = _costs(grid, selection.places)
+    spent = _costs(grid)
     return Results(comparison, frame, drawn, found, curves, selection.which, spent, settings.x, settings.latex)
 
 
-def _costs(grid: cells.Grid, places: Sequence[str]) -> pd.DataFrame:
-    """Costs of the finished runs, from their records and from the costs.csv beside a CSV file of curves."""
-    rows = {run.name: cell.row for cell, run in grid.finished() if not run.is_cut}
-    files = [Path(place) for place in places if Path(place).suffix == ".csv"]
-    found = [costs.frame(_whole(grid)), *(costs.beside(file, rows) for file in files)]
-    return pd.concat([part for part in found if len(part)] or found[:1], ignore_index=True)
+def _costs(grid: cells.Grid) -> pd.DataFrame:
+    """Costs of the finished runs, in the order of the rows: from their records, and from the costs.csv beside a file
+    of curves."""
+    rows: dict[Path, dict[str, str]] = {}  # folder of a file of curves -> {name of a run: its row}
+    for cell, run in grid.finished():
+        if run.file and not run.is_cut:
+            rows.setdefault(run.file.parent, {})[run.name] = cell.row
+    found = [costs.frame(_whole(grid)), *(costs.beside(folder, own) for folder, own in rows.items())]
+    spent = pd.concat([part for part in found if len(part)] or found[:1])
+    return spent.sort_values("row", key=lambda row: row.map(grid.rows.index), kind="stable", ignore_index=True)
 
 
 def _whole(grid: cells.Grid) -> Iterator[tuple[str, str, int, Path]]:

@@ -71,6 +71,7 @@ class Run:
     agent_steps: int | None  # planned length; None if unknown
     history: pd.DataFrame  # with the columns HISTORY
     folder: Path | None = None  # of its record, if there is one
+    file: Path | None = None  # the CSV file that it was read from, if there is one
     is_cut: bool = False  # whether epochs at its end were left out, so that what is known of the whole run is not its
 
     @functools.cached_property

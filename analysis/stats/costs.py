@@ -67,14 +67,14 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
     return _completed(pd.DataFrame(lines, columns=list(COLUMNS)))
 
 
-def beside(curves: Path, rows: Mapping[str, str]) -> pd.DataFrame:
-    """Read the costs.csv beside a curves.csv, which analysis.table wrote together.
+def beside(folder: Path, rows: Mapping[str, str]) -> pd.DataFrame:
+    """Read the costs.csv or costs.csv.gz in the folder of a curves.csv, which analysis.table wrote together.
 
     `rows` maps the name of a run to its row of the table; lines of other runs are left out. Empty if there is no such
     file. Raises UserError for a damaged one.
     """
-    path = curves.with_name("costs.csv")
-    if not path.exists():
+    path = next((path for name in ("costs.csv", "costs.csv.gz") if (path := folder / name).exists()), None)
+    if path is None:
         return frame([])
     lines = [line.model_dump() for line in validation.rows(path, validation.read_csv(path), CostLine)]
     own = [{**line, "row": rows[line["name"]]} for line in lines if line["name"] in rows]

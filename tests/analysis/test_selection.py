@@ -1,5 +1,6 @@
 """Which methods and tasks are compared, in which order, and under which names."""
 
+import gzip
 import json
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from analysis.settings import Settings
 from analysis.stats.comparison import compare
 from suite.errors import UserError
 from tests.analysis.conftest import write_run
+
+QUICK = Settings(repetitions=20)
 
 
 def test_methods_and_tasks_in_the_order_and_by_the_names_that_are_given(grid, tmp_path):
@@ -37,7 +40,7 @@ def test_names_change_no_number(grid, sweep, tmp_path):
     file = sweep("  agent.width: {values: [32, 512]}\n")
     plain = Selection([str(grid)], file)
     named = Selection([str(grid)], file, methods=["dense=Dense", "gmp=GMP"])
-    one, two = (compare(select(each, tmp_path), "", Settings(repetitions=20)) for each in (plain, named))
+    one, two = (compare(select(each, tmp_path), "", QUICK) for each in (plain, named))
     assert two.grid.rows == ["Dense, width=32", "Dense, width=512", "GMP, width=32", "GMP, width=512"]
     names = {row: row.replace("Dense", "dense").replace("GMP", "gmp") for row in two.grid.rows}
     assert {names[row]: names[other] for row, (other, _) in two.against.items()} == {
@@ -45,15 +48,15 @@ def test_names_change_no_number(grid, sweep, tmp_path):
     }
     assert {names[row]: own for row, own in two.overall.items()} == one.overall
     assert "one of Dense on" in dict(two.source)["Comparison"]
-    results.report(plain, tmp_path / "out", "", Settings(repetitions=20))
+    results.report(plain, tmp_path / "out", "", QUICK)
     curves = Selection([str(tmp_path / "out/curves.csv")])  # which has no sweep
-    three = compare(select(curves, tmp_path), "", Settings(repetitions=20))
+    three = compare(select(curves, tmp_path), "", QUICK)
     assert three.grid.methods == one.grid.methods
     said = [
         {row: (other, pair.difference.value) for row, (other, pair) in found.against.items()} for found in (one, three)
     ]
     assert said[0] == said[1] and len(said[0]) == 2
-    five = compare(select(replace(curves, methods=three.grid.rows), tmp_path), "", Settings(repetitions=20))
+    five = compare(select(replace(curves, methods=three.grid.rows), tmp_path), "", QUICK)
     assert five.grid.methods == three.grid.methods and five.against.keys() == three.against.keys()
     chosen = replace(curves, methods=["gmp, width=32=GMP", "dense, width=32"])
     four = compare(select(chosen, tmp_path), "", Settings(repetitions=20, reference="dense, width=32"))
@@ -67,8 +70,8 @@ def test_a_sweep_over_distributions_is_read_back_as_one_block(run, sweep, tmp_pa
             run(method=method, options=options, sparsity=0.9 * (method == "gmp"), folder=f"{method}-{value}")
     file = sweep("  pruning.distribution: {values: [erk, uniform]}\n")
     swept = Selection([str(tmp_path / "runs")], file, tasks=["Pong"])
-    comparison, _ = results.report(swept, tmp_path / "out", "", Settings(repetitions=20))
-    again = compare(select(Selection([str(tmp_path / "out/curves.csv")]), tmp_path), "", Settings(repetitions=20))
+    comparison, _ = results.report(swept, tmp_path / "out", "", QUICK)
+    again = compare(select(Selection([str(tmp_path / "out/curves.csv")]), tmp_path), "", QUICK)
     rows = [f"{method}, distribution={value}" for method in ("dense", "gmp") for value in ("erk", "uniform")]
     assert comparison.blocks == again.blocks == [rows]
     assert dict(comparison.source)["Protocol"] == dict(again.source)["Protocol"]
@@ -95,7 +98,7 @@ def test_cut_runs_have_no_costs(grid, tmp_path):
     counts = []
     for steps in (10_000, 1_500):
         selection = Selection([str(grid)], agent_steps=steps)
-        found = results.gather(selection, tmp_path, "", Settings(repetitions=20))
+        found = results.gather(selection, tmp_path, "", QUICK)
         counts.append(int(found.costs["kept"].count()))
     assert counts == [8, 0]
 
@@ -103,10 +106,25 @@ def test_cut_runs_have_no_costs(grid, tmp_path):
 def test_names_change_no_cost(grid, tmp_path):
     for folder in grid.iterdir():
         (folder / "costs.json").write_text(json.dumps({"policy": {"parameters": 10, "kept": 5}}))
-    results.report(Selection([str(grid)]), tmp_path / "a", "", Settings(repetitions=20))
+    results.report(Selection([str(grid)]), tmp_path / "a", "", QUICK)
     named = Selection([str(tmp_path / "a/curves.csv")], methods=["gmp=GMP", "dense"])
-    found = results.gather(named, tmp_path, "", Settings(repetitions=20))
+    found = results.gather(named, tmp_path, "", QUICK)
     assert set(found.costs["row"]) == {"GMP", "dense"} and found.costs["kept"].eq(5).all()
+
+
+def test_costs_are_found_beside_curves_of_any_form_in_the_order_of_the_rows(grid, tmp_path):
+    for folder in grid.iterdir():
+        (folder / "costs.json").write_text(json.dumps({"policy": {"parameters": 10, "kept": 5}}))
+    out, packed = tmp_path / "out", tmp_path / "packed"
+    results.report(Selection([str(grid)]), out, "", QUICK)
+    packed.mkdir()
+    for name in ("curves.csv", "costs.csv"):
+        (packed / f"{name}.gz").write_bytes(gzip.compress((out / name).read_bytes()))
+    for place in (out / "curves.csv", out, packed / "curves.csv.gz", packed):
+        for methods in (["dense", "gmp"], ["gmp", "dense"]):
+            found = results.gather(Selection([str(place)], methods=methods), tmp_path / "report", "", QUICK)
+            assert found.costs["row"].tolist() == [row for row in methods for _ in range(4)]
+            assert found.costs["kept"].eq(5).all()
 
 
 def test_names_that_are_none(grid, tmp_path):
@@ -134,8 +152,8 @@ def test_files_without_a_protocol_are_compared_with_one_that_is_given(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.csv").write_text(f"method,task,seed,agent_step,return\n{name},atari/Pong,0,1000,5\n")
     places = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
-    apart = compare(select(Selection(places), tmp_path), "", Settings(repetitions=20))
+    apart = compare(select(Selection(places), tmp_path), "", QUICK)
     assert len(apart.blocks) == 2 and any("--protocol" in note for note in apart.notes)
     together = Selection(places, csv=results.CsvOptions(protocol="mine"))
-    found = compare(select(together, tmp_path), "", Settings(repetitions=20))
+    found = compare(select(together, tmp_path), "", QUICK)
     assert len(found.blocks) == 1 and not any("--protocol" in note for note in found.notes)

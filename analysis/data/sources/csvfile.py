@@ -271,6 +271,7 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
         protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}{NOT_STATED} {place.name}"),
         agent_steps=None if planned is None else int(planned),
         history=columns_of(len(history), {**history, "epoch": numbers}),
+        file=Path(rows["file"].iloc[0]),
     )
 
 
