@@ -3,7 +3,7 @@
 from analysis.data import scores
 from analysis.settings import Settings
 from analysis.stats import pareto
-from analysis.stats.comparison import SCORE, SPARSITY, Comparison, final_values
+from analysis.stats.comparison import SCORE, SPARSITY, Comparison, Values
 from analysis.stats.metrics import numbers
 from analysis.stats.pareto import Outcome
 
@@ -22,8 +22,7 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
     Only rows of the first block are included, as no statistic combines protocols. Empty without scores or sparsities.
     """
     rows = comparison.blocks[0] if comparison.blocks and comparison.scored else []
-    values = {row: final_values(comparison.grid, row, comparison.scored, [], settings.references) for row in rows}
-    known = {row: own for row, own in values.items() if SPARSITY in own}
+    known = {row: comparison.values[row] for row in rows if SPARSITY in comparison.values[row]}
     tasks = {row: _tasks(own) for row, own in known.items()}
     shared = [task for task in comparison.scored if tasks and all(task in own for own in tasks.values())]
     few = len(comparison.scored) <= MOST_TASKS
@@ -43,7 +42,7 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
     return {title: plane for title, plane in found.items() if len(plane) >= min(most, 2) > 0}
 
 
-def _tasks(own: dict[str, dict[str, dict[int, float | None]]]) -> set[str]:
+def _tasks(own: Values) -> set[str]:
     """Return the tasks on which a row has a run with a sparsity and a score."""
     levels, reached = numbers(own[SPARSITY])[0], numbers(own[SCORE])[0]
     return {task for task, seeds in reached.items() if levels.get(task, {}).keys() & seeds.keys()}

@@ -29,7 +29,7 @@ from analysis.render.markup import Table
 from analysis.selection import Selection, select
 from analysis.settings import Settings
 from analysis.stats import costs, diagnostics, profiles
-from analysis.stats.comparison import SCORE, Comparison, compare, final_values
+from analysis.stats.comparison import SCORE, Comparison, compare
 from analysis.stats.profiles import Curve
 from suite.errors import UserError
 
@@ -111,7 +111,7 @@ def _curves(
     if settings.x == "frame" and drawn["frame"].isna().any():
         raise UserError("--x frame: not all runs say their frames; agent steps are known of all")
     rows = grid.rows if comparison.scored else []
-    by_task = {row: final_values(grid, row, comparison.scored, [], settings.references)[SCORE] for row in rows}
+    by_task = {row: comparison.values[row][SCORE] for row in rows}
     taus = profiles.thresholds(by_task.values())
     found = {}
     for row in rows:

@@ -16,7 +16,7 @@ from analysis.render.tables import interval
 from analysis.results import Results
 from analysis.settings import Settings
 from analysis.stats import costs, pareto
-from analysis.stats.comparison import RETURN, SCORE, final_values
+from analysis.stats.comparison import RETURN, SCORE, Values
 from analysis.stats.metrics import PERCENTILES, ByTask
 from analysis.stats.pareto import Outcome
 
@@ -46,17 +46,13 @@ def buys(results: Results, settings: Settings) -> Section:
     """Compare costs with returns and scores. The section is empty if no record holds costs."""
     grid = results.comparison.grid
     parts: list[Part] = []
-    values = {
-        row: final_values(grid, row, results.comparison.scored, [], settings.references)
-        for row in results.costs["row"].unique()
-    }
     for i, block in enumerate(results.comparison.blocks):
         for family, tasks in scores.by_family(grid.tasks).items():
             where = f" (protocol {letter(i)})" if len(results.comparison.blocks) > 1 else ""
             name = f"-{family}" + f"-{letter(i)}" * bool(where)
             own = results.costs[results.costs["row"].isin(block) & results.costs["task"].isin(tasks)]
             for cost in COSTS:
-                parts += _against(own, values, cost, settings, grid.methods, family + where, name)
+                parts += _against(own, results.comparison.values, cost, settings, grid.methods, family + where, name)
     tables = [SortableTable(table) for table in costs.tables(results.costs)]
     if tables and results.costs[costs.FASTEST].isna().all():
         parts.append(Paragraph(UNMEASURED))
@@ -65,7 +61,7 @@ def buys(results: Results, settings: Settings) -> Section:
 
 def _against(
     found: pd.DataFrame,
-    values: Mapping[str, Mapping[str, ByTask]],
+    values: Mapping[str, Values],
     cost: CostAxis,
     settings: Settings,
     methods: Mapping[str, str],
@@ -109,9 +105,7 @@ def _against(
     return [*parts, *([Listing(lines)] if lines else [])]
 
 
-def _panels(
-    found: pd.DataFrame, values: Mapping[str, Mapping[str, ByTask]]
-) -> Iterator[tuple[str, str, Sequence[str]]]:
+def _panels(found: pd.DataFrame, values: Mapping[str, Values]) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Yield (title, measure, tasks): first all tasks with scores together, then each task."""
     tasks = list(dict.fromkeys(found["task"]))
     names = scores.short_names(tasks)

@@ -14,7 +14,7 @@ from analysis.render.markup import NONE, Table
 from analysis.render.tables import interval
 from analysis.settings import Settings
 from analysis.stats import pareto
-from analysis.stats.comparison import ACTOR_SPARSITY, SCORE, SPARSITY, Comparison, final_values, reference_row
+from analysis.stats.comparison import ACTOR_SPARSITY, SCORE, SPARSITY, Comparison, Values, reference_row
 from analysis.stats.metrics import ByTask, Estimate
 from analysis.stats.pareto import Outcome
 
@@ -27,9 +27,7 @@ def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section
     """Compare sparsity and score in each block of the table. `kept` is the share of the reference's score to keep."""
     parts: list[Part] = []
     grid = comparison.grid
-    values = {
-        row: final_values(grid, row, comparison.scored, comparison.actors, settings.references) for row in grid.rows
-    }
+    values = comparison.values
     over = score_name(comparison)
     for i, block in enumerate(comparison.blocks if comparison.scored else []):
         for measure, networks in NETWORKS.items():
@@ -49,7 +47,7 @@ def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section
     return Section("Sparsity and score", parts)
 
 
-def _same(values: Mapping[str, Mapping[str, ByTask]], rows: Sequence[str]) -> bool:
+def _same(values: Mapping[str, Values], rows: Sequence[str]) -> bool:
     """Return whether each run's actor is as sparse as its critics; a run without one of the two does not count."""
     pairs = [
         (own[SPARSITY].get(task, {}).get(seed), level)

@@ -21,21 +21,25 @@ SECONDS, OPERATIONS = "seconds", "operations"
 BEST, LOST, AREA = "best epoch", "best - final", "mean over training"
 MEASURES = (RETURN, SCORE, SPARSITY, ACTOR_SPARSITY, SECONDS, OPERATIONS)
 
+Values = dict[str, dict[str, dict[int, float | None]]]  # {measure: {task: {seed: value}}}
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """`overall[row][statistic]`, `over_training[row][name]` and `on_task[row, task][measure]` are estimates, in the
-    order of the tables; `scored` the tasks whose scores are aggregated; `actors` those whose agent has an actor, so
-    that `sparsity` is the critics'; `blocks` the rows that share a protocol; `against[row]` the reference row and the
-    comparison with it; `improvement[row, other]` the probability that a run of the row beats one of the other; `best`
-    the (row, task) pairs where the row is the clear best of its block; `gaps` the cells without a result; `notes` full
-    sentences, one line each, and `details` what they count; `source` (heading, text) pairs for the footer."""
+    """`values[row]` are the final values of its runs; `overall[row][statistic]`, `over_training[row][name]` and
+    `on_task[row, task][measure]` are estimates, in the order of the tables; `scored` the tasks whose scores are
+    aggregated; `actors` those whose agent has an actor, so that `sparsity` is the critics'; `blocks` the rows that
+    share a protocol; `against[row]` the reference row and the comparison with it; `improvement[row, other]` the
+    probability that a run of the row beats one of the other; `best` the (row, task) pairs where the row is the clear
+    best of its block; `gaps` the cells without a result; `notes` full sentences, one line each, and `details` what
+    they count; `source` (heading, text) pairs for the footer."""
 
     grid: Grid
     references: References
     scored: list[str]
     actors: list[str]
     blocks: list[list[str]]
+    values: dict[str, Values]
     overall: dict[str, dict[str, Estimate]]
     over_training: dict[str, dict[str, Estimate]]
     on_task: dict[tuple[str, str], dict[str, Estimate]]
@@ -91,6 +95,7 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
         scored=scored,
         actors=actors,
         blocks=blocks,
+        values=values,
         overall=overall,
         over_training=trained,
         on_task=on_task,
@@ -129,12 +134,12 @@ def _with_actor(grid: Grid, families: dict[str, list[str]]) -> list[str]:
 
 def final_values(
     grid: Grid, row: str, scored: list[str], actors: list[str], references: References = PUBLISHED
-) -> dict[str, dict[str, dict[int, float | None]]]:
-    """{measure: {task: {seed: value}}} of the finished runs of a row, on every task of the grid. A run without a return
-    counts for nothing else either; what no run has (an actor, operations) is left out."""
-    values: dict[str, dict[str, dict[int, float | None]]] = {
-        name: {task: {} for task in grid.tasks} for name in MEASURES if name != SCORE
-    }
+) -> Values:
+    """Return the final values of the finished runs of a row, on every task of the grid.
+
+    A run without a return counts for nothing else either; what no run has (an actor, operations) is left out.
+    """
+    values: Values = {name: {task: {} for task in grid.tasks} for name in MEASURES if name != SCORE}
     for cell, run in (pair for pair in grid.finished() if pair[0].row == row):
         measured = grid.final_return(run)
         for name, by_task in values.items():
@@ -183,9 +188,7 @@ def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) 
     return {name: metrics.iqm(by_task, settings.seed, settings.repetitions) for name, by_task in found.items()}
 
 
-def _best(
-    grid: Grid, values: Mapping[str, Mapping[str, metrics.ByTask]], blocks: list[list[str]]
-) -> set[tuple[str, str]]:
+def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> set[tuple[str, str]]:
     """The (row, task) pairs with the clear best return of a block."""
     kept = {row: metrics.numbers(measures[RETURN])[0] for row, measures in values.items()}
     found = set()
@@ -207,7 +210,7 @@ def reference_row(grid: Grid, row: str, reference: str) -> str | None:
 
 
 def _against(
-    grid: Grid, values: Mapping[str, Mapping[str, metrics.ByTask]], blocks: list[list[str]], settings: Settings
+    grid: Grid, values: Mapping[str, Values], blocks: list[list[str]], settings: Settings
 ) -> dict[str, tuple[str, Pairwise]]:
     found = {}
     for block in blocks:
@@ -228,7 +231,7 @@ def _against(
 
 
 def _improvement(
-    values: Mapping[str, Mapping[str, metrics.ByTask]],
+    values: Mapping[str, Values],
     blocks: list[list[str]],
     against: Mapping[str, tuple[str, Pairwise]],
     settings: Settings,
