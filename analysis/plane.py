@@ -21,6 +21,7 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
 
     Only rows of the first block are included, as no statistic combines protocols. Empty without scores or sparsities.
     """
+    grid = comparison.grid
     rows = comparison.blocks[0] if comparison.blocks and comparison.scored else []
     known = {row: comparison.values[row] for row in rows if SPARSITY in comparison.values[row]}
     tasks = {row: _tasks(own) for row, own in known.items()}
@@ -29,7 +30,7 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
     over = shared if few or len(shared) > 1 else comparison.scored  # then of the rows that have all of them
     panels = {f"{len(over)} {scores.noun(over)}s": over} if len(over) > 1 else {}
     if few:
-        names = scores.short_names(comparison.grid.tasks)
+        names = scores.short_names(grid.tasks)
         panels |= {names[task]: [task] for task in comparison.scored}
     found = {}
     for title, on in panels.items():
@@ -37,7 +38,7 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
         levels, reached = (
             {row: {task: known[row][measure][task] for task in on} for row in there} for measure in (SPARSITY, SCORE)
         )
-        found[title] = pareto.outcomes(levels, reached, settings.seed, settings.repetitions)[0]
+        found[title] = pareto.outcomes(levels, reached, settings.seed, settings.repetitions, names=grid.names)[0]
     most = max(map(len, found.values()), default=0)
     return {title: plane for title, plane in found.items() if len(plane) >= min(most, 2) > 0}
 

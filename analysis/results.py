@@ -201,7 +201,7 @@ def save_plane(results: Results, settings: Settings, out: Path) -> None:
     if panels:
         over = f"IQM of the {plane.score_name(results.comparison)}"
         grid = results.comparison.grid
-        figure = plane_figures.plane(panels, grid.methods, over, settings.reference, grid.labels)
+        figure = plane_figures.plane(panels, grid.methods, over, settings.reference, grid.variants)
         style.save(figure, [out / f"{PLANE}{suffix}" for suffix in (".png", ".pdf", ".svg")])
 
 

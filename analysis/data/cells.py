@@ -59,6 +59,8 @@ class Grid:
     last: int = 1
     details: list[Detail] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)  # method -> the name that is shown, where it is another one
+    names: dict[str, str] = field(default_factory=dict)  # row -> its name before `arranged` gave it another one
+    variants: dict[str, str] = field(default_factory=dict)  # row -> its swept options, if any: ", width=32"
 
     def label(self, method: str) -> str:
         return self.labels.get(method, method)
@@ -137,7 +139,8 @@ def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Gri
     for run in own:
         _place(cells, Cell(run.method, run.task, run.seed), run)
     methods = {row: row.partition(OPTIONS)[0] for row in axes[0]}  # a file of curves has the rows of a table
-    return _with_published(Grid(cells, methods, which=which, order=tuple(axes[1])), published)
+    variants = {row: row.removeprefix(method) for row, method in methods.items()}
+    return _with_published(Grid(cells, methods, which=which, order=tuple(axes[1]), variants=variants), published)
 
 
 def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
@@ -165,7 +168,8 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
     protocol.check_options(((cell.row, run) for cell, run in placed), swept, mix)
     for cell, run in placed:
         _place(cells, cell, run)
-    grid = Grid(cells, methods, which=which, swept=swept)
+    variants = {row: row.removeprefix(method) for row, method in methods.items()}
+    grid = Grid(cells, methods, which=which, swept=swept, variants=variants)
     _leave_out(grid, others, sweep)
     return _with_published(grid, published)
 
@@ -191,7 +195,7 @@ def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None)
         return grid
     spelled = _spelled(grid, labels)
     names = {
-        row: labels.get(method, method) + row.removeprefix(row if method == row else grid.methods[row])
+        row: labels.get(method, method) + ("" if method == row else grid.variants.get(row, ""))
         for row, method in spelled.items()
     }
     if len(set(names.values())) < len(names):
@@ -208,6 +212,8 @@ def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None)
         required={cell._replace(row=names[cell.row]) for cell in grid.required},
         order=tuple(tasks or grid.order),
         labels=dict(labels),
+        names={names[row]: row for row in rows},
+        variants={names[row]: grid.variants.get(row, "") for row in rows},
     )
 
 

@@ -25,16 +25,12 @@ DENSEST, SPAREST = 0.0, 0.9995  # sparsities that such an axis shows
 LEVELS = (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 LABEL = 0.12  # inches of height that a line of a label needs
 BESIDE = 3  # panels beside each other, below the first one
-
-
-def caption(reference: str) -> str:
-    """Return what a reader of the figure has to know."""
-    return (
-        "Score against sparsity, with joint 95 % confidence regions (normal ellipses with Hotelling's radius; a line"
-        " where the sparsity is fixed; none with too few seeds). A line joins the final sparsities of a method (dashed:"
-        f" from {reference} on). A vertical line shows how far another method is from it at its own sparsity."
-        " Methods with the same fixed sparsity are drawn side by side."
-    )
+CAPTION = (
+    "Score against sparsity, with joint 95 % confidence regions (normal ellipses with Hotelling's radius; a line where"
+    " the sparsity is fixed; none with too few seeds). A line joins the final sparsities of a method (dashed: from an"
+    " unpruned method on). A vertical line shows how far another method is from it at its own sparsity. Methods with"
+    " the same fixed sparsity are drawn side by side."
+)
 
 
 @styled
@@ -43,7 +39,7 @@ def plane(
     methods: Mapping[str, str],
     over: str,
     reference: str = "dense",
-    labels: Mapping[str, str] = {},
+    variants: Mapping[str, str] = {},
     level: str = "sparsity",
 ) -> Figure:
     """Draw {title: {row: (sparsity, score)}}: the first panel large, with the names of the rows, the others below it.
@@ -52,8 +48,8 @@ def plane(
         panels: at least one.
         methods: row -> its method, for the looks and the sweeps (analysis.stats.pareto.sweeps).
         over: label of the y axis, which names the normalizer of the scores.
-        reference: the method that a sweep begins at, with a sparsity of 0.
-        labels: method -> the name that is shown, where it is another one.
+        reference: the method that a sweep begins at, if it is unpruned.
+        variants: row -> its swept options, if any.
         level: label of the x axis.
     """
     first, *others = panels.items()
@@ -67,12 +63,7 @@ def plane(
     axes += [figure.add_subplot(grid[1 + i // BESIDE, i % BESIDE]) for i in range(len(others))]
     shown = looks(methods)
     for axis, (title, found) in zip(axes, panels.items(), strict=True):
-        there = {row: method for row, method in methods.items() if row in found}
-        along = [
-            (rows, [row for row in rows if there[row] != reference])
-            for rows in pareto.sweeps(there, reference, labels).values()
-        ]
-        _panel(axis, found, shown, along, figure)
+        _panel(axis, found, shown, pareto.sweeps(found, methods, reference, variants).values(), figure)
         axis.set_title(title)
         axis.set_xlabel(level)
     axes[0].set_ylabel(textwrap.fill(over, 30))
@@ -89,17 +80,14 @@ def _panel(
     axis: Axes,
     found: Mapping[str, Outcome],
     shown: Mapping[str, Look],
-    along: Sequence[tuple[Sequence[str], Sequence[str]]],
+    sweeps: Iterable[Sequence[str]],
     figure: Figure,
 ) -> None:
-    """Draw the points, the regions, and the line of each sweep with the distance of the other rows to it.
-
-    `along` holds the rows of each sweep, and those of them that are pruned.
-    """
+    """Draw the points, the regions, and the line of each sweep with the distance of the other rows to it."""
     bottom = limits(found)
     _scale(axis, found, axis is not figure.axes[0])
-    for rows, pruned in along:
-        _sweep(axis, found, rows, pruned, shown)
+    for rows in sweeps:
+        _sweep(axis, found, rows, shown)
     for row, outcome in found.items():
         look = shown[row]._replace(label="_" + row)
         area = outline(outcome)
@@ -111,10 +99,9 @@ def _panel(
     sns.despine(ax=axis)
 
 
-def _sweep(
-    axis: Axes, found: Mapping[str, Outcome], rows: Sequence[str], pruned: Sequence[str], shown: Mapping[str, Look]
-) -> None:
-    """Draw the line of a sweep, dashed from the reference on, and the distance of every other row to it."""
+def _sweep(axis: Axes, found: Mapping[str, Outcome], rows: Sequence[str], shown: Mapping[str, Look]) -> None:
+    """Draw the line of a sweep, dashed from the unpruned row on, and the distance of every other row to it."""
+    pruned = [row for row in rows if found[row].point[0] > 0] or rows
     colour = shown[pruned[0]].colour
     points = np.stack([found[row].point for row in rows])
     levels = np.linspace(points[:, 0].min(), points[:, 0].max(), 400)

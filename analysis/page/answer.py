@@ -21,9 +21,9 @@ def answer(comparison: Comparison, panels: Mapping[str, Plane], settings: Settin
     grid = comparison.grid
     noun, counts = scores.noun(grid.tasks), seed_counts(grid)
     amount = f"{len(grid.rows)} methods, {len(grid.tasks)} {noun}s, {spanned(counts)} seeds a method and {noun}"
-    asked = (
-        f"does a method score higher or lower than {settings.reference}" if comparison.against else "what do they reach"
-    )
+    asked = "what do they reach"
+    if comparison.against:
+        asked = f"does a method score higher or lower than {grid.label(settings.reference)}"
     also = ", and how sparse is it" if panels else ""
     lines = [("Question", f"{asked}{also}? ({amount})")]
     lines.append(("Answer", _differences(comparison) if comparison.against else _levels(comparison)))
@@ -71,9 +71,8 @@ def _levels(comparison: Comparison) -> str:
 
 def _sparsities(found: Plane, grid: Grid, reference: str) -> str:
     """Compare each method with the line of a sweep at its own sparsity; without a sweep, list the sparsities."""
-    there = {row: method for row, method in grid.methods.items() if row in found}
     said = []
-    for name, rows in pareto.sweeps(there, reference, grid.labels).items():
+    for name, rows in pareto.sweeps(found, grid.methods, reference, grid.variants).items():
         along = pareto.rows_of(found, rows)
         for row in (row for row in found if row not in rows and len(along) > 1):
             beside = pareto.matched(found[row], along)

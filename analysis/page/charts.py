@@ -180,12 +180,12 @@ def plane(
     methods: Mapping[str, str],
     over: str,
     reference: str,
-    labels: Mapping[str, str],
+    variants: Mapping[str, str],
 ) -> Chart:
     """Draw points (sparsity, score), their regions, and the lines of sweeps, in a panel for each title."""
     parts = []
     for title, found in panels.items():
-        sweeps = pareto.sweeps({row: methods[row] for row in found}, reference, labels)
+        sweeps = pareto.sweeps(found, methods, reference, variants)
         parts.append(_plane(found, sweeps).assign(task=title))
     inner = {"height": 300 if len(panels) == 1 else 220, "layer": _plane_layers(methods, over)}
     facet = {"field": "task", "title": None, "sort": list(panels)}

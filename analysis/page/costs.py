@@ -16,7 +16,7 @@ from analysis.render.tables import interval
 from analysis.results import Results
 from analysis.settings import Settings
 from analysis.stats import costs, pareto
-from analysis.stats.comparison import RETURN, SCORE, Values
+from analysis.stats.comparison import RETURN, SCORE, Comparison, Values
 from analysis.stats.metrics import PERCENTILES, ByTask
 from analysis.stats.pareto import Outcome
 
@@ -52,7 +52,7 @@ def buys(results: Results, settings: Settings) -> Section:
             name = f"-{family}" + f"-{letter(i)}" * bool(where)
             own = results.costs[results.costs["row"].isin(block) & results.costs["task"].isin(tasks)]
             for cost in COSTS:
-                parts += _against(own, results.comparison.values, cost, settings, grid.methods, family + where, name)
+                parts += _against(own, results.comparison, cost, settings, family + where, name)
     tables = [SortableTable(table) for table in costs.tables(results.costs)]
     if tables and results.costs[costs.FASTEST].isna().all():
         parts.append(Paragraph(UNMEASURED))
@@ -60,22 +60,17 @@ def buys(results: Results, settings: Settings) -> Section:
 
 
 def _against(
-    found: pd.DataFrame,
-    values: Mapping[str, Values],
-    cost: CostAxis,
-    settings: Settings,
-    methods: Mapping[str, str],
-    where: str,
-    name: str,
+    found: pd.DataFrame, comparison: Comparison, cost: CostAxis, settings: Settings, where: str, name: str
 ) -> list[Part]:
     """Draw the figures and the table of one cost on one family of tasks."""
+    grid, values = comparison.grid, comparison.values
     notes: list[str] = []
     panels: dict[str, dict[str, Outcome]] = {}
     for title, measure, tasks in _panels(found, values):
         spent = {str(row): _cheapness(part, tasks, cost) for row, part in found.groupby("row", sort=False)}
         reached = {row: {task: values[row][measure].get(task, {}) for task in tasks} for row in spent}
         axes = f"a {cost.noun} and a {measure}"
-        outcomes, said = pareto.outcomes(spent, reached, settings.seed, settings.repetitions, axes)
+        outcomes, said = pareto.outcomes(spent, reached, settings.seed, settings.repetitions, axes, grid.names)
         notes += said
         if outcomes:
             panels[title] = outcomes
@@ -98,7 +93,7 @@ def _against(
     parts: list[Part] = []
     for number, chunk in enumerate(chunks, start=1):
         shown = {title: panels[title] for title in chunk}
-        draw = partial(cost_figures.tradeoffs, shown, methods, cost.label, "IQM")
+        draw = partial(cost_figures.tradeoffs, shown, grid.methods, cost.label, "IQM")
         parts.append(Picture(f"{cost.name}{name}" + f"-{number}" * (len(chunks) > 1), caption, draw))
     parts.append(SortableTable(_table(panels, cost, where)))
     lines = [f"{note}." for note in dict.fromkeys(notes)]

@@ -39,9 +39,9 @@ def summary(results: Results, settings: Settings) -> Section:
     parts: list[Part] = [answer(comparison, panels, settings)]
     if panels:
         over = f"IQM of the {plane.score_name(comparison)}"
-        shown = panels, grid.methods, over, settings.reference, grid.labels
+        shown = panels, grid.methods, over, settings.reference, grid.variants
         draw, chart = partial(plane_figures.plane, *shown), charts.plane(*shown)
-        parts.append(Picture("pareto", plane_figures.caption(settings.reference), draw, chart))
+        parts.append(Picture("pareto", plane_figures.CAPTION, draw, chart))
     gaps = len(comparison.gaps)
     parts.append(Paragraph(f"{finished} of {len(grid.runs)} runs are finished, {gaps} have no result."))
     listed: list[Part] = [SortableTable(table) for table in _aggregates(comparison)]

@@ -37,7 +37,7 @@ def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section
             if networks and rows and _same(values, rows):
                 parts.append(Paragraph(f"Actors are as sparse as critics: nowhere is the difference above {SAME}."))
             elif any(levels.values()):
-                found, notes = pareto.outcomes(levels, reached, settings.seed, settings.repetitions)
+                found, notes = pareto.outcomes(levels, reached, settings.seed, settings.repetitions, names=grid.names)
                 unknown = [f"{row}: its sparsity{networks} is not known" for row in block if row not in rows]
                 where = f" (protocol {letter(i)})" if len(comparison.blocks) > 1 else ""
                 name = "pareto" + f"-{letter(i)}" * bool(where) + "-actors" * bool(networks)
@@ -69,14 +69,14 @@ def _axes(
     """Draw the figure of one block and one kind of network, and list its tables."""
     if not found:
         return []
-    methods = {row: grid.methods[row] for row in found}
-    fronts, sweeps = pareto.on_front(found), pareto.sweeps(methods, settings.reference, grid.labels)
+    fronts = pareto.on_front(found)
+    sweeps = pareto.sweeps(found, grid.methods, settings.reference, grid.variants)
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
     parts: list[Part] = []
     if name != MAIN:
-        shown = {"": found}, grid.methods, f"IQM of the {over}", settings.reference, grid.labels
-        text = f"Sparsity{where}. {plane_figures.caption(settings.reference)}"
+        shown = {"": found}, grid.methods, f"IQM of the {over}", settings.reference, grid.variants
+        text = f"Sparsity{where}. {plane_figures.CAPTION}"
         draw = partial(plane_figures.plane, *shown, level=f"sparsity{where}")
         parts.append(Picture(name, text, draw, charts.plane(*shown)))
     parts.append(SortableTable(_joint(found, fronts, dense, kept, where)))

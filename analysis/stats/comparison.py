@@ -202,11 +202,14 @@ def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> 
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:
     """The row of the reference method with the same swept options, or its only one; None for itself or without one.
     `reference` may also name a row."""
-    if reference in (row, grid.methods[row]):
+    named = [
+        other for other, method in grid.methods.items() if reference in (method, other, grid.names.get(other, other))
+    ]
+    if row in named:
         return None
-    same = grid.label(reference) + row.removeprefix(grid.label(grid.methods[row]))
-    rows = [other for other, method in grid.methods.items() if reference in (method, other)]
-    return same if same in rows else rows[0] if len(rows) == 1 else None
+    same = [other for other in named if grid.variants.get(other) == grid.variants.get(row)]
+    rows = same or named
+    return rows[0] if len(rows) == 1 else None
 
 
 def _against(

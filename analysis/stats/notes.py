@@ -31,7 +31,8 @@ def remarks(
         if apart:
             notes.append(f"{row} and {other}: compared without {metrics.some(apart)}, where one has no result.")
     if scored and len(grid.rows) > 1 and not against:
-        notes.append(f"There is no row {settings.reference} of the same protocol to compare the others with.")
+        name = grid.label(settings.reference)
+        notes.append(f"There is no row {name} of the same protocol to compare the others with.")
     holes = [int(np.isnan(grid.returns(run)).sum()) for _, run in grid.finished()]
     if any(holes):
         runs = sum(count > 0 for count in holes)

@@ -43,9 +43,13 @@ def outcomes(
     seed: int,
     repetitions: int,
     axes: str = "a sparsity and a score",
+    names: Mapping[str, str] = {},
 ) -> tuple[dict[str, Outcome], list[str]]:
-    """{row: outcome} of {row: {task: {seed: value}}}, and notes. A row without a value on some task has no outcome, as
-    it would be compared over other tasks than the rest."""
+    """{row: outcome} of {row: {task: {seed: value}}}, and notes.
+
+    A row without a value on some task has no outcome, as it would be compared over other tasks than the rest. `names`
+    maps renamed rows to their names before: these seed the resamples, so a new name changes no number.
+    """
     found, notes = {}, []
     for row in sparsities:
         values, counts = both(sparsities[row], scores[row])
@@ -57,7 +61,7 @@ def outcomes(
             notes.append(f"{row}: one seed, so a point without a region, and in none of the probabilities")
         elif seeds < FEW_SEEDS:
             notes.append(f"{row}: {seeds} seeds, so its probabilities are surer of themselves than they should be")
-        rng = np.random.default_rng([seed, *row.encode()])
+        rng = np.random.default_rng([seed, *names.get(row, row).encode()])
         once = np.ones(len(values), dtype=int)
         found[row] = Outcome(
             point(values, counts, once), resample(values, counts, rng, repetitions), seeds, len(counts)
@@ -176,27 +180,30 @@ def _resampled(found: Mapping[str, Outcome]) -> list[str]:
 
 
 def sweeps(
+    found: Mapping[str, Outcome],
     methods: Mapping[str, str],
     reference: str = "dense",
-    labels: Mapping[str, str] = {},
+    variants: Mapping[str, str] = {},
 ) -> dict[str, list[str]]:
-    """{row: method} -> {name of a sweep: its rows}: two rows or more that differ in the method's final sparsity alone,
-    before them the reference method's, if it is there: a final sparsity of 0 (ours).
+    """{name of a sweep: its rows}, of the rows that have an outcome: two or more that differ in the method's final
+    sparsity alone, and before them an unpruned row, which is their final sparsity of 0 (ours).
 
-    "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `labels` maps
-    methods to the names with which their rows begin, where these are others.
+    "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `methods` maps
+    rows to their methods, and `variants` those with swept options to these.
     """
     families: dict[tuple[str, str], list[str]] = {}
-    for row, method in methods.items():
-        name, _, options = method.partition(":")
+    for row in found:
+        name, _, options = methods[row].partition(":")
         others = ",".join(part for part in options.split(",") if not part.startswith("final_sparsity="))
-        family = (f"{name}:{others}" if others else name, row.removeprefix(labels.get(method, method)))
-        families.setdefault(family, []).append(row)
-    return {
-        name + variant: [row for row in (labels.get(reference, reference) + variant,) if row in methods] + rows
-        for (name, variant), rows in families.items()
-        if len(rows) > 1
-    }
+        families.setdefault((f"{name}:{others}" if others else name, variants.get(row, "")), []).append(row)
+    unpruned = [row for row in found if found[row].point[0] == 0]
+    unpruned.sort(key=lambda row: methods[row] != reference)  # the reference's rows come first
+    sweeps = {}
+    for (name, variant), rows in families.items():
+        if len(rows) > 1:
+            starts = [row for row in unpruned if variants.get(row, "") == variant]
+            sweeps[name + variant] = rows if set(rows) & set(starts) else starts[:1] + rows
+    return sweeps
 
 
 def curve(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import shutil
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
-from analysis import results
+from analysis import plane, results
 from analysis.options import named_columns
 from analysis.selection import Selection, named_method, select
 from analysis.settings import Settings
+from analysis.stats import pareto
 from analysis.stats.comparison import compare
 from suite.errors import UserError
 from tests.analysis.conftest import write_run
@@ -61,6 +64,34 @@ def test_names_change_no_number(grid, sweep, tmp_path):
     chosen = replace(curves, methods=["gmp, width=32=GMP", "dense, width=32"])
     four = compare(select(chosen, tmp_path), "", Settings(repetitions=20, reference="dense, width=32"))
     assert four.grid.rows == ["GMP", "dense, width=32"] and list(four.against) == ["GMP"]
+    names = {"gmp, width=32": "G32", "gmp, width=512": "G512", "dense, width=32": "D32", "dense, width=512": "D512"}
+    chosen = replace(curves, methods=[f"{row}={name}" for row, name in names.items()])
+    renamed = compare(select(chosen, tmp_path), "", Settings(repetitions=20))
+    assert {row: other for row, (other, _) in renamed.against.items()} == {"G32": "D32", "G512": "D512"}
+    assert renamed.grid.variants["G32"] == ", width=32" and renamed.grid.methods["G32"] == "gmp"
+
+
+def test_names_change_no_number_of_the_main_figure(grid, tmp_path):
+    """Neither its resamples nor its sweep, also where a file of curves holds the rows of a sweep with options."""
+    shutil.rmtree(grid)
+    levels = {"dense": 0.0, "gmp:final_sparsity=0.5": 0.5, "gmp": 0.95}
+    for method, sparsity in levels.items():
+        for seed in range(3):
+            write_run(grid, method=method, seed=seed, returns=(1.0, 2.0, 3.0 + seed), sparsity=sparsity)
+    results.report(Selection([str(grid)]), tmp_path / "out", "", Settings(repetitions=20))
+    file = tmp_path / "out/curves.csv"
+    frame = pd.read_csv(file)
+    frame.assign(row=frame["row"] + ", width=32", method=frame["method"] + ", width=32").to_csv(file, index=False)
+    names = {f"{method}, width=32": name for method, name in zip(levels, ("D", "G5", "G"), strict=True)}
+    found = []
+    for methods in (list(names), [f"{row}={name}" for row, name in names.items()]):
+        comparison = compare(select(Selection([str(file)], methods=methods), tmp_path), "", Settings(repetitions=20))
+        (panel,) = plane.planes(comparison, Settings(repetitions=20)).values()
+        sweeps = pareto.sweeps(panel, comparison.grid.methods, variants=comparison.grid.variants)
+        found.append((list(sweeps.values()), {row: outcome.draws.tolist() for row, outcome in panel.items()}))
+    (sweep,), draws = found[0]
+    assert len(sweep) == 3
+    assert found[1] == ([[names[row] for row in sweep]], {names[row]: own for row, own in draws.items()})
 
 
 def test_a_sweep_over_distributions_is_read_back_as_one_block(run, sweep, tmp_path):

@@ -70,10 +70,22 @@ def test_a_sweep_is_joined_and_shows_how_far_others_are_from_it(found):
     assert gap.get_ydata().tolist() == pytest.approx([pareto.score_at(np.stack(sweep), level), score])
 
 
+def test_a_pruned_reference_is_compared_with_the_line(found):
+    """It is no point of it."""
+    figures = [plane({"": found}, METHODS, OVER, reference) for reference in ("dense", "eaudeqn:reset_optimizer=False")]
+    one, other = ([line.get_xydata().tolist() for line in lines(figure.axes[0])] for figure in figures)
+    assert one == other
+
+
+def test_rows_that_are_not_pruned_yet_are_drawn():
+    flat = {row: pareto.Outcome(np.array([0.0, 1.0]), np.tile([0.0, 1.0], (9, 1)), 1, 1) for row in METHODS}
+    assert drawn(plane({"": flat}, METHODS, OVER).axes[0]).keys() == flat.keys()
+
+
 def test_without_a_sweep_nothing_is_joined(found):
     few = {row: found[row] for row in ("dense", "gmp", "rigl")}
     (axis,) = plane({"": few}, METHODS, OVER).axes
-    assert all(len(line.get_xdata()) < 3 for line in lines(axis)) or "gmp" in pareto.sweeps({r: r for r in few})
+    assert all(len(line.get_xdata()) < 3 for line in lines(axis)) or "gmp" in pareto.sweeps(few, METHODS)
     assert drawn(axis).keys() == few.keys()
 
 

@@ -47,6 +47,11 @@ def test_a_method_is_compared_with_the_line_of_a_sweep(tmp_path):
     assert "from the line of gmp" in named["Sparsity, Pong"]
 
 
+def test_the_reference_has_the_name_that_is_shown(tmp_path):
+    root = write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)})
+    assert "than Baseline, " in lines(root, methods=["dense=Baseline", "gmp"])["Question"]
+
+
 def test_few_seeds_are_said_where_the_numbers_are(tmp_path):
     said = lines(write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)}, seeds=1))
     assert "gmp +0.255 (no interval)" in said["Answer"] and "fewer than 5 seeds" in said["Answer"]

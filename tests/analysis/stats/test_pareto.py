@@ -200,16 +200,46 @@ def test_probabilities_are_those_of_an_exact_enumeration():
 # Along a sweep ----------
 
 
+def sweeps_of(levels, reference="dense"):
+    """The sweeps of {method: sparsity}."""
+    found = {method: outcome([[level, 1.0]]) for method, level in levels.items()}
+    return pareto.sweeps(found, {method: method for method in levels}, reference)
+
+
+GMP = {"gmp:final_sparsity=0.5": 0.5, "gmp": 0.95}
+
+
 def test_rows_that_differ_in_their_final_sparsity_are_a_sweep():
-    labels = ["dense", "gmp", "gmp:final_sparsity=0.5", "gmp:final_sparsity=0.5,start=0.1", "eaudeqn"]
-    methods = {f"{label}, width={width}": label for label in labels for width in (32, 512)}
-    assert pareto.sweeps(methods) == {
-        f"gmp, width={width}": [f"{label}, width={width}" for label in labels[:3]] for width in (32, 512)
+    levels = {"dense": 0.0, **GMP, "gmp:final_sparsity=0.5,start=0.1": 0.5, "eaudeqn": 0.7, "eaudeqn:law=success": 0.6}
+    names = {f"{method} {width}": (method, f", width={width}") for method in levels for width in (32, 512)}
+    found = {row: outcome([[levels[method], 1.0]]) for row, (method, _) in names.items()}
+    methods, variants = ({row: own[i] for row, own in names.items()} for i in (0, 1))
+    assert pareto.sweeps(found, methods, variants=variants) == {
+        f"gmp, width={width}": [f"{method} {width}" for method in list(levels)[:3]] for width in (32, 512)
     }
-    assert pareto.sweeps({"gmp": "gmp", "gmp:final_sparsity=0.5": "gmp:final_sparsity=0.5"})["gmp"] == [
-        "gmp",
-        "gmp:final_sparsity=0.5",
-    ]
+    assert sweeps_of(GMP) == {"gmp": list(GMP)}
+    assert sweeps_of({method: levels[method] for method in ("dense", "eaudeqn", "eaudeqn:law=success")}) == {}
+
+
+@pytest.mark.parametrize(
+    ("levels", "reference", "start"),
+    [
+        ({"dense": 0.0, "eaudeqn": 0.6}, "eaudeqn", ["dense"]),  # pruned, so no point at sparsity 0
+        ({"dense": 0.0}, "gmp", ["dense"]),  # in the sweep already
+        ({"eaudeqn": 0.6}, "eaudeqn", []),
+        ({"dense": 0.0, "mine": 0.0}, "mine", ["mine"]),
+        ({"dense": 0.0, "gmp:final_sparsity=0": 0.0}, "dense", ["gmp:final_sparsity=0"]),
+    ],
+)
+def test_a_sweep_begins_at_one_unpruned_row(levels, reference, start):
+    assert sweeps_of(levels | GMP, reference) == {"gmp": start + list(GMP)}
+
+
+def test_a_name_does_not_seed_the_resamples():
+    values = by_task(TINY[..., 0]), by_task(TINY[..., 1])
+    plain, _ = pareto.outcomes({"gmp": values[0]}, {"gmp": values[1]}, 3, 50)
+    named, _ = pareto.outcomes({"GMP": values[0]}, {"GMP": values[1]}, 3, 50, names={"GMP": "gmp"})
+    assert np.array_equal(plain["gmp"].draws, named["GMP"].draws)
 
 
 def test_scores_between_rows_by_hand():
