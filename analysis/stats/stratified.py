@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 TRIM = 0.25  # of the weight, at either end of an interquartile mean
-ROUNDING = 1e-6  # of a run: errors of a cumulated weight are far smaller
 
 Draw = Callable[..., np.ndarray]  # (n, size=...) -> whole numbers in [0, n), as Generator.integers draws them
 
@@ -115,9 +114,10 @@ def weights(found: Sample, times: np.ndarray) -> np.ndarray:
 def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Interquartile mean of weighted values.
 
-    values [runs], times [..., runs], weight [runs] -> [...]. A run is left out each time that its whole weight lies in
-    the lowest or the highest quarter of all weight. With equal weights this is scipy.stats.trim_mean(..., 0.25), which
-    rounds the number of runs that it leaves out down. A NaN among the values makes the result NaN.
+    values [runs], times [..., runs], weight [runs] -> [...]; the weights of what is taken sum to 1. The lowest and the
+    highest quarter of all weight is left out, if need be a part of a run. Equal weights give
+    scipy.stats.trim_mean(..., 0.25), which leaves out whole runs, their number rounded down. A NaN among the values
+    makes the result NaN.
     """
     order = np.argsort(values, kind="stable")
     if np.isnan(values[order[-1]]):
@@ -126,16 +126,13 @@ def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> n
     if (weight == weight[0]).all():
         return _trimmed_mean_of_equals(values[order], times)
     upto = np.cumsum(times * weight, axis=-1)
-    before = upto - times * weight
-    low = np.clip(np.floor((TRIM - before) / weight + ROUNDING), 0, times)
-    high = np.clip(np.floor((upto - (1 - TRIM)) / weight + ROUNDING), 0, times)
-    kept = np.maximum(times - low - high, 0) * weight
-    value: np.ndarray = (kept @ values[order]) / kept.sum(axis=-1)
+    kept = np.diff(np.clip(upto, TRIM, 1 - TRIM), axis=-1, prepend=TRIM)
+    value: np.ndarray = (kept @ values[order]) / (1 - 2 * TRIM)
     return value
 
 
 def _trimmed_mean_of_equals(rising: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """The same for equal weights, in whole numbers: several times faster. Every resample has the same size."""
+    """That of equal weights, which counts runs in whole numbers. Every resample has the same size."""
     upto = np.cumsum(times, axis=-1)
     size = int(upto.reshape(-1, len(rising))[0, -1])
     cut = int(TRIM * size)
