@@ -3,7 +3,7 @@
 from analysis.data import scores
 from analysis.settings import Settings
 from analysis.stats import pareto
-from analysis.stats.comparison import SCORE, SPARSITY, Comparison, Values
+from analysis.stats.comparison import SCORE, SPARSITY, Comparison, Values, reference_rows
 from analysis.stats.metrics import numbers
 from analysis.stats.pareto import Outcome
 
@@ -19,11 +19,14 @@ def score_name(comparison: Comparison) -> str:
 def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
     """Return {title: plane}: one over the tasks that all rows have, and one for each task if these are few.
 
-    Only rows of the first block are included, as no statistic combines protocols. Empty without scores or sparsities.
+    Only rows of one block are included, as no statistic combines protocols: of the block with the reference, or else of
+    the largest. Where there are several, the first title names it. Empty without scores or sparsities.
     """
-    grid = comparison.grid
-    rows = comparison.blocks[0] if comparison.blocks and comparison.scored else []
-    known = {row: comparison.values[row] for row in rows if SPARSITY in comparison.values[row]}
+    grid, values = comparison.grid, comparison.values
+    blocks = [[row for row in block if SPARSITY in values[row]] for block in comparison.blocks if comparison.scored]
+    named = set(reference_rows(grid, settings.reference))
+    shown = max(range(len(blocks)), key=lambda i: (bool(named & set(blocks[i])), len(blocks[i])), default=0)
+    known = {row: values[row] for row in (blocks[shown] if blocks else [])}
     tasks = {row: _tasks(own) for row, own in known.items()}
     shared = [task for task in comparison.scored if tasks and all(task in own for own in tasks.values())]
     few = len(comparison.scored) <= MOST_TASKS
@@ -40,7 +43,8 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
         )
         found[title] = pareto.outcomes(levels, reached, settings.seed, settings.repetitions, names=grid.names)[0]
     most = max(map(len, found.values()), default=0)
-    return {title: plane for title, plane in found.items() if len(plane) >= min(most, 2) > 0}
+    kept = [(title, plane) for title, plane in found.items() if len(plane) >= min(most, 2) > 0]
+    return {title + comparison.where(shown) * (i == 0): plane for i, (title, plane) in enumerate(kept)}
 
 
 def _tasks(own: Values) -> set[str]:

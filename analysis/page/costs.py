@@ -48,7 +48,7 @@ def buys(results: Results, settings: Settings) -> Section:
     parts: list[Part] = []
     for i, block in enumerate(results.comparison.blocks):
         for family, tasks in scores.by_family(grid.tasks).items():
-            where = f" (protocol {letter(i)})" if len(results.comparison.blocks) > 1 else ""
+            where = results.comparison.where(i)
             name = f"-{family}" + f"-{letter(i)}" * bool(where)
             own = results.costs[results.costs["row"].isin(block) & results.costs["task"].isin(tasks)]
             for cost in COSTS:

@@ -39,7 +39,7 @@ def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section
             elif any(levels.values()):
                 found, notes = pareto.outcomes(levels, reached, settings.seed, settings.repetitions, names=grid.names)
                 unknown = [f"{row}: its sparsity{networks} is not known" for row in block if row not in rows]
-                where = f" (protocol {letter(i)})" if len(comparison.blocks) > 1 else ""
+                where = comparison.where(i)
                 name = "pareto" + f"-{letter(i)}" * bool(where) + "-actors" * bool(networks)
                 parts += _axes(found, grid, settings, kept, networks + where, name, over)
                 if notes or unknown:

@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from analysis.data import scores
-from analysis.data.provenance import letter
 from analysis.render.markup import (
     FORMS,
     NONE,
@@ -69,7 +68,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
     families = list(scores.by_family(comparison.grid.tasks).values())
     tables = []
     for i, block in enumerate(comparison.blocks):
-        where = f" (protocol {letter(i)})" if len(comparison.blocks) > 1 else ""
+        where = comparison.where(i)
         width = -(-len(block) // -(-len(block) // ACROSS))  # as few tables as fit, of equal width
         chunks = [block[j : j + width] for j in range(0, len(block), width)]
         if any(comparison.overall[row] for row in block):

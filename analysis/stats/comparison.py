@@ -53,6 +53,10 @@ class Comparison:
     statistic: str = "IQM"
     effect: float = EFFECT  # the difference that `seeds_needed` of a comparison is for
 
+    def where(self, block: int) -> str:
+        """Name a block in a title: " (protocol A)"; empty if it is the only one."""
+        return f" (protocol {provenance.letter(block)})" if len(self.blocks) > 1 else ""
+
 
 def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
     """All numbers of the report.
@@ -199,12 +203,14 @@ def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> 
     return found
 
 
+def reference_rows(grid: Grid, reference: str) -> list[str]:
+    """The rows of the reference, which is a method or names a row, also by the name that it had before."""
+    return [row for row, method in grid.methods.items() if reference in (method, row, grid.names.get(row, row))]
+
+
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:
-    """The row of the reference method with the same swept options, or its only one; None for itself or without one.
-    `reference` may also name a row."""
-    named = [
-        other for other, method in grid.methods.items() if reference in (method, other, grid.names.get(other, other))
-    ]
+    """The row of the reference method with the same swept options, or its only one; None for itself or without one."""
+    named = reference_rows(grid, reference)
     if row in named:
         return None
     same = [other for other in named if grid.variants.get(other) == grid.variants.get(row)]

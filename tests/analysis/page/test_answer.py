@@ -5,13 +5,12 @@ from analysis.page.answer import answer
 from analysis.settings import Settings
 from tests.analysis.conftest import write_run
 
-SETTINGS = Settings(repetitions=200)
-
 
 def lines(root, sweep=None, methods=None, **settings):
     selection = results.Selection([str(root)], sweep, methods=methods)
-    found = results.gather(selection, root, "a command", Settings(repetitions=200, **settings))
-    return dict(answer(found.comparison, plane.planes(found.comparison, SETTINGS), SETTINGS).lines)
+    asked = Settings(repetitions=200, **settings)
+    found = results.gather(selection, root, "a command", asked)
+    return dict(answer(found.comparison, plane.planes(found.comparison, asked), asked).lines)
 
 
 def write(root, levels, seeds=5):
@@ -50,6 +49,17 @@ def test_a_method_is_compared_with_the_line_of_a_sweep(tmp_path):
 def test_the_reference_has_the_name_that_is_shown(tmp_path):
     root = write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)})
     assert "than Baseline, " in lines(root, methods=["dense=Baseline", "gmp"])["Question"]
+
+
+def test_the_plane_is_of_the_references_protocol(tmp_path):
+    """Or else of the one with most rows; its title names it."""
+    root = write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9)})
+    for seed in range(5):
+        write_run(root, method="ablation", seed=seed, sparsity=0.5, options={"environment.sticky_actions": 0.0})
+    for reference in ("dense", "rigl"):
+        said = lines(root, reference=reference)["Sparsity, Pong (protocol B)"]
+        assert "gmp 0.900" in said and "ablation" not in said
+    assert "Sparsity, Pong (protocol B)" in lines(root, methods=["gmp", "ablation"], reference="ablation")
 
 
 def test_few_seeds_are_said_where_the_numbers_are(tmp_path):
