@@ -59,14 +59,11 @@ def shorter(grid: Grid) -> list[str]:
             reached = int(run.history["agent_step"].iloc[-1])
             length = reached if run.status == UNFINISHED else run.agent_steps or reached
             lengths.setdefault(cell.task, []).append(length)
-    counts = [
-        sum(length * (1 + protocol.ALIKE) < max(own) for length in own) for own in lengths.values() if len(own) > 1
-    ]
-    if not sum(counts):
+    short = [length for own in lengths.values() for length in own if length * (1 + protocol.ALIKE) < max(own)]
+    if not short:
         return []
-    least = min(min(own) for own in lengths.values())
-    are = "run is" if sum(counts) == 1 else "runs are"
-    return [f"{sum(counts)} {are} shorter than comparable ones: --agent-steps {least} keeps all of them"]
+    are = "run is" if len(short) == 1 else "runs are"
+    return [f"{len(short)} {are} shorter than comparable ones: --agent-steps {min(short)} keeps all of them"]
 
 
 def few_seeds(estimates: Iterable[Estimate]) -> list[str]:
