@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from analysis.data.returns import RETURNS
-from analysis.data.runs import FINISHED, UNFINISHED, Run
+from analysis.data.runs import FAILED, FINISHED, Run
 from suite.errors import UserError
 
 ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with an episode
@@ -27,13 +27,18 @@ Signature = Mapping[str, frozenset[str | int]]
 
 
 def cut(run: Run, agent_steps: int) -> Run:
-    """Cut a run after its first epoch that ends at `agent_steps` or later. A shorter run is unchanged."""
+    """Cut a run after its first epoch that ends at `agent_steps` or later. A shorter run is unchanged.
+
+    A run that goes on or has failed is finished there. A failed one needs a later epoch, as it may have diverged in its
+    last one.
+    """
     reached = run.history["agent_step"] >= agent_steps
     if not reached.any():
         return run
     history = run.history.iloc[: int(reached.to_numpy().argmax()) + 1]
-    status, reason = (FINISHED, "") if run.status == UNFINISHED else (run.status, run.reason)
     shorter = len(history) < len(run.history)
+    diverged = run.status == FAILED and not shorter
+    status, reason = (run.status, run.reason) if diverged else (FINISHED, "")
     return replace(run, history=history, status=status, reason=reason, agent_steps=agent_steps, is_cut=shorter)
 
 

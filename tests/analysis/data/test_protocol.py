@@ -109,6 +109,14 @@ def test_a_cut_takes_the_first_epoch_that_reaches_it(run):
     assert protocol.cut(unfinished, 3000).status == "unfinished"
 
 
+@pytest.mark.parametrize(("steps", "status"), [(1000, "finished"), (2000, "failed"), (3000, "failed")])
+def test_a_run_that_fails_after_the_cut_is_finished_there(run, steps, status):
+    """It has two epochs, and may have diverged in the second."""
+    failed = runfolder.read(run(status="failed", returns=(1.0, 2.0)))
+    cut = protocol.cut(failed, steps)
+    assert cut.status == status and bool(cut.reason) == (status == "failed")
+
+
 def test_published_results_without_the_asked_return_are_taken_with_the_other_and_apart(run):
     folder = run(evaluations=(1.0, 2.0, 3.0))
     ours, theirs = runfolder.read(folder), runfolder.read(run(method="theirs"))
