@@ -75,7 +75,7 @@ def numbers(rows: pd.DataFrame) -> np.ndarray:
     A file of curves leaves out epochs of long runs, and seeds of unequal length are compared at equal numbers.
     """
     if "epoch" in rows:
-        own = rows["epoch"].to_numpy()
+        own: np.ndarray = rows["epoch"].to_numpy()
         if ((own == np.floor(own)) & (own < EXACT)).all() and (np.diff(own) > 0).all():
             return own
     return np.arange(1, len(rows) + 1)
