@@ -22,7 +22,9 @@ OTHER_COLOURS = (
     "#332288", "#cc6677", "#117733", "#88ccee", "#882255", "#ddcc77", "#44aa99", "#aa4499", "#999933",
 )  # fmt: skip
 OTHER_MARKERS = "os^Dv<>"
-SHADES = (0.0, 0.45, -0.4, 0.25, -0.2)  # of a method's variants: share of white, or if negative of black
+#: Of a method's variants: share of white, or if negative of black. Their number has no common divisor with that of
+#: LINESTYLES either.
+SHADES = (0.0, 0.45, -0.4, 0.25, -0.2, 0.6, -0.55, 0.12, -0.1)
 
 
 class Look(NamedTuple):

@@ -104,7 +104,7 @@ def _title(grid: Grid) -> str:
 
 
 def _filters(grid: Grid) -> Filters:
-    return Filters(list(scores.short_names(grid.tasks).values()), grid.rows)
+    return Filters(scores.short_names(grid.tasks), grid.rows)
 
 
 def _progress() -> Progress:

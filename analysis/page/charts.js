@@ -13,7 +13,8 @@ const filters = document.getElementById("filters"), task = filters.elements.task
 const hidden = () => new Set([...filters.querySelectorAll("input[type=checkbox]:not(:checked)")].map(box => box.value));
 const shown = rows => {
   const without = hidden(), wanted = task.value;
-  const own = rows.filter(row => !without.has(row.method) && (!wanted || row.task === undefined || row.task === wanted));
+  const known = rows.some(row => row.task === wanted);  // a chart over all tasks stays
+  const own = rows.filter(row => !without.has(row.method) && (!known || row.task === wanted));
   const few = new Set([...new Set(own.map(row => row.task))].slice(0, most));  // more panels than that take long to draw
   return own.filter(row => few.has(row.task));
 };
@@ -39,19 +40,20 @@ for (const place of document.querySelectorAll("[data-chart]")) {
   views.push(draw);
 }
 const tables = [...document.querySelectorAll("table.sortable")].map(table => {
-  const heads = [...table.tHead.rows[0].cells].map(cell => cell.textContent);
-  const at = names => heads.findIndex(head => names.includes(head));
-  return {table, heads, method: at(["method"]), task: at(["task", "game"])};
+  const heads = [...table.tHead.rows[0].cells];
+  const at = names => heads.findIndex(head => names.includes(head.textContent));
+  return {table, methods: heads.map(head => head.dataset.method), method: at(["method"]), task: at(["task", "game"])};
 });
 const filter = () => {
   const without = hidden(), wanted = task.value;
-  for (const {table, heads, method, task: column} of tables) {
+  const names = [wanted, task.selectedOptions?.[0].dataset.task];  // a table has the short name or the whole one
+  for (const {table, methods, method, task: column} of tables) {
     for (const row of table.tBodies[0].rows) {
       const away = method >= 0 && without.has(row.cells[method].textContent);
-      const named = column >= 0 ? row.cells[column].textContent.split("/").pop() : wanted;
-      row.hidden = away || (wanted && named !== wanted);
+      const other = wanted && column >= 0 && !names.includes(row.cells[column].textContent);
+      row.hidden = away || other;
     }
-    heads.forEach((head, i) => { for (const row of table.rows) row.cells[i].hidden = without.has(head); });
+    methods.forEach((name, i) => { for (const row of table.rows) row.cells[i].hidden = without.has(name); });
   }
   return Promise.all(views.map(draw => draw()));
 };

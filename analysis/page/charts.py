@@ -23,6 +23,7 @@ from analysis.stats.profiles import Curve
 MOST_EPOCHS = 30_000  # rows of all learning curves: some 1 MB of the page
 FEWEST, MOST = 10, 100  # of a run
 DIGITS = 5
+DASH = 1.5  # pixels of a unit of a line style
 SHAPES = {"s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "<": "triangle-left"}
 SHAPES |= {">": "triangle-right", "P": "cross", "X": "cross", "*": "triangle", "d": "diamond"}
 Spec = dict[str, Any]
@@ -53,11 +54,23 @@ def _field(name: str, title: str, kind: str = "quantitative", **options: Any) ->
     return {"field": name, "type": kind, "title": title, **options}
 
 
-def _colour(methods: Mapping[str, str]) -> Spec:
+LEGEND = {"orient": "bottom", "symbolLimit": 0}
+LINES = {**LEGEND, "symbolType": "stroke", "symbolSize": 300, "symbolStrokeWidth": 2}  # the legend of line styles
+
+
+def _colour(methods: Mapping[str, str], legend: Spec = LEGEND) -> Spec:
     """Give each row of the table its colour."""
     shown = looks(methods)
     scale = {"domain": list(shown), "range": [to_hex(look.colour) for look in shown.values()]}
-    return _field("method", "method", "nominal", scale=scale, legend={"orient": "bottom", "symbolLimit": 0})
+    return _field("method", "method", "nominal", scale=scale, legend=legend)
+
+
+def _dashes(methods: Mapping[str, str]) -> Spec:
+    """Give each row of the table its line style."""
+    shown = looks(methods)
+    styles = [[1, 0] if isinstance(look.linestyle, str) else look.linestyle[1] for look in shown.values()]
+    scale = {"domain": list(shown), "range": [[DASH * length for length in style] for style in styles]}
+    return _field("method", "method", "nominal", scale=scale, legend=LINES)
 
 
 def _tooltip(**fields: str) -> list[Spec]:
@@ -108,14 +121,17 @@ def lines(found: Mapping[str, Curve], methods: Mapping[str, str], x: str, y: str
         pd.DataFrame({"method": row, "x": curve.x, "y": curve.value, "low": curve.low, "high": curve.high})
         for row, curve in found.items()
     ]
-    encoding = {"x": _field("x", x, axis={"format": "~s"}), "color": _colour(methods)}
+    encoding = {"x": _field("x", x, axis={"format": "~s"}), "color": _colour(methods, LINES)}
     tooltip = _tooltip(method_="method", x=x, y=y, low="95 % from", high="to")
     layers = [
         {
             "mark": {"type": "area", "opacity": 0.15},
             "encoding": {"y": _field("low", y), "y2": {"field": "high"}},
         },
-        {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"y": _field("y", y)}},
+        {
+            "mark": {"type": "line", "strokeWidth": 1.8},
+            "encoding": {"y": _field("y", y), "strokeDash": _dashes(methods)},
+        },
         {
             "params": [HOVER],
             "mark": {"type": "point", "filled": True, "size": 60},
@@ -147,21 +163,29 @@ def curves(data: pd.DataFrame, methods: Mapping[str, str], column: str, label: s
     both = {
         "x": _field("x", X_LABELS[x], axis={"format": "~s", "tickCount": 4}),
         "y": _field(column, label, axis={"format": "~s"}, scale={"zero": column == "sparsity"}),
-        "color": _colour(methods),
+        "color": _colour(methods, LINES),
     }
     tooltip = _tooltip(
         method_="method", task_="task", run_="run", seed="seed", epoch="epoch", x=X_LABELS[x], **{column: label}
     )
     means = [{"op": "mean", "field": name, "as": name} for name in ("x", column)]
+    known = {"op": "valid", "field": column, "as": "known"}
     layers = [
         {
             "mark": {"type": "line", "opacity": 0.25, "strokeWidth": 1},
-            "encoding": {**both, "detail": {"field": "run", "type": "nominal"}},
+            "encoding": {**both, "detail": {"field": "seed", "type": "nominal"}},
         },
         {
-            "transform": [{"aggregate": means, "groupby": ["task", "method", "epoch"]}],
+            "transform": [
+                {
+                    "joinaggregate": [{"op": "distinct", "field": "seed", "as": "seeds"}],
+                    "groupby": ["task", "method"],
+                },
+                {"aggregate": [*means, known], "groupby": ["task", "method", "epoch", "seeds"]},
+                {"filter": "datum.known === datum.seeds"},  # means of fewer seeds would jump
+            ],
             "mark": {"type": "line", "strokeWidth": 2},
-            "encoding": both,
+            "encoding": {**both, "strokeDash": _dashes(methods)},
         },
         {
             "params": [HOVER],

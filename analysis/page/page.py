@@ -89,9 +89,9 @@ TEMPLATES: dict[type, str] = {
 
 
 class Filters(NamedTuple):
-    """What a reader may leave out: tasks, by the names of their environments, and rows of the table."""
+    """What a reader may leave out: tasks, which are mapped to their short names, and rows of the table."""
 
-    tasks: Sequence[str] = ()
+    tasks: Mapping[str, str] = {}
     methods: Sequence[str] = ()
 
 

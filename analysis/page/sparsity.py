@@ -168,7 +168,7 @@ def _dominance(found: Mapping[str, Outcome], where: str) -> Table:
     rows = list(dict.fromkeys(row for row, _ in wins))
     body = [[row, *(_number(wins.get((row, other))) for other in rows)] for row in rows]
     title = f"Probability that the method on the left dominates the one above: sparser{where} and better"
-    return Table(title, ["method", *rows], body)
+    return Table(title, ["method", *rows], body, methods=len(rows))
 
 
 def _number(value: float | None, form: str = ".2f") -> str:

@@ -30,6 +30,7 @@ class Table:
     words: int = 1
     bold: set[tuple[int, int]] = field(default_factory=set)
     key: str = "table"  # of its \\label
+    methods: int = 0  # how many of the last columns are those of methods
 
 
 def significant(value: float, digits: int = 3) -> str:

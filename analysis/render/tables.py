@@ -139,7 +139,7 @@ def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
     ]
     header = ["method", *(rows if named else ["number", *map(str, range(1, len(rows) + 1))])]
     title = "Probability that a run of the method (line) has a higher score than one of another (column)"
-    return Table(title + where, header, body, key="improvement")
+    return Table(title + where, header, body, key="improvement", methods=len(rows) * named)
 
 
 def _over_training(comparison: Comparison, rows: list[str], where: str) -> Table:
@@ -187,7 +187,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
         f"{_capital(what)} per {noun}{brackets} (seeds){where}",
         f"{name.replace('_', '-')}-{known[0].family}",
     )
-    return Table(title, header, body, bold=bold, key=key)
+    return Table(title, header, body, bold=bold, key=key, methods=len(rows))
 
 
 def _brackets(estimates: Iterable[Estimate]) -> str:

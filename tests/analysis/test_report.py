@@ -3,7 +3,6 @@
 import dataclasses
 import html
 import json
-import os
 import re
 import shlex
 import shutil
@@ -17,9 +16,9 @@ from analysis.page.sections import command_words, reproduce, shared_options
 from sweeps.command_line import parse
 from sweeps.config import resolve
 from tests.analysis.conftest import write_run
+from tests.support.browser import needs_chromium, rendered
 from tests.support.synthetic import write_runs
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 METHODS = ["dense", "gmp:final_sparsity=0.5", "gmp", "eaudeqn"]
 TASKS = ["atari/Pong", "atari/Boxing"]
 FIGURES = {"aggregates", "improvement", "profiles", "efficiency", "pareto", "curves", "sparsity", "layers-atari"}
@@ -163,28 +162,11 @@ def test_the_command_makes_the_same_run_again(tmp_path, given):
 # In a browser ----------
 
 
-def rendered(page, tmp_path, script, width=1400):
-    """The page's document after its own scripts and this one; fails when the browser complains of anything."""
-    copy = tmp_path / "copy.html"
-    before, end, after = page.rpartition("</body>")
-    copy.write_text(f"{before}<script>{script}</script>\n{end}{after}")
-    command = [CHROMIUM, "--headless", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--no-sandbox"] * (os.geteuid() == 0) + ["--enable-logging=stderr", f"--window-size={width},1000"]
-    command.append("--virtual-time-budget=20000")  # until the charts are drawn
-    done = subprocess.run([*command, "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "CONSOLE" not in done.stderr, done.stderr
-    return done.stdout
-
-
 def first_column(document, number=0):
     """Of a table, in the order of its rows."""
     tables = re.findall(r'<table class="sortable">.*?</table>', document, flags=re.DOTALL)
     body = tables[number].partition("<tbody>")[2]
     return [html.unescape(cell) for cell in re.findall(r"<tr><td[^>]*>(?:<b>)?([^<]*)", body)]
-
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (Debian: apt-get install chromium)")
 
 
 @needs_chromium

@@ -50,7 +50,7 @@ def test_the_order_of_other_methods_does_not_matter() -> None:
     [
         {f"{m}, width={w}": m for m in ("dense", "gmp") for w in (32, 512)},
         {m: m for m in ("gmp:final_sparsity=0.9", "gmp", "gmp:final_sparsity=0.98", "eaudeqn", "eaudeqn:law=linear")},
-        {f"mine, width={w}": f"mine, width={w}" for w in range(7)},
+        {f"mine, width={w}": f"mine, width={w}" for w in range(9)},
     ],
 )
 def test_variants_share_hue_and_marker_and_differ_in_the_rest(methods: dict[str, str]) -> None:
@@ -62,6 +62,7 @@ def test_variants_share_hue_and_marker_and_differ_in_the_rest(methods: dict[str,
         if colorsys.rgb_to_hls(*own[0].colour)[2] > 0:  # a grey has no hue
             assert [hue(look) for look in own] == pytest.approx([hue(own[0])] * len(own))
         assert len({(look.colour, str(look.linestyle), look.filled) for look in own}) == len(own)
+        assert len({look.colour for look in own}) == len(own)  # all that points of a chart show
         assert len({str(look.linestyle) for look in own}) > 1 and len({look.filled for look in own}) > 1
 
 
