@@ -79,19 +79,21 @@ def run(
     tries: int = TRIES,
     command: Sequence[str] = COMMAND,
     console: Console | None = None,
+    received: list[int] | None = None,
 ) -> int:
     """Run what is not finished yet, `jobs` cells at a time, in the given order.
 
     Each cell is `command` with the cell's arguments and --folder=`root`; it writes its record to <root>/<name>, and
     what it prints goes to log.txt there. A run whose process dies is retried, `tries` times in all; a run that another
-    process has is waited for. Returns OK, SOME_FAILED or INTERRUPTED. Raises UserError when a record is damaged
-    or a folder cannot be written.
+    process has is waited for. Returns OK, SOME_FAILED or INTERRUPTED; `received` collects the signals that asked it to
+    end. Raises UserError when a record is damaged or a folder cannot be written.
     """
+    asked = [] if received is None else received
     root = root.resolve()  # workers start in the project's folder
     cells = read_states(works, root)
     running: dict[int, Worker] = {}  # by slot
     looked = time.monotonic()
-    with asked_to_end() as asked, watch(cells, console or terminal.console()) as display:
+    with asked_to_end(asked), watch(cells, console or terminal.console()) as display:
         try:
             while count(cells, WAITING) + count(cells, RUNNING) + count(cells, ELSEWHERE) and not asked:
                 for slot in sorted(set(range(jobs)) - set(running)):
@@ -189,9 +191,8 @@ def _last_lines(log: Path, start: int) -> str:
 
 
 @contextmanager
-def asked_to_end() -> Iterator[list[int]]:
+def asked_to_end(received: list[int]) -> Iterator[None]:
     """Collect the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
-    received: list[int] = []
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
     with signals.handled(asked, lambda number, _: received.append(number)):
-        yield received
+        yield

@@ -10,8 +10,10 @@ import io
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from unittest import mock
@@ -21,14 +23,17 @@ from pydantic import Field, RootModel
 
 from suite.errors import UserError
 from suite.options import Options
+from suite.program import signals
 from suite.record import lock, models, schema
 from sweeps.engines import local, squeue, workers
 from sweeps.engines.base import INTERRUPTED, OK, Plan, Session, Work
-from sweeps.engines.cellstate import RUNNING, WAITING, read_states
+from sweeps.engines.cellstate import WAITING, read_states
 
 HERE = False
 FOLDER, JOBS = ".slurm", "jobs.json"
 NOTICE = 120  # seconds before its time limit at which a job is asked to end
+REQUEUE_TRIES, REQUEUE_PAUSE = 5, 5.0  # of scontrol, and seconds between two; together less than NOTICE
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
 LEAST = 10  # minutes of a job: less than NOTICE and the start of a run leave no time to get on
 TIME = re.compile(r"(?:(?P<days>\d{1,4})-)?(?P<hours>\d{1,4})(?::(?P<minutes>\d{1,6})(?::\d+)?)?")
 
@@ -68,7 +73,8 @@ def start(plan: Plan, options: SlurmOptions) -> Session:
     """
     root = plan.folder.resolve()
     with lock.hold(root / FOLDER):  # one submission at a time
-        known = states(root)
+        earlier = _in_queue(root)
+        known = {name for _, names in earlier.values() for name in names}
         waiting = [cell.work for cell in read_states(plan.works, root) if cell.state == WAITING]
         works = [work for work in waiting if work.name not in known]
         size = options.runs_per_job
@@ -76,8 +82,11 @@ def start(plan: Plan, options: SlurmOptions) -> Session:
         if not groups:
             print(f"nothing to submit: {len(waiting)} cells are in SLURM's queue or running")
             return Session("", lambda: OK)
-        jobs = _submit(_executor(root, options), groups, root)
-        _note(root, jobs)
+        executor = _executor(root, options)
+        with signals.handled(ENDING, signal.SIG_IGN):  # also for sbatch: no job may exist that is not noted
+            jobs = _submit(executor, groups, root)
+            noted = {job: names for job, (_, names) in earlier.items()} | jobs
+            schema.write_json(root / FOLDER / JOBS, noted)
     first, _, cluster = next(iter(jobs)).partition(";")
     array, where = first.partition("_")[0], f"--clusters={cluster} " if cluster else ""
     print(f"submitted {len(works)} runs in {len(groups)} jobs, the array {array}; {len(known)} were submitted before")
@@ -108,22 +117,41 @@ def _executor(root: Path, options: SlurmOptions) -> submitit.AutoExecutor:
 
 
 def run_cells(works: Sequence[Work], root: Path) -> None:
-    """Run the cells of a job on its node. Exit with an error when a run failed, so that SLURM knows it too."""
-    code = local.run(works, root, len(works))
-    job = submitit.JobEnvironment().job_id
-    runs_on = code == INTERRUPTED and squeue.states([job]).get(job) == RUNNING  # neither cancelled nor requeued
-    if runs_on:
-        print(f"back into the queue: {job}", flush=True)
-        subprocess.run(["scontrol", "requeue", job], check=True)
+    """Run the cells of a job on its node. Exit with an error when a run failed, so that SLURM knows it too.
+
+    A job that receives SIGUSR2, the notice of its time limit, returns to the queue. SIGTERM comes from scancel, or from a
+    preemption, after which SLURM requeues the job itself.
+    """
+    received: list[int] = []
+    code = local.run(works, root, len(works), received=received)
+    if code == INTERRUPTED and signal.SIGUSR2 in received and signal.SIGTERM not in received:
+        _requeue(submitit.JobEnvironment().job_id)
     sys.exit(code)
+
+
+def _requeue(job: str) -> None:
+    """Return this job to the queue, with some patience for a SLURM that does not answer."""
+    print(f"back into the queue: {job}", flush=True)
+    for _ in range(REQUEUE_TRIES):
+        if subprocess.run(["scontrol", "requeue", job], check=False).returncode == 0:
+            return
+        time.sleep(REQUEUE_PAUSE)
+    print(f"error: SLURM does not requeue {job}; rerun the command that submitted it", flush=True)
 
 
 def states(folder: Path) -> Mapping[str, str]:
     """Map the cells of a folder that SLURM has to QUEUED or RUNNING. Raises UserError when it does not answer."""
-    jobs = _submitted(folder)
+    return {name: state for state, names in _in_queue(folder).values() for name in names}
+
+
+def _in_queue(folder: Path) -> dict[str, tuple[str, list[str]]]:
+    """Map the submitted jobs that SLURM still knows to their state and their cells. Raises UserError when it does not
+    answer."""
+    path = folder / FOLDER / JOBS
+    jobs = models.read(Submitted, path).root if path.exists() else {}
     if not jobs or not shutil.which("squeue"):
         return {}
-    return {name: state for job, state in squeue.states(jobs).items() for name in jobs[job]}
+    return {job: (state, jobs[job]) for job, state in squeue.states(jobs).items()}
 
 
 def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], root: Path) -> dict[str, list[str]]:
@@ -148,19 +176,6 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
     except submitit.core.utils.FailedJobError as error:
         raise UserError(f"SLURM takes no jobs: {squeue.last_line(str(error))}") from None
     return {job.job_id + clusters[0]: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
-
-
-def _note(root: Path, jobs: dict[str, list[str]]) -> None:
-    """Record which job has which cells, and forget the jobs that SLURM no longer knows."""
-    known = _submitted(root)
-    with contextlib.suppress(UserError):  # the new jobs count, even if squeue does not answer about the old ones
-        known = {job: known[job] for job in squeue.states(known)}
-    schema.write_json(root / FOLDER / JOBS, known | jobs)
-
-
-def _submitted(folder: Path) -> dict[str, list[str]]:
-    path = folder / FOLDER / JOBS
-    return models.read(Submitted, path).root if path.exists() else {}
 
 
 def _minutes(text: str) -> int:

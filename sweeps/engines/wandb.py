@@ -79,7 +79,8 @@ def states(folder: Path) -> Mapping[str, str]:
 def _wait(plan: Plan, path: str, root: Path) -> int:
     """Run agents until W&B assigns no more cells; -> exit code."""
     cells = read_states(plan.works, root)
-    with local.asked_to_end() as signals, watch(cells, terminal.console()) as display:
+    signals: list[int] = []
+    with local.asked_to_end(signals), watch(cells, terminal.console()) as display:
         agents = [_agent(path, root, slot, plan.jobs) for slot in range(plan.jobs)]
         try:
             while any(agent.poll() is None for agent in agents) and not signals:

@@ -1,6 +1,7 @@
 """What is asked of SLURM, by small scripts in the place of its commands. tests/slurm asks a real one."""
 
 import json
+import signal
 
 import pytest
 import submitit
@@ -8,7 +9,7 @@ from submitit.core.utils import DelayedSubmission
 
 from suite.errors import Busy, UserError
 from suite.record import lock, schema
-from sweeps.engines import local, slurm
+from sweeps.engines import local, slurm, workers
 from sweeps.engines.base import Plan
 from sweeps.engines.cellstate import QUEUED, RUNNING
 from tests.support.slurm import submit
@@ -110,21 +111,45 @@ def test_times_that_are_none(text):
         slurm._minutes(text)
 
 
+TERM, NOTICE = signal.SIGTERM, signal.SIGUSR2
+
+
 @pytest.mark.parametrize(
-    ("ended", "state", "requeued"),
+    ("ended", "received", "requeued"),
     [
-        (local.INTERRUPTED, "7_1 RUNNING", True),
-        (local.INTERRUPTED, "7_1 COMPLETING", False),  # it was cancelled, or SLURM has requeued it
-        (local.INTERRUPTED, "", False),
-        (local.SOME_FAILED, "7_1 RUNNING", False),
-        (local.OK, "7_1 RUNNING", False),
+        (local.INTERRUPTED, [NOTICE], True),
+        (local.INTERRUPTED, [NOTICE, NOTICE], True),
+        (local.INTERRUPTED, [TERM], False),  # it was cancelled, or SLURM requeues it after a preemption
+        (local.INTERRUPTED, [NOTICE, TERM], False),  # it was cancelled while it ended
+        (local.INTERRUPTED, [signal.SIGINT], False),
+        (local.SOME_FAILED, [], False),
+        (local.OK, [NOTICE], False),
     ],
 )
-def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(cluster, plan, monkeypatch, ended, state, requeued):
-    asked = []
+def test_a_job_at_its_time_limit_goes_back_into_the_queue(cluster, plan, monkeypatch, ended, received, requeued):
+    (cluster / "squeue.error").write_text("slurm_load_jobs error: Unable to contact slurm controller\n")
+    assert run_job(plan, monkeypatch, ended, received) == ended
+    said = (cluster / "asked").read_text() if (cluster / "asked").exists() else ""
+    assert said == "scontrol requeue 7_1\n" * requeued
 
-    def run(works, root, jobs):
-        asked.append((works, root, jobs))
+
+def test_a_job_returns_to_a_queue_that_does_not_answer_at_once(cluster, plan, monkeypatch):
+    (cluster / "scontrol").write_text(f"#!/bin/sh\necho x >> {cluster}/asked\n[ $(wc -l < {cluster}/asked) = 3 ]\n")
+    monkeypatch.setattr(slurm, "REQUEUE_PAUSE", 0.0)
+    run_job(plan, monkeypatch, local.INTERRUPTED, [NOTICE])
+    assert (cluster / "asked").read_text() == "x\n" * 3
+
+
+def test_the_pauses_of_a_requeue_end_before_the_job_does():
+    assert slurm.REQUEUE_TRIES * slurm.REQUEUE_PAUSE + workers.GRACE < slurm.NOTICE
+
+
+def run_job(plan, monkeypatch, ended, signals) -> int:
+    """Run two cells as the job 7_1; -> its exit code."""
+
+    def run(works, root, jobs, received):
+        assert (works, root, jobs) == (plan.works[:2], plan.folder, 2)
+        received += signals
         return ended
 
     monkeypatch.setattr(local, "run", run)
@@ -133,10 +158,6 @@ def test_a_job_that_is_asked_to_end_goes_back_into_the_queue(cluster, plan, monk
     )
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
-    (cluster / "squeue.says").write_text(state)
     with pytest.raises(SystemExit) as left:
         slurm.run_cells(plan.works[:2], plan.folder)
-    assert left.value.code == ended
-    assert asked == [(plan.works[:2], plan.folder, 2)]
-    said = (cluster / "asked").read_text() if (cluster / "asked").exists() else ""
-    assert ("scontrol requeue 7_1" in said) == requeued
+    return left.value.code

@@ -131,11 +131,12 @@ def test_what_sbatch_took_is_not_denied(cluster: Path, plan: Plan) -> None:
         submit(plan)
 
 
-def test_new_jobs_are_noted_where_the_queue_then_falls_silent(cluster: Path, plan: Plan) -> None:
+def test_new_jobs_are_noted_whatever_happens_after_the_submission(cluster: Path, plan: Plan) -> None:
     (cluster / "sbatch.says").write_text("7\n")
     submit(plan._replace(works=plan.works[:1]))
-    (cluster / "sbatch").write_text(f"#!/bin/sh\nrm {cluster}/squeue.says\necho 8\n")  # answers once, and no more
-    (cluster / "squeue.says").write_text(HEADER)
+    (cluster / "squeue.says").write_text("7 PENDING\n")
+    # Ctrl-C reaches sbatch and the launcher, and the queue falls silent.
+    (cluster / "sbatch").write_text(f"#!/bin/sh\nkill -INT $PPID $$\nrm {cluster}/squeue.says\necho 8\n")
     submit(plan._replace(works=plan.works[1:2]))
     noted = json.loads((plan.folder / slurm.FOLDER / slurm.JOBS).read_text())
     assert noted == {"7": ["run0"], "8": ["run1"]}
