@@ -1,21 +1,22 @@
 """Runs the cells of a grid on this machine, in worker processes. Other engines may run cells of the same folder."""
 
+import contextlib
 import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import Field
 from rich.console import Console
 
-from suite.errors import writing
+from suite.errors import Busy, UserError, writing
 from suite.options import Options
 from suite.program import signals, terminal
 from suite.program.terminal import duration
-from suite.record import schema
+from suite.record import lock, schema
+from suite.record.models import Status, as_json
 from sweeps.engines import workers
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan, Session, Work
 from sweeps.engines.cellstate import ELSEWHERE, FAILED, FINISHED, RUNNING, WAITING, CellState, count, read_states
@@ -173,10 +174,18 @@ def _end(worker: Worker, tries: int) -> None:
         cell.state = FAILED
         tried = f", after {cell.deaths} tries" * (cell.deaths > 1)
         cell.report = f"{reason}{tried}\n{_last_lines(cell.folder / LOG, worker.log_start)}".strip()
+        _note_failure(cell)
         return
     pause = PAUSE * 2 ** (cell.deaths - 1)
     cell.state, cell.start_at = WAITING, time.monotonic() + pause
     cell.report = f"{reason}; it is retried in {duration(pause)}"
+
+
+def _note_failure(cell: CellState) -> None:
+    """Give a record without a status the status of a failed run, unless another process has the run now."""
+    with contextlib.suppress(Busy, UserError, OSError), lock.hold(cell.folder):
+        if not (cell.folder / schema.STATUS).exists():
+            schema.write_json(cell.folder / schema.STATUS, as_json(Status(status="failed", error=cell.report)))
 
 
 def _last_lines(log: Path, start: int) -> str:
@@ -190,7 +199,7 @@ def _last_lines(log: Path, start: int) -> str:
     return "\n".join([line.rstrip() for line in lines if line.strip()][-LAST_LINES:])
 
 
-@contextmanager
+@contextlib.contextmanager
 def asked_to_end(received: list[int]) -> Iterator[None]:
     """Collect the signals that ask us to end, instead of ending: Ctrl-C, kill, a closed terminal, SLURM's notice."""
     asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)

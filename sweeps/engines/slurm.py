@@ -119,8 +119,8 @@ def _executor(root: Path, options: SlurmOptions) -> submitit.AutoExecutor:
 def run_cells(works: Sequence[Work], root: Path) -> None:
     """Run the cells of a job on its node. Exit with an error when a run failed, so that SLURM knows it too.
 
-    A job that receives SIGUSR2, the notice of its time limit, returns to the queue. SIGTERM comes from scancel, or from a
-    preemption, after which SLURM requeues the job itself.
+    A job that receives SIGUSR2, the notice of its time limit, returns to the queue. SIGTERM comes from scancel, or from
+    a preemption, after which SLURM requeues the job itself.
     """
     received: list[int] = []
     code = local.run(works, root, len(works), received=received)

@@ -1,5 +1,6 @@
 """`make status`: what it makes of records, locks and SLURM's queue."""
 
+import sys
 import time
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from suite.errors import UserError
 from suite.record import lock, schema
 from sweeps import grid, status
-from sweeps.engines import slurm
+from sweeps.engines import local, slurm
+from sweeps.engines.base import Work
 from sweeps.engines.cellstate import QUEUED
 from sweeps.plan import resolve_all
 from tests.support.sweeps import sweep_file
@@ -50,6 +52,16 @@ def test_every_state(sweep, monkeypatch, capsys):
     assert rows[new.name] == ["waiting"]
     assert f"FAILED {failed.name}: the disk is full" in said
     assert "1 finished, 1 running, 1 queued, 2 waiting, 1 failed; 34% done, 50 agent steps a second" in said
+
+
+def test_a_run_that_failed_before_its_record_began_has_failed(sweep, capsys):
+    file, (folder, *_) = sweep
+    command = [sys.executable, "-c", "import sys; sys.exit('error: no data set')"]
+    local.run([Work(folder.name, [], 100, 1.0)], folder.parent, 1, tries=1, command=command)
+    capsys.readouterr()
+    assert status.main([str(file), "--folder", str(folder.parent)]) == 0
+    said = capsys.readouterr().out
+    assert f"FAILED {folder.name}: " in said and "error: no data set" in said and "5 waiting, 1 failed" in said
 
 
 def test_without_any_run(sweep, capsys):

@@ -35,7 +35,7 @@ def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[li
             continue
         if (folder / schema.CONFIG).exists():
             folders.append(folder)
-        elif any((folder / name).exists() for name in (schema.METRICS, schema.STATUS, schema.PROGRESS)):
+        elif any((folder / name).exists() for name in (schema.METRICS, schema.PROGRESS)):
             raise UserError(f"{folder}: holds a record without its {schema.CONFIG}; restore it or remove the folder")
         else:
             notes.append(f"The folder {folder.name} holds no {schema.CONFIG}: it is no run and was left out.")

@@ -1,10 +1,12 @@
 """The local engine: what is run, reported and run again, by a small script in the place of a training run."""
 
-import json
-
 import pytest
 
 from suite.errors import UserError
+from suite.record import lock, reader
+from sweeps.engines import local
+from sweeps.engines.base import Work
+from sweeps.engines.cellstate import FAILED, CellState
 from tests.support.local import starts
 
 
@@ -36,7 +38,18 @@ def test_a_crash_is_reported_and_the_others_go_on(launch, tmp_path, do, says):
     code, said = launch(1, do, "ok")
     assert code == 1
     assert all(line in said for line in says), said
-    assert json.loads((tmp_path / "runs" / "run1" / "status.json").read_text())["status"] == "finished"
+    failed, finished = (reader.status(tmp_path / "runs" / name) for name in ("run0", "run1"))
+    assert failed and failed.status == "failed" and failed.error and failed.error in said.replace("\n    ", "\n")
+    assert finished and finished.status == "finished"
+
+
+def test_a_failure_is_not_noted_in_the_record_of_another_process(tmp_path):
+    cell = CellState(Work("run0", [], 100, 1.0), tmp_path / "run0", report="exit code 2")
+    with lock.hold(cell.folder):
+        local._note_failure(cell)
+        assert cell.ending() is None
+    local._note_failure(cell)
+    assert cell.ending() == FAILED
 
 
 def test_a_log_is_kept_but_only_the_last_attempt_is_quoted(launch, tmp_path, script):

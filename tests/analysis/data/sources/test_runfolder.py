@@ -34,6 +34,14 @@ def test_a_killed_run_may_end_in_half_a_line(run):
     assert runfolder.read(folder).history.empty
 
 
+def test_a_run_that_failed_before_its_record_began_is_noted(run):
+    place = run().parent
+    (place / "early").mkdir()
+    (place / "early" / "status.json").write_text('{"status": "failed", "error": "exit code 2"}')
+    runs, notes = runfolder.load(place)
+    assert len(runs) == 1 and len(notes) == 1 and "early" in notes[0]
+
+
 def test_two_processes_read_what_one_does(run, monkeypatch):
     monkeypatch.setattr(runfolder, "MANY", 2)
     folder = run(seed=0)
