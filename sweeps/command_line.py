@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         raise UserError(f"unknown option {unknown[0]}{suggest(unknown[0].partition('=')[0], flags)} (see --help)")
     given = vars(known)
-    given.pop("import", None)  # it has been
+    del given["modules"]  # they have been imported
     settings = {field.name: given.pop(field.name) for field in fields(Settings) if field.name in given}
     return Settings(**settings), given
 
@@ -78,7 +78,7 @@ def _task(arguments: Sequence[str] | None) -> tuple[Task, str]:
     parser = Parser(add_help=False)
     parser.add_argument("--task", default=PAPER_GAMES[0])
     parser.add_argument("--agent")
-    parser.add_argument("--import", dest="modules", default="")
+    extensions.add_option(parser)
     known, _ = parser.parse_known_args(arguments)
     extensions.load(known.modules)
     task = find_task(known.task)
@@ -95,12 +95,12 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     known = agents_for(task)
+    extensions.add_option(parser)
     add = parser.add_argument_group("the run").add_argument
     add("--task", metavar="TASK", help="such as atari/Pong or mujoco/Hopper; with --help: its options")
     add("--method", metavar="METHOD", help="such as eaudeqn, or gmp:final_sparsity=0.9; see below")
     add("--seed", metavar="SEED", help="seed of all random numbers")
     add("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
-    add("--import", dest="import", metavar="MODULE", help="import this module, which registers methods of its own")
     add = parser.add_argument_group("output and machine").add_argument
     add("--folder", type=folder, help="folder of the record's folder [runs]")
     add("--wandb", help="online, offline, disabled; auto: online if a key is known [auto]")

@@ -45,9 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--folder", type=expanduser, help="folder of the runs [runs/<name of the sweep>]")
     made.add_argument("--confirm", choices=["yes", "no"], default="no", help="start a large sweep [no]")
     made.add_argument("--engine", choices=[*ENGINES], default="local", help="how the runs are executed [local]")
-    made.add_argument(
-        "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
-    )
+    extensions.add_option(made)
     for name, engine in ENGINES.items():
         section = made.add_argument_group(f"options of the engine {name}")
         for option, field in engine.OPTIONS.model_fields.items():

@@ -27,9 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m sweeps.status", description="The state of each run of a sweep file.")
     parser.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     parser.add_argument("--folder", type=expanduser, help="folder of the runs [runs/<name of the sweep>]")
-    parser.add_argument(
-        "--import", dest="modules", default="", metavar="MODULE", help="a module that registers methods of its own"
-    )
+    extensions.add_option(parser)
     options = parser.parse_args(argv)
     extensions.load(options.modules)
     sweep = grid.read(options.file)

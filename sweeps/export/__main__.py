@@ -17,6 +17,7 @@ from suite.deploy.cleanup import Cleaned, clean
 from suite.deploy.runner import Runner
 from suite.environments import environment_of
 from suite.errors import Parser, UserError, expanded, first_line, whole_number
+from suite.program import extensions
 from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
@@ -133,7 +134,9 @@ def main(argv: Sequence[str]) -> int:
         default=1_000,
         help="timed calls of each way of acting; 0: keep the latencies of an earlier export [1000]",
     )
+    extensions.add_option(parser)
     given = parser.parse_args(argv)
+    extensions.load(given.modules)
     formats = EXPORTED if given.format == "all" else (given.format,)
     print("\n".join(export(given.run, formats, given.dtype, given.calls)))
     return 0

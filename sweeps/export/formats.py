@@ -11,6 +11,7 @@ from suite.deploy.network import Policy
 from suite.deploy.runner import Runner
 from suite.environments import ENVIRONMENTS, environment_of
 from suite.errors import UserError
+from suite.program import extensions
 from suite.record import models, reader, schema
 from suite.tasks import task as find_task
 from sweeps.export import onnx_graph
@@ -21,10 +22,12 @@ Act = Callable[[np.ndarray], np.ndarray]  # observation [...] -> greedy action
 def card_of(folder: Path) -> dict[str, Any]:
     """The card of a finished run's policy. Raises UserError when there is none or it is damaged.
 
+    Its task may be a module's of --import. The latency's process gets these modules by their variable.
     Cards of runs that ended before the networks were described there are completed; that takes JAX.
     """
     if not reader.is_finished(folder):
         raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
+    extensions.load()
     path = folder / schema.POLICY_CARD
     record = reader.policy_card(folder)
     family = find_task(record.task).family

@@ -13,7 +13,7 @@ from scipy import special
 
 from suite.environments import environment_of
 from suite.errors import Parser, expanded, first_line, whole_number
-from suite.program import terminal
+from suite.program import extensions, terminal
 from suite.program.command import program, start
 from suite.record import schema
 from suite.tracking.film import LONGEST, for_film, play, write_video
@@ -67,7 +67,9 @@ def main(argv: Sequence[str]) -> int:
     add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
     add("--video", action="store_true", help=f"film the first episode, at most {LONGEST:,} agent steps of it")
+    extensions.add_option(parser)
     given = parser.parse_args(argv)
+    extensions.load(given.modules)
     print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
     return 0
 

@@ -88,6 +88,9 @@ def test_an_environment_is_added_by_importing_a_module(tmp_path: Path) -> None:
     (folder,) = tmp_path.iterdir()
     (*_, last) = schema.read_rows(folder / schema.METRICS, ["evaluation"])
     assert last["return"] > -10  # 9 cells at most; a random walk takes about 37 steps
+    own = ("--import", "examples.custom_environment", str(folder))
+    assert "compact.safetensors" in script("sweeps.export", *own, "--format=compact", "--calls=10")
+    assert "return" in script("sweeps.export.play", *own, "--episodes=2")
     table = script("analysis.table", "--runs", str(tmp_path), "--repetitions", "10")
     assert "Corridor-v0" in table and "gymnasium" in table
     references = tmp_path / "references.csv"

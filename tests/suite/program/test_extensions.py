@@ -1,12 +1,13 @@
 """`--import`: modules of a user's own, in this process and in those that it starts."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from suite.errors import UserError
+from suite.errors import Parser, UserError
 from suite.program import extensions
 from tests.support.sweeps import TINY, sweep_file
 
@@ -24,7 +25,29 @@ def test_what_cannot_be_imported_is_one_line(name: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("PYTHONPATH", "")
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(UserError, match="--import="):
-        extensions.load(name)
+        extensions.load([name])
+
+
+def test_every_module_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ext_a", "ext_b", "ext_c", "ext_d"):
+        (tmp_path / f"{name}.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(extensions.VARIABLE, "ext_a")
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    parser = Parser()
+    extensions.add_option(parser)
+    extensions.load(parser.parse_args(["--import", "ext_b,ext_c", "--import=ext_d"]).modules)
+    assert os.environ[extensions.VARIABLE] == "ext_a,ext_b,ext_c,ext_d"
+    assert {"ext_a", "ext_b", "ext_c", "ext_d"} <= sys.modules.keys()
+
+
+def test_a_folder_that_pythonpath_cannot_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a:b").mkdir()
+    monkeypatch.chdir(tmp_path / "a:b")
+    monkeypatch.setenv("PYTHONPATH", "")
+    with pytest.raises(UserError, match="a:b"):
+        extensions.load(["json"])
 
 
 def test_a_sweep_in_another_folder_has_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
