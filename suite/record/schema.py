@@ -21,7 +21,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from reprlib import repr as shortened  # a value that a file holds may be very long
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from suite.errors import UserError
 from suite.record import files
@@ -239,9 +239,10 @@ def row(kind: str, clocks: Mapping[str, int], **columns: Any) -> Row:
     return line
 
 
-def append(path: Path, line: Row) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, allow_nan=False) + "\n")
+def append(file: TextIO, line: Row) -> None:
+    """Write a row to an open metrics file, where others can read it at once."""
+    file.write(json.dumps(line, allow_nan=False) + "\n")
+    file.flush()
 
 
 def read_rows(path: Path, kinds: Collection[str] = ROWS) -> list[Row]:

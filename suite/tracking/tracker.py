@@ -64,6 +64,8 @@ class Tracker:
         self.reported_step = 0
         with writing(folder):
             self._resume(resumed) if resumed else self._begin()
+            # Open until the end: if the folder is deleted and the run starts again, its rows are not mixed with ours.
+            self.metrics = (folder / schema.METRICS).open("a", encoding="utf-8")
         self.wandb = Follower(folder, wandb_mode)
         self.display = ProgressDisplay(self.total)
 
@@ -123,6 +125,7 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.display.stop()
+        self.metrics.close()
         if kind is not None and (not issubclass(kind, Exception) or out_of_memory(error)):  # it can be resumed
             self.wandb.end(schema.RESUMABLE)
             return
@@ -149,7 +152,7 @@ class Tracker:
         frame = clocks["agent_step"] * self.frame_skip
         line = schema.row(kind, {**clocks, "frame": frame}, **columns)
         with writing(self.folder / schema.METRICS):
-            schema.append(self.folder / schema.METRICS, line)
+            schema.append(self.metrics, line)
         self._note(line)
 
     def _note(self, line: schema.Row) -> None:

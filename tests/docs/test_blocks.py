@@ -53,7 +53,8 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     update = {"losses": [1.0], "sparsities_before": [0.0], "sparsities": [0.0], "reset": [False]}
     clocks = dict.fromkeys(schema.CLOCKS, 0)
     row = schema.row("target_update", clocks, **update, elected=0, actor_sparsity=None)
-    schema.append(run / schema.METRICS, row)
+    with (run / schema.METRICS).open("a") as file:
+        schema.append(file, row)
     (tmp_path / "results").symlink_to(ROOT / "results")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -22,8 +22,9 @@ EVALUATION = schema.row("evaluation", CLOCKS, **{"epoch": 1, "return": 2.0, "epi
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / schema.METRICS
-    for row in (update(1), EVALUATION, update(2)):
-        schema.append(path, row)
+    with path.open("a") as file:
+        for row in (update(1), EVALUATION, update(2)):
+            schema.append(file, row)
     return path
 
 

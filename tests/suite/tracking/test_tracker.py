@@ -1,5 +1,6 @@
 """What a run tells while it runs."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ def test_progress_is_told_while_no_agent_step_is_taken(
     assert first.startswith("50 of 100 agent steps") and "left" in first
     assert "0 a second, evaluating" in second
     assert schema.read_json(tmp_path / schema.STATUS)["status"] == "finished"
+
+
+def test_a_folder_that_is_deleted_and_begun_again_has_the_rows_of_one_run(tmp_path: Path) -> None:
+    evaluation = {"epoch": 1, "return": 2.0, "episodes": 1, "episode_returns": [2.0]}
+    with Tracker(tmp_path / "run", {"name": "n"}, 4, 100, "disabled") as first:
+        shutil.rmtree(tmp_path / "run")
+        with Tracker(tmp_path / "run", {"name": "n"}, 4, 100, "disabled") as second:
+            for tracker, step in ((first, 1), (second, 2), (first, 3), (second, 4)):
+                tracker.log("evaluation", {"agent_step": step, "gradient_step": step}, **evaluation)
+            rows = schema.read_rows(tmp_path / "run" / schema.METRICS)
+    assert [row["agent_step"] for row in rows] == [2, 4]
 
 
 def resumed(folder: Path) -> Tracker:
