@@ -65,8 +65,8 @@ class LearnerOptions(Options):
 class PrunerOptions(Options):
     """Options `pruning.*`, which every method shares."""
 
-    distribution: Literal["uniform", "erk", "global"] | None = Field(
-        None, description="how layers share a network's sparsity; default: erk, or uniform with a structure"
+    distribution: Literal["uniform", "erk", "global"] = Field(
+        "erk", description="how layers share a network's sparsity; with a structure the default is uniform"
     )
     score: Literal["magnitude", "random", "saliency", "normalised"] = Field(
         "magnitude",
@@ -84,12 +84,11 @@ class PrunerOptions(Options):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_the_default(cls, values: Any) -> Any:
-        """ERK, as in JaxPruner's and Graesser et al.'s configurations; patterns of zeros are uniform over layers. So a
-        record says what was used, also where that was the default."""
-        if isinstance(values, dict) and values.get("distribution") is None:
-            unstructured = values.get("structure", "unstructured") == "unstructured"
-            return {**values, "distribution": "erk" if unstructured else "uniform"}
+    def _spread_patterns(cls, values: Any) -> Any:
+        """Patterns of zeros are uniform over layers by default. Otherwise it is ERK, as in JaxPruner's and Graesser et
+        al.'s configurations."""
+        if isinstance(values, dict) and values.get("structure", "unstructured") != "unstructured":
+            return {"distribution": "uniform", **values}
         return values
 
 

@@ -6,12 +6,15 @@ from pathlib import Path
 from reprlib import repr  # what a file says may be long, and with aliases much longer than the file
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from analysis.data.runs import Run
 from suite.errors import UserError
 from suite.record import sweepfile, yamlfile
 from suite.record.sweepfile import NAMED as NAMED
 
 MOST_CELLS = 100_000
+BOOLEAN = TypeAdapter(bool)  # as the options of a run parse a boolean
 
 
 def read_sweep(path: Path) -> dict[str, list[Any]]:
@@ -50,14 +53,17 @@ def label(method: str, options: Mapping[str, Any]) -> str:
 
 
 def same(recorded: Any, asked: Any) -> bool:
-    """Return whether a recorded option has the value of a sweep file. Numbers in YAML's text are numbers."""
+    """Return whether a recorded option has the value of a sweep file. Numbers in YAML's text are numbers, and "yes" is
+    True where the option is a boolean, as when the run was started."""
     if recorded == asked:
         return True
     if recorded is None:
         return str(asked).lower() in ("none", "null")
     try:
+        if isinstance(recorded, bool):
+            return BOOLEAN.validate_python(asked) == recorded
         return float(recorded) == float(asked)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError):  # the second: also pydantic's ValidationError
         return str(recorded).lower() == str(asked).lower()
 
 

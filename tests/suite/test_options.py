@@ -44,9 +44,9 @@ def test_options_are_immutable_and_have_no_unknown_names(model: type[Options]) -
     "given, distribution",
     [
         ({}, "erk"),
-        ({"distribution": None}, "erk"),
+        ({"structure": "unstructured"}, "erk"),
         ({"structure": "2:4"}, "uniform"),
-        ({"structure": "units", "distribution": None}, "uniform"),
+        ({"structure": "units", "distribution": "erk"}, "erk"),
         ({"distribution": "global"}, "global"),
     ],
 )

@@ -98,6 +98,7 @@ def test_a_run_needs_task_method_and_seed(key: str, value: Any) -> None:
         ({"pruning.structure": "2:1"}, ["pruning.structure=2:1", "N:M with N < M such as 2:4"]),
         ({"pruning.structure": 124}, ["pruning.structure=124", "quotation marks, '2:4'"]),  # how YAML reads 2:4
         ({"pruning.structure": "units", "pruning.distribution": "erk"}, ["pruning.distribution=erk", "uniform"]),
+        ({"pruning.distribution": None}, ["pruning.distribution=None", "uniform", "erk", "global"]),
         ({"pruning.distribution": "even"}, ["pruning.distribution=even", "uniform", "erk", "global"]),
         ({"pruning.score": "saliency"}, ["pruning.score=saliency", "eaudeqn", "magnitude"]),
         ({"pruning.structure": "2:4", "method": "gmp"}, ["final_sparsity=0.95", "goes up to 0.5"]),

@@ -23,8 +23,7 @@ def test_the_table_says_what_a_run_uses(family: str, method: str) -> None:
     for group, options in run.options.dump().items():
         for key, value in options.items():
             row = shown(f"{method}:{key}" if group == "method" else f"{group}.{key}", family)
-            derived = (group, key) == ("pruning", "distribution")  # recorded as what it comes to
-            assert row.default == (None if derived else value), row
+            assert row.default == value, row
             assert row.source
 
 
