@@ -221,6 +221,7 @@ def has_key() -> bool:
     """Return whether a key for W&B is known here. It is not verified, since W&B may not answer now."""
     import wandb
 
+    os.environ.pop("WANDB_MODE", None)  # offline or disabled, W&B's client does not look for a key
     try:
         return bool(wandb.login(prompt=False, verify=False))
     except Exception:  # W&B's client asks a server only if there is a key; the server may fail

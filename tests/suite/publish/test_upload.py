@@ -234,6 +234,18 @@ def test_whatever_the_variable_is_there_is_a_copy(
     assert len(list(tmp_path.glob("wandb/*run-*/run-*.wandb"))) == 1
 
 
+@pytest.mark.parametrize("variable", ["", "offline", "disabled", "dryrun"])
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_key_is_known_whatever_the_variable_is(
+    variable: str, key: str, no_account: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", variable)
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    check = "from suite.publish.upload import has_key; print(has_key())"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(bool(key)), done.stderr
+
+
 @pytest.mark.parametrize("text, seconds", [("2.5", 2.5), ("300", 300.0), ("", 60.0), ("0", 0.0)])
 def test_how_long_a_run_waits_at_its_end(text: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(WAIT, text)
