@@ -17,7 +17,6 @@ from suite.errors import UserError, is_text
 from suite.record import sweepfile, yamlfile
 
 PROGRAM = "sweeps/run.py"
-COMMAND = ["${env}", "python", "-m", "sweeps.run", "${args}"]  # perhaps with a --folder before the arguments
 KEYS = ("program", "command", "name", "description", "entity", "project", "method", "metric", "parameters")
 
 PLAIN_NAME = re.compile(r"\w[^/\0-\x1f\ud800-\udfff]{0,199}")
@@ -64,7 +63,7 @@ def flags(cell: Mapping[str, Any]) -> list[str]:
 
 def command(folder: str | Path) -> list[str]:
     """Return the command that W&B's agents call, with the folder in which the other engines put the runs."""
-    return [*COMMAND[:-1], f"--folder={folder}", COMMAND[-1]]
+    return ["${env}", "python", "-m", "sweeps.run", f"--folder={folder}", "${args}"]
 
 
 def _check_head(document: Mapping[str, Any]) -> None:
@@ -80,8 +79,9 @@ def _check_head(document: Mapping[str, Any]) -> None:
         raise UserError("name is missing; the runs go to the folder of this name, e.g. `name: atari-laptop`")
     if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
         raise UserError(f"name must be a plain word such as atari-laptop, not {repr(name)}")
-    if document.get("command") not in (COMMAND, command(f"runs/{name}")):
-        raise UserError(f"command must be {command(f'runs/{name}')}, not {repr(document.get('command'))}")
+    expected = command(f"runs/{name}")
+    if document.get("command") != expected:
+        raise UserError(f"command must be {expected}, not {repr(document.get('command'))}")
     if "parameters" not in document:
         raise UserError("parameters is missing; it lists the grid, e.g. `seed: {values: [0, 1]}`")
 

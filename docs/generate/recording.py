@@ -22,7 +22,7 @@ from rich.style import Style
 
 SWEEP = """
 program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
+command: ["${env}", python, "-m", sweeps.run, "--folder=runs/recording", "${args}"]
 name: recording
 project: eaudeqn
 method: grid

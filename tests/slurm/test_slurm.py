@@ -23,7 +23,7 @@ from tests.slurm.node import ask, missing, node
 DEADLINE = 900.0  # seconds for anything that is waited for
 SWEEP = """
 program: sweeps/run.py
-command: ["${{env}}", python, "-m", sweeps.run, "${{args}}"]
+command: ["${{env}}", python, "-m", sweeps.run, "--folder=runs/tiny", "${{args}}"]
 name: tiny
 method: grid
 parameters:

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from suite.record import reader, schema
+from sweeps import grid
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 1800.0  # seconds
@@ -54,7 +55,7 @@ class Launchers:
         self.runs.mkdir()
         parameters = {**{key: {"value": value} for key, value in RUN.items()}, "seed": {"values": [*range(cells)]}}
         sweep = {"name": "chaos", "program": "sweeps/run.py", "method": "grid", "parameters": parameters}
-        command = ["${env}", "python", "-m", "sweeps.run", "${args}"]
+        command = grid.command("runs/chaos")
         (folder / "grid.yaml").write_text(json.dumps({**sweep, "command": command}))  # JSON is YAML
         self.processes = [self._start(), self._start()]
 

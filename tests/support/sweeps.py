@@ -5,7 +5,7 @@ from typing import Any
 #: The beginning of a sweep file; its parameters follow, indented.
 HEAD = """
 program: sweeps/run.py
-command: ["${env}", python, "-m", sweeps.run, "${args}"]
+command: ["${env}", python, "-m", sweeps.run, "--folder=runs/tiny", "${args}"]
 name: tiny
 method: grid
 parameters:

@@ -73,6 +73,8 @@ def test_values_keep_their_types(tmp_path):
         (HEAD.replace("grid", "bayes") + "parameters: {seed: {value: 0}}", "method must be grid"),
         (HEAD.replace("sweeps/run.py", "train.py") + "parameters: {seed: {value: 0}}", "program must be"),
         (HEAD.replace('"-m", ', "") + "parameters: {seed: {value: 0}}", "command must be"),
+        (HEAD.replace('"--folder=runs/tiny", ', "") + "parameters: {seed: {value: 0}}", "--folder=runs/tiny"),
+        (HEAD.replace("runs/tiny", "runs/other") + "parameters: {seed: {value: 0}}", "--folder=runs/tiny"),
         ("just words", "must hold keys"),
         ("", "must hold keys"),
         ("\x00", "not a YAML file"),

@@ -8,13 +8,13 @@ import yaml
 from analysis import options
 from suite.errors import UserError, expanded
 from suite.publish import sync
-from sweeps import compose, execute, launch, run, status
+from sweeps import compose, execute, grid, launch, run, status
 from sweeps.config import resolve
 from sweeps.engines.registry import ENGINES
 from tests.support.engines import TinyEngine
 
 PARAMETERS = {"task": {"value": "mujoco/Hopper"}, "method": {"value": "dense"}, "seed": {"value": 0}}
-DOCUMENT = {"program": "sweeps/run.py", "command": ["${env}", "python", "-m", "sweeps.run", "${args}"]}
+DOCUMENT = {"program": "sweeps/run.py", "command": grid.command("runs/tiny")}
 
 
 @pytest.fixture

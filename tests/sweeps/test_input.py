@@ -154,7 +154,7 @@ def test_a_path_that_is_no_data_set_is_one_line(path: str, began, tmp_path: Path
 
 # A sweep file --------------------------------------------------------------------------------------------------------
 
-HEAD = 'program: sweeps/run.py\nmethod: grid\ncommand: ["${env}", python, "-m", sweeps.run, "${args}"]\n'
+HEAD = f"program: sweeps/run.py\nmethod: grid\ncommand: {json.dumps(grid.command('runs/tiny'))}\n"
 PARAMETERS = "  task: {value: atari/Pong}\n  method: {values: [dense, gmp]}\n  seed: {values: [0, 1]}\n"
 SWEEP = f"{HEAD}name: tiny\nparameters:\n{PARAMETERS}"
 ODD = [
