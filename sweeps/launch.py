@@ -63,6 +63,8 @@ def engine_options(options: argparse.Namespace) -> Options:
             raise UserError(f"--{key}: only with --engine {name} (with make: ENGINE={name})")
         if dot:
             given[option] = value
+    if options.jobs and not ENGINES[options.engine].HERE:
+        raise UserError("--jobs (JOBS): only on this machine; with SLURM: --slurm.parallel and --slurm.runs_per_job")
     return read(ENGINES[options.engine].OPTIONS, given, f"{options.engine}.")
 
 

@@ -22,7 +22,7 @@ from sweeps.estimate.forecast import Forecast, estimate, measure_speeds, memory_
 from sweeps.jobs import fitting, on_gpus
 from sweeps.plan import resolve_all, works_of
 
-HERE = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
+PYTHON = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
 BIG = 4 * 3600  # core-seconds; a sweep that needs more must be confirmed
 RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
 SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
@@ -34,7 +34,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     `options` are those of sweeps.launch, `settings` those of the engine, and `argv` is what the user typed. Raises
     UserError for bad input and for a big sweep that is not confirmed, and Busy while another process starts the sweep.
     """
-    command = shlex.join([HERE, "-m", "sweeps.launch", *argv])
+    command = shlex.join([PYTHON, "-m", "sweeps.launch", *argv])
     sweep = grid.read(options.file)
     folder = Path(options.folder or f"runs/{sweep.name}")
     if not is_text(str(folder)):
@@ -47,7 +47,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     if to_do:
         engine.check(settings)
         with on_gpus(options.jobs) if engine.HERE else nullcontext(options.jobs) as most:
-            seconds, jobs = _measured(runs, to_do, options.jobs, most) if engine.HERE else (None, options.jobs)
+            seconds, jobs = _measured(to_do, options.jobs, most) if engine.HERE else (None, options.jobs)
             cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
             if cost > BIG and options.confirm != "yes":
                 confirmed = command.replace(" --confirm no", "") + " --confirm yes   (with make: CONFIRM=yes)"
@@ -69,16 +69,16 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
 
 
 def _measured(
-    runs: Sequence[RunConfig], to_do: Sequence[RunConfig], jobs: int | None, most: int | None
+    runs: Sequence[RunConfig], jobs: int | None, most: int | None
 ) -> tuple[Callable[[RunConfig], float], int]:
-    """Print the estimated cost; -> seconds of a run on one core, and the number of workers: `jobs`, or as many as there
-    is memory for, up to `most` or one a core."""
+    """Print the estimated cost of runs; -> seconds of a run on one core, and the number of workers: `jobs`, or as many
+    as there is memory for, up to `most` or one a core."""
     if restricted := limits.restrictions():
         print(f"this container may use {restricted}", flush=True)
     print("measuring how fast such runs are here ...", flush=True)
     speed = measure_speeds(runs, jobs or fitting(SMALL, most))
-    jobs = jobs or fitting(max(memory_bytes(run, speed(run)) for run in to_do), most)
-    print(ahead(estimate(to_do, jobs, speed), jobs), flush=True)
+    jobs = jobs or fitting(max(memory_bytes(run, speed(run)) for run in runs), most)
+    print(ahead(estimate(runs, jobs, speed), jobs), flush=True)
     return lambda run: speed(run).seconds(run), jobs
 
 
@@ -101,10 +101,10 @@ def _table(folder: Path, file: str, returns: str) -> int:
     command = ["-m", "analysis.table", "--runs", str(folder), "--sweep", file]
     command += ["--return", returns] if returns != "training" else []
     made = subprocess.run([sys.executable, *command], check=False)
-    leet = Path(HERE).with_name("wandb")
+    leet = Path(PYTHON).with_name("wandb")
     print(f"""
 records of the runs   {folder}/<run>/  (metrics.jsonl is the source of truth, policy.safetensors the final network)
 W&B, in the terminal  {leet} leet {folder}/<run>/wandb
 W&B, in the browser   {leet} login, then make sync RUNS={folder}
-the table again       {shlex.join([HERE, *command])}""")
+the table again       {shlex.join([PYTHON, *command])}""")
     return 1 if made.returncode else 0

@@ -78,14 +78,16 @@ def memory_bytes(run: RunConfig, speed: Speed) -> int:
 def measure_speeds(runs: Sequence[RunConfig], jobs: int) -> Callable[[RunConfig], Speed]:
     """Measure one run of each kind for a few seconds, `jobs` at a time, as the workers will run.
 
-    Raises UserError when one cannot be measured.
+    The result gives runs of other kinds, such as finished ones of the same grid, the speed of the first. Raises
+    UserError when one cannot be measured.
     """
     kinds = list({kind(run): run for run in runs}.items())
     measured: dict[str, Speed] = {}
     for first in range(0, len(kinds), jobs):
         wave = kinds[first : first + jobs]
         measured.update(zip([key for key, _ in wave], _measure([run for _, run in wave], jobs), strict=True))
-    return lambda run: measured[kind(run)]
+    first_speed = measured[kind(runs[0])]
+    return lambda run: measured.get(kind(run), first_speed)
 
 
 def kind(run: RunConfig) -> str:

@@ -145,6 +145,27 @@ def test_it_says_what_is_ahead(sweep, engine, capsys):
         assert text in said, text
 
 
+def test_kinds_that_are_finished_are_not_measured(sweep, engine, monkeypatch):
+    measured = []
+
+    def measure(runs, jobs):
+        measured.extend(run.method for run in runs)
+        return [SPEED] * len(runs)
+
+    monkeypatch.setattr(forecast, "_measure", measure)
+    monkeypatch.setattr(sweep_module, "measure_speeds", forecast.measure_speeds)
+    runs = resolve_all(grid.read(sweep), "tiny.yaml")
+    done, left = dict.fromkeys(run.method for run in runs)
+    for run in runs:
+        if run.method == done:
+            (Path("runs/tiny") / run.name).mkdir(parents=True)
+            schema.write_json(Path("runs/tiny") / run.name / schema.STATUS, FINISHED)
+    assert launch.main([str(sweep), "--jobs", "1"]) == 0
+    assert measured == [left]
+    ((works, *_),) = engine[0]
+    assert len(works) == 4 and all(work.cost > 0 for work in works)
+
+
 def test_nothing_is_measured_or_run_when_all_is_finished(sweep, engine, monkeypatch):
     for run in resolve_all(grid.read(sweep), "tiny.yaml"):
         (Path("elsewhere") / run.name).mkdir(parents=True)
@@ -224,6 +245,7 @@ def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(s
         (["--elsewhere.size=2"], "--elsewhere.size: only with --engine elsewhere"),
         (["--engine=elsewhere", "--elsewhere.size=big"], "elsewhere.size=big"),
         (["--engine=elsewhere", "--elsewhere.speed=2"], "--elsewhere.speed"),
+        (["--engine=elsewhere", "--jobs=2"], "--slurm.parallel and --slurm.runs_per_job"),
     ],
 )
 def test_an_option_that_does_not_fit_the_engine(sweep, elsewhere, capsys, arguments, says):
