@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from suite.errors import Parser, expanded
+from suite.errors import Parser, expanded, whole_number
 from suite.program import signals
 from suite.program.command import program, start
 from sweeps.engines import workers
@@ -40,8 +40,10 @@ PROGRAM = ("-m", "sweeps.gpu.parts")  # measures one part
 def main(argv: Sequence[str]) -> int:
     """Measure the parts, and return 1 if one has a fault."""
     parser = Parser(prog="python -m sweeps.gpu", description="Check a GPU against the CPU, and measure its speed.")
-    parser.add_argument("--minutes", type=float, default=8.0, metavar="M", help="time of all parts together [8]")
-    parser.add_argument("--out", type=expanded, default=FOLDER, metavar="DIR", help=f"where the files go [{FOLDER}]")
+    whole = whole_number(1, 24 * 60)
+    parser.add_argument("--minutes", type=whole, default=8, metavar="M", help="time of all parts together [8]")
+    about = "where the files go [results/gpu of the project]"
+    parser.add_argument("--out", type=expanded, default=FOLDER, metavar="DIR", help=about)
     parser.add_argument(
         "--parts", default=",".join(part.name for part in PARTS), help="names, separated by commas [all]"
     )

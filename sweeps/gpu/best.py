@@ -1,12 +1,11 @@
 """How many runs at once a GPU was measured to serve best, from the files of `make gpu-check`. No JAX."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from pydantic import Field
 
 from suite.record.models import File, read
-from sweeps.gpu.report import FOLDER, slug
+from sweeps.gpu import report
 
 
 class Together(File):
@@ -36,12 +35,12 @@ def fastest(rows: Iterable[Together]) -> Together | None:
     return max((row for row in rows if row.rate is not None), key=lambda row: row.rate or 0.0, default=None)
 
 
-def best_number(card: str, mps: bool, folder: Path = FOLDER) -> int | None:
+def best_number(card: str, mps: bool) -> int | None:
     """Return the best number of runs at once on a card, with or without MPS; None if the card was not measured.
 
     Raises UserError if its file is damaged.
     """
-    path = folder / f"{slug(card)}.json"
+    path = report.FOLDER / f"{report.slug(card)}.json"
     if not path.exists():
         return None
     best = fastest(row for row in read(Check, path).parts.sharing.rows if row.mps == mps)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from suite.errors import writing
 from suite.record import files, schema
+from sweeps.engines.workers import ROOT
 from sweeps.gpu.sizes import FULL, TINY, Row, Size
 
-FOLDER = Path("results/gpu")
+FOLDER = ROOT / "results" / "gpu"
 HIDDEN = ("layers",)  # columns that the JSON has and the tables have not
 
 

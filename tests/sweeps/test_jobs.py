@@ -14,6 +14,7 @@ from sweeps import sweep as sweep_module
 from sweeps.engines import gpus, workers
 from sweeps.engines.registry import ENGINES
 from sweeps.estimate.forecast import Speed
+from sweeps.gpu import report
 from sweeps.jobs import PER_GPU, on_gpus
 from tests.support.engines import TinyEngine
 from tests.support.sweeps import PLANNED, sweep_file
@@ -37,6 +38,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     for name in (gpus.VISIBLE, gpus.PIPE, gpus.LOG, "JAX_PLATFORMS", workers.MEMORY, workers.OLD_MEMORY):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(report, "FOLDER", tmp_path / "measured")
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -66,7 +68,7 @@ def measured(rows=H200) -> None:
     """The file of `make gpu-check`."""
     found = [{"runs at once": n, "MPS": mps, "agent steps per second": rate} for n, mps, rate in rows]
     found.append({"runs at once": 32, "MPS": True, "failed": "out of memory"})
-    file = Path("results/gpu/nvidia-h200.json")
+    file = report.FOLDER / "nvidia-h200.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"card": "NVIDIA H200", "size": "full", "parts": {"sharing": {"rows": found}}}))
 

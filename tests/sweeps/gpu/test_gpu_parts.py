@@ -225,3 +225,14 @@ def test_tables(tmp_path: Path) -> None:
     found.update(Part("a", "A", 1.0, ({"a": 1},), "complete", 3.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nvidia-t4.json", "nvidia-t4.md"]
     assert "no figure means anything" in found.path.read_text()
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "0", "-1", "soon"])
+def test_minutes_that_measure_nothing_are_refused(minutes: str, capsys) -> None:
+    assert gpu.main(["--minutes", minutes]) == 2
+    said = capsys.readouterr().err
+    assert "--minutes" in said and said.count("\n") == 1
+
+
+def test_what_was_measured_is_found_from_every_folder() -> None:
+    assert report.FOLDER.is_absolute()
