@@ -1,6 +1,9 @@
 # `make help` lists the targets. Every target sets up .venv first. Requirements: Python >= 3.11, git and make.
 
-SCALE ?= laptop
+ifndef SCALE
+SCALE = laptop
+sweep-offline: SCALE = offline
+endif
 JOBS ?=
 ENGINE ?= local
 SLURM ?=
@@ -19,7 +22,8 @@ RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task a
 	--agent.epsilon_end 0.02 --learner.target_update_period 20 --replay.capacity 20000 --replay.n_step 10 \
 	--trainer.epochs 5 --trainer.epoch_agent_steps 2000 --trainer.initial_samples 1000
 # The newest Python from 3.11 on that runs; a pyenv shim may exist and not run.
-PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
+# A variable of the environment does not name it, since other programs use that name.
+PYTHON = $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
 # Another Python has its own packages: make PYTHON=python3.12 test does not change .venv.
 VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -70,7 +74,6 @@ sweep-classic: $(READY) ## run the grid of SCALE on classic control and LunarLan
 sweep-atari sweep-mujoco sweep-minatar sweep-classic:
 	@$(LAUNCH)
 
-sweep-offline: SCALE = offline
 sweep-offline: $(READY) ## run CQL, gmp and EauDeCQL on a small data set; record the data set first if necessary
 	@case "$(SCALE)" in offline*) ;; *) echo "error: sweep-offline has SCALE=offline or offline-paper" >&2; exit 2;; esac
 	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }

@@ -94,6 +94,19 @@ def test_a_python_that_is_named_leaves_the_usual_packages_alone() -> None:
     assert re.search(r"^\.venv/bin/python -m pytest", said, re.M)
 
 
+def test_the_environment_names_no_python_and_may_name_a_scale() -> None:
+    said = run_make("-n", *SET_UP, "sweep-offline", PYTHON="no-such-python", SCALE="offline-paper").stdout
+    assert ".venv/bin/python -m sweeps.launch sweeps/atari/offline-paper.yaml" in said
+    assert "sweeps/atari/offline.yaml" in run_make("-n", *SET_UP, "sweep-offline").stdout
+    done = run_make(*SET_UP, "sweep-offline", SCALE="laptop")
+    assert done.returncode == 2 and "offline-paper" in done.stderr
+
+
+def test_every_module_to_import_is_named() -> None:
+    said = run_make("-n", *SET_UP, "sweep-atari", IMPORT="a b").stdout
+    assert "--import=a --import=b" in said
+
+
 def test_a_python_that_does_not_run_is_one_line() -> None:
     done = run_make("setup", "PYTHON=no-such-python")
     assert done.returncode == 2 and done.stderr.startswith("error: no Python from 3.11 to 3.13 found")

@@ -10,7 +10,7 @@ SET_UP = ["--old-file=requirements.lock", "--old-file=Makefile", "READY=Makefile
 OUTER = ("MAKEFLAGS", "MAKEOVERRIDES", "PYTHON", "VENV", "ARGS")  # variables of the `make test` that runs us
 
 
-def run_make(*words: str) -> "subprocess.CompletedProcess[str]":
-    """`make` with these words, without the options of an outer `make`."""
-    environment = {name: value for name, value in os.environ.items() if name not in OUTER}
+def run_make(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """`make` with these words and variables of the environment, without the options of an outer `make`."""
+    environment = {name: value for name, value in os.environ.items() if name not in OUTER} | variables
     return subprocess.run(["make", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
