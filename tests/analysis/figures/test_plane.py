@@ -85,7 +85,7 @@ def test_rows_that_are_not_pruned_yet_are_drawn():
 def test_without_a_sweep_nothing_is_joined(found):
     few = {row: found[row] for row in ("dense", "gmp", "rigl")}
     (axis,) = plane({"": few}, METHODS, OVER).axes
-    assert all(len(line.get_xdata()) < 3 for line in lines(axis)) or "gmp" in pareto.sweeps(few, METHODS)
+    assert not lines(axis)
     assert drawn(axis).keys() == few.keys()
 
 
