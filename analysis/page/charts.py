@@ -15,6 +15,7 @@ from analysis.data import runs, scores
 from analysis.figures.looks import looks
 from analysis.figures.plane import outline
 from analysis.figures.style import X_LABELS
+from analysis.render.tables import interval
 from analysis.stats import pareto
 from analysis.stats.metrics import Estimate
 from analysis.stats.pareto import Outcome
@@ -222,7 +223,7 @@ def _plane(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]]) ->
     rows: list[dict[str, Any]] = []
     for row, outcome in found.items():
         ends = [pareto.interval(float(outcome.point[i]), outcome.draws[:, i], outcome.seeds) for i in (0, 1)]
-        words = {"sparsity (95 %)": _words(ends[0]), "score (95 %)": _words(ends[1])}
+        words = {"sparsity (95 %)": interval(ends[0], ".3f"), "score (95 %)": interval(ends[1], ".3f")}
         place = {"method": row, "sparsity": outcome.point[0], "score": outcome.point[1]}
         rows.append({"kind": "point", **place, **words, "seeds": outcome.seeds, "tasks": outcome.tasks})
         area = outline(outcome)
@@ -269,8 +270,3 @@ def _plane_layers(methods: Mapping[str, str], over: str) -> list[Spec]:
             "encoding": {**axes, "shape": shape, "tooltip": tooltip},
         },
     ]
-
-
-def _words(estimate: Estimate) -> str:
-    ends = "" if estimate.low is None else f" [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return f"{estimate.value:.3f}{ends}"

@@ -19,7 +19,7 @@ from analysis.page import charts
 from analysis.page.answer import answer
 from analysis.page.page import Command, Facts, Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.render import tables
-from analysis.render.markup import NONE, Table
+from analysis.render.markup import Table
 from analysis.results import BAND_REPETITIONS, Results
 from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
@@ -157,10 +157,10 @@ def runs(grid: Grid) -> Section:
         last = {key: run.final(key) for key in (SPARSITY, "agent_step", "seconds")}
         numbers = [
             str(cell.seed),
-            _number(grid.final_return(run), ",.1f"),
-            _number(last[SPARSITY], ".3f"),
-            _number(last["agent_step"], ",.0f"),
-            _number(None if last["seconds"] is None else last["seconds"] / 3600, ".2f"),
+            tables.number(grid.final_return(run), ",.1f"),
+            tables.number(last[SPARSITY], ".3f"),
+            tables.number(last["agent_step"], ",.0f"),
+            tables.number(None if last["seconds"] is None else last["seconds"] / 3600, ".2f"),
         ]
         status = run.status + (f": {run.reason}" if run.reason else "")
         body.append([run.name, cell.row, cell.task, status, run.source, *numbers])
@@ -171,10 +171,6 @@ def runs(grid: Grid) -> Section:
         return Section("Runs", [listed])
     first = Paragraph("Options that all runs share. Give a shell this line, and then the command of a run:")
     return Section("Runs", [first, Command(f"options=({command_words(common)})"), listed])
-
-
-def _number(value: float | None, form: str) -> str:
-    return NONE if value is None else format(value, form)
 
 
 def shared_options(runs: Sequence[Run]) -> dict[str, Any]:

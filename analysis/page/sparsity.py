@@ -11,7 +11,7 @@ from analysis.page import charts
 from analysis.page.page import Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.plane import score_name
 from analysis.render.markup import NONE, Table
-from analysis.render.tables import interval
+from analysis.render.tables import interval, number
 from analysis.settings import Settings
 from analysis.stats import pareto
 from analysis.stats.comparison import ACTOR_SPARSITY, SCORE, SPARSITY, Comparison, Values, reference_row
@@ -104,10 +104,10 @@ def _joint(
     body = []
     for row, outcome in found.items():
         spans = [pareto.interval(float(outcome.point[i]), outcome.draws[:, i], outcome.seeds) for i in (0, 1)]
-        line = [row, *(interval(span, ".3f") for span in spans), _number(fronts.get(row))]
+        line = [row, *(interval(span, ".3f") for span in spans), number(fronts.get(row), ".2f")]
         if row in dense:
             against = pareto.against(outcome, found[dense[row]], kept)
-            line += [interval(against.ratio, ".3f"), _number(against.keeps)]
+            line += [interval(against.ratio, ".3f"), number(against.keeps, ".2f")]
         else:
             line += [NONE, NONE]
         body.append([*line, str(outcome.seeds)])
@@ -122,7 +122,7 @@ def _matched(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]], 
         along = pareto.rows_of(found, rows)
         for row in found.keys() - set(rows) if len(along) > 1 else ():
             beside = pareto.matched(found[row], along)
-            numbers = [f"{beside.sparsity:.3f}", f"{beside.score:.3f}", _number(beside.other, ".3f")]
+            numbers = [f"{beside.sparsity:.3f}", f"{beside.score:.3f}", number(beside.other, ".3f")]
             body.append([row, name, *numbers, interval(beside.difference, ".3f")])
             remarks.append(beside.remark)
     if not body:
@@ -156,7 +156,7 @@ def _level(estimate: Estimate, lowest: float, highest: float) -> str:
 
     def one(value: float | None) -> str:
         if value is None or math.isfinite(value):
-            return _number(value, ".3f")
+            return number(value, ".3f")
         return f"> {highest:.3f}" if value > 0 else f"< {lowest:.3f}"
 
     ends = "" if estimate.low is None else f" [{one(estimate.low)}, {one(estimate.high)}]"
@@ -166,10 +166,6 @@ def _level(estimate: Estimate, lowest: float, highest: float) -> str:
 def _dominance(found: Mapping[str, Outcome], where: str) -> Table:
     wins = pareto.dominance(found)
     rows = list(dict.fromkeys(row for row, _ in wins))
-    body = [[row, *(_number(wins.get((row, other))) for other in rows)] for row in rows]
+    body = [[row, *(number(wins.get((row, other)), ".2f") for other in rows)] for row in rows]
     title = f"Probability that the method on the left dominates the one above: sparser{where} and better"
     return Table(title, ["method", *rows], body, methods=len(rows))
-
-
-def _number(value: float | None, form: str = ".2f") -> str:
-    return NONE if value is None else format(value, form)

@@ -134,7 +134,7 @@ def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
     named = len(rows) <= ACROSS
     body = [
         [row, *([] if named else [str(i)])]
-        + [NONE if row == other else _number(comparison.improvement[row, other].value, ".2f") for other in rows]
+        + [NONE if row == other else number(comparison.improvement[row, other].value, ".2f") for other in rows]
         for i, row in enumerate(rows, start=1)
     ]
     header = ["method", *(rows if named else ["number", *map(str, range(1, len(rows) + 1))])]
@@ -174,7 +174,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
     for i, task in enumerate(known):
         cells = [short[task.name]]
         if returns:
-            cells += [_number(task.random), _number(task.reference)]
+            cells += [number(task.random), number(task.reference)]
         for row in rows:
             if returns and (row, task.name) in comparison.best:
                 bold.add((i, len(cells)))
@@ -229,7 +229,7 @@ def _seeds_of_tasks(comparison: Comparison, row: str) -> str:
 
 
 def _in(unit: float, estimate: Estimate) -> Estimate:
-    value, low, high = (None if number is None else number / unit for number in estimate[:3])
+    value, low, high = (None if part is None else part / unit for part in estimate[:3])
     return Estimate(value, low, high, estimate.seeds)
 
 
@@ -237,12 +237,12 @@ def interval(estimate: Estimate, form: str) -> str:
     if estimate.value is None:
         return NONE
     if estimate.low is None or estimate.high is None:
-        return _number(estimate.value, form)
-    return f"{_number(estimate.value, form)} [{_number(estimate.low, form)}, {_number(estimate.high, form)}]"
+        return number(estimate.value, form)
+    return f"{number(estimate.value, form)} [{number(estimate.low, form)}, {number(estimate.high, form)}]"
 
 
-def _number(value: float | None, form: str = "") -> str:
-    """Without a form: one decimal, none from 1,000 on. A negative zero is a zero."""
+def number(value: float | None, form: str = "") -> str:
+    """Format a number. Without a form: one decimal, none from 1,000 on. A negative zero is a zero."""
     if value is None:
         return NONE
     text = format(value, form or (",.1f" if abs(value) < 1000 else ",.0f"))

@@ -8,7 +8,7 @@ One run gives a value and no interval; a task without any value, no aggregate.
 import functools
 import math
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,17 @@ class Estimate(NamedTuple):
 
 
 NOTHING = Estimate(None, None, None, 0)
+
+
+def estimate(value: float, draws: np.ndarray, seeds: int, method: Any = "linear") -> Estimate:
+    """A value with its 95 % percentile interval; no interval with one seed.
+
+    `method` is numpy's; draws that may be infinite need "inverted_cdf", which interpolates nothing.
+    """
+    if seeds < 2:
+        return Estimate(value, None, None, seeds)
+    low, high = np.percentile(draws, PERCENTILES, method=method).tolist()
+    return Estimate(value, low, high, seeds)
 
 
 def numbers(by_task: ByTask) -> tuple[dict[str, dict[int, float]], list[str]]:
@@ -117,12 +128,9 @@ def _estimates(
     """An estimate for each statistic; no interval where a task has a single run."""
     fewest = int(found.counts.min())
     times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
-    estimates = {}
-    for name, each in statistics.items():
-        value = float(each(found, found.once))
-        low, high = np.percentile(each(found, times), PERCENTILES).tolist() if fewest > 1 else (None, None)
-        estimates[name] = Estimate(value, low, high, fewest)
-    return estimates
+    return {
+        name: estimate(float(each(found, found.once)), each(found, times), fewest) for name, each in statistics.items()
+    }
 
 
 def task_means(by_task: ByTask, seed: int, repetitions: int) -> dict[str, Estimate]:

@@ -15,7 +15,7 @@ import scipy.optimize
 import scipy.stats
 
 from analysis.stats import significance, stratified
-from analysis.stats.metrics import FEW_SEEDS, LEVEL, NOTHING, PERCENTILES, ByTask, Estimate, numbers
+from analysis.stats.metrics import FEW_SEEDS, LEVEL, NOTHING, ByTask, Estimate, estimate, numbers
 from analysis.stats.planning import seeds_needed
 from analysis.stats.stratified import Sample
 
@@ -85,10 +85,10 @@ def against(
     function = stratified.STATISTICS[statistic]
     value, other = (float(function(own, own.once)) for own in (found.ours, found.theirs))
     draws, others = function(found.ours, times[0]), function(found.theirs, times[1])
-    difference = _estimate(value - other, draws - others, found.fewest)
+    difference = estimate(value - other, draws - others, found.fewest)
     ratio = NOTHING
     if other > 0 and (others > 0).mean() >= LEVEL:
-        ratio = _estimate(value / other, draws[others > 0] / others[others > 0], found.fewest)
+        ratio = estimate(value / other, draws[others > 0] / others[others > 0], found.fewest)
     needed = seeds_needed(found.ours, found.theirs, statistic, effect, seed)
     return Pairwise(found.tasks, difference, ratio, _improvement(found, times), *_judged(found), needed)
 
@@ -99,20 +99,13 @@ def improvement(method: ByTask, reference: ByTask, seed: int, repetitions: int, 
     return NOTHING if found is None else _improvement(found, _resamples(found, seed, repetitions))
 
 
-def reversed_probability(estimate: Estimate) -> Estimate:
+def reversed_probability(found: Estimate) -> Estimate:
     """The probability that the reference beats the method."""
-    value, low, high = (None if number is None else 1 - number for number in estimate[:3])
-    return Estimate(value, high, low, estimate.seeds)
+    value, low, high = (None if number is None else 1 - number for number in found[:3])
+    return Estimate(value, high, low, found.seeds)
 
 
 # The bootstrap ----------
-
-
-def _estimate(value: float, draws: np.ndarray, fewest: int) -> Estimate:
-    if fewest < 2:
-        return Estimate(value, None, None, fewest)
-    low, high = np.percentile(draws, PERCENTILES)
-    return Estimate(value, float(low), float(high), fewest)
 
 
 def _resamples(found: Pair, seed: int, repetitions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,10 +140,10 @@ def _improvement(found: Pair, times: tuple[np.ndarray, np.ndarray]) -> Estimate:
             draws.append(np.sum(a @ wins * b, axis=1) / wins.size)
         points.append(wins.mean())
     value, together = float(np.mean(points)), np.mean(draws, axis=0)
-    estimate = _estimate(value, together, found.fewest)
-    if estimate.low == estimate.high:  # also where a task has a single run
+    resampled = estimate(value, together, found.fewest)
+    if resampled.low == resampled.high:  # also where a task has a single run
         return Estimate(value, *score_interval(value, _variance(found)), found.fewest)
-    return estimate
+    return resampled
 
 
 # Probabilities without spread ----------

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from analysis.stats import stratified
-from analysis.stats.metrics import FEW_SEEDS, LEVEL, NOTHING, ByTask, Estimate, numbers
+from analysis.stats.metrics import FEW_SEEDS, LEVEL, NOTHING, ByTask, Estimate, estimate, numbers
 from analysis.stats.stratified import Sample
 
 KEPT = 0.95  # of dense's score: "within 5 % of dense"
@@ -94,10 +94,7 @@ def resample(values: np.ndarray, counts: np.ndarray, rng: np.random.Generator, r
 
 def interval(value: float, draws: np.ndarray, seeds: int) -> Estimate:
     """A 95 % percentile interval; no interval with one seed. Infinite draws are allowed."""
-    if seeds < 2:
-        return Estimate(value, None, None, seeds)
-    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], method="inverted_cdf")
-    return Estimate(value, float(low), float(high), seeds)
+    return estimate(value, draws, seeds, method="inverted_cdf")
 
 
 # Confidence regions ----------
