@@ -16,7 +16,7 @@ from matplotlib.transforms import Transform, offset_copy
 
 from analysis.figures.looks import Look, looks
 from analysis.figures.style import PAGE, blank, legend, short, styled, wrapped
-from analysis.stats import pareto
+from analysis.stats import sweep_lines
 from analysis.stats.pareto import Outcome, region
 
 POINT = 4.5  # size of a marker, in points
@@ -46,7 +46,7 @@ def plane(
 
     Args:
         panels: at least one.
-        methods: row -> its method, for the looks and the sweeps (analysis.stats.pareto.sweeps).
+        methods: row -> its method, for the looks and the sweeps (analysis.stats.sweep_lines).
         over: label of the y axis, which names the normalizer of the scores.
         reference: the method that a sweep begins at, if it is unpruned.
         variants: row -> its swept options, if any.
@@ -63,7 +63,7 @@ def plane(
     axes += [figure.add_subplot(grid[1 + i // BESIDE, i % BESIDE]) for i in range(len(others))]
     shown = looks(methods)
     for axis, (title, found) in zip(axes, panels.items(), strict=True):
-        _panel(axis, found, shown, pareto.sweeps(found, methods, reference, variants).values(), figure)
+        _panel(axis, found, shown, sweep_lines.find(found, methods, reference, variants).values(), figure)
         axis.set_title(title)
         axis.set_xlabel(level)
     axes[0].set_ylabel(textwrap.fill(over, 30))
@@ -105,13 +105,13 @@ def _sweep(axis: Axes, found: Mapping[str, Outcome], rows: Sequence[str], shown:
     colour = shown[pruned[0]].colour
     points = np.stack([found[row].point for row in rows])
     levels = np.linspace(points[:, 0].min(), points[:, 0].max(), 400)
-    line = np.array([pareto.score_at(points, level) for level in levels])
+    line = np.array([sweep_lines.score_at(points, level) for level in levels])
     least = min(found[row].point[0] for row in pruned)
     for part, dashes in ((levels >= least, "-"), (levels <= least, (0, (3, 2)))):
         axis.plot(levels[part], line[part], color=colour, linewidth=1.0, linestyle=dashes, zorder=1.5)
     for row in found.keys() - set(rows):
         level, score = found[row].point
-        there = pareto.score_at(points, level)
+        there = sweep_lines.score_at(points, level)
         if np.isfinite(there):
             axis.plot([level, level], [there, score], color=shown[row].colour, linewidth=0.8, zorder=1.5)
 

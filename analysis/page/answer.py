@@ -9,7 +9,7 @@ from analysis.page.page import Answer
 from analysis.plane import Plane, score_name
 from analysis.render.tables import interval
 from analysis.settings import Settings
-from analysis.stats import pareto
+from analysis.stats import pareto, sweep_lines
 from analysis.stats.comparison import Comparison
 from analysis.stats.metrics import FEW_SEEDS, Estimate
 
@@ -72,10 +72,10 @@ def _levels(comparison: Comparison) -> str:
 def _sparsities(found: Plane, grid: Grid, reference: str) -> str:
     """Compare each method with the line of a sweep at its own sparsity; without a sweep, list the sparsities."""
     said = []
-    for name, rows in pareto.sweeps(found, grid.methods, reference, grid.variants).items():
-        along = pareto.rows_of(found, rows)
+    for name, rows in sweep_lines.find(found, grid.methods, reference, grid.variants).items():
+        along = [found[row] for row in rows]
         for row in (row for row in found if row not in rows and len(along) > 1):
-            beside = pareto.matched(found[row], along)
+            beside = sweep_lines.matched(found[row], along)
             if beside.difference.value is not None:
                 said.append(f"{row} at {beside.sparsity:.3f} is {_signed(beside.difference)} from the line of {name}")
     if not said:

@@ -16,7 +16,7 @@ from analysis.figures.looks import looks
 from analysis.figures.plane import outline
 from analysis.figures.style import X_LABELS
 from analysis.render.tables import interval
-from analysis.stats import pareto
+from analysis.stats import pareto, sweep_lines
 from analysis.stats.metrics import Estimate
 from analysis.stats.pareto import Outcome
 from analysis.stats.profiles import Curve
@@ -210,7 +210,7 @@ def plane(
     """Draw points (sparsity, score), their regions, and the lines of sweeps, in a panel for each title."""
     parts = []
     for title, found in panels.items():
-        sweeps = pareto.sweeps(found, methods, reference, variants)
+        sweeps = sweep_lines.find(found, methods, reference, variants)
         parts.append(_plane(found, sweeps).assign(task=title))
     inner = {"height": 300 if len(panels) == 1 else 220, "layer": _plane_layers(methods, over)}
     facet = {"field": "task", "title": None, "sort": list(panels)}

@@ -13,7 +13,7 @@ from analysis.plane import score_name
 from analysis.render.markup import NONE, Table
 from analysis.render.tables import interval, number
 from analysis.settings import Settings
-from analysis.stats import pareto
+from analysis.stats import pareto, sweep_lines
 from analysis.stats.comparison import ACTOR_SPARSITY, SCORE, SPARSITY, Comparison, Values, reference_row
 from analysis.stats.metrics import ByTask, Estimate
 from analysis.stats.pareto import Outcome
@@ -70,7 +70,7 @@ def _axes(
     if not found:
         return []
     fronts = pareto.on_front(found)
-    sweeps = pareto.sweeps(found, grid.methods, settings.reference, grid.variants)
+    sweeps = sweep_lines.find(found, grid.methods, settings.reference, grid.variants)
     beside = {row: reference_row(grid, row, settings.reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
     parts: list[Part] = []
@@ -119,9 +119,9 @@ def _matched(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]], 
     header = ["method", "sweep", f"sparsity{where}", "IQM", "sweep's IQM there", "difference"]
     body, remarks = [], []
     for name, rows in sweeps.items():
-        along = pareto.rows_of(found, rows)
+        along = [found[row] for row in rows]
         for row in found.keys() - set(rows) if len(along) > 1 else ():
-            beside = pareto.matched(found[row], along)
+            beside = sweep_lines.matched(found[row], along)
             numbers = [f"{beside.sparsity:.3f}", f"{beside.score:.3f}", number(beside.other, ".3f")]
             body.append([row, name, *numbers, interval(beside.difference, ".3f")])
             remarks.append(beside.remark)
@@ -142,11 +142,11 @@ def _kept(
     """Estimate the highest sparsity of each sweep that keeps the share `kept` of its reference's score."""
     body = []
     for name, rows in sweeps.items():
-        along = pareto.rows_of(found, rows)
+        along = [found[row] for row in rows]
         reference = next((dense[row] for row in rows if row in dense), None)
         if len(along) > 1 and reference is not None:
             span = min(o.point[0] for o in along), max(o.point[0] for o in along)
-            body.append([name, _level(pareto.kept_sparsity(along, found[reference], kept), *span)])
+            body.append([name, _level(sweep_lines.kept_sparsity(along, found[reference], kept), *span)])
     title = f"The sparsity{where} up to which a sweep keeps {100 * kept:g} % of the reference's score [95 % interval]"
     return Table(title, ["sweep", "sparsity"], body)
 

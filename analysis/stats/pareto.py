@@ -7,7 +7,7 @@ as their runs are independent; probabilities are shares of the resamples.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -173,110 +173,7 @@ def _resampled(found: Mapping[str, Outcome]) -> list[str]:
     return [row for row, outcome in found.items() if outcome.seeds > 1]
 
 
-# Along a sweep of final sparsities ----------
-
-
-def sweeps(
-    found: Mapping[str, Outcome],
-    methods: Mapping[str, str],
-    reference: str = "dense",
-    variants: Mapping[str, str] = {},
-) -> dict[str, list[str]]:
-    """{name of a sweep: its rows}, of the rows that have an outcome: two or more that differ in the method's final
-    sparsity alone, and before them an unpruned row, which is their final sparsity of 0 (ours).
-
-    "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `methods` maps
-    rows to their methods, and `variants` those with swept options to these.
-    """
-    families: dict[tuple[str, str], list[str]] = {}
-    for row in found:
-        name, _, options = methods[row].partition(":")
-        others = ",".join(part for part in options.split(",") if not part.startswith("final_sparsity="))
-        families.setdefault((f"{name}:{others}" if others else name, variants.get(row, "")), []).append(row)
-    unpruned = [row for row in found if found[row].point[0] == 0]
-    unpruned.sort(key=lambda row: methods[row] != reference)  # the reference's rows come first
-    sweeps = {}
-    for (name, variant), rows in families.items():
-        if len(rows) > 1:
-            starts = [row for row in unpruned if variants.get(row, "") == variant]
-            sweeps[name + variant] = rows if set(rows) & set(starts) else starts[:1] + rows
-    return sweeps
-
-
-def curve(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[rows, 2] -> (sparsities, scores), by rising sparsity; rows of equal sparsity are one point, at their mean score.
-
-    The scores may rise and fall: that pruning never helps is not assumed.
-    """
-    levels, where, counts = np.unique(points[:, 0], return_inverse=True, return_counts=True)
-    return levels, np.bincount(where, weights=points[:, 1]) / counts
-
-
-def score_at(points: np.ndarray, sparsity: float) -> float:
-    """The score at a sparsity, linear in between the rows; NaN outside of them, as nothing is extrapolated."""
-    return float(np.interp(sparsity, *curve(points), left=np.nan, right=np.nan))
-
-
-class Matched(NamedTuple):
-    """A row beside a sweep, both at the row's own sparsity. `inside` is the share of resamples whose sparsity lies
-    within the sweep's; `remark` says why there is no number or no interval."""
-
-    sparsity: float
-    score: float
-    other: float | None  # the sweep's score there
-    difference: Estimate  # row - sweep
-    inside: float
-    remark: str
-
-
-def matched(own: Outcome, sweep: Sequence[Outcome]) -> Matched:
-    """The score of a row against that of a sweep at the same sparsity: every resample of the row is compared at the
-    sparsity that it realised, along the same resample's sweep."""
-    ends = np.stack([outcome.point for outcome in sweep])
-    other = score_at(ends, own.point[0])
-    draws = np.stack([outcome.draws for outcome in sweep], axis=1)  # [repetitions, rows, 2]
-    others = np.array([score_at(points, x) for points, x in zip(draws, own.draws[:, 0], strict=True)])
-    inside = float(np.isfinite(others).mean())
-    seeds = min(own.seeds, *(outcome.seeds for outcome in sweep))
-    place = float(own.point[0]), float(own.point[1])
-    if math.isnan(other):
-        low, high = ends[:, 0].min(), ends[:, 0].max()
-        remark = f"sparsity {place[0]:.3f} lies outside the sweep's {low:.3f} to {high:.3f}; nothing is extrapolated"
-        return Matched(*place, None, NOTHING, inside, remark)
-    difference = place[1] - other
-    if inside < LEVEL:
-        remark = f"no interval: {1 - inside:.0%} of the resamples lie outside the sweep"
-        return Matched(*place, other, Estimate(difference, None, None, seeds), inside, remark)
-    gaps = (own.draws[:, 1] - others)[np.isfinite(others)]
-    return Matched(*place, other, interval(difference, gaps, seeds), inside, "one seed" if seeds < 2 else "")
-
-
-def last_kept(points: np.ndarray, threshold: float) -> float:
-    """The sparsity up to which a sweep's score, linear in between its rows, holds a threshold.
-
-    Up to the first time it falls below: a sparser row that recovers does not count. -inf: the least sparse row is
-    below; inf: no row is.
-    """
-    levels, scores = curve(points)
-    below = np.flatnonzero(scores < threshold)
-    if len(below) == 0:
-        return math.inf
-    first = below[0]
-    if first == 0:
-        return -math.inf
-    share = (scores[first - 1] - threshold) / (scores[first - 1] - scores[first])
-    return float(levels[first - 1] + share * (levels[first] - levels[first - 1]))
-
-
-def kept_sparsity(sweep: Sequence[Outcome], dense: Outcome, share: float = KEPT) -> Estimate:
-    """The sparsity up to which a sweep keeps `share` of dense's score (see `last_kept`); nothing where dense's score is
-    not above a random policy's, so that a share of it has no meaning."""
-    if dense.point[1] <= 0:
-        return NOTHING
-    value = last_kept(np.stack([outcome.point for outcome in sweep]), share * dense.point[1])
-    draws = zip(np.stack([outcome.draws for outcome in sweep], axis=1), dense.draws[:, 1], strict=True)
-    values = np.array([last_kept(points, share * score) for points, score in draws])
-    return interval(value, values, min(dense.seeds, *(outcome.seeds for outcome in sweep)))
+# Beside dense ----------
 
 
 class Against(NamedTuple):
@@ -295,8 +192,3 @@ def against(own: Outcome, dense: Outcome, share: float = KEPT) -> Against:
     ratios = (own.draws[:, 1] / np.where(positive, dense.draws[:, 1], np.nan))[positive]
     ratio = interval(float(own.point[1] / dense.point[1]), ratios, seeds)
     return Against(ratio, None if seeds < 2 else float((ratios >= share).mean()))
-
-
-def rows_of(found: Mapping[str, Outcome], rows: Iterable[str]) -> list[Outcome]:
-    """The outcomes of those rows that have one."""
-    return [found[row] for row in rows if row in found]

@@ -12,7 +12,7 @@ from analysis import plane, results
 from analysis.options import named_columns
 from analysis.selection import Selection, named_method, select
 from analysis.settings import Settings
-from analysis.stats import pareto
+from analysis.stats import sweep_lines
 from analysis.stats.comparison import compare
 from suite.errors import UserError
 from tests.analysis.conftest import write_run
@@ -87,7 +87,7 @@ def test_names_change_no_number_of_the_main_figure(grid, tmp_path):
     for methods in (list(names), [f"{row}={name}" for row, name in names.items()]):
         comparison = compare(select(Selection([str(file)], methods=methods), tmp_path), "", Settings(repetitions=20))
         (panel,) = plane.planes(comparison, Settings(repetitions=20)).values()
-        sweeps = pareto.sweeps(panel, comparison.grid.methods, variants=comparison.grid.variants)
+        sweeps = sweep_lines.find(panel, comparison.grid.methods, variants=comparison.grid.variants)
         found.append((list(sweeps.values()), {row: outcome.draws.tolist() for row, outcome in panel.items()}))
     (sweep,), draws = found[0]
     assert len(sweep) == 3

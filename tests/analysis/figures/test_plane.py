@@ -8,7 +8,7 @@ import pytest
 from analysis.figures import plane as plane_figures
 from analysis.figures import style
 from analysis.figures.plane import plane
-from analysis.stats import pareto
+from analysis.stats import pareto, sweep_lines
 from tests.analysis.figures.test_scores import METHODS, ROWS, assert_readable, overlaps
 
 OVER = "IQM of the human-normalised score"
@@ -63,11 +63,11 @@ def test_a_sweep_is_joined_and_shows_how_far_others_are_from_it(found):
     assert (dashed.get_xdata()[0], solid.get_xdata()[-1]) == (0.0, 0.9)
     assert solid.get_xdata()[0] == pytest.approx(0.5, abs=0.01)
     for line in (solid, dashed):
-        there = [pareto.score_at(np.stack(sweep), level) for level in line.get_xdata()]
+        there = [sweep_lines.score_at(np.stack(sweep), level) for level in line.get_xdata()]
         assert line.get_ydata().tolist() == pytest.approx(there)
     level, score = found["eaudeqn:reset_optimizer=False"].point
     (gap,) = (line for line in lines(axis) if line.get_xdata()[0] == level and len(line.get_xdata()) == 2)
-    assert gap.get_ydata().tolist() == pytest.approx([pareto.score_at(np.stack(sweep), level), score])
+    assert gap.get_ydata().tolist() == pytest.approx([sweep_lines.score_at(np.stack(sweep), level), score])
 
 
 def test_a_pruned_reference_is_compared_with_the_line(found):

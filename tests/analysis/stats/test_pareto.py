@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.stats import pareto
+from analysis.stats import pareto, sweep_lines
 from analysis.stats.pareto import Outcome
 from tests.support.scores import by_task
 
@@ -203,7 +203,7 @@ def test_probabilities_are_those_of_an_exact_enumeration():
 def sweeps_of(levels, reference="dense"):
     """The sweeps of {method: sparsity}."""
     found = {method: outcome([[level, 1.0]]) for method, level in levels.items()}
-    return pareto.sweeps(found, {method: method for method in levels}, reference)
+    return sweep_lines.find(found, {method: method for method in levels}, reference)
 
 
 GMP = {"gmp:final_sparsity=0.5": 0.5, "gmp": 0.95}
@@ -214,7 +214,7 @@ def test_rows_that_differ_in_their_final_sparsity_are_a_sweep():
     names = {f"{method} {width}": (method, f", width={width}") for method in levels for width in (32, 512)}
     found = {row: outcome([[levels[method], 1.0]]) for row, (method, _) in names.items()}
     methods, variants = ({row: own[i] for row, own in names.items()} for i in (0, 1))
-    assert pareto.sweeps(found, methods, variants=variants) == {
+    assert sweep_lines.find(found, methods, variants=variants) == {
         f"gmp, width={width}": [f"{method} {width}" for method in list(levels)[:3]] for width in (32, 512)
     }
     assert sweeps_of(GMP) == {"gmp": list(GMP)}
@@ -244,10 +244,10 @@ def test_a_name_does_not_seed_the_resamples():
 
 def test_scores_between_rows_by_hand():
     points = np.array([[0.9, 0.2], [0.5, 1.0], [0.7, 0.4], [0.7, 0.8]])  # in no order, two at one sparsity: 0.6
-    assert pareto.score_at(points, 0.6) == pytest.approx(0.8)
-    assert pareto.score_at(points, 0.8) == pytest.approx(0.4)
-    assert pareto.score_at(points, 0.5) == 1.0
-    assert math.isnan(pareto.score_at(points, 0.49)) and math.isnan(pareto.score_at(points, 0.91))
+    assert sweep_lines.score_at(points, 0.6) == pytest.approx(0.8)
+    assert sweep_lines.score_at(points, 0.8) == pytest.approx(0.4)
+    assert sweep_lines.score_at(points, 0.5) == 1.0
+    assert math.isnan(sweep_lines.score_at(points, 0.49)) and math.isnan(sweep_lines.score_at(points, 0.91))
 
 
 @given(
@@ -261,7 +261,7 @@ def test_interpolation_agrees_with_plain_loops(points, where):
         if x0 <= where <= x1:
             expected = y0 if x0 == x1 else y0 + (y1 - y0) * (where - x0) / (x1 - x0)
             break
-    found = pareto.score_at(np.array(points), where)
+    found = sweep_lines.score_at(np.array(points), where)
     assert math.isnan(found) if expected is None else found == pytest.approx(expected, abs=1e-6)
 
 
@@ -269,7 +269,7 @@ def test_matched_sparsity_by_hand():
     """Three resamples, of which every one realises another sparsity on another sweep."""
     own = outcome([[0.6, 1.0], [0.5, 2.0], [0.8, 0.0]])
     sweep = [outcome([[0.5, 0.8], [0.5, 1.0], [0.5, 0.0]]), outcome([[0.9, 0.4], [0.9, 0.0], [0.9, 4.0]])]
-    found = pareto.matched(own, sweep)
+    found = sweep_lines.matched(own, sweep)
     assert (found.sparsity, found.score, found.inside, found.remark) == (0.6, 1.0, 1.0, "")
     assert found.other == pytest.approx(0.7)
     assert found.difference[:3] == pytest.approx((0.3, -3.0, 1.0))  # the differences are 0.3, 1 and -3
@@ -277,10 +277,10 @@ def test_matched_sparsity_by_hand():
 
 def test_nothing_is_extrapolated():
     sweep = [outcome([[0.5, 1.0]] * 4), outcome([[0.9, 0.5]] * 4)]
-    outside = pareto.matched(outcome([[0.4, 1.0]] * 4), sweep)
+    outside = sweep_lines.matched(outcome([[0.4, 1.0]] * 4), sweep)
     assert outside.other is None and outside.difference.value is None
     assert "0.400 lies outside the sweep's 0.500 to 0.900" in outside.remark
-    partly = pareto.matched(outcome([[0.6, 1.0], [0.6, 1.0], [0.6, 1.0], [0.4, 1.0]]), sweep)
+    partly = sweep_lines.matched(outcome([[0.6, 1.0], [0.6, 1.0], [0.6, 1.0], [0.4, 1.0]]), sweep)
     assert partly.difference[:3] == (pytest.approx(0.125), None, None) and "25%" in partly.remark
 
 
@@ -289,19 +289,19 @@ def test_nothing_is_extrapolated():
 )
 def test_how_far_a_score_is_kept(threshold, expected):
     points = np.array([[0.8, 0.5], [0.5, 1.0], [0.6, 0.9], [0.9, 0.25]])
-    assert pareto.last_kept(points, threshold) == pytest.approx(expected)
+    assert sweep_lines.last_kept(points, threshold) == pytest.approx(expected)
 
 
 def test_a_row_that_recovers_does_not_count():
-    assert pareto.last_kept(np.array([[0.0, 1.0], [0.5, 0.0], [0.9, 1.0]]), 0.5) == 0.25
+    assert sweep_lines.last_kept(np.array([[0.0, 1.0], [0.5, 0.0], [0.9, 1.0]]), 0.5) == 0.25
 
 
 def test_kept_sparsity_and_its_ends():
     dense = outcome([[0.0, 1.0]] * 3)
     sweep = [dense, outcome([[0.5, 1.0], [0.5, 0.9], [0.5, 1.0]]), outcome([[0.9, 0.9], [0.9, 0.9], [0.9, 1.0]])]
-    found = pareto.kept_sparsity(sweep, dense)
+    found = sweep_lines.kept_sparsity(sweep, dense)
     assert found[:3] == pytest.approx((0.7, 0.25, math.inf))
-    assert pareto.kept_sparsity(sweep, outcome([[0.0, -0.1]] * 3)).value is None
+    assert sweep_lines.kept_sparsity(sweep, outcome([[0.0, -0.1]] * 3)).value is None
 
 
 def test_against_dense_by_hand():
