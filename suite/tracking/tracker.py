@@ -125,7 +125,8 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.display.stop()
-        self.metrics.close()
+        with contextlib.suppress(OSError):  # the rest of a row that found the disk full; others are written
+            self.metrics.close()
         if kind is not None and (not issubclass(kind, Exception) or out_of_memory(error)):  # it can be resumed
             self.wandb.end(schema.RESUMABLE)
             return
