@@ -116,12 +116,12 @@ def leaked(network: Network) -> int:
     return found
 
 
-def run(agent_name: str, method: str, **pruning) -> tuple[LearnerState, Network, dict]:
+def run(agent_name: str, method: str, pruning: dict | None = None, **given) -> tuple[LearnerState, Network, dict]:
     """100 updates of a small agent: the state, the policy, what is measured."""
     action_space = CONTINUOUS if "actor_width" in SMALL[agent_name] else DISCRETE
     agent = AGENTS[agent_name].make(VECTORS, action_space, **SMALL[agent_name])
     options = {"polyak": 0.05 if agent.actor else None}
-    learner = learner_with(agent, method, 100, pruning=pruning, learner=options, **EARLY.get(method, {}))
+    learner = learner_with(agent, method, 100, pruning=pruning or {}, learner=options, **EARLY.get(method, {}), **given)
     state, _, _ = train(learner, (sac if action_space is CONTINUOUS else learners).batches(100))
     for act in (learner.act, learner.act_greedily):
         assert np.isfinite(np.asarray(act(state, np.ones(4, np.float32), np.int32(10_000)))).all()
@@ -173,7 +173,8 @@ def assert_trained(method: str, agent: str) -> None:
 def test_pruning_options_reach_the_methods(agent: str, method: str, pruning: dict) -> None:
     if agent == "dqn" and pruning.get("dense_layers") == "first":
         pruning = {"structure": pruning["structure"]}
-    _, policy, measured = run(agent, method, **pruning)
+    reachable = {"final_sparsity": 0.5} if method == "gmp" else {}  # also where the last layer stays dense
+    _, policy, measured = run(agent, method, pruning, **reachable)
     assert leaked(policy) == 0
     assert 0.05 < measured["sparsity"] < 1
     if "dense_layers" in pruning or pruning.get("structure") == "units":
