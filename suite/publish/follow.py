@@ -15,7 +15,16 @@ from typing import Any
 
 from suite.errors import Parser, one_line
 from suite.program.command import program, start
-from suite.publish.upload import forget_client, has_key, identity_of, opened, patience, remember, sole_sender
+from suite.publish.upload import (
+    client_is_gone,
+    forget_client,
+    has_key,
+    identity_of,
+    opened,
+    patience,
+    remember,
+    sole_sender,
+)
 from suite.record import reader
 
 KILLED = 137  # exit code for W&B when a run's process ended without sending its own
@@ -50,7 +59,7 @@ def follow(folder: Path, mode: str) -> None:
                 upload.send()
                 return upload.finish(code)
             except Exception as error:
-                killed = isinstance(error, ConnectionError)
+                killed = client_is_gone(error)
                 if ended or (code is not None and not killed):
                     raise
                 if killed:

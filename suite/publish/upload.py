@@ -127,6 +127,13 @@ def _says_deleted(error: Exception) -> bool:
     return "409" in str(error) and "deleted" in str(error)
 
 
+def client_is_gone(error: Exception) -> bool:
+    """Return whether an error says that W&B's client has died: it closed the connection, or will never answer."""
+    from wandb.sdk.mailbox import HandleAbandonedError
+
+    return isinstance(error, ConnectionError | HandleAbandonedError)
+
+
 def forget_client() -> None:
     """End W&B's client, even if it was killed, so that the next run starts a new one."""
     import wandb

@@ -96,9 +96,9 @@ def test_names_change_no_number_of_the_main_figure(grid, tmp_path):
 
 def test_a_sweep_over_distributions_is_read_back_as_one_block(run, sweep, tmp_path):
     for value in ("erk", "uniform"):
-        for method in ("dense", "gmp"):
+        for method, sparsity in (("dense", 0.0), ("gmp", 0.9)):
             options = {"pruning.distribution": value}
-            run(method=method, options=options, sparsity=0.9 * (method == "gmp"), folder=f"{method}-{value}")
+            run(method=method, options=options, sparsity=sparsity, folder=f"{method}-{value}")
     file = sweep("  pruning.distribution: {values: [erk, uniform]}\n")
     swept = Selection([str(tmp_path / "runs")], file, tasks=["Pong"])
     comparison, _ = results.report(swept, tmp_path / "out", "", QUICK)

@@ -31,10 +31,10 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_launch_starts_a_new_engine_and_status_asks_it(names, monkeypatch, capsys) -> None:
     engine = TinyEngine(code=OK, known={names[1]: QUEUED})
     monkeypatch.setitem(ENGINES, "tiny", engine)
-    launched = launch.main(["tiny.yaml", "--engine=tiny", "--tiny.place=there", "--jobs=1", "--confirm=yes"])
+    launched = launch.main(["tiny.yaml", "--engine=tiny", "--tiny.place=there", "--confirm=yes"])
     assert launched == OK
     (plan,) = engine.plans
-    assert [work.name for work in plan.works] == names and plan.jobs == 1
+    assert [work.name for work in plan.works] == names
     assert "to stop: leave there" in capsys.readouterr().out
 
     assert status.main(["tiny.yaml"]) == 0
