@@ -3,7 +3,9 @@
 import math
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,7 +133,14 @@ def put_on(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None
 
 
 def forget_client() -> None:
-    """W&B's client in this process has read its variables once for all, and lends its service to child processes."""
+    """W&B's client in this process has read its variables once for all, and lends its service to child processes.
+
+    Now and then its service (0.31) misses the message to end, and the client would wait for it forever.
+    """
     if wandb := sys.modules.get("wandb"):
+        end = ["pkill", "-KILL", "-P", str(os.getpid()), "wandb-core"]
+        patience = threading.Timer(30, subprocess.run, [end])
+        patience.start()
         wandb.teardown()
+        patience.cancel()
     os.environ.pop("WANDB_SERVICE", None)
