@@ -98,7 +98,7 @@ def test_notes_say_what_was_done(tmp_path, run):
     ("value", "text"), [(0.04, "0.0"), (-0.04, "0.0"), (999.94, "999.9"), (1234.5, "1,234"), (-20.7, "-20.7")]
 )
 def test_numbers(value, text):
-    assert tables._number(value) == text
+    assert tables.number(value) == text
 
 
 def test_the_coverage_of_the_intervals_is_told(grid):
