@@ -33,6 +33,15 @@ class Table:
     methods: int = 0  # how many of the last columns are those of methods
 
 
+def portable(value: float) -> float:
+    """A number to ten digits and twelve decimals. Processors add in different orders, so they differ in later ones.
+
+    >>> portable(0.1 + 0.2), portable(-1e-17)
+    (0.3, 0.0)
+    """
+    return float(f"{round(value, 12):.10g}") + 0.0
+
+
 def significant(value: float, digits: int = 3) -> str:
     """A number with so many digits at least, and no exponent: 0.0123, 4.00, 12,345."""
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0

@@ -17,6 +17,7 @@ from analysis.render.markup import (
     latex_text,
     markdown_list,
     markdown_table,
+    portable,
 )
 from analysis.stats.comparison import (
     ACTOR_SPARSITY,
@@ -245,6 +246,7 @@ def number(value: float | None, form: str = "") -> str:
     """Format a number. Without a form: one decimal, none from 1,000 on. A negative zero is a zero."""
     if value is None:
         return NONE
+    value = portable(value)
     text = format(value, form or (",.1f" if abs(value) < 1000 else ",.0f"))
     return text.removeprefix("-") if not text.strip("-0.") else text
 

@@ -4,6 +4,7 @@ import csv
 import io
 
 from analysis.data.cells import Detail
+from analysis.render.markup import portable
 from analysis.stats.comparison import AREA, BEST, LOST, Comparison
 from analysis.stats.metrics import Estimate
 
@@ -23,7 +24,7 @@ def tidy_csv(comparison: Comparison) -> str:
                     gaps.setdefault(place, []).append(f"{cell.task} seed {cell.seed}: {why}")
         for task, name, estimate in _entries(comparison, row):
             expected = comparison.grid.seeds(row, None if task == "all" else task)
-            numbers = ["" if number is None else repr(number) for number in estimate[:3]]
+            numbers = ["" if number is None else repr(portable(number)) for number in estimate[:3]]
             writer.writerow([row, task, name, *numbers, estimate.seeds, expected, "; ".join(gaps.get(task, []))])
     return out.getvalue()
 
