@@ -6,6 +6,7 @@ years.
 """
 
 import base64
+import functools
 import io
 import json
 import re
@@ -137,10 +138,15 @@ def interactive(charts: Mapping[str, Chart]) -> Markup:
     specs = {name: {"spec": chart.spec, "data": places[id(chart.data)]} for name, chart in charts.items()}
     content = {"charts": specs, "data": [columns(frame) for _, frame in data]}
     text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
-    library = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     embed = (FOLDER / "charts.js").read_text(encoding="utf-8")
     scripts = f'<script type="application/json" id="charts">{text}</script>\n'
-    return Markup(f"{scripts}<script>{library}</script>\n<script>\n{embed}</script>")
+    return Markup(f"{scripts}<script>{vega_lite()}</script>\n<script>\n{embed}</script>")
+
+
+@functools.cache
+def vega_lite() -> str:
+    """The library that draws charts in a browser, as text for a script."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
 def render(part: Written) -> Markup:

@@ -191,7 +191,7 @@ def test_an_array_that_is_none_is_one_line(name: str, kind: str, copy: Path) -> 
 # Checkpoints ---------------------------------------------------------------------------------------------------------
 
 
-@settings(FUZZ, max_examples=100)
+@settings(FUZZ, max_examples=40)
 @given(st.data())
 def test_bits_that_were_turned_in_a_checkpoint_are_noticed(tmp_path_factory, data: st.DataObject) -> None:
     """Some bits in any of its files, and its metrics: the one before is used, or none; never what was changed."""

@@ -11,7 +11,7 @@ from baselines.registry import METHODS
 from suite.agents.networks import q_network
 from suite.record import reader, schema
 from suite.types import LearnerState
-from tests.support.methods import NEVER_PRUNE
+from tests.support.methods import DISTINCT, NEVER_PRUNE
 from tests.support.probes import Probe, Sign
 from tests.support.trainer import GAMMA, PERIOD, WIDTH, train
 
@@ -37,7 +37,7 @@ def test_two_steps_with_a_choice(method: str, tmp_path: Path) -> None:
     assert reader.is_finished(tmp_path)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["dense", *DISTINCT])
 def test_the_action_that_the_observation_asks_for(method: str, tmp_path: Path) -> None:
     state = train(Sign, method, tmp_path)
     np.testing.assert_allclose(values(state, [-1, 1], [1, 1]), [[1, -1], [-1, 1]], atol=0.15)

@@ -2,7 +2,7 @@
 
 | place | what |
 |---|---|
-| `runs/atari-laptop` | run folders of this benchmark (runfolder.py) |
+| `runs/atari-laptop`, `runs/atari-laptop/<run>` | run folders of this benchmark, or one of them (runfolder.py) |
 | `wandb:entity/project` | a W&B project with runs of this benchmark, over the network (wandb.py) |
 | a folder with `.wandb` files | the same, as W&B wrote them offline (wandb.py) |
 | `*.json`, or a folder of them | Dopamine's published baselines (dopamine.py) |
@@ -42,7 +42,8 @@ def _holds(pattern: str) -> Callable[[str], bool]:
 
 
 def _holds_runs(place: str) -> bool:
-    return Path(place).is_dir() and any((f / schema.CONFIG).exists() for f in schema.subfolders(Path(place))[0])
+    folder = Path(place)
+    return folder.is_dir() and any((f / schema.CONFIG).exists() for f in (folder, *schema.subfolders(folder)[0]))
 
 
 def _holds_wandb(place: str) -> bool:

@@ -21,13 +21,16 @@ MANY = 500  # folders that are worth a second process
 
 
 def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[list[Run], list[str]]:
-    """The runs in the folders of `root`, by name, and a note for each folder that is no run or cannot be read.
-    `report`, the folder that is written to, is not looked at. More `processes` than one read large folders.
+    """The runs in the folders of `root`, by name, and a note for each folder that is no run or cannot be read; or the
+    one run that `root` is. `report`, the folder that is written to, is not looked at. More `processes` than one read
+    large folders.
 
     Raises UserError when there is no run at all, or a record is damaged or of another schema version.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; it should hold one folder per run")
+    if (root / schema.CONFIG).exists():
+        return [read(root)], []
     folders = []
     inside, notes = schema.subfolders(root)
     for folder in inside:

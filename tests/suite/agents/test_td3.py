@@ -101,17 +101,18 @@ def plain_td3(critics: dict, actor: dict, key: jax.Array, data: list[Batch]) -> 
     def policy_loss(policy: dict, critic: dict, batch: Batch) -> jax.Array:
         return -jnp.mean(q(critic, batch.observation, act(policy, batch.observation)))
 
+    of_critic, of_policy = jax.jit(jax.grad(critic_loss)), jax.jit(jax.grad(policy_loss))
     for number, batch in enumerate(data, start=1):
         draw = jax.random.normal(jax.random.fold_in(jax.random.fold_in(key, TARGET), number), (SIZE, A))
         action = act(target["policy"], batch.next_observation) + jnp.clip(NOISE * draw, -CLIP, CLIP)
         next_q = [q(target[name], batch.next_observation, jnp.clip(action, -1, 1)) for name in CRITICS]
         y = batch.reward + batch.discount * jnp.minimum(*next_q)
-        gradients = {name: jax.grad(critic_loss)(params[name], batch, y) for name in CRITICS}
+        gradients = {name: of_critic(params[name], batch, y) for name in CRITICS}
         for name, gradient in gradients.items():
             change, states[name] = optimizers[name].update(gradient, states[name])
             params[name] = optax.apply_updates(params[name], change)
         if number % DELAY == 0:
-            gradient = jax.grad(policy_loss)(params["policy"], params["critic_0"], batch)
+            gradient = of_policy(params["policy"], params["critic_0"], batch)
             change, states["policy"] = optimizers["policy"].update(gradient, states["policy"])
             params["policy"] = optax.apply_updates(params["policy"], change)
             target = jax.tree.map(lambda t, o: (1 - TAU) * t + TAU * o, target, params)

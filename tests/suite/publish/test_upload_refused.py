@@ -178,7 +178,7 @@ def test_cut_names_differ_as_the_whole_ones_do(length: int) -> None:
 # Locks ----------
 
 
-@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 def test_without_file_locks_a_run_is_sent(
     code: int, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 
+from analysis.data import sources
 from analysis.data.sources import runfolder
 from suite.errors import UserError
 from tests.support.damage import edit
@@ -17,6 +18,13 @@ def test_a_finished_run_is_read(run):
     assert read.final("return") == 0.0
     assert read.final("sparsity") == 0.9
     assert read.history["epoch"].tolist() == [1, 2, 3]
+
+
+def test_the_folder_of_one_run_is_that_run(run):
+    folder = run(seed=4)
+    run(seed=5)
+    found, notes = sources.load([str(folder)])
+    assert ([one.name for one in found], notes) == ([folder.name], [])
 
 
 def test_failed_and_unfinished_runs_say_why(run):
