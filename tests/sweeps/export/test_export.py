@@ -81,7 +81,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_every_form_acts_as_the_agent_does(run: Path) -> None:
     card = card_of(run)
     seen = export.record(environment_of(card), FORMS["compact"](run, card), 60)
-    asked = [FORMS["jax"](run, card)(observation) for observation in seen]
+    asked = list(map(FORMS["jax"](run, card), seen))
     policy = compact.read(exported(run, "compact"))[0]
     for form in export.EXPORTED:
         act = FORMS[form](run, card)
