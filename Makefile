@@ -26,17 +26,19 @@ RECORDING = --record $(DATA) --folder runs/atari-offline-data/recording --task a
 PYTHON = $(shell for v in 3.13 3.12 3.11 3; do \
 	python$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo python$$v && break; done)
 # Another Python has its own packages: make PYTHON=python3.12 test does not change .venv.
-VERSION = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VERSION = $(if $(PYTHON),$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
 VENV ?= .venv$(if $(filter file,$(origin PYTHON)),,-$(VERSION))
 LOCK = requirements.lock
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+comma = ,
 # RUNS, if it is set, may be a file or a W&B project.
 SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { if test -f $(FILE); \
 	then echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs"; \
 	else echo "error: no sweep file $(FILE): make help lists FAMILY and SCALE"; fi >&2; exit 2; }
-NO_PYTHON = no Python from 3.11 to 3.13 found: install one, or name one as in make PYTHON=/path/to/python3.12
+NO_PYTHON = $(if $(filter file,$(origin PYTHON)),no Python from 3.11 to 3.13 found: install one$(comma) or,$(PYTHON) \
+	is no Python from 3.11 to 3.13 that runs:) name one as in make PYTHON=/path/to/python3.12
 
 .PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-minatar sweep-classic sweep-offline status table report results sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
 

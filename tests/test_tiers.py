@@ -1,6 +1,7 @@
 """Which tests a command runs: the fast ones, the long ones, new examples; and with which packages."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,8 +108,11 @@ def test_every_module_to_import_is_named() -> None:
     assert "--import=a --import=b" in said
 
 
-def test_a_python_that_does_not_run_is_one_line() -> None:
+def test_a_python_that_does_not_run_is_one_line(tmp_path: Path) -> None:
     done = run_make("setup", "PYTHON=no-such-python")
+    assert done.returncode == 2 and done.stderr.startswith("error: no-such-python is no Python")
+    (tmp_path / "make").symlink_to(str(shutil.which("make")))
+    done = run_make("setup", f"VENV={tmp_path}/.venv", PATH=str(tmp_path))
     assert done.returncode == 2 and done.stderr.startswith("error: no Python from 3.11 to 3.13 found")
 
 
