@@ -35,7 +35,9 @@ def make(name: str, options: RegisteredOptions) -> gymnasium.Env:
     try:
         environment = gymnasium.make(name, disable_env_checker=True, max_episode_steps=options.max_episode_agent_steps)
     except (gymnasium.error.Error, ImportError) as error:
-        raise UserError(f"gym/{name}: {' '.join(str(error).split())}") from None
+        own = isinstance(error, gymnasium.error.UnregisteredEnv)
+        hint = " --import names the module that registers an environment of your own" if own else ""
+        raise UserError(f"gym/{name}: {error}{hint}") from None
     return EpisodeSeeds(_with_actions(name, _with_observations(name, environment)))
 
 
