@@ -60,10 +60,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if others and str(collection_path.relative_to(ROOT)) not in long.files() else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before options such as -k leave tests out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep those of the tier; begin what takes long."""
     tier = config.getoption("tier")
     places = {item: long.place_of(item.nodeid) for item in items}
+    if not any("::" in word for word in config.args):  # whole files
+        found = {item.nodeid.partition("::")[0] for item in items}
+        there = set(places.values())
+        lost = [key for place, key in enumerate(long.LONG) if key.partition("::")[0] in found and place not in there]
+        if lost:
+            raise pytest.UsageError(f"tests/long.py: no such test: {', '.join(lost)}")
     wanted = [item for item in items if tier in ("all", None) or (tier == "long") == (places[item] is not None)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
     begun = {name: place for place, name in enumerate(FIRST)}

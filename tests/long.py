@@ -30,7 +30,7 @@ LONG: dict[str, int] = {
     "tests/suite/publish/test_upload_refused.py::test_a_refusal_is_told_at_once[500]": 2,
     "tests/suite/publish/test_upload_refused.py::test_long_names_are_cut[method1]": 3,
     "tests/suite/publish/test_upload_refused.py::test_without_file_locks_a_run_is_sent[ENOLCK]": 2,
-    "tests/suite/publish/test_upload_refused.py::test_without_file_locks_a_run_is_sent[EOPNOTSUPP]": 2,
+    "tests/suite/publish/test_upload_refused.py::test_without_file_locks_a_run_is_sent[ENOTSUP]": 2,
     "tests/suite/publish/test_dashboard.py::test_without_an_account_a_terminal_shows_the_newest_run": 20,
     "tests/suite/publish/test_upload.py::test_a_server_that_is_ill_changes_nothing[error]": 2,
     "tests/suite/publish/test_upload.py::test_a_server_that_is_ill_changes_nothing[silent]": 2,

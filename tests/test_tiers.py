@@ -17,13 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BOTH = "tests/examples/test_tour.py"  # has long and short tests, and imports little
 
 
-@pytest.mark.parametrize("test", long.LONG)
-def test_a_long_test_is_there(test: str) -> None:
-    file, _, name = test.partition("::")
-    assert re.search(rf"^def {re.escape(name.partition('[')[0])}", (ROOT / file).read_text(), re.M)
-    assert long.LONG[test] > 0
-
-
 def test_a_file_a_test_and_its_parameters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long, "LONG", {"a.py": 1, "b.py::test_one": 1, "b.py::test_two[x]": 1})
     assert [long.place_of(test) for test in ("a.py::test_any[1]", "b.py::test_one", "b.py::test_one[x]")] == [0, 1, 1]
