@@ -8,10 +8,12 @@ from typing import Any
 from analysis.data import protocol, scores
 from analysis.data.cells import Grid
 from analysis.data.returns import RETURNS
-from analysis.data.runs import Run
+from analysis.data.runs import Run, version_word
 from analysis.settings import Settings
 from analysis.stats.metrics import COVERAGE, FEW_SEEDS, some
 from analysis.stats.planning import PLANNED, POWER
+
+UNKNOWN = "unknown"
 
 #: Source of a run -> what the footer calls it.
 SOURCES = {"records": "run folders", "wandb": "W&B", "dopamine": "Dopamine's published results", "csv": "CSV file"}
@@ -28,7 +30,7 @@ def source(
 ) -> list[tuple[str, str]]:
     """(heading, text) pairs. `blocks` are the rows of each protocol, and the protocol in words."""
     versions = _versions(run for _, run in grid.finished())
-    commits = versions.pop("project", ["unknown"])
+    commits = versions.pop("project", [UNKNOWN])
     tools = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas"))
     seeds = sorted({cell.seed for cell in grid.runs})
     counts, noun = seed_counts(grid), scores.noun(grid.tasks)
@@ -47,7 +49,7 @@ def source(
         *([("Comparison", _compared(grid, settings))] if paired else []),
         ("Bold", _bold(noun)),
         ("Seeds", f"{spanned(counts)} a method and {noun} (labels {some(map(str, seeds))}); {pairs}."),
-        ("Versions", f"{_listed(versions) or 'unknown'}; this table: {tools}."),
+        ("Versions", f"{_listed(versions) or UNKNOWN}; this table: {tools}."),
         ("Commit", f"{', '.join(commits)}."),
         ("Command", command),
     ]
@@ -86,8 +88,9 @@ def letter(i: int) -> str:
 
 
 def mixed_versions(grid: Grid) -> list[str]:
-    """What the runs have more than one version of."""
-    return [name for name, values in _versions(run for _, run in grid.finished()).items() if len(values) > 1]
+    """What the runs have more than one version of, as far as they say it."""
+    versions = _versions(run for _, run in grid.finished())
+    return [name for name, values in versions.items() if len({*values} - {UNKNOWN}) > 1]
 
 
 def _normaliser(grid: Grid, settings: Settings, scored: list[str]) -> str:
@@ -170,7 +173,11 @@ def _bold(noun: str) -> str:
 def _versions(runs: Iterable[Run]) -> dict[str, list[str]]:
     runs = [run for run in runs if run.versions]
     names = dict.fromkeys(name for run in runs for name in run.versions)
-    return {name: _distinct(run.versions.get(name, "unknown") for run in runs) for name in names}
+    return {name: _distinct(_word(run.versions.get(name, UNKNOWN)) for run in runs) for name in names}
+
+
+def _word(version: str | None) -> str | None:
+    return None if version is None else version_word(version)
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:

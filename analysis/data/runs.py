@@ -92,8 +92,13 @@ def versions_text(versions: Mapping[str, str | None]) -> str | None:
     >>> versions_text({"jax": "0.10.2", "flax": "0.12.8", "torch": None, "project": "0a1b2c3"})
     'jax 0.10.2, flax 0.12.8'
     """
-    known = {name: re.sub("[, ]+", "-", version) for name, version in versions.items() if version}
+    known = {name: version_word(version) for name, version in versions.items() if version}
     return ", ".join(f"{name} {version}" for name, version in known.items() if name != "project") or None
+
+
+def version_word(version: str) -> str:
+    """Return a version as one word, as files of curves have it: a name such as NVIDIA H200 has more."""
+    return re.sub("[, ]+", "-", version)
 
 
 def history(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:

@@ -47,7 +47,7 @@ def remarks(
         )
     mixed = provenance.mixed_versions(grid)
     if mixed:
-        notes.append(f"The runs were made with more than one version of: {', '.join(mixed)}.")
+        notes.append(f"The runs were not all made with the same: {', '.join(mixed)}.")
     return notes
 
 

@@ -21,14 +21,15 @@ import jax
 from jax._src import compilation_cache
 from jax._src.compilation_cache_interface import CacheInterface
 
-from suite.program.limits import allowed_cores
+from suite.program import limits
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 MIN_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 MOST_BYTES = 2**30  # at the start of a process; a run adds a few MB
 SUFFIX = "-cache"  # of an entry's file
 ZLIB = b"\x78"  # how an entry begins, unless a package for another compression is installed
-CPU_LINES = ("model name", "flags", "Features", "CPU part")  # of /proc/cpuinfo: what machine code depends on
+#: Of limits.processor(): what machine code depends on.
+PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "flags", "CPU implementer", "CPU part", "Features")
 WIDTHS = ("NPROC", "PJRT_NPROC")  # variables by which XLA takes another number of cores
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -84,20 +85,11 @@ def _key() -> str:
         device.client.platform_version,
         device.device_kind,
         platform.machine(),
-        *_cpu(),
-        str(len(allowed_cores())),
+        *(limits.processor().get(field) for field in PROCESSOR),
+        str(len(limits.allowed_cores())),
         *(os.environ.get(name, "") for name in WIDTHS),
     ]
     return f"jax-{jax.__version__}-{hashlib.sha256(repr(facts).encode()).hexdigest()[:16]}"
-
-
-def _cpu() -> list[str]:
-    """Return the lines of /proc/cpuinfo on the model and instructions of the first core; none without that file."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    return [line for line in text.partition("\n\n")[0].splitlines() if line.startswith(CPU_LINES)]
 
 
 def shrink(folder: Path, most: int = MOST_BYTES) -> None:

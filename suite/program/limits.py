@@ -25,6 +25,16 @@ def allowed_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
+def processor() -> dict[str, str]:
+    """Return what /proc/cpuinfo says of the first core, such as its "model name"; nothing without that file."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    fields = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in fields}
+
+
 def memory() -> int:
     """Return the bytes of memory that this process and its container may use together."""
     return min(physical_memory(), memory_limit() or physical_memory())

@@ -24,12 +24,15 @@ def _has_size(known: Fingerprint) -> Fingerprint:
 Count = Annotated[int, Field(ge=0, lt=2**63)]  # numpy's int64 holds it
 KnownFingerprint = Annotated[Fingerprint, AfterValidator(_has_size)]
 Fingerprints = dict[str, KnownFingerprint]  # by file name
-Versions = dict[str, str | None]  # package -> version, None where it is not installed
+Versions = dict[str, str | None]  # package -> version, None where it is not installed; the machine, the settings
+MACHINE = ("processor", "cores")  # which records of version 0.1 lack
 
 
 def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """Name the packages and settings in which two sets of versions differ; either set may lack a setting."""
-    return [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
+    """Name what two sets of versions differ in. Either set may lack a setting, and also the machine, which is then not
+    known."""
+    names = [name for name in {**theirs, **ours} if name not in MACHINE or (name in ours and name in theirs)]
+    return [name for name in names if ours.get(name) != theirs.get(name)]
 
 
 class File(BaseModel):

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from suite import device
-from suite.program import numerics
+from suite.program import limits, numerics
 from suite.tasks import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,17 +22,29 @@ PACKAGES = (
 
 @functools.cache
 def versions() -> dict[str, str | None]:
-    """Return the versions that can change a result, with the device and the project's commit. None for a package that
-    is not installed. `settings` is present only if the environment changes numbers."""
+    """Return the versions that can change a result, with the device, the processor, the number of cores and the
+    project's commit. None for a package that is not installed. `settings` is present only if the environment changes
+    numbers."""
     settings = numerics.settings()
     return {
         "python": platform.python_version(),
         **{package: _version(package) for package in PACKAGES},
         "device": device.kind(),
+        "processor": _processor(),
+        "cores": str(len(limits.allowed_cores())),
         "project": commit(),
         "lock": _lock(),
         **({"settings": settings} if settings else {}),
     }
+
+
+def _processor() -> str:
+    """Return the model of the processor, such as AMD EPYC 25.17. XLA takes instructions, and so the order of sums, by
+    it and by the number of cores."""
+    known = limits.processor()
+    name = known.get("model name", platform.machine())
+    numbers = [known[field] for field in ("cpu family", "model", "CPU part") if field in known]
+    return f"{name} {'.'.join(numbers)}".strip()
 
 
 def _version(package: str) -> str | None:

@@ -93,7 +93,7 @@ class Tracker:
             if attempt["agent_step"] < self.agent_step or attempt["versions"] == resumed.versions
         ]
         if changed := differing(ours, resumed.versions):
-            logger.warning("other versions than before (%s): the run's numbers may change", ", ".join(changed))
+            logger.warning("other versions or another machine than before (%s): numbers may change", ", ".join(changed))
             attempts.append({"agent_step": self.agent_step, "versions": ours})
         self.config |= earlier | ({"resumed": attempts} if attempts else {})
         schema.write_json(self.folder / schema.CONFIG, self.config)  # the file may have been damaged

@@ -139,14 +139,8 @@ def machine() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = None
-    model = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "")
-    cores = os.cpu_count()
-    return {"cpu": model or platform.machine(), "cores": cores, "load": os.getloadavg()[0], "versions": versions}
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    model = limits.processor().get("model name", platform.machine())
+    return {"cpu": model, "cores": os.cpu_count(), "load": os.getloadavg()[0], "versions": versions}
 
 
 @program

@@ -83,12 +83,18 @@ def test_few_seeds_are_remarked_and_five_are_not(tmp_path, run, raw):
         assert len(said) == (1 <= seed < 4) and all(f"{seed + 1} seeds" in note for note in said)
 
 
+def test_a_version_is_the_same_in_a_record_and_in_a_file_of_curves(tmp_path, run):
+    run(versions={"device": "NVIDIA H200", "jax": "0.10.2"})
+    run(seed=1, versions={"device": "NVIDIA-H200"})
+    assert "not all made" not in tables.markdown(comparison_of(tmp_path / "runs"))
+
+
 def test_notes_say_what_was_done(tmp_path, run):
     run(returns=(None, 1.0, 2.0))
     run(seed=1, versions={"jax": "0.12.0", "project": "ffff+dirty"})
     text = tables.markdown(comparison_of(tmp_path / "runs"))
     assert "1 epochs of 1 runs have no return: gaps in the curves." in text
-    assert "more than one version of: python, jax, ale-py, project" in text
+    assert "not all made with the same: jax, project." in text
     assert "jax 0.10.2 or 0.12.0" in text
     assert "Commit: 1f3a9c0b, ffff+dirty." in text
     assert "dense - 2 seeds: brackets of means are the range of the runs" in text

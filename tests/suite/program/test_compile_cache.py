@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.program import compile_cache
+from suite.program import compile_cache, limits
 from suite.program.compile_cache import FileCache
 from tests.support.sweeps import TINY, run_flags
 
@@ -148,8 +148,8 @@ def test_the_key_depends_on_versions_and_cores(monkeypatch: pytest.MonkeyPatch) 
     assert keys == [compile_cache._key()]
     for module, name, value in (
         (compile_cache.metadata, "version", lambda _: "0"),
-        (compile_cache, "allowed_cores", lambda: list(range(1_000))),
-        (compile_cache, "_cpu", lambda: ["another"]),
+        (limits, "allowed_cores", lambda: list(range(1_000))),
+        (limits, "processor", lambda: {"model": "another"}),
     ):
         monkeypatch.setattr(module, name, value)
         keys.append(compile_cache._key())

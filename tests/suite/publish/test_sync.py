@@ -129,3 +129,5 @@ def test_other_versions_are_named(tmp_path: Path) -> None:
     assert sync._other_versions({"jax": "1", "numpy": "2"}, {"jax": "1", "numpy": "2"}) == ""
     assert "jax" in sync._other_versions({"jax": "1"}, {"jax": "2"})
     assert "settings" in sync._other_versions({"jax": "1", "settings": "XLA_FLAGS=-"}, {"jax": "1"})
+    assert "cores" in sync._other_versions({"jax": "1", "cores": "1"}, {"jax": "1", "cores": "2"})
+    assert sync._other_versions({"jax": "1"}, {"jax": "1", "cores": "2"}) == ""  # not known of earlier records

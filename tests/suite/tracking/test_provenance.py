@@ -36,6 +36,14 @@ def test_figures_are_drawn_whatever_a_notebook_sets(backend: str) -> None:
     assert (ran.returncode, ran.stdout) == (0, "agg\n"), ran.stderr
 
 
+def test_the_machine_is_recorded() -> None:
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+    code += "from suite.tracking.provenance import versions; print(versions()['cores'], versions()['processor'])"
+    ran = python("-c", code)
+    cores, _, processor = ran.stdout.strip().partition(" ")
+    assert cores == "1" and processor, ran.stderr
+
+
 def test_a_run_that_needs_no_mujoco_starts_without() -> None:
     """A renderer that is not installed keeps `import mujoco` from working."""
     assert python("-m", "sweeps.run", "--help", MUJOCO_GL="osmesa").returncode == 0
