@@ -229,10 +229,10 @@ def has_key() -> bool:
     import wandb
 
     os.environ.pop("WANDB_MODE", None)  # offline or disabled, W&B's client does not look for a key
-    wandb.setup(wandb.Settings(silent=True))  # else it asks W&B whose key it is, and waits where no network is
     try:
+        wandb.setup(wandb.Settings(silent=True))  # else it asks W&B whose key it is, and waits where no network is
         return bool(wandb.login(prompt=False, verify=False))
-    except Exception:  # W&B's client asks a server only if there is a key; the server may fail
+    except Exception:  # such as an address that is none: to open the run says what is wrong
         return True
 
 

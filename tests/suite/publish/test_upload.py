@@ -236,12 +236,17 @@ def test_whatever_the_variable_is_there_is_a_copy(
     assert len(list(tmp_path.glob("wandb/*run-*/run-*.wandb"))) == 1
 
 
-@pytest.mark.parametrize("variable, key", [("", KEY), ("disabled", KEY), ("offline", ""), ("dryrun", KEY)])
+@pytest.mark.parametrize(
+    "variable, key, address",
+    [("", KEY, ""), ("disabled", KEY, ""), ("offline", "", ""), ("dryrun", KEY, ""), ("", KEY, "no address")],
+)
 def test_a_key_is_known_whatever_the_variable_is(
-    variable: str, key: str, no_account: None, monkeypatch: pytest.MonkeyPatch
+    variable: str, key: str, address: str, no_account: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", variable)
     monkeypatch.setenv("WANDB_API_KEY", key)
+    if address:
+        monkeypatch.setenv("WANDB_BASE_URL", address)
     check = "from suite.publish.upload import has_key; print(has_key())"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(bool(key)), done.stderr
