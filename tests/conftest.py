@@ -35,8 +35,8 @@ hypothesis.settings.register_profile("same", PATIENT, derandomize=True)
 hypothesis.settings.register_profile("new", PATIENT, derandomize=False, print_blob=True)
 hypothesis.settings.load_profile("same")
 
-#: Files of `make test` that take a minute; begun last, one core would wait for the other.
-FIRST = ("test_methods.py", "test_sac_probes.py", "test_upload.py", "test_resume.py", "test_trainer.py")
+#: Files of `make test` that take longest; begun last, one core would wait for the other.
+FIRST = ("upload", "methods", "scripts", "resume", "export", "extending", "report", "trainer", "sac_probes")
 
 DEADLINE = pytest.StashKey[float]()
 LEFT_OUT = "left out: the time is over"
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"tests/long.py: no such test: {', '.join(lost)}")
     wanted = [item for item in items if tier in ("all", None) or (tier == "long") == (places[item] is not None)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
-    begun = {name: place for place, name in enumerate(FIRST)}
+    begun = {f"test_{name}.py": place for place, name in enumerate(FIRST)}
     fast = [item for item in wanted if places[item] is None]
     slow = [item for item in wanted if places[item] is not None]
     slow.sort(key=lambda item: places[item] or 0)
