@@ -78,14 +78,14 @@ def _key() -> str:
 
     JAX's own keys within it hold the program, its options and XLA_FLAGS.
     """
-    device = jax.devices()[0]
+    device, processor = jax.devices()[0], limits.processor()
     facts = [
         jax.__version__,
         metadata.version("jaxlib"),
         device.client.platform_version,
         device.device_kind,
         platform.machine(),
-        *(limits.processor().get(field) for field in PROCESSOR),
+        *(processor.get(field) for field in PROCESSOR),
         str(len(limits.allowed_cores())),
         *(os.environ.get(name, "") for name in WIDTHS),
     ]

@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]  # numpy's int64 holds it
 KnownFingerprint = Annotated[Fingerprint, AfterValidator(_has_size)]
 Fingerprints = dict[str, KnownFingerprint]  # by file name
 Versions = dict[str, str | None]  # package -> version, None where it is not installed; the machine, the settings
-MACHINE = ("processor", "cores")  # which records of version 0.1 lack
+MACHINE = ("processor", "cores")  # which earlier records lack
 
 
 def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

@@ -66,8 +66,16 @@ def test_golden(name: str, more: str) -> None:
     assert_golden(name, more, "mlp", VECTORS, 2)
 
 
-@pytest.mark.parametrize("name, more", [("gmp", "period=10"), ("rigl", "period=10")])
+CONVOLVED = [("gmp", "period=10"), ("rigl", "period=10")]
+
+
+@pytest.mark.parametrize("name, more", CONVOLVED)
 def test_golden_with_convolutions(name: str, more: str) -> None:
+    assert_golden(name, more, "small", IMAGES, 4)
+
+
+@pytest.mark.parametrize("name, more", [entry for entry in GOLDEN if entry not in CONVOLVED])
+def test_golden_of_all_others_with_convolutions(name: str, more: str) -> None:
     assert_golden(name, more, "small", IMAGES, 4)
 
 
@@ -166,24 +174,40 @@ def assert_trained(method: str, agent: str) -> None:
         assert measured["sparsity"] == pytest.approx(0.95, abs=0.02)
 
 
-@pytest.mark.parametrize(
-    "agent, method, pruning",
-    [
-        ("dqn", "gmp", {"distribution": "erk", "score": "saliency"}),
-        ("sac", "gmp", {"distribution": "global", "score": "normalised", "dense_layers": "last"}),
-        ("dqn", "eaudeqn", {"distribution": "global", "score": "random"}),
-        ("sac", "eaudeqn", {"structure": "units"}),
-        ("sac", "eaudeqn", {"structure": "1:16", "dense_layers": "first"}),
-        ("dqn", "rigl", {"distribution": "uniform", "score": "saliency"}),
-        ("sac", "distill", {"distribution": "erk", "structure": "unstructured"}),
-    ],
-    ids=lambda value: ",".join(value.values()) if isinstance(value, dict) else value,
-)
+PRUNED = [
+    ("dqn", "gmp", {"distribution": "erk", "score": "saliency"}),
+    ("sac", "gmp", {"distribution": "global", "score": "normalised", "dense_layers": "last"}),
+    ("dqn", "eaudeqn", {"distribution": "global", "score": "random"}),
+    ("sac", "eaudeqn", {"structure": "units"}),
+    ("sac", "eaudeqn", {"structure": "1:16", "dense_layers": "first"}),
+    ("dqn", "rigl", {"distribution": "uniform", "score": "saliency"}),
+    ("sac", "distill", {"distribution": "erk", "structure": "unstructured"}),
+]
+
+
+def named(value: object) -> str:
+    return ",".join(value.values()) if isinstance(value, dict) else str(value)
+
+
+@pytest.mark.parametrize("agent, method, pruning", PRUNED, ids=named)
 def test_pruning_options_reach_the_methods(agent: str, method: str, pruning: dict) -> None:
+    assert_pruned(agent, method, pruning)
+
+
+@pytest.mark.parametrize("agent, method, pruning", PRUNED, ids=named)
+def test_pruning_options_reach_the_methods_of_the_other_agent(agent: str, method: str, pruning: dict) -> None:
+    other = "sac" if agent == "dqn" else "dqn"
+    if other == "dqn" and pruning.get("dense_layers") == "first":
+        pruning = {"structure": pruning["structure"]}
+    assert_pruned(other, method, pruning)
+
+
+def assert_pruned(agent: str, method: str, pruning: dict) -> None:
     _, policy, measured = run(agent, method, pruning, **WITHIN_REACH.get(pruning.get("dense_layers"), {}))
     assert leaked(policy) == 0
     assert 0.05 < measured["sparsity"] < 1
     if "dense_layers" in pruning or pruning.get("structure") == "units":
-        name = "Dense_0" if pruning.get("dense_layers") == "first" else "Dense_2"
+        last = "Dense_1" if agent == "dqn" else "Dense_2"
+        name = "Dense_0" if pruning.get("dense_layers") == "first" else last
         layers = [level for path, level in measured["layer_sparsity"].items() if f"{name}/" in path]
         assert layers and set(layers) == {0}

@@ -85,8 +85,9 @@ def test_channels_are_no_stack_of_frames() -> None:
         assert found.tobytes() in seen
 
 
-def test_a_tiny_run_leaves_a_finished_record(tmp_path: Path) -> None:
-    options = {**TINY, "task": "minatar/Breakout", "method": "gmp", "folder": tmp_path}
+@pytest.mark.parametrize("method", ["dense", "eaudeqn"])
+def test_a_tiny_run_leaves_a_finished_record(method: str, tmp_path: Path) -> None:
+    options = {**TINY, "task": "minatar/Breakout", "method": method, "folder": tmp_path}
     options |= {"agent.network": "minatar", "agent.width": 8}
     assert entry.main(run_flags(options)) == 0
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())

@@ -93,7 +93,7 @@ def test_sac_fits_every_task() -> None:
 WIDER = {**TINY_SAC, "agent.critic_width": 16, "agent.actor_width": 12, "trainer.epochs": 2}
 
 
-@pytest.mark.parametrize("method", ["gmp", "eaudeqn"])
+@pytest.mark.parametrize("method", ["dense", "gmp", "distill", "eaudeqn"])
 def test_a_tiny_run_leaves_a_finished_record(method: str, tmp_path: Path) -> None:
     assert entry.main(run_flags({**WIDER, "method": method, "folder": tmp_path})) == 0
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
