@@ -18,7 +18,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 DEADLINE = 30.0  # seconds until it is up
 
 #: Partition `high` takes cores away from `main`, whose jobs go back into the queue. What is requeued may start again
-#: after cred_expire seconds.
+#: after cred_expire seconds. task/affinity: a job sees its own core alone, as a run of the local engine does.
 CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -34,7 +34,7 @@ SlurmdLogFile={folder}/slurmd.log
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
+TaskPlugin=task/affinity
 SchedulerType=sched/backfill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
