@@ -31,7 +31,8 @@ class Gpu(NamedTuple):
 
 
 def query(*fields: str) -> list[list[str]]:
-    """Return these fields of each GPU, as nvidia-smi tells them; nothing without an NVIDIA GPU."""
+    """Return these fields of each GPU, as nvidia-smi tells them; nothing without an NVIDIA GPU. Its warnings, which it
+    prints between the GPUs, are left out."""
     command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     try:
         said = subprocess.run(
@@ -39,7 +40,8 @@ def query(*fields: str) -> list[list[str]]:
         )
     except (OSError, subprocess.SubprocessError):
         return []
-    return [[value.strip() for value in line.split(",")] for line in said.stdout.splitlines() if line.strip()]
+    rows = [[value.strip() for value in line.split(",")] for line in said.stdout.splitlines() if line.strip()]
+    return [row for row in rows if len(row) == len(fields)]
 
 
 def visible() -> list[Gpu]:

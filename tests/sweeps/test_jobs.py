@@ -102,6 +102,12 @@ def test_several_runs_share_each_gpu_and_its_memory(cards, capsys) -> None:
     assert said.count("\n") == 1
 
 
+def test_a_warning_among_the_gpus_is_none_of_them(cards) -> None:
+    lines = "\n".join(f"echo '{line}'" for line in [*TWO, "WARNING: infoROM is corrupted at gpu 0000:04:00.0"])
+    program(cards, "nvidia-smi", lines)
+    assert [gpu.id for gpu in gpus.visible()] == ["GPU-aaa", "GPU-bbb"]
+
+
 @pytest.mark.parametrize(
     ("variables", "number"),
     [
