@@ -11,7 +11,8 @@ def ending(code: int) -> str:
     if code == -signal.SIGKILL:
         return "killed by SIGKILL (out of memory, unless a user killed it)"
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        names = {number.value: number.name for number in signal.Signals}  # most real-time signals have none
+        return f"killed by {names.get(-code, f'signal {-code}')}"
     return f"exit code {code}"
 
 

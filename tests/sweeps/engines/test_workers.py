@@ -13,6 +13,7 @@ from sweeps import launch
 from sweeps import sweep as sweep_module
 from sweeps.config import resolve
 from sweeps.engines import workers
+from sweeps.engines.endings import ending
 from sweeps.engines.registry import ENGINES
 from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed
@@ -111,3 +112,8 @@ def test_a_measurement_counts_whatever_is_printed_after_it(failing) -> None:
     failing(f"print({json.dumps(SPEED._asdict())!r})")
     run = resolve({"task": "atari/Pong", "method": "dense", "seed": 0})
     assert forecast.measure_speeds([run], jobs=1)(run) == SPEED
+
+
+@pytest.mark.parametrize(("code", "why"), [(-15, "killed by SIGTERM"), (-40, "killed by signal 40")])
+def test_how_a_process_ended(code: int, why: str) -> None:
+    assert ending(code) == why
