@@ -77,7 +77,7 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
         except FileExistsError:  # no folder; or one that another process removed while mkdir looked at it
             if path.parent.exists() or time.monotonic() > patience:
                 raise
-        with contextlib.suppress(FileNotFoundError):  # another process is releasing it
+        try:
             if (created := _created(path, name, patience)) is not None:
                 return created
             lock = path.open("r+b", buffering=0)
@@ -87,6 +87,9 @@ def _claim(path: Path, name: bytes) -> IO[bytes]:
             lock.close()
             if time.monotonic() > patience:
                 raise Busy(f"{path.parent}: {words} works there; try again later")
+        except FileNotFoundError:  # another process is releasing it
+            if path.is_symlink():  # to nothing
+                raise
         time.sleep(PAUSE)
 
 
@@ -104,7 +107,12 @@ def _created(path: Path, name: bytes, patience: float) -> IO[bytes] | None:
             lock.close()
             return None
         time.sleep(PAUSE)
-    lock.write(name)
+    try:
+        lock.write(name)
+    except OSError:  # the disk is full: the file must not stay, since an empty one counts as taken
+        path.unlink(missing_ok=True)
+        lock.close()
+        raise
     return lock
 
 

@@ -1,5 +1,6 @@
 """One process at a time in a run's folder: real processes where flocks tell, and the file's time where they do not."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -200,3 +201,25 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"), lock.hold(tmp_path / "file" / "run"):
         pytest.fail("held")
+
+
+def test_a_full_disk_leaves_no_lock_behind(tmp_path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with contextlib.suppress(OSError):
+            (tmp_path / "fill").write_bytes(bytes(2**20))
+        with pytest.raises(UserError, match="No space left"), lock.hold(tmp_path):
+            pass
+        (tmp_path / "fill").unlink()
+        with lock.hold(tmp_path):
+            pass
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_lock_file_that_is_a_link_to_nothing_is_one_line(tmp_path) -> None:
+    (tmp_path / schema.LOCK).symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match=f"{schema.LOCK}: cannot be written"), lock.hold(tmp_path):
+        pass
