@@ -7,6 +7,7 @@ cells, so that no cell is submitted while it waits or runs; the jobs' logs are b
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import shutil
@@ -166,6 +167,7 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
     try:
         with (
             contextlib.redirect_stderr(io.StringIO()),  # where submitit prints what it then raises
+            mock.patch.dict(os.environ, _variables(), clear=True),
             mock.patch.multiple(  # submitit knows one spelling alone, and makes arrays by this class
                 submitit.SlurmExecutor,
                 _make_submission_command=lambda self, script: ["sbatch", "--parsable", str(script)],
@@ -176,6 +178,14 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
     except submitit.core.utils.FailedJobError as error:
         raise UserError(f"SLURM takes no jobs: {squeue.last_line(str(error))}") from None
     return {job.job_id + clusters[0]: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
+
+
+def _variables() -> dict[str, str]:
+    """Return our variables, but not those of a job that we run in ourselves, such as an interactive one: the new jobs
+    would inherit its cores and its memory, and their srun refuses them."""
+    inside = "SLURM_JOB_ID" in os.environ
+    kept = {name: text for name, text in os.environ.items() if name == "SLURM_CONF" or not name.startswith("SLURM")}
+    return kept if inside else dict(os.environ)
 
 
 def _minutes(text: str) -> int:

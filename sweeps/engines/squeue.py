@@ -4,6 +4,7 @@ A job is named "123", or "123_4" in an array, followed by ";cluster" if sbatch n
 """
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Collection, Iterable
@@ -109,8 +110,12 @@ def _rows(arrays: list[str], cluster: str) -> list[Row]:
 
 
 def _say(command: list[str]) -> str:
-    """Return what squeue prints; nothing if it has forgotten the jobs. Raises UserError when it fails."""
-    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    """Return what squeue prints; nothing if it has forgotten the jobs. Raises UserError when it fails.
+
+    A user's own variables do not count: with SQUEUE_STATES=RUNNING it would be silent about jobs that wait.
+    """
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=variables)
     if asked.returncode and "Invalid job id" not in asked.stderr:
         raise UserError(f"squeue does not tell what is queued: {last_line(asked.stderr)}")
     return asked.stdout

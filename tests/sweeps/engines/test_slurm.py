@@ -161,3 +161,16 @@ def run_job(plan, monkeypatch, ended, signals) -> int:
     with pytest.raises(SystemExit) as left:
         slurm.run_cells(plan.works[:2], plan.folder)
     return left.value.code
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_jobs_do_not_inherit_the_cores_of_the_job_that_submits_them(cluster, plan, monkeypatch, inside):
+    own = {"SLURM_CPU_BIND": "mask_cpu:0x3", "SLURM_MEM_PER_CPU": "2000", **({"SLURM_JOB_ID": "3"} if inside else {})}
+    sites = {"SLURM_CONF": "/site.conf", "SBATCH_ACCOUNT": "mine"}
+    for name, text in (own | sites).items():
+        monkeypatch.setenv(name, text)
+    (cluster / "sbatch").write_text(f"#!/bin/sh\nenv > {cluster}/seen; echo 7\n")
+    submit(plan)
+    seen = dict(line.partition("=")[::2] for line in (cluster / "seen").read_text().splitlines())
+    named = {name: text for name, text in seen.items() if name.startswith(("SLURM", "SBATCH"))}
+    assert named == sites | ({} if inside else own)

@@ -140,3 +140,9 @@ def test_new_jobs_are_noted_whatever_happens_after_the_submission(cluster: Path,
     submit(plan._replace(works=plan.works[1:2]))
     noted = json.loads((plan.folder / slurm.FOLDER / slurm.JOBS).read_text())
     assert noted == {"7": ["run0"], "8": ["run1"]}
+
+
+def test_what_a_user_filters_is_seen(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
+    (cluster / "squeue").write_text('#!/bin/sh\necho "7_0 RUNNING"; [ "$SQUEUE_STATES" ] || echo "7_1 PENDING"\n')
+    assert squeue.states(ARRAY) == {"7_0": RUNNING, "7_1": QUEUED}
