@@ -188,7 +188,7 @@ def identity_of(file: IO[str], name: str) -> Identity:
     except UserError:
         given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         own = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT", PROJECT))
+        return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT") or PROJECT)
 
 
 def entity_of(api: Any) -> str:

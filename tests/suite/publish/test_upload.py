@@ -11,7 +11,7 @@ import pytest
 
 from suite.errors import UserError
 from suite.publish import follow
-from suite.publish.upload import IDENTITY, WAIT, identity_of, patience, sole_sender, wandb_metrics
+from suite.publish.upload import IDENTITY, PROJECT, WAIT, identity_of, patience, sole_sender, wandb_metrics
 from suite.record import reader, schema
 from suite.tracking import tracker
 from tests.support import toy_runs
@@ -269,3 +269,9 @@ def test_a_wait_that_is_no_number_of_seconds(text: str, monkeypatch: pytest.Monk
 def until_open(folder: Path) -> None:
     """Wait until the follower has opened the run; W&B's client sends its rows 15 seconds later."""
     until(lambda: (folder / IDENTITY).exists() and (folder / IDENTITY).read_text())
+
+
+def test_an_empty_project_is_the_usual_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", "")
+    with sole_sender(tmp_path) as file:
+        assert identity_of(file, "a").project == PROJECT
