@@ -113,6 +113,6 @@ def _mounts(controller: str) -> list[Path]:
 def _read(path: Path) -> str:
     """Read a small file; empty if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()  # folders may have names of any bytes
     except OSError:
         return ""

@@ -87,3 +87,10 @@ def test_a_part_of_a_core_is_one_core(groups) -> None:
 def test_a_system_without_these_files_has_no_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(limits, "PROC", tmp_path / "none")
     assert (limits.core_quota(), limits.memory_limit()) == (None, None)
+
+
+def test_a_mounted_folder_may_have_a_name_of_any_bytes(groups, tmp_path: Path) -> None:
+    groups({"v2": "/"}, {"v2/memory.max": "800000000"})
+    with (tmp_path / "mounts").open("ab") as mounts:
+        mounts.write(b"tmpfs /mnt/\xff tmpfs rw 0 0\n")
+    assert limits.memory() == 800 * MB
