@@ -27,6 +27,7 @@ class CellState:
     report: str = ""  # why it failed or died, one or a few lines
     deaths: int = 0  # of its processes, in this engine
     start_at: float = 0.0  # the earliest time of its next start, by time.monotonic
+    inherited: float | None = None  # fraction that was done when it was first seen to run here
     before: int | None = None  # the time of the status that an earlier attempt left, in nanoseconds
 
     def __post_init__(self) -> None:
@@ -38,6 +39,8 @@ class CellState:
             progress = reader.progress(self.folder)
             if progress and (self.state == FINISHED or progress.time >= self.started):
                 self.progress = progress
+                if self.inherited is None and self.state in (RUNNING, ELSEWHERE):
+                    self.inherited = self.fraction
 
     def _status_time(self) -> int | None:
         """Return when the status in its record was written, in nanoseconds; None without a status."""

@@ -55,8 +55,9 @@ class Display:
     def seconds_left(self) -> float | None:
         """Estimate the seconds left for the whole grid from the work done since we began; None until enough is done."""
         left = sum(cell.cost_left for cell in self.cells)
-        done = self.cost - left
-        return (time.monotonic() - self.began) * left / done if done > 0.01 * self.cost else None
+        cost = self.cost - sum(cell.work.cost * (cell.inherited or 0.0) for cell in self.cells)
+        done = cost - left
+        return (time.monotonic() - self.began) * left / done if done > 0.01 * cost else None
 
     def totals(self) -> str:
         left = self.seconds_left()

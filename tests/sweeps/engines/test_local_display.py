@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from suite.program.terminal import duration
 from sweeps.engines.base import Work
 from sweeps.engines.cellstate import FAILED, FINISHED, RUNNING, WAITING, CellState
-from sweeps.engines.watch import choose
+from sweeps.engines.watch import Display, choose
 
 
 def test_the_table_on_a_terminal_shows_every_cell(launch):
@@ -29,12 +30,26 @@ def test_what_is_shown_where_not_all_fit():
     assert names[3] == [f"run{i}" for i in range(6)]
 
 
+def report(folder: Path, agent_step: int) -> None:
+    clocks = {"agent_step": agent_step, "total_agent_steps": 100, "rate": 5.0, "time": 1000.0}
+    (folder / "progress.json").write_text(json.dumps({**clocks, "return": None, "sparsity": None}))
+
+
+def test_the_time_left_follows_from_what_is_done_here_and_not_before(tmp_path):
+    cells = [CellState(Work(name, [], 100, 1.0), tmp_path, RUNNING) for name in ("resumed", "waiting")]
+    cells[1].state = WAITING
+    display = Display(cells, Console(quiet=True), None)
+    display.began -= 100
+    report(tmp_path, 60)
+    cells[0].refresh()
+    assert display.seconds_left() is None
+    report(tmp_path, 80)
+    cells[0].refresh()
+    assert display.seconds_left() == pytest.approx(100 * 1.2 / 0.2, rel=0.1)
+
+
 def test_progress_of_an_earlier_attempt_does_not_count(tmp_path):
-    (tmp_path / "progress.json").write_text(
-        json.dumps(
-            {"agent_step": 40, "total_agent_steps": 100, "rate": 5.0, "return": None, "sparsity": None, "time": 1000.0}
-        )
-    )
+    report(tmp_path, 40)
     cell = CellState(Work("a", [], 100, 1.0), tmp_path, RUNNING, started=2000.0)
     cell.refresh()
     assert cell.fraction == 0
