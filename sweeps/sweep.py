@@ -98,8 +98,8 @@ def ahead(forecast: Forecast, jobs: int) -> str:
 def _table(folder: Path, file: str, returns: str) -> int:
     """Make the comparison table and print where everything is; -> 0, or 1 if the table has gaps or failed."""
     print(flush=True)
-    command = ["-m", "analysis.table", "--runs", str(folder), "--sweep", file]
-    command += ["--return", returns] if returns != "training" else []
+    command = ["-m", "analysis.table", f"--runs={folder}", f"--sweep={file}"]  # which may begin with a dash
+    command += [f"--return={returns}"] if returns != "training" else []
     made = subprocess.run([sys.executable, *command], check=False)
     leet = Path(PYTHON).with_name("wandb")
     print(f"""

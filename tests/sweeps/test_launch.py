@@ -2,9 +2,11 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from analysis.table import parser as table_parser
 from suite.record import schema
 from sweeps import grid, launch
 from sweeps import sweep as sweep_module
@@ -277,3 +279,12 @@ def test_bad_input_is_one_line_and_code_2(sweep, engine, capsys, arguments, says
     assert says in said.err and said.out == ""
     assert said.err.startswith("error: ") and said.err.count("\n") == 1
     assert not engine[0]
+
+
+def test_the_table_takes_paths_that_begin_with_a_dash(monkeypatch):
+    asked = []
+    made = SimpleNamespace(returncode=0)
+    monkeypatch.setattr(sweep_module.subprocess, "run", lambda command, check: asked.append(command) or made)
+    assert sweep_module._table(Path("-runs"), "-tiny.yaml", "evaluation") == 0
+    given = table_parser().parse_args(asked[0][3:])
+    assert (given.runs, given.sweep) == (["-runs"], Path("-tiny.yaml"))
