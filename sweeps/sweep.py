@@ -88,7 +88,8 @@ def ahead(forecast: Forecast, jobs: int) -> str:
     lines = [
         f"ahead: {forecast.runs} runs, {forecast.agent_steps:,} agent steps; about {duration(forecast.seconds)} here"
         f" with {jobs} worker{'s' * (jobs > 1)}",
-        f"disk: {size(forecast.disk_bytes)}; memory: up to {size(worker)} a worker, {size(together)} together",
+        f"disk: {size(forecast.disk_bytes)}, and up to {size(forecast.checkpoint_bytes)} of checkpoints until the runs"
+        f" end; memory: up to {size(worker)} a worker, {size(together)} together",
     ]
     if together > limits.memory():
         lines.append(f"that is more than the {size(limits.memory())} of memory here: use fewer JOBS (--jobs)")

@@ -16,6 +16,7 @@ from sweeps.engines.endings import reason
 from sweeps.grid import flags
 
 START = 15.0  # seconds until a run has imported, compiled and reset everything, about
+NETWORK_BYTES = 13  # of a checkpoint, for each parameter of an online network
 EPISODE = 1_000  # agent steps of an episode, about; an epoch ends with one, half an episode late on average
 
 
@@ -43,7 +44,8 @@ class Forecast(NamedTuple):
 
     runs: int
     agent_steps: int
-    disk_bytes: int
+    disk_bytes: int  # of the records
+    checkpoint_bytes: int  # of the workers together, while they run
     seconds: float  # until the last run ends
     memory_bytes: int  # of the largest worker, its replay filled
 
@@ -55,6 +57,7 @@ def estimate(runs: Sequence[RunConfig], jobs: int, speed: Callable[[RunConfig], 
         runs=len(runs),
         agent_steps=sum(run.total_agent_steps for run in runs),
         disk_bytes=sum(record_bytes(run, speed(run)) for run in runs),
+        checkpoint_bytes=sum(sorted(checkpoint_bytes(run, speed(run)) for run in runs)[-jobs:]),
         seconds=max([sum(seconds) / jobs, *seconds]),
         memory_bytes=max(memory_bytes(run, speed(run)) for run in runs),
     )
@@ -71,8 +74,17 @@ def record_bytes(run: RunConfig, speed: Speed) -> int:
 
 def memory_bytes(run: RunConfig, speed: Speed) -> int:
     """Estimate a worker's memory at the end of a run; the replay takes memory as it fills."""
-    slots = min(run.options.replay.capacity, run.total_agent_steps)
-    return speed.memory_bytes + slots * speed.slot_bytes
+    return speed.memory_bytes + replay_bytes(run, speed)
+
+
+def checkpoint_bytes(run: RunConfig, speed: Speed) -> int:
+    """Estimate the disk space that a run takes at its end for checkpoints: two of the networks, and the replay once."""
+    return 2 * NETWORK_BYTES * speed.parameters * speed.networks + replay_bytes(run, speed)
+
+
+def replay_bytes(run: RunConfig, speed: Speed) -> int:
+    """Estimate the size of a replay at the end of a run."""
+    return min(run.options.replay.capacity, run.total_agent_steps) * speed.slot_bytes
 
 
 def measure_speeds(runs: Sequence[RunConfig], jobs: int) -> Callable[[RunConfig], Speed]:

@@ -57,6 +57,13 @@ def test_estimate_by_hand():
     assert estimate([one, two], 2, lambda run: SPEED).seconds == pytest.approx(seconds[1])  # the longest run
 
 
+def test_checkpoints_of_the_runs_that_are_active_need_disk():
+    networks, replays = 2 * 13 * 5 * 1_000_000, [10_000 * 7_056, 15_000 * 7_056]  # the second: the replay's capacity
+    runs = [short(1), short(2)]
+    assert estimate(runs, 1, lambda run: SPEED).checkpoint_bytes == networks + replays[1]
+    assert estimate(runs, 2, lambda run: SPEED).checkpoint_bytes == 2 * networks + sum(replays)
+
+
 def test_the_record_is_mostly_the_policy_in_short_runs_and_grows_with_the_elections():
     assert 4_000_000 < forecast.record_bytes(short(1), SPEED) < 4_200_000
     often = forecast.record_bytes(short(50), SPEED) - forecast.record_bytes(short(1), SPEED)
