@@ -155,7 +155,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
         received.append(number)
         signals.install(signal.SIGINT, signal.SIG_DFL)
 
-    with signals.handled((signal.SIGINT, signal.SIGTERM, signal.SIGUSR2), note):
+    with signals.handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2), note):
         yield lambda: bool(received)
 
 

@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--mode", required=True)
     given = parser.parse_args(argv)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):  # the run gets them too, then writes its exit code
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):  # the run then writes its exit code
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("WANDB_MODE", None)  # --mode has it already, by a name that W&B's client takes
     try:

@@ -30,7 +30,7 @@ TICK, LOOK = 0.2, 2.0  # seconds between two checks of the workers, and of what 
 TRIES = 3
 PAUSE = 1.0  # seconds before a run that died is retried; twice as many after each further death
 #: Exit codes of a worker that another process asked to end, perhaps before its handlers were installed.
-ASKED_TO_END = (schema.RESUMABLE, -signal.SIGINT, -signal.SIGTERM, -signal.SIGUSR2)
+ASKED_TO_END = (schema.RESUMABLE, -signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGUSR2)
 LAST_LINES = 3  # of a failed worker's log that are shown
 
 

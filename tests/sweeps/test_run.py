@@ -174,7 +174,7 @@ def test_help_names_every_option_and_method(capsys) -> None:
         assert word in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_a_scheduler_may_ask_twice(number: int) -> None:
     with execute._signals() as asked:
         assert not asked()
