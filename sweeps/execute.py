@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
         folder = settings.resume or settings.folder / run.name
         if _is_done(run, folder, settings):
             return 0
-        with _signals() as asked, _held(folder, asked):
+        with _signals() as asked, _held(folder, asked), _recording(settings.record):
             if not _is_done(run, folder, settings):  # the process that held the lock may have finished it
                 compile_cache.use()
                 execute(run, folder, settings, asked)
@@ -143,6 +143,11 @@ def _held(folder: Path, asked: Callable[[], bool]) -> Iterator[None]:
                     said = time.monotonic()
             time.sleep(1.0)
         yield
+
+
+def _recording(record: Path | None) -> AbstractContextManager[None]:
+    """Hold a lock beside the data set that is recorded: two runs would mix their episodes. Raises Busy."""
+    return lock.hold(Path(f"{record}.lock")) if record else nullcontext()
 
 
 @contextmanager

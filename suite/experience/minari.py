@@ -203,7 +203,7 @@ class Recorder(gymnasium.Wrapper):
     def __init__(self, environment: gymnasium.Env, folder: Path, algorithm: str) -> None:
         super().__init__(environment)
         self.folder = folder.absolute()  # Minari 0.5.4 resolves a relative path inside its own folder
-        self.partial = self.folder.with_name(folder.name + ".partial")
+        self.partial = Path(f"{self.folder}.partial")
         self.stacked = is_stack(environment.observation_space)
         self.observations: list[np.ndarray] = []  # of the running episode
         self.steps: list[tuple[Any, float, bool, bool]] = []  # action, reward, terminated, truncated

@@ -165,6 +165,13 @@ def test_a_run_that_ended_while_we_waited_for_its_lock_is_not_run_again(
     assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 0
 
 
+def test_two_runs_do_not_record_one_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(execute, "execute", lambda *_: pytest.fail("ran"))
+    with execute._recording(tmp_path / "data"):
+        assert entry.main([*FLAGS, f"--folder={tmp_path}", f"--record={tmp_path}/data"]) == schema.RESUMABLE
+    assert capsys.readouterr().err.startswith(f"busy: {tmp_path}/data.lock: process {os.getpid()} on")
+
+
 def test_help_names_every_option_and_method(capsys) -> None:
     with pytest.raises(SystemExit) as left:
         entry.main(["--help"])
