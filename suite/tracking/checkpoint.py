@@ -36,6 +36,8 @@ FOLDER = "checkpoints"
 EPOCH_SHARE = 0.01  # of the time since the last checkpoint that one at the end of an epoch may take
 MANIFEST_BYTES = 2**28  # at most
 FILE_NAME = re.compile(r"[a-z0-9-]+\.safetensors")
+#: Files that are removed from the folder, which may be a link into another one: 00007.json, replay-0-16384.safetensors
+OWN = re.compile(r"(\d+\.json|(\d+|[a-z]+(-\d+)+)\.safetensors)(\.tmp)?")
 
 Arrays = dict[str, np.ndarray]
 State = dict[str, Any]  # nested dicts and lists; their leaves are JSON's values, numpy arrays and Segments
@@ -157,10 +159,10 @@ class Checkpoints:
             self.folder.rmdir()
 
     def _tidy(self) -> None:
-        """Remove files that no kept manifest names: manifests first, so that none is without its files."""
+        """Remove our files that no kept manifest names: manifests first, so that none is without its files."""
         needed = {*self.kept, *(name for named in self.kept.values() for name in named)}
         for path in sorted(self.folder.iterdir(), key=lambda path: path.suffix != ".json"):
-            if path.name not in needed and path.is_file():
+            if path.name not in needed and OWN.fullmatch(path.name) and path.is_file():
                 path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> Manifest:

@@ -71,6 +71,15 @@ def test_manifests_that_were_swapped_are_not_believed(two: Path, caplog) -> None
     assert caplog.text.count("has the name of another one") == 2
 
 
+def test_other_files_among_the_checkpoints_stay(two: Path) -> None:
+    """Somebody else's record may have a link to a folder of ours in the place of its checkpoints."""
+    others = [two / "checkpoints" / name for name in ("thesis.tex", "model.safetensors", "config.json", ".tmp")]
+    for path in others:
+        path.touch()
+    store(two).clear()
+    assert sorted((two / "checkpoints").iterdir()) == sorted(others)
+
+
 def test_a_folder_among_the_checkpoints_stays(two: Path) -> None:
     checkpoints = store(two)
     checkpoints.newest()
