@@ -107,7 +107,7 @@ check: $(READY) ## run format, lint, types and the tests that your change affect
 test: $(READY) ## run the tests, in ten minutes on two cores; pytest receives ARGS
 	@$(PYTEST) --tier fast $(ARGS)
 
-test-long: $(READY) ## run the long tests, which tests/long.py lists; ARGS="--minutes 20" starts none later
+test-long: $(READY) ## run the long tests, which tests/long.py lists; ARGS="--minutes 20" starts no test after 20 minutes
 	@$(PYTEST) --tier long $(ARGS)
 
 test-all: $(READY) ## run both

@@ -26,21 +26,21 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         metavar="PLACE",
         help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV files; may be repeated",
     )
-    add("--sweep", type=expanded, metavar="FILE", help="sweep file that says which cells there should be")
+    add("--sweep", type=expanded, metavar="FILE", help="sweep file that lists the expected cells")
     add("--out", type=expanded, metavar="FOLDER", help="where to write (default: report in the first folder of --runs)")
     add(
         "--return",
         dest="which",
         choices=tuple(RETURNS),
         default="training",
-        help="of the last epoch's training episodes, or of the last evaluation (default: training)",
+        help="return of the last epoch's training episodes, or of the last evaluation (default: training)",
     )
     add("--last", type=whole_number(1, 10**6), default=1, metavar="K", help="mean of the last K epochs (default: 1)")
     shown = "compare only these, in this order; METHOD=NAME shows a name: eaudeqn=EauDeQN"
     add("--methods", nargs="+", metavar="METHOD", help=shown)
     add("--tasks", nargs="+", metavar="TASK", help="compare only these, in this order")
-    add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after so many agent steps")
-    add("--raw", action="store_true", help="returns as they are: no scores, and no aggregates over tasks")
+    add("--agent-steps", type=whole_number(1, 2**62), metavar="N", help="cut all runs after N agent steps")
+    add("--raw", action="store_true", help="show returns instead of scores, without aggregates over tasks")
     add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
     add(
         "--video-pinball-random",
@@ -48,15 +48,15 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         metavar="RETURN",
         help="VideoPinball's random return (default: 16256.9)",
     )
-    add("--reference", default="dense", metavar="METHOD", help="what the others are compared with (default: dense)")
+    add("--reference", default="dense", metavar="METHOD", help="compare the others with it (default: dense)")
     add("--statistic", choices=COMPARED, default="IQM", help="aggregate whose difference is compared (default: IQM)")
-    add("--effect", type=visible_difference, default=0.1, help="difference of it that is to be detected (default: 0.1)")
+    add("--effect", type=visible_difference, default=0.1, help="difference that the seeds needed must show (default: 0.1)")
     add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
     add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
-    forms = "form of comparison.tex: portrait and longtable fit a text width of 397 pt (default: landscape)"
+    forms = "layout of comparison.tex: portrait and longtable fit a text width of 397 pt (default: landscape)"
     add("--latex", choices=FORMS, default=FORMS[0], help=forms)
-    add("--mix", action="store_true", help="compare runs of different protocols too; the table says so")
-    add("--allow-missing", action="store_true", help="exit with 0 although cells have no result")
+    add("--mix", action="store_true", help="compare runs of different protocols too; the table states it")
+    add("--allow-missing", action="store_true", help="exit with 0 even if cells have no result")
     add(
         "--require",
         nargs=3,
@@ -66,8 +66,8 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         help="cells that must have a result: 'dense gmp' 'atari/Pong' '0-4'; may be repeated",
     )
     _add_csv_options(made)
-    add("--seed", type=whole_number(0, 2**32 - 1), default=0, help="of the bootstrap (default: 0)")
-    add("--repetitions", type=whole_number(1, 10**6), default=2000, help="of the bootstrap (default: 2000)")
+    add("--seed", type=whole_number(0, 2**32 - 1), default=0, help="seed of the bootstrap (default: 0)")
+    add("--repetitions", type=whole_number(1, 10**6), default=2000, help="resamples of the bootstrap (default: 2000)")
     return made
 
 
@@ -77,8 +77,8 @@ def _add_csv_options(made: argparse.ArgumentParser) -> None:
     add("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help=renamed)
     named = "how files or runs are named: '{method}/{task}_{seed}' matches the end of a path, {any} matches anything"
     add("--names", metavar="PATTERN", help=named)
-    add("--protocol", metavar="TEXT", help="protocol of the files that state none; equal ones are compared")
-    averaged = "average rows over epochs of so many agent steps (default: only rows of single episodes)"
+    add("--protocol", metavar="TEXT", help="protocol of files that state none; files with the same protocol are compared")
+    averaged = "average rows over epochs of N agent steps (default: only rows of single episodes)"
     add("--epoch", type=whole_number(1, 2**53), metavar="N", help=averaged)
 
 

@@ -225,8 +225,8 @@ def torment(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--kills", type=int, default=100, help="in all [100]")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments [0]")
+    parser.add_argument("--kills", type=int, default=100, help="kills in total [100]")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments [0]")
     options = parser.parse_args(arguments)
     dice = random.Random(options.seed)
     moments = itertools.cycle(["checkpoint", "election", "anywhere", "start", "checkpoint", "anywhere", "election"])

@@ -29,8 +29,8 @@ def command(seed: int, minutes: float | None, tests: Sequence[str]) -> list[str]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--minutes", type=float, default=10, help="begin no test later [10]")
-    parser.add_argument("--seed", type=int, help="run this round alone, to its end")
+    parser.add_argument("--minutes", type=float, default=10, help="begin no test after these minutes [10]")
+    parser.add_argument("--seed", type=int, help="run only the round with this seed, to its end")
     parser.add_argument("tests", nargs="*", help="files or tests [all]")
     options = parser.parse_args(arguments)
     deadline = time.monotonic() + 60 * options.minutes

@@ -122,7 +122,7 @@ def _runs_in(place: Path) -> tuple[list[Path], list[str]]:
 def main(argv: Sequence[str]) -> int:
     """Send runs to W&B, and name those that it did not take."""
     parser = Parser(prog="python -m suite.publish.sync", description=first_line(__doc__))
-    parser.add_argument("runs", type=expanded, nargs="+", metavar="FOLDER", help="run folders, or folders of such")
+    parser.add_argument("runs", type=expanded, nargs="+", metavar="FOLDER", help="run folders, or folders of runs")
     folders = find(parser.parse_args(argv).runs)
     check_key()
     sent, silence, console = 0, unreachable(), terminal.console(stderr=True)

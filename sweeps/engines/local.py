@@ -44,7 +44,7 @@ class LocalOptions(Options):
     """Options of the local engine."""
 
     tries: int = Field(
-        TRIES, ge=1, le=1_000, description="of a run whose process dies (killed, out of memory, crashed)"
+        TRIES, ge=1, le=1_000, description="starts of a run whose process dies (killed, out of memory, crashed)"
     )
 
 

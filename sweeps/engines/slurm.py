@@ -46,15 +46,15 @@ class Submitted(RootModel[dict[str, list[str]]]):
 class SlurmOptions(Options):
     """Options of the engine slurm. sbatch reads others in its own variables (SBATCH_ACCOUNT, SBATCH_QOS, ...)."""
 
-    partition: str | None = Field(None, description="where the jobs go; none: SLURM's default")
+    partition: str | None = Field(None, description="partition of the jobs; none: SLURM's default")
     time: str = Field(
-        "24:00", description="hours:minutes or days-hours of a job; runs that need more time resume in another job"
+        "24:00", description="time limit of a job, hours:minutes or days-hours; longer runs resume in another job"
     )
-    memory: float | None = Field(None, gt=0, description="GB for a run; none: the partition's default")
-    cpus: int = Field(2, ge=1, description="for a run")
-    gpus: int = Field(0, ge=0, description="for a job, whose runs share them")
-    runs_per_job: int = Field(1, ge=1, description="runs that a job has at a time")
-    parallel: int = Field(256, ge=1, description="jobs at a time, at most")
+    memory: float | None = Field(None, gt=0, description="GB per run; none: the partition's default")
+    cpus: int = Field(2, ge=1, description="cores per run")
+    gpus: int = Field(0, ge=0, description="GPUs per job; its runs share them")
+    runs_per_job: int = Field(1, ge=1, description="runs at a time in a job")
+    parallel: int = Field(256, ge=1, description="most jobs at a time")
 
 
 OPTIONS = SlurmOptions

@@ -45,7 +45,7 @@ class WandbOptions(Options):
 
     sweep: str | None = Field(
         None,
-        description="entity/project/id of a sweep to join; none: the file's own, which is registered if need be",
+        description="entity/project/id of a sweep to join; none: the sweep of the file, registered if necessary",
     )
 
 

@@ -1,7 +1,7 @@
-"""The policy of a finished run in forms that run anywhere: `python -m sweeps.export RUN [--format compact|onnx|dense]`.
+"""Export the policy of a finished run: `python -m sweeps.export RUN [--format compact|onnx|dense]`.
 
-Writes RUN/export/ and RUN/costs.json. Units that pruning has cut off are removed first, which changes no action; each
-form's greedy actions are compared with those of the agent in JAX on observations of the task.
+Writes RUN/export/ and RUN/costs.json. Units that pruning has cut off are removed first, which changes no action. The
+greedy actions of each form are compared with those of the agent in JAX, on observations of the task.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,13 +126,13 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m sweeps.export", description=first_line(__doc__))
     add = parser.add_argument
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
-    add("--format", choices=("all", *EXPORTED), default="all", help="what to write [all]")
-    add("--dtype", choices=compact.DTYPES, default="float32", help="of the compact form's weights [float32]")
+    add("--format", choices=("all", *EXPORTED), default="all", help="format to write [all]")
+    add("--dtype", choices=compact.DTYPES, default="float32", help="type of the weights in the compact format [float32]")
     add(
         "--calls",
         type=whole_number(0, 10**6),
         default=1_000,
-        help="timed calls of each way of acting; 0: keep the latencies of an earlier export [1000]",
+        help="timed calls of each format; 0: keep the latencies of an earlier export [1000]",
     )
     extensions.add_option(parser)
     given = parser.parse_args(argv)
