@@ -50,7 +50,12 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     )
     add("--reference", default="dense", metavar="METHOD", help="compare the others with it (default: dense)")
     add("--statistic", choices=COMPARED, default="IQM", help="aggregate whose difference is compared (default: IQM)")
-    add("--effect", type=visible_difference, default=0.1, help="difference that the seeds needed must show (default: 0.1)")
+    add(
+        "--effect",
+        type=visible_difference,
+        default=0.1,
+        help="difference that the seeds needed must show (default: 0.1)",
+    )
     add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
     add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
     forms = "layout of comparison.tex: portrait and longtable fit a text width of 397 pt (default: landscape)"
@@ -77,7 +82,11 @@ def _add_csv_options(made: argparse.ArgumentParser) -> None:
     add("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help=renamed)
     named = "how files or runs are named: '{method}/{task}_{seed}' matches the end of a path, {any} matches anything"
     add("--names", metavar="PATTERN", help=named)
-    add("--protocol", metavar="TEXT", help="protocol of files that state none; files with the same protocol are compared")
+    add(
+        "--protocol",
+        metavar="TEXT",
+        help="protocol of files that state none; files with the same protocol are compared",
+    )
     averaged = "average rows over epochs of N agent steps (default: only rows of single episodes)"
     add("--epoch", type=whole_number(1, 2**53), metavar="N", help=averaged)
 

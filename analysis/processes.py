@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def pool(number: int) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of so many processes.
+    """A pool of this number of processes.
 
     None, and a warning that names the cause, where there can be none: they need semaphores (/dev/shm), and a socket in
     the folder for temporary files (TMPDIR), whose path may have some hundred characters.

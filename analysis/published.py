@@ -1,4 +1,4 @@
-"""Write the committed results anew, from their committed curves: python -m analysis.published results/results.yaml
+"""Write the committed results again, from their committed curves: python -m analysis.published results/results.yaml
 
 The file lists the folders beside it, and for each the program (table or report) and its options. Of what the program
 writes, the tables, the figure of the curves and the page are kept. `make results` calls this.
@@ -60,7 +60,7 @@ def write(folder: Path, words: Sequence[str], out: Path) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = Parser(prog="python -m analysis.published", description="Write the committed results anew.")
+    made = Parser(prog="python -m analysis.published", description="Write the committed results again.")
     made.add_argument("listing", type=expanded, metavar="FILE", help="results/results.yaml")
     made.add_argument("--out", type=expanded, metavar="FOLDER", help="where to write (default: beside the file)")
     return made

@@ -57,7 +57,7 @@ class Results:
 def gather(
     selection: Selection, out: Path, command: str, settings: Settings, say: Callable[[str], None] = lambda _: None
 ) -> Results:
-    """All numbers; `say` is told what is being done. Raises UserError as `select` and `compare` do."""
+    """Compute all numbers; `say` receives the name of each step. Raises UserError as `select` and `compare` do."""
     say("reading runs")
     grid = select(selection, out, settings.mix, settings.references)
     say("comparing")

@@ -1,4 +1,4 @@
-"""How to compare: what a user may choose, beside which runs."""
+"""How to compare: what a user may choose, besides the runs."""
 
 from dataclasses import dataclass
 

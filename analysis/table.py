@@ -4,8 +4,8 @@ Reads runs (analysis.data.sources says from where) and writes comparison.md, .te
 the notes count), curves.png and .pdf, pareto.png, .pdf and .svg (score against sparsity), and what figures are drawn
 from: curves.csv, efficiency.csv, profiles.csv.
 
-Exits with 0; with 1 when cells have no result (the files are written all the same; --allow-missing accepts it, but for
-those that --require names); with 2 for bad input.
+Exit codes: 0; 1 if cells have no result (the files are written nevertheless; --allow-missing accepts missing cells,
+except those that --require names); 2 for bad input.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from suite.program.command import load, program, start
 
 def parser() -> argparse.ArgumentParser:
     made = options.parser("analysis.table", "Compare runs in a table.")
-    made.add_argument("--diagnostics", action="store_true", help="tables of what was measured of the networks")
+    made.add_argument("--diagnostics", action="store_true", help="add tables of the diagnostics of the networks")
     return made
 
 

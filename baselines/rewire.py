@@ -1,4 +1,4 @@
-"""Dynamic sparse training: each layer keeps its number of weights from the start, but not the same weights.
+"""Dynamic sparse training: the number of weights of each layer is constant, but the weights change.
 
 A rewiring drops a layer's lowest weights (by the pruner's score) and grows as many pruned ones, with value zero and a
 fresh optimizer state. SET grows random weights, RigL those with the largest dense gradient.
@@ -95,7 +95,7 @@ def sparse_evolution(training: Training, options: SET) -> Sparsifier:
 
 
 def rigl(training: Training, options: RigL) -> Sparsifier:
-    """RigL (Evci et al. 2020): weights with the largest dense gradients grow, fewer from rewiring to rewiring.
+    """RigL (Evci et al. 2020): weights with the largest dense gradients grow, fewer at each rewiring.
 
     The defaults are those of Graesser et al. 2022; Evci et al. end at 0.75 of training.
     """

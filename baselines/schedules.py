@@ -19,7 +19,7 @@ from suite.types import Due, Masks, Network, Params, Sparsifier, Training, singl
 
 def polynomial(final_sparsity: float, start: int, end: int, power: float = 3) -> optax.Schedule:
     """s(t) = f (1 - (1 - u)^power), u = clip((t - start) / (end - start), 0, 1), t in gradient steps (Zhu & Gupta
-    2017 with power 3). With start = end, s rises at once there, unless they are 0."""
+    2017 with power 3). With start = end > 0, s rises at once there."""
     start = max(min(start, end - 1), 0)
     return optax.polynomial_schedule(0, final_sparsity, power, max(end - start, 1), start)
 

@@ -39,7 +39,7 @@ def cyclical(training: Training, options: Cyclical) -> Sparsifier:
     length = max(training.gradient_steps // options.cycles, 1)
 
     def sparsity(step: jax.Array | int) -> jax.Array:
-        """Return the sparsity after so many gradient steps, float32 []."""
+        """Return the sparsity after this number of gradient steps, float32 []."""
         share = jnp.where(step < options.cycles * length, step % length / length, 1.0)
         return options.final_sparsity * (1 - (1 - share) ** 3)
 

@@ -19,7 +19,7 @@ def make_act(agent: Agent, effective: Effective, needs_masks: bool, behaviour: s
     """Act by the actor, or by a network that is drawn at every agent step.
 
     Stacked networks are drawn inside the function that acts, so that the action is the only value that the host waits
-    for. Of a tuple the host chooses: on a CPU a branch for each network costs more time.
+    for. From a tuple the host chooses: on a CPU, a branch for each network would cost more time.
     """
 
     @jax.jit

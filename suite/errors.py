@@ -20,7 +20,7 @@ class UserError(Exception):
 
 
 class Divergence(Exception):
-    """Training cannot go on: numbers are NaN or infinite. The run is recorded as failed, and a grid goes on."""
+    """Training cannot continue: numbers are NaN or infinite. The run is recorded as failed, and a grid continues."""
 
 
 class Busy(Exception):

@@ -54,12 +54,12 @@ class LayerSpec(NamedTuple):
 
     @property
     def multiply_adds(self) -> int:
-        """Of the dense kernel for one input, padding included, as is usual. Other layers count as free."""
+        """Multiply-adds of the dense kernel for one input, padding included, as is usual; 0 for other layers."""
         return math.prod(self.shape) * self.applications if self.has_kernel else 0
 
 
 class NetworkSpec(NamedTuple):
-    """One network: a sparsity is that of all its kernels together, and no other's."""
+    """One network. A sparsity counts all kernels of one network together."""
 
     path: str  # of its parameters among those of the agent, such as "critic_0"; empty if it has them all
     layers: tuple[LayerSpec, ...]  # each after its predecessors

@@ -1,6 +1,6 @@
 """The learner: K online networks, one target, one batch, and a method's hooks on two clocks.
 
-With suite.gradient_step it alone calls a Sparsifier.
+Only this module and suite.gradient_step call a Sparsifier.
 """
 
 from collections.abc import Callable, Sequence

@@ -161,8 +161,8 @@ class EauDeQNOptions(Options):
         0.01,
         gt=0,
         le=0.5,
-        description="law success: largest step before the first election, a tie, which grows it once; as a fraction of"
-        " the kept weights (ours)",
+        description="law success: largest step before the first election, as a fraction of the kept weights; that"
+        " election is a tie, which grows it once (ours)",
     )
     growth: float = Field(
         1.2, gt=1, le=10, description="law success: growth factor of the step when a pruned copy wins (ours)"

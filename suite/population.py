@@ -11,7 +11,7 @@ from suite.types import Stacked
 
 
 def on_accelerator() -> bool:
-    """Whether JAX computes on something else than a CPU."""
+    """Whether JAX computes on another device than a CPU."""
     return jax.default_backend() != "cpu"
 
 

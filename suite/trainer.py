@@ -179,11 +179,11 @@ class Trainer:
                 self._update_target()
 
     def _due(self, agent_step: int) -> int:
-        """Gradient steps that are due after so many agent steps."""
+        """The number of gradient steps that are due at this agent step."""
         return int((agent_step - self.options.initial_samples) * self.options.replay_ratio)
 
     def _known(self) -> int:
-        """Batches that what the experience holds now decides, counted from the start of the run."""
+        """The number of batches, from the start of the run, that the present transitions determine."""
         if self.experience.fixed_in_epoch:
             return self._due(self.epoch * self.options.epoch_agent_steps)
         return self._due(self.experience.agent_step)

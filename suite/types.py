@@ -93,7 +93,7 @@ class Stacked:
 
 
 class LearnerState(NamedTuple):
-    """All that learning changes. All networks share the clock `step`, which counts gradient steps."""
+    """Everything that learning changes. All networks share the clock `step`, which counts gradient steps."""
 
     online: tuple[Network, ...] | Stacked  # K networks; after a target update [0] is the elected one
     target: Params
@@ -180,7 +180,7 @@ class Pruner(NamedTuple):
 
 
 class Training(NamedTuple):
-    """What a method knows of its run."""
+    """What a method knows about its run."""
 
     gradient_steps: int  # the horizon H
     target_update_period: int  # T, in gradient steps
@@ -215,8 +215,8 @@ class Sparsifier(NamedTuple):
     after_gradient: Callable[[jax.Array, jax.Array, Network, Params], Network] | None = None
     due: Due = always
     memory: Any = None  # initial state: a tree of arrays
-    # Pruned weights are zero; or keep their values, unused while they are pruned; or are unused and yet learn by the
-    # gradients of the weights in use (straight-through).
+    # What pruned weights do. zero: they are zero. kept: they keep their values, unused while they are pruned. learning:
+    # they are unused, and learn by the gradients of the weights in use (straight-through).
     pruned_weights: Literal["zero", "kept", "learning"] = "zero"
     forgetting: float = 0.0  # rate per gradient step at which elections forget losses; 0 weighs all of a period equally
 
@@ -228,7 +228,7 @@ def single_network(
     due: Due = always,
     pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
-    """A method with K = 1, which wins each election. A missing hook changes nothing; hooks apply to an actor too."""
+    """A method with one network (K = 1). A missing hook changes nothing; hooks apply to an actor too."""
     change = at_target_update or (lambda key, step, network: network)
 
     def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...], memory: Any) -> Any:

@@ -31,7 +31,7 @@ MOST_STEPS = 2**31 - 1  # the clocks on the device are int32
 
 @dataclass(frozen=True)
 class RunOptions:
-    """All options of a run by group, complete: also those left at their default."""
+    """All options of a run by group, including those with their default."""
 
     agent: Options
     learner: LearnerOptions
@@ -48,7 +48,7 @@ class RunOptions:
 
 
 class RunConfig(NamedTuple):
-    """One run: (task, agent, method, seed, options), and nothing of where it runs or is recorded."""
+    """One run: task, agent, method, seed and options, but not where it runs or is recorded."""
 
     task: Task
     agent: str  # a name in AGENTS
@@ -59,7 +59,7 @@ class RunConfig(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The same for the same run on every machine: readable parts, and a digest of everything that defines it."""
+        """A name that is the same on every machine: readable parts, and a digest of everything that defines the run."""
         if self.recorded_name is not None:
             return self.recorded_name
         return f"{self.readable}.{_digest([self.task.name, self.method, self.seed, *self._definition()])}"
@@ -72,12 +72,12 @@ class RunConfig(NamedTuple):
 
     @property
     def group(self) -> str:
-        """A name that runs share if they differ in their seed alone. W&B averages over a group."""
+        """A name that runs share if they differ only in their seed. W&B averages over a group."""
         return f"{self.task.name} {self.method} {_digest([self.task.name, self.method, *self._definition()])[:4]}"
 
     @property
     def chosen_agent(self) -> str | None:
-        """The agent if it is not the task's default; names and records say nothing of the default."""
+        """The agent if it is not the task's default; names and records leave out the default."""
         return self.agent if self.agent != agents_for(self.task)[0] else None
 
     def _definition(self) -> list[Any]:

@@ -1,7 +1,7 @@
 """Expand a W&B sweep file to the cells of its grid, offline.
 
-`wandb sweep` accepts the same files. This module accepts the part of W&B's format that a grid needs and refuses the
-rest with one line, so that it never runs other cells than W&B would.
+`wandb sweep` accepts the same files. This module accepts the part of W&B's format that a grid needs and rejects the
+rest with one line, so that it runs exactly the cells that W&B would run.
 """
 
 import itertools

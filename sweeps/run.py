@@ -1,9 +1,9 @@
 """One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
 
-Exit codes: 0 the run is finished (also when it was before), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not
-finished, and rerunning the command resumes it. 75 means that Ctrl-C, SIGTERM, SIGHUP (a closed terminal) or SIGUSR2
-(SLURM's notice) asked it to end, and it left a checkpoint; or that another process, which is named, works on the same
-run. A second Ctrl-C ends a run at once, and it resumes from the checkpoint before.
+Exit codes: 0 the run is finished (now or earlier), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not finished, and
+rerunning the command resumes it. 75 means that Ctrl-C, SIGTERM, SIGHUP (a closed terminal) or SIGUSR2 (SLURM's notice)
+asked it to end, and it left a checkpoint; or that another process, which is named, works on the same run. A second
+Ctrl-C ends a run at once, and it resumes from the checkpoint before.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are: `python -m sweeps.status sweeps/atari/laptop.yaml`, whatever engine runs them.
+"""Show the state of each run of a sweep, for every engine: `python -m sweeps.status sweeps/atari/laptop.yaml`.
 
 All of it comes from the runs' records and locks, and from engines that have a queue. Exit codes: 0, or 2 for bad input.
 """

@@ -1,8 +1,8 @@
 """Which runs there should be, and which there are: a grid of cells (row of the table, task, seed).
 
 With a sweep file the grid is the product of its parameters, and a cell without a run is missing. Without one the grid
-is what was seen: seeds are labels, so no method is expected to have those of another. Published results stand beside
-the benchmark's own runs, on the tasks of these, with the seeds that they have.
+is what was seen: seeds are labels, so methods may have different seeds. Published results are added on the tasks of the
+benchmark's own runs, with the seeds that they have.
 """
 
 import itertools

@@ -1,8 +1,8 @@
 """Protocols: which runs may be compared.
 
-A protocol is all that a return depends on beside the method: the environment and its options, the version of the
-physics, the loss, how layers share a sparsity, the kind of return, and the length of training. Runs that prune nothing
-may be compared with any distribution over layers.
+A protocol is everything that a return depends on, besides the method: the environment and its options, the version of
+the physics, the loss, how layers share a sparsity, the kind of return, and the length of training. Runs that prune
+nothing may be compared with any distribution over layers.
 
 Rows of the table with different protocols form separate blocks, and no statistic combines blocks. Different protocols
 within a row are an error. With `mix` the user allows both, and the table says so.
@@ -29,8 +29,8 @@ Signature = Mapping[str, frozenset[str | int]]
 def cut(run: Run, agent_steps: int) -> Run:
     """Cut a run after its first epoch that ends at `agent_steps` or later. A shorter run is unchanged.
 
-    A run that goes on or has failed is finished there. A failed one needs a later epoch, as it may have diverged in its
-    last one.
+    A run that continues or has failed counts as finished. A failed one needs a later epoch, as it may have diverged
+    in its last one.
     """
     reached = run.history["agent_step"] >= agent_steps
     if not reached.any():

@@ -88,7 +88,7 @@ def letter(i: int) -> str:
 
 
 def mixed_versions(grid: Grid) -> list[str]:
-    """What the runs have more than one version of, as far as they say it."""
+    """Name the packages of which the runs state more than one version."""
     versions = _versions(run for _, run in grid.finished())
     return [name for name, values in versions.items() if len({*values} - {UNKNOWN}) > 1]
 
@@ -132,7 +132,7 @@ def spanned(counts: Sequence[int]) -> str:
 
 
 def coverage(counts: Iterable[int], noun: str, scored: bool) -> str:
-    """How much of the time an interval over so many seeds holds the true value, as simulated
+    """How often an interval over this number of seeds contains the true value, as simulated
     (analysis.stats.metrics)."""
     known = sorted({min(COVERAGE, key=lambda seeds: abs(seeds - max(count, 2))) for count in counts} | {5, 10})
     parts = []

@@ -1,8 +1,8 @@
 """Normalise returns: score = (return - random) / (reference - random).
 
 A random policy has the score 0, and the reference of the task's family (such as a human tester) the score 1. Other
-references can be read from a file; with the lowest and the highest return this is min-max normalisation. Tasks that are
-not the benchmark's come with such a file.
+references can be read from a file; with the lowest and the highest return this is min-max normalisation. Tasks outside
+the benchmark need such a file.
 """
 
 from collections import Counter

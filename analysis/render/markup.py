@@ -43,7 +43,7 @@ def portable(value: float) -> float:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with so many digits at least, and no exponent: 0.0123, 4.00, 12,345."""
+    """A number with at least `digits` significant digits, and no exponent: 0.0123, 4.00, 12,345."""
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     return format(value, f",.{max(digits - 1 - size, 0)}f")
 

@@ -1,4 +1,4 @@
-"""What a comparison says: the numbers, what is missing, and what to know when reading them."""
+"""The content of a comparison: the numbers, what is missing, and what to know when reading them."""
 
 import itertools
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Aggregates over runs, with 95 % intervals from a stratified bootstrap (Agarwal et al. 2021, section 4).
 
 Values come by task and seed: {"atari/Pong": {0: 0.3, 1: 0.5}, ...}. Where all tasks have equally many runs, aggregates
-and intervals equal rliable's (tests/analysis/stats/test_stratified.py). A value that is no finite number is left out.
-One run gives a value and no interval; a task without any value, no aggregate.
+and intervals equal rliable's (tests/analysis/stats/test_stratified.py). A value that is not a finite number is left
+out. One run gives a value and no interval. If a task has no value, there is no aggregate.
 """
 
 import functools
@@ -39,7 +39,7 @@ SCORE_STATISTICS = stratified.STATISTICS
 
 
 class Estimate(NamedTuple):
-    """A value and its interval; None where there is none. `seeds` is how many runs it rests on, on the task that has
+    """A value and its interval; None where there is none. `seeds` is the number of runs on the task that has
     fewest."""
 
     value: float | None

@@ -1,7 +1,7 @@
 """One method against another, task by task.
 
-Tasks are paired. Seeds are not, unless `paired` says so: equal seeds of two methods share nothing but a number. Every
-run counts, also where tasks have different numbers of them. Intervals are 95 % percentile intervals of a joint
+Tasks are paired. Seeds are not, unless `paired` is set: equal seeds of two methods share nothing but a number. Every
+run counts, even if tasks have different numbers of runs. Intervals are 95 % percentile intervals of a joint
 stratified bootstrap: the runs of both methods are resampled within each task. Where they are paired, runs of the same
 task and seed are resampled together.
 """

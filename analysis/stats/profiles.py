@@ -103,7 +103,7 @@ def _scored(task: str, returns: np.ndarray, references: References) -> np.ndarra
 def _iqm_band(
     lines: np.ndarray, counts: np.ndarray, seed: int, repetitions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(value, low, high), each [points], of curves [runs, points] of tasks with so many runs [tasks]."""
+    """(value, low, high), each [points], of curves [runs, points] of tasks with these numbers of runs [tasks]."""
     points = [Sample(values, counts) for values in lines.T]
     value = np.array([stratified.iqm(found, found.once) for found in points])
     if counts.min() < 2:

@@ -115,9 +115,9 @@ def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> n
     """Interquartile mean of weighted values.
 
     values [runs], times [..., runs], weight [runs] -> [...]; the weights of what is taken sum to 1. The lowest and the
-    highest quarter of all weight is left out, if need be a part of a run. Equal weights give
-    scipy.stats.trim_mean(..., 0.25), which leaves out whole runs, their number rounded down. A NaN among the values
-    makes the result NaN.
+    highest quarter of all weight is left out, so perhaps a part of a run. Equal weights give
+    scipy.stats.trim_mean(..., 0.25), which leaves out whole runs (a quarter of them, rounded down). A NaN among the
+    values makes the result NaN.
     """
     order = np.argsort(values, kind="stable")
     if np.isnan(values[order[-1]]):

@@ -1,4 +1,4 @@
-"""Along a sweep: the rows of one method that differ in their final sparsity alone, joined by a line."""
+"""The line of a sweep, which joins the rows of one method that differ only in their final sparsity."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def find(
 def curve(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[rows, 2] -> (sparsities, scores), by rising sparsity; rows of equal sparsity are one point, at their mean score.
 
-    The scores may rise and fall: that pruning never helps is not assumed.
+    The scores may rise and fall: pruning may help.
     """
     levels, where, counts = np.unique(points[:, 0], return_inverse=True, return_counts=True)
     return levels, np.bincount(where, weights=points[:, 1]) / counts
@@ -52,7 +52,7 @@ def score_at(points: np.ndarray, sparsity: float) -> float:
 
 
 class Matched(NamedTuple):
-    """A row beside a sweep, both at the row's own sparsity. `inside` is the share of resamples whose sparsity lies
+    """A row and a sweep, both at the sparsity of the row. `inside` is the share of resamples whose sparsity lies
     within the sweep's; `remark` says why there is no number or no interval."""
 
     sparsity: float

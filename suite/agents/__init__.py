@@ -32,7 +32,7 @@ class DQNOptions(QLearningOptions):
     """Options `agent.*` of a Deep Q-Network."""
 
     double: bool = Field(
-        False, description="Double DQN: the elected network chooses the next action, the target network values it"
+        False, description="Double DQN: the elected network chooses the next action, the target network evaluates it"
     )
     epsilon_start: float = Field(1.0, ge=0, le=1, description="fraction of random actions at the start")
     epsilon_end: float = Field(0.01, ge=0, le=1, description="fraction of random actions after the decay")
@@ -45,7 +45,9 @@ class CQLOptions(QLearningOptions):
 
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
     cql_weight: float = Field(
-        0.1, ge=0, description="weight of the CQL term beside the squared TD error, halved where that is; 0 is DQN"
+        0.1,
+        ge=0,
+        description="weight of the CQL term beside the squared TD error; with half_mse both are halved; 0 is DQN",
     )
     epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="fraction of random actions in evaluation (ours)")
 
@@ -97,7 +99,7 @@ class AgentEntry(Entry):
     only_offline: bool = False  # needs a data set
 
 
-#: Where several can learn a task, the first is its default.
+#: If several agents can learn a task, the first is its default.
 AGENTS: dict[str, AgentEntry] = {
     "cql": AgentEntry("suite.agents.cql:cql", CQLOptions, only_offline=True),
     "dqn": AgentEntry("suite.agents.dqn:dqn", DQNOptions),

@@ -1,6 +1,6 @@
 """Networks, each with the ordered list of its layers, from which pruning, costs and exports derive (suite.layers).
 
-A network of its own is one entry in NETWORKS; a test holds the layers of each entry against what it computes.
+A new network is one entry in NETWORKS. A test compares the layers of each entry with what it computes.
 """
 
 import math
@@ -208,7 +208,7 @@ def impala(observation: Shape, width: int, num_actions: int, scale: int = 1) -> 
 
 
 def _dense(inputs: int, units: Sequence[int], predecessors: tuple[str, ...]) -> list[LayerSpec]:
-    """Dense layers with ReLU of so many units, the last one linear."""
+    """Dense layers with ReLU of these numbers of units; the last layer is linear."""
     layers = []
     for number, outputs in enumerate(units):
         activation: Activation = "relu" if number + 1 < len(units) else "linear"

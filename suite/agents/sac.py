@@ -43,7 +43,7 @@ def sizes(agent: str, observation_space: gymnasium.Space[Any], action_space: gym
 
 
 def init_critics(critic: Described, inputs: int, key: jax.Array) -> Params:
-    """The parameters of both critics, whose input are so many numbers."""
+    """The parameters of both critics, whose inputs have this number of elements."""
     keys = jax.random.split(key, len(CRITICS))
     return {name: critic.init(key, jnp.zeros(inputs))["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
@@ -141,7 +141,7 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
 
 
 def make_networks(inputs: int, dimension: int, outputs: int, options: ContinuousOptions) -> tuple[Described, Described]:
-    """A critic of observations [inputs] and actions [dimension], and a policy with so many outputs.
+    """A critic of observations [inputs] and actions [dimension], and a policy with this number of outputs.
 
     Raises UserError for options that do not fit each other.
     """

@@ -38,7 +38,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Entry(NamedTuple):
-    """What a card says of a layer."""
+    """The description of a layer in a card."""
 
     form: Form
     relu: bool
@@ -67,7 +67,7 @@ def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = 
 
 
 def origin(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an exported form says of its run; `card` is the run's policy.json."""
+    """Return the description of the run in an exported form; `card` is the run's policy.json."""
     about = {key: card[key] for key in ("name", "task", "method", "seed")}
     return {**about, "environment": card["options"]["environment"]}
 

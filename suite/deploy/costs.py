@@ -155,7 +155,7 @@ class GradientStep(NamedTuple):
     first_layers: Collection[str]  # the kernels that read their network's input
     batch_size: int
     networks: int  # K
-    policy_delay: int = 1  # the actor learns at every so many gradient steps
+    policy_delay: int = 1  # gradient steps between updates of the actor
     double: bool = False  # the elected network chooses the next action
     dense_gradients: bool = False  # pruned weights learn too
 

@@ -66,7 +66,7 @@ class Layer(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """An observation is divided by `divided_by`, goes through the layers, and `action` says what the outputs mean."""
+    """An observation is divided by `divided_by`, goes through the layers, and `action` states what the outputs mean."""
 
     observation_shape: Shape  # [stack, height, width] or [d]
     divided_by: float

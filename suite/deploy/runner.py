@@ -22,7 +22,7 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 class Choice(NamedTuple):
-    """How a layer is computed, and what that rests on: seconds of the fastest call of either; None if told or if the
+    """How a layer is computed, and the measured seconds of the fastest call of each way; None if it was given or if the
     layer has no kernel."""
 
     kind: str  # one of KINDS; of a layer without a kernel its own kind
@@ -34,8 +34,8 @@ class Choice(NamedTuple):
 class Runner:
     """A policy that acts: `runner(observation)` is an action for a gymnasium environment of its task.
 
-    It holds buffers, so one observation at a time. `kinds` says how each layer is computed; by default the faster way
-    is found by measurement, which takes some hundredths of a second a layer and is kept in `choices`.
+    It holds buffers, so it takes one observation at a time. `kinds` states how each layer is computed. By default both
+    ways are measured, which takes some hundredths of a second per layer; `choices` holds the results.
     """
 
     def __init__(self, policy: Policy, kinds: Sequence[str] | None = None) -> None:

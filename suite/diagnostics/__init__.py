@@ -15,7 +15,7 @@ from suite.types import Agent, Array, Batch, Frames, LearnerState, stack_frames
 
 
 def sample(draw: Callable[[np.random.Generator], Batch | Frames], seed: int, epoch: int, transitions: int) -> Batch:
-    """So many transitions, in as many draws as that takes. No gradient step has these draws: see batch_rng."""
+    """Draw these transitions, in several draws if necessary. Gradient steps have other draws: see batch_rng."""
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, epoch, 0]))
     drawn = [stack_frames(draw(rng))]
     while sum(len(batch.reward) for batch in drawn) < transitions:

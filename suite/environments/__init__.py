@@ -40,7 +40,7 @@ class AtariOptions(Options):
 
 
 class RegisteredOptions(Options):
-    """Options `environment.*` of environments that are as gymnasium registers them."""
+    """Options `environment.*` of environments that run as gymnasium registers them."""
 
     max_episode_agent_steps: int | None = Field(
         None, ge=1, description="agent steps after which an episode is truncated (not a terminal); none: as registered"

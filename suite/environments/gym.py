@@ -1,7 +1,7 @@
 """Any registered gymnasium environment, with the observations and actions that the agents take.
 
-Each episode is reset with a seed of its own, so that a resumed run can play it again by its actions. That is exact for
-an environment that its seed and actions determine; a run notices another and stops.
+Each episode is reset with its own seed, so that a resumed run can replay it from its actions. This is exact if the seed
+and the actions determine an episode. Otherwise the run notices it and stops.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Capture what the next reset of an environment depends on, so that its episode can be replayed by its actions.
 
-A reset must leave no trace of the episode before, except in what is captured here: the generator of the environment, or
+A reset must clear everything of the episode before, except what is captured here: the generator of the environment, or
 the seeds of its episodes, and Atari's emulator, whose other state (the screen, the last action) every reset clears.
 """
 

@@ -12,7 +12,7 @@ Act = Callable[[np.ndarray, np.int32], Array]  # observation [...], agent step -
 
 
 class Experience(Protocol):
-    """What the trainer knows of a source of transitions. A turn is `choose`, the gradient steps that are due, `take`.
+    """A source of transitions, as the trainer sees it. A turn is `choose`, the gradient steps that are due, `take`.
 
     All randomness is a function of the seed and the clock, or belongs to the state of an environment.
     """

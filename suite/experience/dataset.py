@@ -1,4 +1,4 @@
-"""Offline experience: a data set, of which every epoch uses some chunks."""
+"""Offline experience: a data set; each epoch uses some chunks of it."""
 
 import hashlib
 from pathlib import Path

@@ -183,7 +183,7 @@ def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
 
 
 def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
-    """Ranges of consecutive episodes with at least so many transitions; the last may have fewer."""
+    """Ranges of consecutive episodes with at least this number of transitions; the last may have fewer."""
     ranges, start, steps = [], 0, 0
     for number, length in enumerate(lengths):
         steps += length

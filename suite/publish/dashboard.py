@@ -42,8 +42,9 @@ def show_offline(place: Path) -> None:
 def main(argv: Sequence[str]) -> int:
     """Save the workspaces of a folder of runs, or say what there is without an account."""
     parser = Parser(prog="python -m suite.publish.dashboard", description=first_line(__doc__))
-    parser.add_argument("runs", type=expanded, metavar="FOLDER", help="a folder of runs, whose tasks are shown")
-    parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT") or PROJECT, help="on W&B [eaudeqn]")
+    parser.add_argument("runs", type=expanded, metavar="FOLDER", help="a folder of runs; each task gets a workspace")
+    default = os.environ.get("WANDB_PROJECT") or PROJECT
+    parser.add_argument("--project", default=default, help="project on W&B [eaudeqn]")
     given = parser.parse_args(argv)
     tasks = colours.by_task(find([given.runs]))
     if not has_key():

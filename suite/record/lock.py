@@ -35,7 +35,7 @@ MOST = 4096  # bytes of a lock file that are read
 
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Lock `folder` for this process. The folder is made if need be, and removed if it is empty at the end.
+    """Lock `folder` for this process. The folder is created if necessary, and removed if it is empty at the end.
 
     Raises Busy if another process holds the lock, and UserError if the folder cannot be written.
     """

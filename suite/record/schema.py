@@ -6,10 +6,10 @@
     policy.safetensors  the elected network at the end, described by policy.json
     costs.json          model size and operations of the run (suite.deploy.costs)
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
-                        the size and SHA-256 of each of the files above but progress.json and costs.json
+                        the size and SHA-256 of the files above, except progress.json and costs.json
     videos/             of the elected network, if they were asked for
     checkpoints/        while the run is not finished; see suite.tracking.checkpoint
-    lock.json           while a process works on the run: who it is; not part of the record; see suite.record.lock
+    lock.json           the process that works on the run; not part of the record; see suite.record.lock
 
 suite.record.models declares the fields of each JSON file, and suite.record.reader reads them. This module needs neither
 JAX, W&B nor pydantic: an exported policy is read with it. NaN and infinity are written as null.

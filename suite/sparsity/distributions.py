@@ -26,7 +26,7 @@ def erk(level: Level, scores: Arrays, masks: Masks, final: float | None = None) 
 
 
 def everywhere(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
-    """One ranking of all weights of a network, of which each layer keeps its best."""
+    """Rank all weights of a network together, and keep the best."""
     best = {path: _best(scores[path], mask) for path, mask in masks.items()}
     total = jnp.maximum(keep_count(level, sum(mask.size for mask in masks.values())), len(masks))
     others = {path: mask & ~best[path] for path, mask in masks.items()}
@@ -38,7 +38,7 @@ DISTRIBUTIONS: dict[str, Distribution] = {"uniform": uniform, "erk": erk, "globa
 
 
 def each_alone(scores: Arrays, masks: Masks, counts: Mapping[str, jax.Array]) -> Masks:
-    """Of each layer, its `counts` best; fewer where a mask keeps fewer."""
+    """Keep the `counts` best weights of each layer; fewer where a mask keeps fewer."""
     kept: Masks = {}
     for path, mask in masks.items():
         kept |= keep_largest({path: scores[path]}, {path: mask}, jnp.maximum(counts[path], 0))

@@ -1,8 +1,8 @@
 """Masks: what they do, how sparse a network is, and the search for the weights of the largest scores.
 
 Only kernels are pruned, never biases. Everything here works on the flat dict of a network's kernels ("Conv_0/kernel" ->
-array) and can be traced: a sparsity may be a Python float or a scalar array. Which weights go is
-suite.sparsity.pruner's.
+array) and can be traced: a sparsity may be a Python float or a scalar array. suite.sparsity.pruner
+chooses which weights are pruned.
 """
 
 from collections.abc import Mapping

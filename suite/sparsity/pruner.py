@@ -1,7 +1,8 @@
-"""The options `pruning.*` of a run, which every method shares, as a Pruner: which weights a sparsity leaves.
+"""The options `pruning.*` of a run as a Pruner, which chooses the weights that are pruned, for every method.
 
-A sparsity is that of a whole network; a distribution shares it among the layers, a score ranks the weights, a structure
-says which patterns of zeros there are. Each network is ranked alone: the twin critics of a pair are two networks.
+A sparsity is that of a whole network. A distribution shares it among the layers, a score ranks the weights, and a
+structure states which patterns of zeros are allowed. Each network is ranked alone; the twin critics of a pair are two
+networks.
 """
 
 import math
@@ -99,13 +100,13 @@ def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
 
 
 def refuse_saliency(training: Training, reason: str) -> None:
-    """For a method that prunes where there are no gradients. Raises UserError."""
+    """Raise UserError if the score needs gradients: for a method that prunes where there are none."""
     if training.pruner.needs_gradients:
         raise UserError(f"{NEEDS_GRADIENTS}, but {reason}: {OTHER_SCORES}")
 
 
 def refuse_beyond_limit(training: Training, option: str, level: float) -> None:
-    """For a sparsity that the structure and the dense layers leave out of reach. Raises UserError."""
+    """Raise UserError if the structure and the dense layers make this sparsity impossible."""
     limit = training.pruner.limit
     if level > limit:
         raise UserError(

@@ -22,7 +22,7 @@ def magnitude(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) 
 
 
 def random(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
-    """Drawn anew at each pruning."""
+    """Random scores, drawn again at each pruning."""
     keys = jax.random.split(key, len(weights))
     return {path: _hashed(k, weights[path].shape) for k, path in zip(keys, sorted(weights), strict=True)}
 

@@ -15,7 +15,7 @@ from suite.types import Level, Masks
 
 def units(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
     """Whole neurons and channels, by the sum of their weights' scores: the L1 norm for the score magnitude (Li et al.
-    2017). What is left of a pruned unit is its bias, a constant that the next layer's bias can take in."""
+    2017). A pruned unit has only its bias left, a constant that can move into the next layer's bias."""
     norms, alive = {}, {}
     for path, mask in masks.items():
         inputs = tuple(range(mask.ndim - 1))
@@ -27,7 +27,7 @@ def units(level: Level, scores: Arrays, masks: Masks, final: float | None = None
 
 def pattern(kept: int, group: int, level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
     """N:M sparsity (Mishra et al. 2021): at the sparsity 1 - N/M, exactly N of every M weights that follow each other
-    along the inputs of a unit. On the way there (ours), the lowest go first, but for the N best of each M."""
+    along the inputs of a unit. On the way there (ours), the lowest are pruned first, except the N best of each M."""
     best = {path: _best_of_groups(scores[path], mask, kept, group) for path, mask in masks.items()}
     others = {path: mask & ~best[path] for path, mask in masks.items()}
     counts = {path: keep_count(level, mask.size) - jnp.sum(best[path], dtype=jnp.int32) for path, mask in masks.items()}

@@ -24,7 +24,7 @@ class Task(NamedTuple):
 
     @property
     def family_of_defaults(self) -> str:
-        """The family whose defaults of options and methods it has."""
+        """The family whose defaults of options and methods the task has."""
         return self.like or self.family
 
     @property

@@ -127,7 +127,7 @@ def main(argv: Sequence[str]) -> int:
     add = parser.add_argument
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add("--format", choices=("all", *EXPORTED), default="all", help="format to write [all]")
-    add("--dtype", choices=compact.DTYPES, default="float32", help="type of the weights in the compact format [float32]")
+    add("--dtype", choices=compact.DTYPES, default="float32", help="type of the compact format's weights [float32]")
     add(
         "--calls",
         type=whole_number(0, 10**6),

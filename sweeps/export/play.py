@@ -1,5 +1,4 @@
-"""The policy of a finished run in its task: `python -m sweeps.export.play RUN [--form compact|onnx|dense|jax]
-[--video]`.
+"""Play the policy of a finished run: `python -m sweeps.export.play RUN [--form compact|onnx|dense|jax] [--video]`.
 
 Actions are greedy. Prints the mean return with a 95 % interval.
 """
@@ -63,8 +62,13 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(prog="python -m sweeps.export.play", description=first_line(__doc__))
     add = parser.add_argument
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
-    add("--form", choices=tuple(FORMS), default="compact", help="in which the policy acts; see sweeps.export [compact]")
-    add("--episodes", type=whole_number(1, 10**6), default=10, help="how many [10]")
+    add(
+        "--form",
+        choices=tuple(FORMS),
+        default="compact",
+        help="form of the policy that acts; see sweeps.export [compact]",
+    )
+    add("--episodes", type=whole_number(1, 10**6), default=10, help="number of episodes [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
     add("--video", action="store_true", help=f"film the first episode, at most {LONGEST:,} agent steps of it")
     extensions.add_option(parser)

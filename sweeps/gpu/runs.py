@@ -77,7 +77,7 @@ def cql(size: Size, folder: Path) -> Case:
 
 
 def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> RunConfig:
-    """Return a run of so many gradient steps: dense for K = 1, EauDeQN else. `learner__period=2` is
+    """Return a run with this number of gradient steps: dense for K = 1, otherwise EauDeQN. `learner__period=2` is
     --learner.period 2."""
     method = "dense" if networks == 1 else f"eaudeqn:num_networks={networks}"
     given = {"task": case.task, "method": method, "seed": 0, **case.options, "trainer.epochs": 1}

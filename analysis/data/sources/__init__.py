@@ -24,7 +24,7 @@ Found = tuple[list[Run], list[str]]  # runs, and notes on what was left out
 
 
 class Context(NamedTuple):
-    """What readers need beside the place."""
+    """What readers need besides the place."""
 
     report: Path | None = None  # the folder of the report, which is not read
     processes: int = 1  # that read large folders
