@@ -51,7 +51,7 @@ class MinAtarOptions(Options):
     """Options `environment.*` of MinAtar games."""
 
     sticky_actions: float = Field(0.1, ge=0, le=1, description="probability that the game repeats the last action")
-    difficulty_ramping: bool = Field(True, description="the game becomes harder as an episode goes on")
+    difficulty_ramping: bool = Field(True, description="the game becomes harder during an episode")
     full_action_space: bool = Field(True, description="all 6 actions instead of the game's minimal set")
     max_episode_agent_steps: int = Field(
         10_000, ge=1, description="agent steps after which an episode is truncated (not a terminal) (ours)"

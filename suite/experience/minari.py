@@ -151,7 +151,7 @@ class MinariChunks:
             raise UserError(f"{self.folder}: damaged in chunk {chunk} ({_line(error)})") from None
         ends = (data["terminations"] != 0) | (data["truncations"] != 0)
         if len(observations) != len(ends) + 1 or ends[:-1].any():
-            raise UserError(f"{self.folder}: damaged in chunk {chunk} (episode {episode} goes on after its end)")
+            raise UserError(f"{self.folder}: damaged in chunk {chunk} (episode {episode} continues after its end)")
         frames = observations[:, -1] if self.stacked else observations
         return Episode(frames, data["actions"], data["rewards"], bool(data["terminations"][-1]))
 

@@ -51,7 +51,7 @@ MINATAR = Family(
     sources={
         **dict.fromkeys(("environment.sticky_actions", "environment.difficulty_ramping"), "MinAtar 1.0.15"),
         "environment.full_action_space": _YOUNG,
-        "environment.max_episode_agent_steps": "ours: an agent that always returns the ball plays on for ever",
+        "environment.max_episode_agent_steps": "ours: an agent that always returns the ball never ends its episode",
         "agent.network": f"{_YOUNG}: 16 filters of 3 x 3, 128 units; with SAME padding as in {_CERON}",
         "agent.width": _YOUNG,
         "agent.learning_rate": f"{_YOUNG} (with RMSProp) and {_CERON} (with Adam)",
