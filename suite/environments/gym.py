@@ -26,9 +26,10 @@ REPLAY_BYTES = 2**30
 def make(name: str, options: RegisteredOptions) -> gymnasium.Env:
     """Make a registered environment, such as CartPole-v1.
 
-    Observations are float32 [d], or of images Channels uint8 [channels, height, width]. Actions are discrete from 0 on,
-    or float32 [A] in [-1, 1], scaled to the environment's own bounds. Rewards are the environment's own. Raises
-    UserError for an unknown name and for other spaces.
+    Observations are float32 [d], or of images Channels uint8 [channels, height, width], and copies: an environment may
+    show one array that it changes in place. Actions are discrete from 0 on, or float32 [A] in [-1, 1], scaled to the
+    environment's own bounds. Rewards are the environment's own. Raises UserError for an unknown name and for other
+    spaces.
     """
     if ":" in name:  # gymnasium would import the module before it
         raise UserError(f"gym/{name}: should be a registered name; --import names the module that registers it")
@@ -70,7 +71,7 @@ def _with_observations(name: str, environment: gymnasium.Env) -> gymnasium.Env:
     if isinstance(space, spaces.Box) and len(space.shape) == 1:
         low, high = space.low.astype(np.float32), space.high.astype(np.float32)
         return TransformObservation(
-            environment, lambda seen: np.asarray(seen, np.float32), spaces.Box(low, high, dtype=np.float32)
+            environment, lambda seen: np.array(seen, np.float32), spaces.Box(low, high, dtype=np.float32)
         )
     if isinstance(space, spaces.Box) and space.dtype in (np.uint8, np.bool_) and len(space.shape) in (2, 3):
         shape = (1, *space.shape) if len(space.shape) == 2 else space.shape

@@ -13,6 +13,9 @@ from suite.environments import RegisteredOptions
 from suite.environments.gym import make
 from suite.environments.spaces import Channels
 from suite.errors import UserError
+from suite.experience.online import Online
+from suite.experience.replay import Replay
+from suite.options import ReplayOptions
 from suite.tasks import task
 from sweeps.config import resolve
 
@@ -37,10 +40,22 @@ VECTOR, DISCRETE = spaces.Box(-5, 5, (3,), np.float64), spaces.Discrete(4, start
 TORQUE = spaces.Box(-2, 4, (2,), np.float32)
 
 
-def named(name: str, observation: spaces.Space, action: spaces.Space) -> str:
+class InPlace(Anything):
+    """Which shows one array, the number of steps."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        self.shown = np.zeros(self.observation_space.shape or (), self.observation_space.dtype)
+        return self.shown, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self.shown += 1
+        return self.shown, 1.0, False, False, {}
+
+
+def named(name: str, observation: spaces.Space, action: spaces.Space, kind: type[Anything] = Anything) -> str:
     name = f"Anything/{name}-v0"
     gymnasium.registry.pop(name, None)
-    gymnasium.register(name, lambda: Anything(observation, action), max_episode_steps=5)
+    gymnasium.register(name, lambda: kind(observation, action), max_episode_steps=5)
     return name
 
 
@@ -66,6 +81,17 @@ def test_observations_are_vectors_or_images(space: spaces.Box, shape: tuple[int,
     raw = space.sample()
     if shape == (3, 12, 10):
         np.testing.assert_array_equal(seen[2], raw[:, :, 2])
+
+
+@pytest.mark.parametrize("space", [spaces.Box(0, 9, (2,), np.float32), spaces.Box(0, 9, (4, 4), np.uint8)])
+def test_an_array_that_the_environment_changes_in_place_is_copied(space: spaces.Box) -> None:
+    """Else the replay would hold the second observation of an episode as its first one too."""
+    environment = make(named("InPlace", space, DISCRETE, InPlace), RegisteredOptions())
+    replay = Replay(environment.observation_space, environment.action_space, ReplayOptions(capacity=10))
+    experience = Online(environment, replay)
+    experience.start(0)
+    experience.take(np.int32(0))
+    assert replay.frames[:2].reshape(2, -1).max(axis=1).tolist() == [0, 1]
 
 
 def test_actions_are_the_environments_own() -> None:
