@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from baselines.registry import SET, Rewiring, RigL
-from baselines.schedules import every
+from baselines.schedules import period_of
 from suite.errors import UserError
 from suite.sparsity.masks import keep_largest, kernels
 from suite.sparsity.pruner import refuse_beyond_limit
@@ -23,17 +23,23 @@ Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.A
 
 
 def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
-    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, and for delay >= end."""
+    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, and where no rewiring is
+    ever due."""
     if training.pruner.structure != "unstructured":
         raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
     if options.delay >= options.end:
         raise UserError(f"delay={options.delay} should be before end={options.end}; static is what never rewires")
     refuse_beyond_limit(training, "sparsity", options.sparsity)
     first, last = round(options.delay * training.gradient_steps), round(options.end * training.gradient_steps)
-    regular = every(training, options.period, most=options.max_period)
+    period = period_of(training, options.period, options.max_period)
+    if -(-max(first, 1) // period) * period >= last:
+        raise UserError(
+            f"period={period}: should have a multiple from gradient step {first:,} (delay) to before {last:,} (end);"
+            " static is what never rewires"
+        )
 
     def due(step: jax.Array) -> jax.Array:
-        return regular(step) & (step >= first) & (step < last)
+        return (step % period == 0) & (step >= first) & (step < last)
 
     def after_gradient(key: jax.Array, step: jax.Array, network: Network, gradients: Params) -> Network:
         progress = jnp.clip((step - first) / max(last - first, 1), 0, 1)

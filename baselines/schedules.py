@@ -89,15 +89,21 @@ def scheduled(
     return single_network(init, after_gradient, due=due, pruned_weights=pruned_weights)
 
 
-def every(training: Training, period: int | None, last: int = 0, most: int = 1_000) -> Due:
-    """Every `period` gradient steps, by default `most` or a hundredth of training, and at step `last`.
+def every(training: Training, period: int | None, last: int, most: int = 1_000) -> Due:
+    """Every `period` gradient steps, by default as `period_of` says, and at step `last`. Raises UserError as it does."""
+    gap = period_of(training, period, most)
+    return lambda step: (step % gap == 0) | (step == last)
+
+
+def period_of(training: Training, period: int | None, most: int) -> int:
+    """The given period, by default `most` or a hundredth of training, in gradient steps.
 
     Raises UserError for a period that is longer than the run.
     """
     gap = period or max(min(most, training.gradient_steps // 100), 1)
     if gap > max(training.gradient_steps, 1):
         raise UserError(f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps")
-    return lambda step: (step % gap == 0) | (step == last)
+    return gap
 
 
 def at_rises(schedule: optax.Schedule) -> Due:

@@ -133,7 +133,7 @@ def test_rigl_drops_the_smallest_and_grows_by_the_largest_gradient() -> None:
         ("rigl", {}, 60, 0.5 * (1 + np.cos(np.pi * 0.75)) / 2),
         ("rigl", {}, 80, 0.0),
         ("rigl", {"end": 0.5, "decay": "constant"}, 50, 0.0),
-        ("set", {"delay": 0.95, "end": 1.0}, 90, 0.0),
+        ("set", {"delay": 0.85, "end": 1.0}, 80, 0.0),
         ("set", {}, 15, 0.0),  # not due
     ],
 )
@@ -204,6 +204,21 @@ def test_refusals(name: str) -> None:
             METHODS[name].make(training(), delay=delay, end=0.5)
     with pytest.raises(UserError, match=r"sparsity=0\.95"):
         METHODS[name].make(training(dense_layers="first"), sparsity=0.95)
+
+
+@pytest.mark.parametrize("name", ["set", "rigl"])
+@pytest.mark.parametrize(
+    "refused, allowed",
+    [
+        ({"period": 80}, {"period": 79}),  # end: 0.8 of 100
+        ({"period": 50, "delay": 0.51}, {"period": 50, "delay": 0.5}),
+        ({"period": 10, "delay": 0.71}, {"period": 10, "delay": 0.7}),
+    ],
+)
+def test_a_period_that_rewires_nothing_is_refused(name: str, refused: dict, allowed: dict) -> None:
+    with pytest.raises(UserError, match=rf"period={refused['period']}: .* to before 80 \(end\); static is what never"):
+        METHODS[name].make(training(), **refused)
+    METHODS[name].make(training(), **allowed)
 
 
 def test_static_beyond_the_structure_is_refused() -> None:
