@@ -46,7 +46,7 @@ class GMP(Gradual):
 
     power: float = Field(3.0, gt=0, le=100, description="exponent of the schedule")
     regrow: bool = Field(
-        False, description="pruned weights keep their values and come back when they are among the largest"
+        False, description="pruned weights keep their values; until end, they come back when they are among the largest"
     )
 
 

@@ -90,9 +90,10 @@ def scheduled(
 
 
 def every(training: Training, period: int | None, last: int, most: int = 1_000) -> Due:
-    """Every `period` gradient steps, by default as `period_of` says, and at step `last`. Raises UserError as it does."""
+    """Every `period` gradient steps, by default as `period_of` says, and at step `last`, or 1 where that is 0. Raises
+    UserError as `period_of` does."""
     gap = period_of(training, period, most)
-    return lambda step: (step % gap == 0) | (step == last)
+    return lambda step: (step % gap == 0) | (step == max(last, 1))
 
 
 def period_of(training: Training, period: int | None, most: int) -> int:
@@ -123,11 +124,14 @@ def span(training: Training, final_sparsity: float, start: float, end: float) ->
 
 
 def gmp(training: Training, options: GMP) -> Sparsifier:
-    """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper)."""
+    """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper). At
+    the final sparsity, masks are no longer updated (Zhu & Gupta 2017, section 3)."""
     final, first, last = span(training, options.final_sparsity, options.start, options.end)
     due = every(training, options.period, last)
     schedule = polynomial(final, first, last, options.power)
-    return scheduled(training, final, schedule, due, "kept" if options.regrow else "zero")
+    if not options.regrow:  # nested masks do not change after `last`
+        return scheduled(training, final, schedule, due)
+    return scheduled(training, final, schedule, lambda step: due(step) & (step <= max(last, 1)), "kept")
 
 
 def ste(training: Training, options: STE) -> Sparsifier:

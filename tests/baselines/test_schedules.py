@@ -286,7 +286,7 @@ def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
     """A weight that was pruned has become the largest since (here by hand)."""
     network = network_of("mlp")
     uniform = training(100, distribution="uniform")
-    method = gmp(uniform, GMP(final_sparsity=0.5, start=0, end=0.1, period=1, regrow=regrow))
+    method = gmp(uniform, GMP(final_sparsity=0.5, start=0, end=0.51, power=100, period=1, regrow=regrow))
     after_gradient = hooks.after_gradient(method)
     network = after_gradient(KEY, jnp.int32(50), network._replace(masks=dense_masks(network.params)), network.params)
     gone = tuple(np.argwhere(~np.asarray(network.masks["Dense_0/kernel"]))[0])
@@ -295,7 +295,15 @@ def test_only_kept_weights_come_back(regrow: bool, back: bool) -> None:
     again = after_gradient(KEY, jnp.int32(51), network._replace(params=params), params)
     assert bool(again.masks["Dense_0/kernel"][gone]) == back
     assert int(again.masks["Dense_0/kernel"].sum()) == 20
+    later = after_gradient(KEY, jnp.int32(52), network._replace(params=params), params)
+    assert not later.masks["Dense_0/kernel"][gone]  # at the final sparsity, masks stay (Zhu & Gupta 2017)
     assert method.pruned_weights == ("kept" if regrow else "zero")
+
+
+@pytest.mark.parametrize("name, more", [("gmp", {}), ("gmp", {"regrow": True}), ("ste", {}), ("cosine", {})])
+def test_a_schedule_that_ends_at_0_prunes_at_the_first_step(name: str, more: dict) -> None:
+    method = METHODS[name].make(training(100), final_sparsity=0.75, start=0, end=0, period=10, **more)
+    assert levels_at(method, range(1, 15)) == pytest.approx({0: 0, 1: 0.75}, abs=0.02)
 
 
 def test_saliency_reads_the_gradients_of_the_step() -> None:
