@@ -94,7 +94,7 @@ def figure(found: pd.DataFrame, path: Path) -> Figure:
     """Draw a panel for each layer: speed against sparsity, relative to the fastest dense way."""
     layers = list(found["layer"].unique())
     ways = list(found["way"].unique())
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE | {"text.parse_math": True}):  # the ticks of a logarithmic axis
         rows = -(-len(layers) // 3)
         drawn = Figure(figsize=(PAGE, 0.4 + 1.9 * rows), dpi=300, layout="constrained")
         axes = drawn.subplots(rows, 3, squeeze=False, sharex=True)

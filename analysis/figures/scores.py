@@ -5,10 +5,23 @@ from collections.abc import Mapping
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from analysis.figures.looks import looks
-from analysis.figures.style import COLUMN, GREY, MOST_LINES, PAGE, X_LABELS, blank, legend, line, steps, styled, wrapped
+from analysis.figures.style import (
+    COLUMN,
+    GREY,
+    MOST_LINES,
+    PAGE,
+    X_LABELS,
+    blank,
+    legend,
+    line,
+    short,
+    steps,
+    styled,
+    wrapped,
+)
 from analysis.stats.metrics import Estimate
 from analysis.stats.profiles import Curve
 
@@ -71,6 +84,7 @@ def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str =
     for axis in axes:
         if any(curve[0][-1] > FAR for curve in found.values()):
             axis.set_xscale("symlog", linthresh=1.0)
+            axis.xaxis.set_major_formatter(FuncFormatter(short))
         axis.set_ylim(-0.03, 1.03)
         axis.margins(x=0)
     return figure

@@ -42,6 +42,7 @@ STYLE: dict[Any, Any] = {
     "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.edgecolor": "0.3",
     "grid.color": "0.9", "xtick.major.pad": 2, "ytick.major.pad": 2, "axes.labelpad": 2,
     "pdf.fonttype": 42, "svg.fonttype": "none",  # text stays text
+    "text.parse_math": False,  # a name may hold dollar signs
     "svg.hashsalt": "eaudeqn",  # the same drawing gives the same file
 }  # fmt: skip
 

@@ -116,3 +116,10 @@ def test_sixteen_methods_have_a_panel_each(draw):
     titled = [axis for axis in figure.axes if axis.get_title()]
     assert [axis.get_title() for axis in titled] == list(methods)
     assert all(len(axis.lines) == 16 and len(axis.collections) == 1 for axis in titled)  # one has a band
+
+
+def test_profiles_that_go_far_have_plain_numbers_at_their_ticks():
+    x = np.array([0.0, 2.0, 150.0])
+    figure = score_figures.profiles({"dense": Curve(x, x / 150, x * np.nan, x * np.nan)}, {"dense": "dense"})
+    drawing = style.markup(figure)
+    assert all(f">{number}<" in drawing for number in (0, 1, 10, 100)) and "$" not in drawing

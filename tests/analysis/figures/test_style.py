@@ -87,3 +87,11 @@ def test_a_longer_baseline_is_shown_to_its_end(run):
     above, below = drawn(pd.concat([long, short]), ["atari/Pong"])[0]
     assert above.get_xlim() == below.get_xlim() == pytest.approx((0, 1.02 * 9000))
     assert 0.4 < below.get_ylim()[1] < 0.5
+
+
+def test_a_name_with_dollar_signs_is_no_formula(run):
+    names = {r"a$\foo$b": "dense", "$5 or $6": "gmp"}
+    rows = [(row, runfolder.read(run(method=method))) for row, method in names.items()]
+    figure = style.curves(runs.tidy(rows), names, ["atari/Pong"], PANELS, 0, 50)
+    drawing = style.markup(figure)
+    assert all(f">{row}<" in drawing for row in names)
