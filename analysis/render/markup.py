@@ -76,7 +76,7 @@ _ESCAPES = {
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "_": "\\_", "%": "\\%", "&": "\\&", "#": "\\#", "$": "\\$",
     "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
     "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
-    "[": "{[}", "]": "{]}",  # a line that began with [ would be read as an argument of the \\ before it
+    "[": "{[}", "]": "{]}", "*": "{*}",  # a line that began with [ or * would belong to the \\ before it
     NONE: "---", "±": "$\\pm$",
 }  # fmt: skip
 
@@ -141,15 +141,16 @@ def latex_document(parts: list[str], form: str = "landscape") -> str:
 
 
 def fitting(tables: Iterable[Table], width: float | None) -> list[Table]:
-    """Split tables that are wider than so many points, and give each its own key.
+    """Split tables that are wider than so many points, and give each its own key, of letters that a label may have.
 
     Every part has the first column. A single column that is too wide stays so.
     """
     parts = [part for table in tables for part in (_split(table, width) if width else [table])]
     counts: Counter[str] = Counter()
     for i, part in enumerate(parts):
-        counts[part.key] += 1
-        parts[i] = replace(part, key=f"{part.key}-{counts[part.key]}" if counts[part.key] > 1 else part.key)
+        key = re.sub("[^a-z0-9]+", "-", part.key.lower()).strip("-")
+        counts[key] += 1
+        parts[i] = replace(part, key=f"{key}-{counts[key]}" if counts[key] > 1 else key)
     return parts
 
 

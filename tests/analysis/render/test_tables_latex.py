@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.render import tables
-from analysis.render.markup import fitting, latex_document, latex_text
+from analysis.render.markup import Table, fitting, latex_document, latex_table, latex_text
 from analysis.stats import costs
 from tests.support.tables import check_latex, comparison_of
 
@@ -56,8 +57,8 @@ def test_the_results_that_are_kept_compile(path, tmp_path):
 @given(st.text())
 def test_any_text_is_escaped(text):
     escaped = latex_text(text)
-    bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[\[\]]\}|\$\\pm\$|\$\\\w+(\{\w\})?\$|\$o\$", "", escaped)
-    assert not set("\\{}_%&#$~^<>|[]\n") & set(bare)
+    bare = re.sub(r"\\text\w+\{\}|\\[{}_%&#$]|\{[][*]\}|\$\\pm\$|\$\\\w+(\{\w\})?\$|\$o\$", "", escaped)
+    assert not set("\\{}_%&#$~^<>|[]*\n") & set(bare)
 
 
 def test_greek_letters_are_printed():
@@ -113,3 +114,10 @@ def test_wide_comparisons_are_split(tmp_path, run):
     check_latex(text)
     assert text.count("Mean return per game") == 3
     assert "over 1 game," in text
+
+
+def test_labels_have_letters_that_latex_takes():
+    table = Table("a title", ["task", "dense"], [["Maze", "1"], ["* Cart", "2"]], key="return-R&D_1%")
+    parts = fitting([table, replace(table, key="return-r d-1")], None)
+    assert [part.key for part in parts] == ["return-r-d-1", "return-r-d-1-2"]
+    assert "  {*} Cart & 2 \\\\" in latex_table(parts[0])
