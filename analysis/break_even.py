@@ -49,7 +49,15 @@ def read(folder: Path) -> pd.DataFrame:
     if missing:
         raise UserError(f"{path}: has no column {missing[0]!r}; {MAKE}")
     rows = validation.rows(path, cells[list(COLUMNS)], Measurement)
-    return pd.DataFrame([row.model_dump() for row in rows], columns=list(COLUMNS))
+    found = pd.DataFrame([row.model_dump() for row in rows], columns=list(COLUMNS))
+    twice = found[found.duplicated(["layer", "sparsity", "way"])]
+    if len(twice):
+        layer, sparsity, way, _ = twice.iloc[0]
+        raise UserError(f"{path}: measures {way} of {layer} at the sparsity {sparsity:g} twice; {MAKE}")
+    dense = found[found["way"].str.endswith(DENSE)]
+    if missing := sorted({*found["layer"]} - {*dense["layer"]}) or ["any layer"] * found.empty:
+        raise UserError(f"{path}: has no dense way of {missing[0]}; {MAKE}")
+    return found
 
 
 def machine(path: Path) -> str:
@@ -72,7 +80,7 @@ def break_even(found: pd.DataFrame, layer: str, way: str, against: list[str]) ->
     medians = found[found["layer"] == layer].pivot(index="sparsity", columns="way", values="median")
     if way not in medians:
         return None
-    faster = medians[way] < medians[against].min(axis=1)
+    faster = medians[way] < medians[medians.columns.intersection(against)].min(axis=1)
     paying = faster[::-1].cummin()
     return float(paying[paying].index.min()) if paying.any() else None
 
@@ -83,9 +91,15 @@ def table(found: pd.DataFrame) -> Table:
     others = [way for way in found["way"].unique() if way not in dense]
     body = []
     for layer, part in found.groupby("layer", sort=False):
-        times = [part[part["way"] == way]["median"].median() for way in dense]
+        times = [part[part["way"] == way]["median"].median() for way in dense]  # NaN where a way was not measured
         even = [break_even(found, str(layer), way, dense) for way in others]
-        body.append([str(layer), *(f"{time:,.1f}" for time in times), *(NONE if s is None else f"{s:g}" for s in even)])
+        body.append(
+            [
+                str(layer),
+                *(NONE if pd.isna(t) else f"{t:,.1f}" for t in times),
+                *(NONE if s is None else f"{s:g}" for s in even),
+            ]
+        )
     header = ["layer", *(f"{way}, µs" for way in dense), *(f"{way} from" for way in others)]
     return Table("One layer, batch 1, one thread: the sparsity from which a way beats every dense one", header, body)
 

@@ -64,3 +64,24 @@ def test_missing_measurements_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "machine.json").write_text('{"versions": {}, "load": 1.0}')
     with pytest.raises(UserError, match="does not describe a machine"):
         break_even.machine(tmp_path / "machine.json")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,0.5,x dense,1\na,0.5,y,1\na,0.5,y,2\n", "measures y of a at the sparsity 0.5 twice"),
+        ("a,0.5,x dense,1\nb,0.5,y,1\n", "has no dense way of b"),
+        ("", "has no dense way of any layer"),
+    ],
+)
+def test_measurements_that_cannot_be_compared_are_one_line(rows: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "measurements.csv").write_text(",".join(break_even.COLUMNS) + "\n" + rows)
+    with pytest.raises(UserError, match=f"{message}; make it with make bench-inference"):
+        break_even.read(tmp_path)
+
+
+def test_a_layer_may_lack_a_way() -> None:
+    found = pd.concat(
+        [measurements([20, 9, 7, 1]), pd.DataFrame([("b", 0.5, "best dense", 3.0)], columns=break_even.COLUMNS)]
+    )
+    assert break_even.table(found).body[1] == ["b", "\N{EM DASH}", "3.0", "\N{EM DASH}"]
