@@ -52,17 +52,17 @@ def with_video_pinball(references: References, random: float) -> References:
 
 
 class ReferenceRow(BaseModel):
-    """A row of a file of references: the returns that are the scores 0 and 1."""
+    """A row of a file of references: the returns that are the scores 0 and 1, of which the second is the higher."""
 
     task: Text
     random: Finite
     reference: Finite
 
     @model_validator(mode="after")
-    def _differ(self) -> Self:
-        if self.random == self.reference:
-            numbers = f"{self.random:g} and {self.reference:g}"
-            raise ValueError(f"{self.task}: two different numbers are needed, found {numbers}")
+    def _rise(self) -> Self:
+        if not self.random < self.reference:
+            numbers = f"{self.reference:g} and {self.random:g}"
+            raise ValueError(f"{self.task}: its reference should be above its random return, found {numbers}")
         return self
 
 
@@ -70,7 +70,8 @@ def from_file(path: Path, references: References = PUBLISHED) -> References:
     """Read a CSV file with the columns task, random, reference, and replace or add the references of its tasks.
 
     A task that is not the benchmark's has any name: mine/Maze, or CartPole-v1, which becomes own/CartPole-v1. Raises
-    UserError for another layout, or two returns that are equal or not finite numbers.
+    UserError for another layout, a reference that is not above the random return, a task that is named twice, and a
+    name that the benchmark's own tasks have (Pong).
     """
     cells = validation.read_commented(path)
     columns = list(ReferenceRow.model_fields)
@@ -79,13 +80,18 @@ def from_file(path: Path, references: References = PUBLISHED) -> References:
         raise UserError(
             f"{path}: references have the columns {', '.join(columns)}, and a row for each task, found {found}"
         )
-    tasks, given = dict(references.tasks), set(references.given)
+    tasks, named = dict(references.tasks), set[str]()
     for row in validation.rows(path, cells[columns], ReferenceRow):
         name = row.task if "/" in row.task else f"{OWN}/{row.task}"
+        same = [task for task, known in TASKS.items() if known.environment.lower() == row.task.lower()]
+        if same:
+            raise UserError(f"{path}: {row.task} should be one of {', '.join(same)}, or {name} for a task of your own")
+        if name in named:
+            raise UserError(f"{path}: names {name} more than once; it has one random and one reference return")
+        named.add(name)
         known = tasks.get(name, Task(name, 1, row.random, row.reference))
         tasks[name] = known._replace(random=row.random, reference=row.reference)
-        given.add(name)
-    return References(tasks, frozenset(given), path.name)
+    return References(tasks, references.given | named, path.name)
 
 
 def reference(task: str, references: References = PUBLISHED) -> Task:
