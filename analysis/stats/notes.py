@@ -29,7 +29,12 @@ def remarks(
     for row, (other, pair) in against.items():
         apart = [task for task in scored if task not in pair.tasks]
         if apart:
-            notes.append(f"{row} and {other}: compared without {metrics.some(apart)}, where one has no result.")
+            lacking = "they share no seed with a result" if settings.paired else "one has no result"
+            notes.append(f"{row} and {other}: compared without {metrics.some(apart)}, where {lacking}.")
+        if pair.unpaired:
+            notes.append(
+                f"{row} and {other}: {pair.unpaired} runs whose seed the other lacks are not compared (--paired)."
+            )
     if scored and len(grid.rows) > 1 and not against:
         name = grid.label(settings.reference)
         notes.append(f"There is no row {name} of the same protocol to compare the others with.")
@@ -39,8 +44,7 @@ def remarks(
         notes.append(f"{sum(holes)} epochs of {runs} runs have no return: gaps in the curves.")
     for row, kind in provenance.substituted(grid).items():
         notes.append(f"{row}: {kind} returns are compared, as it has no {grid.which} returns.")
-    unstated = list(dict.fromkeys(cell.row for cell, run in grid.finished() if protocol.NOT_STATED in run.protocol))
-    if unstated and len(protocol.blocks(grid.signatures())) > 1:
+    if (unstated := _unstated(grid)) and not settings.mix:
         notes.append(
             f"The files of {metrics.some(unstated)} state no protocol, so they are compared with no other file: give"
             " them a column protocol, or --protocol TEXT."
@@ -49,6 +53,16 @@ def remarks(
     if mixed:
         notes.append(f"The runs were not all made with the same: {', '.join(mixed)}.")
     return notes
+
+
+def _unstated(grid: Grid) -> list[str]:
+    """The rows whose files state no protocol, on families where there is another protocol too."""
+    found: dict[str, dict[str, list[str]]] = {}  # family -> protocol -> rows
+    for cell, run in grid.finished():
+        setting = protocol.stated(run, (protocol.DISTRIBUTION,))
+        found.setdefault(cell.task.partition("/")[0], {}).setdefault(setting, []).append(cell.row)
+    apart = [own for settings in found.values() if len(settings) > 1 for own in settings.items()]
+    return list(dict.fromkeys(row for setting, rows in apart if protocol.NOT_STATED in setting for row in rows))
 
 
 def shorter(grid: Grid) -> list[str]:

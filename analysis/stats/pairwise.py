@@ -34,6 +34,7 @@ class Pairwise(NamedTuple):
     worse: tuple[str, ...]
     judged: tuple[str, ...]
     seeds_needed: int | None
+    unpaired: int = 0  # runs on these tasks that were left out, as the other method has none of their seed
 
 
 class Pair(NamedTuple):
@@ -90,7 +91,9 @@ def against(
     if other > 0 and (others > 0).mean() >= LEVEL:
         ratio = estimate(value / other, draws[others > 0] / others[others > 0], found.fewest)
     needed = seeds_needed(found.ours, found.theirs, statistic, effect, seed)
-    return Pairwise(found.tasks, difference, ratio, _improvement(found, times), *_judged(found), needed)
+    there = sum(len(kept[task]) for kept in (numbers(method)[0], numbers(reference)[0]) for task in found.tasks)
+    unpaired = there - len(found.ours.values) - len(found.theirs.values)
+    return Pairwise(found.tasks, difference, ratio, _improvement(found, times), *_judged(found), needed, unpaired)
 
 
 def improvement(method: ByTask, reference: ByTask, seed: int, repetitions: int, paired: bool = False) -> Estimate:

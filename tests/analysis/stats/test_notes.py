@@ -1,10 +1,14 @@
 """What a reader should know, with the numbers that it names."""
 
+from dataclasses import replace
+
 import pytest
 
 from analysis.data import cells
 from analysis.data.runs import Run, history
+from analysis.settings import Settings
 from analysis.stats import notes
+from analysis.stats.comparison import compare
 
 
 def ran(task, seed, agent_steps):
@@ -24,3 +28,35 @@ def test_the_advice_is_the_longest_cut_that_makes_runs_of_a_task_alike(lengths, 
     runs = [ran(task, seed, length) for task, own in lengths.items() for seed, length in enumerate(own)]
     said = notes.shorter(cells.seen(runs))
     assert [f"--agent-steps {advice} " in line for line in said] == [True] * (advice is not None)
+
+
+def test_runs_without_a_pair_are_counted_where_runs_are_paired():
+    seeds = {
+        "dense": {"atari/Pong": (0, 1, 2), "atari/Boxing": (0, 1)},
+        "gmp": {"atari/Pong": (1, 2), "atari/Boxing": (5, 6)},
+    }
+    runs = [
+        replace(ran(task, seed, 1000), method=method)
+        for method, tasks in seeds.items()
+        for task, own in tasks.items()
+        for seed in own
+    ]
+    for paired, expected in ((False, []), (True, ["share no seed with a result", "1 runs whose seed the other lacks"])):
+        said = compare(cells.seen(runs), "", Settings(repetitions=20, paired=paired)).notes
+        pairs = [line for line in said if line.startswith("gmp and dense")]
+        assert [text in line for line, text in zip(pairs, expected, strict=True)] == [True] * len(expected)
+
+
+def test_files_that_state_no_protocol_are_named_where_that_keeps_them_apart():
+    def said(other, steps):
+        runs = [ran("atari/Pong", 0, 1000), replace(ran("atari/Pong", 0, steps), method="gmp")]
+        runs = [
+            replace(run, protocol=f"not stated in {name}") for run, name in zip(runs, ("a.csv", other), strict=True)
+        ]
+        found = compare(cells.seen(runs), "", Settings(repetitions=20))
+        return len(found.blocks), [line for line in found.notes if "state no protocol" in line]
+
+    assert said("a.csv", 1000) == (1, [])
+    assert said("a.csv", 5000) == (2, [])  # lengths differ
+    blocks, (line,) = said("b.csv", 1000)
+    assert blocks == 2 and "The files of dense, gmp" in line

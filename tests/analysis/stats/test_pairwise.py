@@ -135,7 +135,7 @@ def test_only_tasks_that_both_have_and_every_seed_counts():
     pair = against(x, y, seed=0, repetitions=100)
     assert pair.tasks == ("a",)
     assert pair.difference.value == pytest.approx(4.0 - 1.0)
-    assert against({"a": {}}, y, 0, 10) == ((), NOTHING, NOTHING, NOTHING, (), (), (), None)
+    assert against({"a": {}}, y, 0, 10) == ((), NOTHING, NOTHING, NOTHING, (), (), (), None, 0)
 
 
 def test_one_seed_gives_no_interval():
