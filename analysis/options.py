@@ -111,13 +111,21 @@ def seed_list(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.replace(",", " ").split():
         match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
-        if not match:
+        if not match or int(match[1]) > int(match[2] or match[1]):
             raise UserError(f"--require: seeds are written as in '0-4 7', found {text!r}")
         more = range(int(match[1]), int(match[2] or match[1]) + 1)
         if len(seeds) + len(more) > MOST_SEEDS:
             raise UserError(f"--require: at most {MOST_SEEDS:,} seeds, found {text!r}")
         seeds += more
     return seeds
+
+
+def required_cells(methods: str, tasks: str, seeds: str) -> tuple[list[str], list[str], list[int]]:
+    """("dense gmp", "atari/Pong", "0-1") -> their lists. Raises UserError where one is empty, as `seed_list` does."""
+    lists = methods.split(), tasks.split(), seed_list(seeds)
+    if not all(lists):
+        raise UserError(f"--require: methods, tasks and seeds are needed, found {methods!r} {tasks!r} {seeds!r}")
+    return lists
 
 
 def visible_difference(text: str) -> float:

@@ -3,7 +3,7 @@
 from analysis.data import scores
 from analysis.settings import Settings
 from analysis.stats import pareto
-from analysis.stats.comparison import SCORE, SPARSITY, Comparison, Values, reference_rows
+from analysis.stats.comparison import SCORE, SPARSITY, Comparison, Values
 from analysis.stats.metrics import numbers
 from analysis.stats.pareto import Outcome
 
@@ -24,7 +24,7 @@ def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
     """
     grid, values = comparison.grid, comparison.values
     blocks = [[row for row in block if SPARSITY in values[row]] for block in comparison.blocks if comparison.scored]
-    named = set(reference_rows(grid, settings.reference))
+    named = set(grid.rows_of(settings.reference))
     shown = max(range(len(blocks)), key=lambda i: (bool(named & set(blocks[i])), len(blocks[i])), default=0)
     known = {row: values[row] for row in (blocks[shown] if blocks else [])}
     tasks = {row: _tasks(own) for row, own in known.items()}

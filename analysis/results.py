@@ -22,7 +22,7 @@ from analysis.data.sources import csvfile
 from analysis.data.sources.layouts import CsvOptions
 from analysis.figures import plane as plane_figures
 from analysis.figures import style
-from analysis.options import named_columns, seed_list
+from analysis.options import named_columns, required_cells
 from analysis.processes import pool
 from analysis.render import tables, tidy
 from analysis.render.markup import Table
@@ -214,7 +214,7 @@ def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
         references = scores.with_video_pinball(references, options.video_pinball_random)
     keys = ("seed", "repetitions", "raw", "reference", "statistic", "effect", "paired", "mix", "x", "latex")
     named = {key: getattr(options, key) for key in keys}
-    required = [(methods.split(), tasks.split(), seed_list(seeds)) for methods, tasks, seeds in options.require]
+    required = [required_cells(*texts) for texts in options.require]
     columns, constants = named_columns(options.columns, list(csvfile.NUMBERS) + list(csvfile.TEXTS))
     selection = Selection(
         options.runs,

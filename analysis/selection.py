@@ -1,5 +1,6 @@
 """Which runs are compared: read from their places, chosen by method and task, and arranged as a grid."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from analysis.data import cells, protocol, scores, sources
 from analysis.data.runs import Run
 from analysis.data.sources.layouts import CsvOptions
 from analysis.data.sources.names import task_named
+from analysis.data.sweepfile import is_method
 from suite.errors import UserError
 
 PROCESSES = 2  # that read records, where there are many
@@ -42,12 +44,12 @@ def select(
     shown: dict[str, str] = {}  # method -> its name in the table
     if selection.methods is not None:
         known = sorted({run.method for run in found})
-        shown = dict(named_method(text, known) for text in selection.methods)
+        shown = dict(named_method(text, known, found) for text in selection.methods)
         found, said = _chosen(found, "method", list(shown))
         notes += said
     tasks = None
     if selection.tasks is not None:
-        tasks = [task_named(task, references.tasks) or task for task in selection.tasks]
+        tasks = _named_tasks(selection.tasks, references)
         found, said = _chosen(found, "task", tasks)
         notes += said
     if selection.agent_steps is not None:
@@ -62,22 +64,31 @@ def select(
         grid = cells.expected(found, selection.sweep, selection.which, mix)
     else:
         grid = cells.seen(found, selection.which, mix)
-    for required in selection.required:
-        cells.require(grid, *required)
+    for methods, on, seeds in selection.required:
+        cells.require(grid, methods, _named_tasks(on, references), seeds)
     grid.notes[:0] = notes
     return cells.arranged(replace(grid, last=selection.last), shown, tasks)
 
 
-def named_method(text: str, known: Sequence[str]) -> tuple[str, str]:
+def _named_tasks(tasks: Sequence[str], references: scores.References) -> list[str]:
+    return [task_named(task, references.tasks) or task for task in tasks]
+
+
+def named_method(text: str, known: Sequence[str], runs: Sequence[Run] = ()) -> tuple[str, str]:
     """Split "eaudeqn=EauDeQN" into a method and the name that is shown; the method itself may hold "=".
 
-    Raises UserError for a method that is not known.
+    One of the runs' methods may be spelled with options at their defaults, as in a sweep file. Raises UserError for a
+    method that is not known.
     """
     if text in known:
         return text, text
     for method in sorted(known, key=len, reverse=True):
         if text.startswith(f"{method}=") and text != f"{method}=":
             return method, text.removeprefix(f"{method}=")
+    for end in (len(text), *(match.start() for match in reversed([*re.finditer("=.", text)]))):
+        spelled = [run.method for run in runs if is_method(run, text[:end])]
+        if spelled:
+            return spelled[0], text[end + 1 :] or text
     raise UserError(f"--methods: no run of {text!r}; there are {', '.join(map(repr, known))}")
 
 

@@ -73,6 +73,12 @@ class Grid:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys((*self.order, *(cell.task for cell in self.runs))))
 
+    def rows_of(self, method: str) -> list[str]:
+        """The rows of a method, which may be a row's name, also before `arranged`; where there is none, of the method
+        whose options at their defaults are spelled otherwise."""
+        rows = [row for row, own in self.methods.items() if method in (own, row, self.names.get(row, row))]
+        return rows or list(dict.fromkeys(cell.row for cell, run in self.present() if is_method(run, method)))
+
     def seeds(self, row: str, task: str | None = None) -> int:
         """How many there should be: on a task, or on the task that should have most."""
         counts = Counter(cell.task for cell in self.runs if cell.row == row)
@@ -233,8 +239,7 @@ def _spelled(grid: Grid, labels: Mapping[str, str]) -> dict[str, str]:
 def require(grid: Grid, methods: Iterable[str], tasks: Iterable[str], seeds: Iterable[int]) -> None:
     """Add the cells that must be there: for every row of each method, or a new one where it has none."""
     for method, task, seed in itertools.product(methods, list(tasks), list(seeds)):
-        rows = [row for row, own in grid.methods.items() if own == method] or [method]
-        for row in rows:
+        for row in grid.rows_of(method) or [method]:
             grid.methods.setdefault(row, method)
             grid.runs.setdefault(Cell(row, task, seed), None)
             grid.required.add(Cell(row, task, seed))

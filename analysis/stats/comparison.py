@@ -203,14 +203,9 @@ def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> 
     return found
 
 
-def reference_rows(grid: Grid, reference: str) -> list[str]:
-    """The rows of the reference, which is a method or names a row, also by the name that it had before."""
-    return [row for row, method in grid.methods.items() if reference in (method, row, grid.names.get(row, row))]
-
-
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:
     """The row of the reference method with the same swept options, or its only one; None for itself or without one."""
-    named = reference_rows(grid, reference)
+    named = grid.rows_of(reference)
     if row in named:
         return None
     same = [other for other in named if grid.variants.get(other) == grid.variants.get(row)]

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from analysis import plane, results
-from analysis.options import named_columns
+from analysis.options import named_columns, required_cells
 from analysis.selection import Selection, named_method, select
 from analysis.settings import Settings
 from analysis.stats import sweep_lines
-from analysis.stats.comparison import compare
+from analysis.stats.comparison import compare, reference_row
 from suite.errors import UserError
 from tests.analysis.conftest import write_run
 
@@ -188,3 +188,36 @@ def test_files_without_a_protocol_are_compared_with_one_that_is_given(tmp_path):
     together = Selection(places, csv=results.CsvOptions(protocol="mine"))
     found = compare(select(together, tmp_path), "", QUICK)
     assert len(found.blocks) == 1 and not any("--protocol" in note for note in found.notes)
+
+
+def test_a_method_has_two_spellings(run, sweep, tmp_path):
+    """A record leaves out options at their defaults; a sweep file may not, nor may who writes a command."""
+    for method, level in (("dense", None), ("gmp", 0.95), ("gmp:final_sparsity=0.9", 0.9)):
+        run(method=method, options={} if level is None else {"method.final_sparsity": level})
+    file, whole = sweep(), "gmp:final_sparsity=0.95"
+    file.write_text(file.read_text().replace("[dense, gmp]", f'[dense, "{whole}"]').replace("[0, 1]", "[0]"))
+    for place in (None, file):
+        row = whole if place else "gmp"
+        for spelled in ("gmp", whole):
+            required = [([spelled], ["Pong"], [0])]
+            grid = select(Selection([str(tmp_path / "runs")], place, required=required), tmp_path)
+            assert [(cell.row, cell.task, run is None) for cell, run in grid.runs.items() if cell in grid.required] == [
+                (row, "atari/Pong", False)
+            ]
+            assert reference_row(grid, "dense", spelled) == row
+            for shown in (spelled, "GMP"):
+                methods = [spelled if shown == spelled else f"{spelled}={shown}", "dense"]
+                grid = select(Selection([str(tmp_path / "runs")], place, methods=methods), tmp_path)
+                assert grid.rows == [shown, "dense"] and reference_row(grid, "dense", spelled) == shown
+
+
+def test_a_requirement_without_a_cell_is_none():
+    assert required_cells("dense gmp", "Pong", "0-1 3") == (["dense", "gmp"], ["Pong"], [0, 1, 3])
+    for methods, tasks, seeds in (
+        ("", "Pong", "0"),
+        ("dense", " ", "0"),
+        ("dense", "Pong", ""),
+        ("dense", "Pong", "4-0"),
+    ):
+        with pytest.raises(UserError, match=r"--require: (methods, tasks and seeds are needed|seeds are written)"):
+            required_cells(methods, tasks, seeds)
