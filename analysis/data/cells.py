@@ -271,6 +271,6 @@ def _with_published(grid: Grid, published: list[Run]) -> Grid:
 def _place(cells: dict[Cell, Run | None], cell: Cell, run: Run) -> None:
     other = cells[cell]
     if other is not None:
-        both = f"{other.folder or other.name} and {run.folder or run.name}"
+        both = " and ".join(str(each.folder or each.file or each.name) for each in (other, run))
         raise UserError(f"{cell}: two runs hold this cell, {both}; keep one of them")
     cells[cell] = run

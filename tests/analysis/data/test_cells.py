@@ -1,5 +1,8 @@
 """Which cells are expected, which are there, and which must not be compared."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from analysis.data import cells
@@ -140,8 +143,9 @@ def test_published_results_alone_are_a_grid_of_their_own():
 def test_a_file_may_add_seeds_to_a_method(grid):
     found = cells.seen([*load(grid), guest("dense", seed=7, source="csv")])
     assert found.seeds("dense", "atari/Pong") == 3
-    with pytest.raises(UserError, match="two runs hold this cell"):
-        cells.seen([*load(grid), guest("dense", seed=1, source="csv")])
+    other = replace(guest("dense", seed=1, source="csv"), file=Path("theirs/curves.csv"))
+    with pytest.raises(UserError, match=r"two runs hold this cell, .*atari-Pong\.dense.* and theirs/curves\.csv;"):
+        cells.seen([*load(grid), other])
 
 
 def test_what_is_required_is_expected(grid):
