@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from analysis.data import cells, protocol, scores, sources
 from analysis.data.runs import Run
 from analysis.data.sources.layouts import CsvOptions
@@ -67,7 +69,22 @@ def select(
     for methods, on, seeds in selection.required:
         cells.require(grid, methods, _named_tasks(on, references), seeds)
     grid.notes[:0] = notes
+    _check_last(grid, selection.last)
     return cells.arranged(replace(grid, last=selection.last), shown, tasks)
+
+
+def _check_last(grid: cells.Grid, last: int) -> None:
+    """Raise UserError for a run without each of its last epochs: it is shorter, or a file leaves some out."""
+    held = {}
+    for run in (run for _, run in grid.finished() if len(run.history)):
+        gaps = np.flatnonzero(np.diff(run.history["epoch"].to_numpy()) != 1)
+        held[run.name] = len(run.history) - (gaps[-1] + 1 if len(gaps) else 0)
+    name = min(held, key=held.__getitem__, default="")
+    if held and held[name] < last:
+        raise UserError(
+            f"--last: {name} does not hold each of its last {last} epochs (files of curves leave out earlier epochs of"
+            f" long runs); at most --last {held[name]} is possible"
+        )
 
 
 def _named_tasks(tasks: Sequence[str], references: scores.References) -> list[str]:

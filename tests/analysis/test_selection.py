@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis import plane, results
+from analysis.data import runs
+from analysis.data.sources import runfolder
 from analysis.options import named_columns, required_cells
 from analysis.selection import Selection, named_method, select
 from analysis.settings import Settings
@@ -188,6 +190,18 @@ def test_files_without_a_protocol_are_compared_with_one_that_is_given(tmp_path):
     together = Selection(places, csv=results.CsvOptions(protocol="mine"))
     found = compare(select(together, tmp_path), "", QUICK)
     assert len(found.blocks) == 1 and not any("--protocol" in note for note in found.notes)
+
+
+def test_the_last_epochs_must_all_be_there(run, tmp_path):
+    """A file of curves keeps the last ten epochs of a long run, and some of those before."""
+    record = runfolder.read(run(returns=tuple(range(150)), options={"trainer.epochs": 150}))
+    runs.write_csv(runs.tidy([("dense", record)]), tmp_path / "curves.csv")
+    places = [str(tmp_path / "curves.csv")]
+    ((_, found),) = select(grid := Selection(places, last=10), tmp_path).finished()
+    assert select(grid, tmp_path).final_return(found) == 144.5
+    for place, last, most in ((places, 12, 11), ([str(tmp_path / "runs")], 151, 150)):
+        with pytest.raises(UserError, match=f"each of its last {last} epochs.*at most --last {most} is possible"):
+            select(Selection(place, last=last), tmp_path)
 
 
 def test_a_method_has_two_spellings(run, sweep, tmp_path):
