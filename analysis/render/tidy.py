@@ -1,7 +1,6 @@
 """A comparison as tidy CSV: its numbers, and the runs and cells that its notes count."""
 
-import csv
-import io
+import pandas as pd
 
 from analysis.data.cells import Detail
 from analysis.render.markup import portable
@@ -13,9 +12,7 @@ CSV_COLUMNS = ("method", "task", "statistic", "value", "low", "high", "seeds", "
 
 def tidy_csv(comparison: Comparison) -> str:
     """One line a method, task ("all" for the aggregates) and statistic; `gaps` names the cells without a result."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    lines = []
     for row in comparison.grid.rows:
         gaps: dict[str, list[str]] = {}
         for cell, why in comparison.gaps.items():
@@ -25,8 +22,9 @@ def tidy_csv(comparison: Comparison) -> str:
         for task, name, estimate in _entries(comparison, row):
             expected = comparison.grid.seeds(row, None if task == "all" else task)
             numbers = ["" if number is None else repr(portable(number)) for number in estimate[:3]]
-            writer.writerow([row, task, name, *numbers, estimate.seeds, expected, "; ".join(gaps.get(task, []))])
-    return out.getvalue()
+            lines.append([row, task, name, *numbers, estimate.seeds, expected, "; ".join(gaps.get(task, []))])
+    text: str = pd.DataFrame(lines, columns=CSV_COLUMNS).to_csv(index=False)
+    return text
 
 
 def _entries(comparison: Comparison, row: str) -> list[tuple[str, str, Estimate]]:
@@ -48,8 +46,5 @@ def _entries(comparison: Comparison, row: str) -> list[tuple[str, str, Estimate]
 
 def details_csv(comparison: Comparison) -> str:
     """The runs and cells that the notes count, a line each."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(Detail._fields)
-    writer.writerows(comparison.details)
-    return out.getvalue()
+    text: str = pd.DataFrame(comparison.details, columns=Detail._fields).to_csv(index=False)
+    return text
