@@ -80,16 +80,13 @@ def _sparsities(found: Plane, grid: Grid, reference: str) -> str:
                 said.append(f"{row} at {beside.sparsity:.3f} is {_signed(beside.difference)} from the line of {name}")
     if not said:
         said = [f"{row} {interval(_level(found, row), '.3f')}" for row in found if grid.methods[row] != reference]
-    return f"{_listed(said)} ({_seeds(found)})." if said else "known of no other method."
+    seeds = spanned(sorted({outcome.seeds for outcome in found.values()}))
+    return f"{_listed(said)} ({seeds} seeds)." if said else "known of no other method."
 
 
 def _level(found: Plane, row: str) -> Estimate:
     outcome = found[row]
     return pareto.interval(float(outcome.point[0]), outcome.draws[:, 0], outcome.seeds)
-
-
-def _seeds(found: Plane) -> str:
-    return f"{spanned(sorted({outcome.seeds for outcome in found.values()}))} seeds"
 
 
 def _signed(estimate: Estimate) -> str:

@@ -16,13 +16,13 @@ from analysis.page import diagnostics as diagnostic_sections
 from analysis.page import elections as election_sections
 from analysis.page import sections as page_sections
 from analysis.page import sparsity as sparsity_sections
-from analysis.page.page import Filters, Picture, Section, page
+from analysis.page.page import Facts, Filters, Picture, Section, page
 from analysis.results import Results
 from analysis.selection import Selection
 from analysis.settings import Settings
 from analysis.stats.comparison import Comparison
 from analysis.stats.pareto import KEPT
-from suite.errors import UserError
+from suite.errors import UserError, writing
 from suite.program import terminal
 
 PAGE, FIGURES = "report.html", "figures"
@@ -49,10 +49,11 @@ def report(
             selection, out, command, settings, lambda doing: progress.update(step, description=doing)
         )
         progress.update(step, description="sparsity, elections, tables")
+        grid = found.comparison.grid
         parts = sections(found, selection, settings, kept, asked)
         pictures = [part for section in parts for part in section.parts if isinstance(part, Picture)]
         progress.update(step, description="tables", total=len(pictures), completed=0)
-        try:
+        with writing(out):
             (out / FIGURES).mkdir(parents=True, exist_ok=True)
             with index.drawn(pictures, out / FIGURES) as wait:
                 results.write(found, out)  # meanwhile
@@ -64,10 +65,8 @@ def report(
                     progress.advance(step)
                     return element
 
-                text = page(_title(found.comparison.grid), parts, show, _filters(found.comparison.grid))
+                text = page(_title(grid), parts, show, Filters(scores.short_names(grid.tasks), grid.rows))
                 (out / PAGE).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
         progress.update(step, description="written")
     return found.comparison
 
@@ -77,7 +76,7 @@ def sections(
 ) -> list[Section]:
     """Return the sections of the page in their order. Raises UserError for a damaged record."""
     comparison, grid = found.comparison, found.comparison.grid
-    folders = page_sections.folders(grid)
+    folders = {cell: run.folder for cell, run in grid.present() if run.folder}
     whole = {cell: run.folder for cell, run in grid.present() if run.folder and not run.is_cut}
     names = {run.name for _, run in grid.present() if run.folder}
     for name in asked:
@@ -94,17 +93,13 @@ def sections(
         diagnostic_sections.section(grid, whole),
         page_sections.runs(grid),
         page_sections.missing(comparison, selection.sweep, selection.places),
-        page_sections.about(comparison),
+        Section("About", [Facts(comparison.source)]),
     ]
 
 
 def _title(grid: Grid) -> str:
     tasks = page_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
     return f"{page_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
-
-
-def _filters(grid: Grid) -> Filters:
-    return Filters(scores.short_names(grid.tasks), grid.rows)
 
 
 def _progress() -> Progress:

@@ -57,17 +57,14 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
     first = {(cell.row, cell.task): cell for cell in sorted(logs, key=lambda cell: -cell.seed)}
     default = [cell for cell in logs if cell in first.values()][:MOST_DRAWN]
     drawn = [cell for cell in logs if runs[cell].name in asked] if asked else default
-    parts: list[Part] = [_picture(cell, runs[cell], logs[cell]) for cell in drawn]
+    parts: list[Part] = []
+    for cell in drawn:
+        draw = partial(sparsity_figures.elections, logs[cell], str(cell))
+        parts.append(Picture(f"elections-{runs[cell].name}", f"{cell}. {election_log.why(logs[cell])}", draw))
     if len(logs) > len(drawn):
         parts.append(Paragraph(f"Drawn are {len(drawn)} of {len(logs)} runs; --elections RUN draws others by name."))
     reasons = [election_log.why(log) for log in logs.values()]
     return Section("Elections", [*parts, SortableTable(_table(logs), {"why": reasons})])
-
-
-def _picture(cell: Cell, run: Run, log: pd.DataFrame) -> Picture:
-    title = str(cell)
-    draw = partial(sparsity_figures.elections, log, title)
-    return Picture(f"elections-{run.name}", f"{cell}. {election_log.why(log)}", draw)
 
 
 def _last_step(run: Run) -> float:

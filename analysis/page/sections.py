@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from analysis import plane
-from analysis.data.cells import OWN, Cell, Grid
+from analysis.data.cells import OWN, Grid
 from analysis.data.runs import Run, thin
 from analysis.figures import plane as plane_figures
 from analysis.figures import scores as score_figures
 from analysis.figures import style
 from analysis.page import charts
 from analysis.page.answer import answer
-from analysis.page.page import Command, Facts, Listing, Paragraph, Part, Picture, Section, SortableTable
+from analysis.page.page import Command, Listing, Paragraph, Part, Picture, Section, SortableTable
 from analysis.render import tables
 from analysis.render.markup import Table
 from analysis.results import BAND_REPETITIONS, Results
@@ -44,17 +44,14 @@ def summary(results: Results, settings: Settings) -> Section:
         parts.append(Picture("pareto", plane_figures.CAPTION, draw, chart))
     gaps = len(comparison.gaps)
     parts.append(Paragraph(f"{finished} of {len(grid.runs)} runs are finished, {gaps} have no result."))
-    listed: list[Part] = [SortableTable(table) for table in _aggregates(comparison)]
+    of_methods = (table for table in tables.all_tables(comparison) if table.header[0] == "method")
+    listed: list[Part] = [SortableTable(table) for table in of_methods]
     caveats: list[Part] = [Listing(comparison.notes, "Caveats")] if comparison.notes else []
     return Section("Summary", [*parts, *listed[:1], *caveats, *listed[1:]])
 
 
 def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _aggregates(comparison: Comparison) -> list[Table]:
-    return [table for table in tables.all_tables(comparison) if table.header[0] == "method"]
 
 
 def aggregates(results: Results) -> Section:
@@ -218,13 +215,3 @@ def missing(comparison: Comparison, sweep: Path | None, places: Sequence[str]) -
         again = shlex.join(["python", "-m", "sweeps.launch", str(sweep), "--folder", places[0]])
         parts[:0] = [Paragraph("Rerun this command to resume or start the runs that are not finished:"), Command(again)]
     return Section("Missing", parts)
-
-
-def about(comparison: Comparison) -> Section:
-    """List where the numbers come from."""
-    return Section("About", [Facts(comparison.source)])
-
-
-def folders(grid: Grid) -> dict[Cell, Path]:
-    """Return the run folder of each cell whose run has one."""
-    return {cell: run.folder for cell, run in grid.present() if run.folder}
