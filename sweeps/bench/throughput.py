@@ -27,7 +27,7 @@ from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
 from suite.types import Batch, Frames
 from sweeps.compose import compose
-from sweeps.config import resolve
+from sweeps.config import RunConfig, resolve
 
 PEAK_SIZE = 2_048  # of the square matrices of the peak
 FILLED = 2_000  # agent steps in the replay before anything is timed
@@ -88,15 +88,20 @@ def prepare(method: str, case: Case, folder: Path) -> Bench:
         "trainer.epoch_agent_steps": 10**6,
     }
     run = resolve({"task": case.task, "method": method, "seed": 0, **case.options, **clock})
-    config = {"name": run.name}
-    tracker = Tracker(folder / run.name, config, run.task.frame_skip, run.total_agent_steps, "disabled")
-    trainer = Trainer(compose(run), tracker, run.options.trainer, run.seed)
-    trainer.start()
+    trainer = start_trainer(run, folder / run.name)
     while trainer.gradient_step < 2:
         trainer.step()
     batch = trainer.experience.sample(np.random.default_rng(0))
     equations = products(jax.make_jaxpr(trainer.learner.gradient_step)(trainer.state, batch).jaxpr)
     return Bench(trainer, batch, sum(map(operations, equations)) / 1e9, alone(equations))
+
+
+def start_trainer(run: RunConfig, folder: Path) -> Trainer:
+    """Return a run's trainer, started, with a record in a folder."""
+    tracker = Tracker(folder, {"name": run.name}, run.task.frame_skip, run.total_agent_steps, "disabled")
+    trainer = Trainer(compose(run), tracker, run.options.trainer, run.seed)
+    trainer.start()
+    return trainer
 
 
 PRODUCTS = ("dot_general", "conv_general_dilated")

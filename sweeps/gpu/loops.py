@@ -20,7 +20,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
     for case in (runs.dqn(size), runs.sac(size)):
         for networks in sorted(size.networks[:2]):
             run = runs.run_of(case, networks, runs.ENDLESS, size.filled)
-            trainer = warm(runs.trainer(run, scratch / run.name))
+            trainer = warm(runs.start_trainer(run, scratch / run.name))
             rates = loop(trainer, size.loop_seconds)
             phases = profile(trainer, size.seconds)
             busy = rates["gradient steps per second"] * phases["gradient step (ms)"] / 1e3

@@ -13,11 +13,10 @@ from suite.experience import Experience
 from suite.experience.batches import batch_rng
 from suite.learner import Learner
 from suite.program import compile_cache
-from suite.tracking.tracker import Tracker
-from suite.trainer import Trainer
 from suite.types import Batch, Frames
 from sweeps import grid
 from sweeps.bench.throughput import Case as Case
+from sweeps.bench.throughput import start_trainer as start_trainer
 from sweeps.command_line import Settings
 from sweeps.compose import compose
 from sweeps.config import RunConfig, resolve
@@ -107,15 +106,6 @@ def parts(run: RunConfig) -> tuple[Experience, Learner]:
 def batches(run: RunConfig, experience: Experience) -> Iterator[Batch | Frames]:
     """Return the batches of a run's gradient steps."""
     return (experience.sample(batch_rng(run.seed, step)) for step in itertools.count())
-
-
-def trainer(run: RunConfig, folder: Path) -> Trainer:
-    """Return a run's trainer, started, with a record in a folder."""
-    frame_skip = run.task.frame_skip
-    tracker = Tracker(folder, {"name": run.name}, frame_skip, run.total_agent_steps, "disabled")
-    started = Trainer(compose(run), tracker, run.options.trainer, run.seed)
-    started.start()
-    return started
 
 
 def train(run: RunConfig, folder: Path, asked: Callable[[], bool] = lambda: False) -> None:

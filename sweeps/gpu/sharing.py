@@ -99,7 +99,7 @@ def main() -> int:
     size, folder = SIZES[sys.argv[1]], Path(sys.argv[2])
     runs.begin()
     run = runs.run_of(runs.dqn(size), max(size.networks[:2]), runs.ENDLESS, size.filled)
-    trainer = loops.warm(runs.trainer(run, folder))
+    trainer = loops.warm(runs.start_trainer(run, folder))
     (folder / "ready").touch()
     while not (folder.parent / GO).exists():
         time.sleep(0.01)
