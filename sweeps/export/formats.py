@@ -71,10 +71,6 @@ def _belongs(path: Path, card: Mapping[str, Any], name: Any, action: str, output
         )
 
 
-def _compact(folder: Path, card: Mapping[str, Any]) -> Act:
-    return Runner(_read(folder, "compact", card))
-
-
 def _dense(folder: Path, card: Mapping[str, Any]) -> Act:
     policy = _read(folder, "dense", card)
     return Runner(policy, ["dense"] * len(policy.layers))
@@ -94,7 +90,7 @@ def _jax(folder: Path, card: Mapping[str, Any]) -> Act:
 
 
 FORMS: dict[str, Callable[[Path, Mapping[str, Any]], Act]] = {
-    "compact": _compact,
+    "compact": lambda folder, card: Runner(_read(folder, "compact", card)),
     "onnx": _onnx,
     "dense": _dense,
     "jax": _jax,
