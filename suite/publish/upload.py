@@ -113,18 +113,13 @@ def opened(folder: Path, mode: str, identity: Identity, there: int = 0, **settin
         return Upload(folder, mode, identity, there, **settings)
     except Exception as error:
         forget_client()  # which believes that a refused id is in use
-        if not _says_deleted(error):
+        if "409" not in str(error) or "deleted" not in str(error):
             raise
     for name in ("WANDB_SWEEP_ID", "WANDB_RUN_ID"):  # which the client would prefer to the new id
         os.environ.pop(name, None)
     new = identity.model_copy(update={"id": secrets.token_hex(8)})
     print(f"{folder.name}: this run was deleted on W&B; it is sent again, with the new id {new.id}", flush=True)
     return Upload(folder, mode, new, **settings)
-
-
-def _says_deleted(error: Exception) -> bool:
-    """Return whether W&B refuses an id because the run of this id was deleted."""
-    return "409" in str(error) and "deleted" in str(error)
 
 
 def client_is_gone(error: Exception) -> bool:
