@@ -66,33 +66,19 @@ def test_two_processes_read_what_one_does(run, monkeypatch):
         runfolder.load(folder.parent, processes=2)
 
 
-def cut_last_line(folder):
+def rewrite(folder, changed):
     path = folder / "metrics.jsonl"
-    path.write_text(path.read_text()[:-10])
-
-
-def repeat_epoch(folder):
-    path = folder / "metrics.jsonl"
-    path.write_text(path.read_text() + path.read_text())
-
-
-def drop_epoch(folder):
-    path = folder / "metrics.jsonl"
-    path.write_text("\n".join(path.read_text().splitlines()[:-2]) + "\n")
-
-
-def evaluate_twice(folder):
-    path = folder / "metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line * (1 + ('"evaluation"' in line)) for line in lines))
+    path.write_text(changed(path.read_text()))
 
 
 DAMAGES = {
     "damaged": lambda folder: edit(folder, "metrics.jsonl", '"epoch": 2', '"epoch": ?'),
-    "last line is cut": cut_last_line,
-    "epochs should be numbered": repeat_epoch,
-    "2 of 3 epochs": drop_epoch,
-    "one evaluation an epoch is expected, found those of [1, 1]": evaluate_twice,
+    "last line is cut": lambda folder: rewrite(folder, lambda text: text[:-10]),
+    "epochs should be numbered": lambda folder: rewrite(folder, lambda text: 2 * text),
+    "2 of 3 epochs": lambda folder: rewrite(folder, lambda text: re.sub(r"(.*\n){2}\Z", "", text)),
+    "one evaluation an epoch is expected, found those of [1, 1]": lambda folder: rewrite(
+        folder, lambda text: re.sub(r'(.*"evaluation".*\n)', r"\1\1", text)
+    ),
     "not valid JSON": lambda folder: (folder / "config.json").write_text('{"schema": 1,'),
     "status: should be 'finished' or": lambda folder: edit(folder, "status.json", '"finished"', '"done"'),
     "without its config.json": lambda folder: (folder / "config.json").unlink(),
