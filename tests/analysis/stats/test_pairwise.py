@@ -29,12 +29,8 @@ def test_agrees_with_rliable(seeds, others, tasks):
     }
     for name, statistic in statistics.items():
         with numpy_seeded(1):
-            _, ((low,), (high,)) = (
-                None,
-                library.get_interval_estimates({"": [x, y]}, lambda a, b, f=statistic: np.array([f(a, b)]), reps=1000)[
-                    1
-                ][""],
-            )
+            function = lambda a, b, f=statistic: np.array([f(a, b)])  # noqa: E731
+            (low,), (high,) = library.get_interval_estimates({"": [x, y]}, function, reps=1000)[1][""]
         estimate = getattr(pair, name)
         assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.12 * (high - low)), name
         assert estimate.seeds == min(seeds, others)
