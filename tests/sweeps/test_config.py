@@ -17,12 +17,6 @@ from tests.support.damage import one_line_or_fine
 BASE: dict[str, Any] = {"task": "atari/Pong", "method": "eaudeqn", "seed": 0}
 
 
-def refusal(**arguments: Any) -> str:
-    with pytest.raises(UserError) as caught:
-        resolve({**BASE, **arguments})
-    return str(caught.value)
-
-
 # What is wrong -------------------------------------------------------------------------------------------------------
 
 
@@ -109,7 +103,9 @@ def test_a_run_needs_task_method_and_seed(key: str, value: Any) -> None:
     ids=lambda value: ",".join(f"{key}={item}"[:40] for key, item in value.items()) if isinstance(value, dict) else "",
 )
 def test_one_clear_line(arguments: dict[str, Any], words: list[str]) -> None:
-    line = refusal(**arguments)
+    with pytest.raises(UserError) as caught:
+        resolve({**BASE, **arguments})
+    line = str(caught.value)
     assert len(line) < 500 and all(word in line for word in words), line
 
 

@@ -16,10 +16,6 @@ def line(height):
     return figure
 
 
-def leave():
-    os._exit(1)
-
-
 def picture(name, draw):
     return Picture(name, f"caption of {name}", draw)
 
@@ -45,6 +41,6 @@ def test_what_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_process_that_ends_is_one_line(tmp_path):
-    gone = picture("gone", leave)
+    gone = picture("gone", partial(os._exit, 1))
     with pytest.raises(UserError, match="figure gone: its process ended"), index.drawn([gone], tmp_path) as show:
         show(gone)

@@ -38,11 +38,6 @@ def test_a_folder_that_is_deleted_and_begun_again_has_the_rows_of_one_run(tmp_pa
     assert [row["agent_step"] for row in rows] == [2, 4]
 
 
-def resumed(folder: Path) -> Tracker:
-    state = {"seconds": 1.0, "agent_step": 0}
-    return Tracker(folder, {"name": "n", "seed": 0}, 4, 100, "disabled", Checkpoint(state, 0, provenance.versions()))
-
-
 @pytest.mark.parametrize("text", [None, '{"name": "n", "se', '{"name": "n", "seed": 1, "versions": {}}'])
 def test_a_config_that_was_damaged_meanwhile_is_not_sealed(tmp_path: Path, text: str | None) -> None:
     Tracker(tmp_path, {"name": "n", "seed": 0}, 4, 100, "disabled")
@@ -50,7 +45,8 @@ def test_a_config_that_was_damaged_meanwhile_is_not_sealed(tmp_path: Path, text:
     (tmp_path / schema.CONFIG).unlink()
     if text is not None:
         (tmp_path / schema.CONFIG).write_text(text)
-    with resumed(tmp_path):
+    saved = Checkpoint({"seconds": 1.0, "agent_step": 0}, 0, provenance.versions())
+    with Tracker(tmp_path, {"name": "n", "seed": 0}, 4, 100, "disabled", saved):
         pass
     config = schema.read_json(tmp_path / schema.CONFIG)
     assert config["seed"] == 0 and config.keys() == whole.keys()

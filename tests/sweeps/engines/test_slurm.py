@@ -15,17 +15,13 @@ from sweeps.engines.cellstate import QUEUED, RUNNING
 from tests.support.slurm import submit
 
 
-def finish(plan: Plan, name: str) -> None:
-    (plan.folder / name).mkdir(parents=True)
-    schema.write_json(plan.folder / name / schema.STATUS, {"status": "finished", "error": None})
-
-
 def jobs(plan: Plan) -> dict[str, list[str]]:
     return json.loads((plan.folder / slurm.FOLDER / slurm.JOBS).read_text())
 
 
 def test_what_is_submitted(cluster, plan, capsys):
-    finish(plan, "run1")
+    (plan.folder / "run1").mkdir(parents=True)
+    schema.write_json(plan.folder / "run1" / schema.STATUS, {"status": "finished", "error": None})
     code = submit(plan, partition="gpu", time="1-12", memory=3.5, cpus=3, gpus=1, runs_per_job=2, parallel=4)
     assert code == 0
     assert jobs(plan) == {"7_0": ["run0", "run2"], "7_1": ["run3", "run4"]}
