@@ -32,26 +32,6 @@ class Probe(gymnasium.Env):
         return np.array([1 - self.state, self.state] if self.length <= 2 else [self.state / self.length, 1], np.float32)
 
 
-class Sign(gymnasium.Env):
-    """One step: a random sign is shown, and the action that names it earns 1, the other -1."""
-
-    def __init__(self) -> None:
-        self.observation_space = spaces.Box(-1, 1, (2,), np.float32)
-        self.action_space = spaces.Discrete(2)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.sign = int(self.np_random.integers(2))
-        return self._observe(), {}
-
-    def step(self, action):
-        reward = 1.0 if int(action) == self.sign else -1.0
-        return self._observe(), reward, True, False, {}
-
-    def _observe(self) -> np.ndarray:
-        return np.array([2 * self.sign - 1, 1], np.float32)
-
-
 class Aim(gymnasium.Env):
     """One step: a random sign is shown, and the reward is -(action - sign / 2)^2; -0.25 for an action of 0.
 
@@ -74,3 +54,14 @@ class Aim(gymnasium.Env):
 
     def _observe(self) -> np.ndarray:
         return np.array([self.sign, 1], np.float32)
+
+
+class Sign(Aim):
+    """Likewise, and the action that names the sign earns 1, the other -1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = spaces.Discrete(2)
+
+    def step(self, action):
+        return self._observe(), 1.0 if 2 * int(action) - 1 == self.sign else -1.0, True, False, {}
