@@ -16,6 +16,7 @@ import pytest
 
 from suite.errors import Busy, UserError
 from suite.record import lock, schema
+from tests.support.local import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -187,10 +188,7 @@ def test_the_heartbeat_keeps_a_lock_fresh_and_ends_who_lost_it(tmp_path) -> None
     process = python(code, str(tmp_path))
     assert process.stdout is not None and process.stdout.readline() == "held\n"
     os.utime(tmp_path / schema.LOCK, (0, 0))
-    deadline = time.monotonic() + 120
-    while (tmp_path / schema.LOCK).stat().st_mtime == 0:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.01)
+    until(lambda: (tmp_path / schema.LOCK).stat().st_mtime != 0 or process.poll() is not None)
     name(tmp_path, host="elsewhere", pid=1)
     assert process.wait(timeout=120) == schema.RESUMABLE
     assert "elsewhere" in (tmp_path / schema.LOCK).read_text()
