@@ -47,11 +47,12 @@ class Store:
     def answer(self, operation: str, query: str, variables: Answer) -> Answer:
         with self.lock:
             self.calls[operation] += 1
-            known = OPERATIONS.get(operation)
-            if known is None:
-                self.unknown.append(query)
-                return {}
-            return known(self, variables.get("input") or variables)
+            if operation in SAME:
+                return SAME[operation]
+            if operation in OPERATIONS:
+                return OPERATIONS[operation](self, variables.get("input") or variables)
+            self.unknown.append(query)
+            return {}
 
     # Runs ----------
 
@@ -79,9 +80,6 @@ class Store:
     def run_resume_status(self, given: Answer) -> Answer:
         run = self.runs.get(given["name"])
         return {"model": {**self.project(given.get("project")), "bucket": run and self.bucket(run)}}
-
-    def run_stopped_status(self, given: Answer) -> Answer:
-        return {"project": {"run": {"stopped": False}}}
 
     def file_stream(self, name: str, sent: Answer) -> None:
         """Lines from an offset on: what was sent twice replaces itself, and a gap is an error of the client."""
@@ -142,10 +140,6 @@ class Store:
         page = {"endCursor": None, "hasNextPage": False}
         runs = {"totalCount": len(found), "edges": edges, "pageInfo": page}
         return {"project": {**self.project(given["project"]), "runCount": len(found), "runs": runs}}
-
-    def parquet_history(self, given: Answer) -> Answer:
-        """None is exported to Parquet here: all rows are to be asked for by the page."""
-        return {"project": {"run": {"parquetHistory": {"liveData": [], "parquetUrls": []}}}}
 
     def history_page(self, given: Answer) -> Answer:
         rows = [
@@ -228,12 +222,6 @@ class Store:
         me["email"] = "x@example.com"
         return {"viewer": {**me, "flags": "{}", "admin": False, "apiKeys": {"edges": []}, "teams": teams}}
 
-    def server_features(self, given: Answer) -> Answer:
-        return {"serverInfo": {"features": []}}
-
-    def server_info(self, given: Answer) -> Answer:
-        return {"serverInfo": {"cliVersionInfo": "{}", "latestLocalVersionInfo": None}}
-
 
 def new_run(name: str, project: str, entity: str) -> Answer:
     run: Answer = {"name": name, "project": project, "entity": entity}
@@ -242,13 +230,19 @@ def new_run(name: str, project: str, entity: str) -> Answer:
     return run | {"exitcode": None, "preempting": False}
 
 
+#: What is always answered alike. None is exported to Parquet here: all rows are to be asked for by the page.
+SAME: dict[str, Answer] = {
+    "RunStoppedStatus": {"project": {"run": {"stopped": False}}},
+    "OrganizationCoreWeaveOrganizationID": {"entity": {"organization": None}},
+    "ArtifactType": {"project": {"artifact": None}},
+    "ServerFeaturesQuery": {"serverInfo": {"features": []}},
+    "ServerInfo": {"serverInfo": {"cliVersionInfo": "{}", "latestLocalVersionInfo": None}},
+    "RunParquetHistory": {"project": {"run": {"parquetHistory": {"liveData": [], "parquetUrls": []}}}},
+}
 OPERATIONS = {
     "UpsertBucket": Store.upsert_bucket,
     "RunResumeStatus": Store.run_resume_status,
-    "RunStoppedStatus": Store.run_stopped_status,
     "CreateRunFiles": Store.create_run_files,
-    "OrganizationCoreWeaveOrganizationID": lambda store, given: {"entity": {"organization": None}},
-    "ArtifactType": lambda store, given: {"project": {"artifact": None}},
     "CreateArtifact": wandb_artifacts.create,
     "CreateArtifactManifest": wandb_artifacts.create_manifest,
     "CreateArtifactFiles": wandb_artifacts.create_files,
@@ -264,11 +258,8 @@ OPERATIONS = {
     "View": Store.project_views,
     "Viewer": Store.viewer,
     "GetDefaultEntity": Store.viewer,
-    "ServerFeaturesQuery": Store.server_features,
-    "ServerInfo": Store.server_info,
     "Run": Store.project_run,
     "Runs": Store.project_runs,
     "RunHistoryKeys": Store.project_run,
-    "RunParquetHistory": Store.parquet_history,
     "HistoryPage": Store.history_page,
 }
