@@ -26,22 +26,17 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def panels_of(view: dict) -> dict[str, list[dict]]:
-    """Section -> its panels."""
-    bank = json.loads(view["spec"])["section"]["panelBankConfig"]
-    return {section["name"]: section["panels"] for section in bank["sections"]}
-
-
 def test_a_view_a_task_is_saved(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dashboard.main([str(runs)]) == 0
     assert [view["displayName"] for view in server.store.views.values()] == ["atari/Boxing", "atari/Pong"]
     assert capsys.readouterr().out.count("/local/eaudeqn") == 2
     for view in server.store.views.values():
         assert (view["entityName"], view["projectName"]) == ("local", "eaudeqn")
-        (runset,) = json.loads(view["spec"])["section"]["runSets"]
+        shown = json.loads(view["spec"])["section"]
+        (runset,) = shown["runSets"]
         assert view["displayName"] in json.dumps(runset["filters"])
         assert runset["grouping"] == [{"section": "config", "name": "group.value"}]
-        panels = panels_of(view)
+        panels = {section["name"]: section["panels"] for section in shown["panelBankConfig"]["sections"]}
         curves = panels["Learning"] + panels["Sparsity"]
         assert {(curve["config"]["xAxis"], curve["config"]["groupBy"]) for curve in curves} == {
             ("agent_step", "group.value")

@@ -24,10 +24,6 @@ def steps(run: dict) -> list[int]:
     return [row["_step"] for row in run["history"]]
 
 
-def by_name(server: Server) -> dict[str, dict]:
-    return {run["displayName"]: run for run in server.runs.values()}
-
-
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """One that was resumed twice, one that failed, one that was stopped: W&B has seen nothing of them."""
@@ -42,7 +38,7 @@ def runs(tmp_path: Path) -> Path:
 def test_runs_are_sent_from_their_records_and_once(server: Server, tmp_path: Path, runs: Path) -> None:
     first = call(server, tmp_path / "home", runs)
     assert first.returncode == 0, first.stderr
-    sent = by_name(server)
+    sent = {run["displayName"]: run for run in server.runs.values()}
     assert {name: run["state"] for name, run in sent.items()} == {
         "resumed": "finished",
         "broken": "failed",
