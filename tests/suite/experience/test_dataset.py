@@ -45,11 +45,6 @@ def naive(parts: dict[str, np.ndarray], n_step: int) -> set[tuple]:
     return found
 
 
-def without_ends(rows: set[tuple]) -> set[tuple]:
-    """What follows a terminal is never looked at."""
-    return {(*row[:4], row[4] if row[3][0] else None) for row in rows}
-
-
 @settings(deadline=None, max_examples=60)
 @given(terminals=st.lists(st.sampled_from([0, 0, 0, 1]), min_size=2, max_size=40), n_step=st.integers(1, 3))
 def test_equal_to_the_naive_reference(
@@ -59,8 +54,9 @@ def test_equal_to_the_naive_reference(
     write_chunk(folder, 0, **parts)
     data = loaded(folder, replay(n_step=n_step), chunks=1, chunk_transitions=len(terminals))
     expected = naive(parts, n_step)
-    # A step that is cut off by the end of the data is bootstrapped from the last frame, as after a truncation.
-    found = without_ends(sampled(data))
+    # A step that is cut off by the end of the data is bootstrapped from the last frame, as after a truncation. What
+    # follows a terminal is never looked at.
+    found = {(*row[:4], row[4] if row[3][0] else None) for row in sampled(data)}
     assert {(row[0], row[1]) for row in found} == {(row[0], row[1]) for row in expected}
     for row, wanted in zip(sorted(found, key=str), sorted(expected, key=str), strict=True):
         for part, number in zip(row[:4], wanted[:4], strict=True):
