@@ -12,6 +12,7 @@ from suite.agents import AGENTS, DQNOptions
 from suite.agents.dqn import dqn
 from suite.options import PrunerOptions
 from suite.sparsity.distributions import erk_counts
+from suite.sparsity.masks import kernels
 from suite.sparsity.pruner import make_pruner
 from suite.types import LearnerState, Network, Training
 from tests.support import hooks, learners, sac
@@ -124,13 +125,8 @@ EARLY = {  # so that all of it happens within 100 updates, and compiles in less 
 
 def leaked(network: Network) -> int:
     """Pruned weights that are not exactly zero."""
-    found = 0
-    for path, mask in network.masks.items():
-        leaf = network.params
-        for part in path.split("/"):
-            leaf = leaf[part]
-        found += int((~np.asarray(mask) & (np.asarray(leaf) != 0)).sum())
-    return found
+    weights = kernels(network.params)
+    return sum(int((~mask & (weights[path] != 0)).sum()) for path, mask in network.masks.items())
 
 
 def run(agent_name: str, method: str, pruning: dict | None = None, **given) -> tuple[LearnerState, Network, dict]:
