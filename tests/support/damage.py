@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,14 @@ def one_line_or_fine(read: Callable[[], Any]) -> Any:
         return read()
     except UserError:  # which makes its message one printable line
         return None
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int) -> str:
+    """The one line of a program that took no input, as its exit code says."""
+    printed = capsys.readouterr()
+    assert code == 2, printed
+    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1 and printed.err[:-1].isprintable()
+    return printed.err
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:

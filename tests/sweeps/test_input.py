@@ -24,7 +24,7 @@ from sweeps.export import __main__ as export
 from sweeps.export import play
 from sweeps.export.formats import FORMS, card_of
 from sweeps.plan import resolve_all
-from tests.support.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine
+from tests.support.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine, refused
 from tests.support.sweeps import TINY, run_flags
 from tests.sweeps.export.test_export import finished
 
@@ -51,13 +51,6 @@ def began(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(execute, "Trainer", begin)
     monkeypatch.setattr(sweep_module, "measure_speeds", begin)
-
-
-def refused(capsys: pytest.CaptureFixture, code: int) -> str:
-    printed = capsys.readouterr()
-    assert code == 2, printed
-    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1 and printed.err[:-1].isprintable()
-    return printed.err
 
 
 # A run ---------------------------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from suite.program.command import BAD_INPUT
 from sweeps import references
 from sweeps.bench import inference, training
 from sweeps.estimate import measure
 from sweeps.export import latency
+from tests.support.damage import refused
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for package in ("suite", "sweeps", "analysis") for path in (ROOT / package).rglob("*.py")]
@@ -33,15 +33,12 @@ SOURCES = [path for package in ("suite", "sweeps", "analysis") for path in (ROOT
     ],
 )
 def test_a_wrong_option_is_one_line(program, arguments: list[str], word: str, capsys) -> None:
-    assert program.main(arguments) == BAD_INPUT
-    said = capsys.readouterr().err
-    assert said.startswith("error: ") and word in said and said.count("\n") == 1
+    assert word in refused(capsys, program.main(arguments))
 
 
 def test_arguments_of_the_command_line_are_taken_where_none_are_given(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["program", "--nonsense"])
-    assert references.main() == BAD_INPUT
-    assert "--nonsense" in capsys.readouterr().err
+    assert "--nonsense" in refused(capsys, references.main())
 
 
 def test_no_other_parser_is_made() -> None:

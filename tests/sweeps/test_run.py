@@ -19,6 +19,7 @@ from suite.record import lock, reader, schema
 from sweeps import execute
 from sweeps import run as entry
 from sweeps.config import resolve
+from tests.support.damage import refused
 from tests.support.sweeps import TINY_SAC
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,10 +68,7 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
     ],
 )
 def test_bad_input_is_one_line_and_code_2(flags: list[str], words: str, tmp_path: Path, capsys) -> None:
-    assert entry.main([f"--folder={tmp_path}", *flags]) == 2
-    printed = capsys.readouterr()
-    assert printed.err.startswith("error: ") and printed.err.count("\n") == 1
-    assert words in printed.err
+    assert words in refused(capsys, entry.main([f"--folder={tmp_path}", *flags]))
     assert not list(tmp_path.iterdir())  # nothing is left that looks like a run
 
 
@@ -81,16 +79,14 @@ def test_bad_variables_are_one_line_and_code_2(
     name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert entry.main([*FLAGS, f"--folder={tmp_path}"]) == 2
-    printed = capsys.readouterr().err
-    assert printed.startswith(f"error: {name}={value}: should be ") and printed.count("\n") == 1
+    line = refused(capsys, entry.main([*FLAGS, f"--folder={tmp_path}"]))
+    assert line.startswith(f"error: {name}={value}: should be ")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys) -> None:
     (tmp_path / "file").write_text("in the way")
-    assert entry.main([*FLAGS, f"--folder={tmp_path / 'file'}"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    refused(capsys, entry.main([*FLAGS, f"--folder={tmp_path / 'file'}"]))
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,9 +204,8 @@ def test_ctrl_c_while_modules_load_is_not_answered_by_a_traceback(module: str) -
 
 def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    assert entry.main([*FLAGS, f"--folder={tmp_path}", "--device=gpu"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: --device=gpu: JAX finds none here, only a cpu") and said.count("\n") == 1
+    line = refused(capsys, entry.main([*FLAGS, f"--folder={tmp_path}", "--device=gpu"]))
+    assert line.startswith("error: --device=gpu: JAX finds none here, only a cpu")
     assert not list(tmp_path.iterdir())
 
 

@@ -10,7 +10,6 @@ import gymnasium
 import jax
 import numpy as np
 import pytest
-from jax import numpy as jnp
 
 from suite.deploy import compact, costs
 from suite.deploy.cleanup import Cleaned
@@ -18,7 +17,7 @@ from suite.deploy.network import Policy
 from suite.environments import environment_of
 from suite.errors import UserError
 from suite.record import schema
-from suite.sparsity.masks import apply_masks
+from suite.sparsity.masks import apply_masks, kernels
 from suite.tracking import film
 from suite.tracking.policy import describe, save_policy
 from sweeps.compose import compose
@@ -26,6 +25,7 @@ from sweeps.config import resolve
 from sweeps.export import __main__ as export
 from sweeps.export import latency, onnx_graph, play
 from sweeps.export.formats import FORMS, card_of, exported
+from tests.support.damage import refused
 from tests.support.policies import KINDS, make, observations
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,7 +48,8 @@ def finished(task: str, folder: Path, sparsity: float = 0.8, **options: str) -> 
     state = parts.learner.init(0)
     acting = state.actor or state.online[0]
     keys = iter(jax.random.split(jax.random.key(1), 20))
-    masks = {path: jax.random.uniform(next(keys), mask.shape) >= sparsity for path, mask in _masks(acting).items()}
+    found = kernels(acting.params)
+    masks = {path: jax.random.uniform(next(keys), kernel.shape) >= sparsity for path, kernel in found.items()}
     biased = jax.tree.map(lambda leaf: leaf + 0.02 * (leaf.ndim == 1), apply_masks(acting.params, masks))
     acting = acting._replace(params=biased, masks=masks)
     state = state._replace(actor=acting) if state.actor else state._replace(online=(acting,))
@@ -62,12 +63,6 @@ def finished(task: str, folder: Path, sparsity: float = 0.8, **options: str) -> 
     schema.write_json(folder / schema.COSTS, costs.of_run(folder))
     schema.write_json(folder / schema.STATUS, {"status": "finished", "seconds": 1.0})
     return folder
-
-
-def _masks(network) -> dict:
-    from suite.sparsity.masks import kernels
-
-    return {path: jnp.ones(kernel.shape, bool) for path, kernel in kernels(network.params).items()}
 
 
 @pytest.fixture(scope="module", params=sorted(RUNS))
@@ -239,9 +234,8 @@ def test_an_export_that_is_not_of_the_run_is_one_line(
         exported(copy, form).write_bytes(onnx_graph.build(policy, dtype, about))
     else:
         compact.write(exported(copy, form), policy, {key: card[key] for key in ("name", "task") if key in card})
-    assert play.main([str(copy), "--form", form, "--episodes", "1"]) == 2
-    error = capsys.readouterr().err
-    assert "should be of" in error and "make it again with python -m sweeps.export" in error and error.count("\n") == 1
+    error = refused(capsys, play.main([str(copy), "--form", form, "--episodes", "1"]))
+    assert "should be of" in error and "make it again with python -m sweeps.export" in error
 
 
 def test_a_model_of_no_policy_is_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -254,16 +248,13 @@ def test_a_model_of_no_policy_is_one_line(run: Path, tmp_path: Path, capsys: pyt
     graph = helper.make_graph(nodes, "policy", values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     exported(copy, "onnx").write_bytes(model.SerializeToString())
-    assert play.main([str(copy), "--form", "onnx", "--episodes", "1"]) == 2
-    error = capsys.readouterr().err
-    assert "should map an observation to outputs and an action" in error and error.count("\n") == 1
+    error = refused(capsys, play.main([str(copy), "--form", "onnx", "--episodes", "1"]))
+    assert "should map an observation to outputs and an action" in error
 
 
 def test_what_is_no_finished_run_or_not_exported_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for program in (export.main, play.main):
-        assert program([str(tmp_path)]) == 2
-        error = capsys.readouterr().err
-        assert "no finished run" in error and error.count("\n") == 1
+        assert "no finished run" in refused(capsys, program([str(tmp_path)]))
 
 
 @pytest.mark.parametrize("form", export.EXPORTED)
@@ -271,14 +262,11 @@ def test_a_form_that_is_missing_or_damaged_is_one_line(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = finished("mujoco/Hopper", tmp_path / "run")
-    assert play.main([str(run), "--form", form]) == 2
-    assert "make it with python -m sweeps.export" in capsys.readouterr().err
+    assert "make it with python -m sweeps.export" in refused(capsys, play.main([str(run), "--form", form]))
     export.export(run, (form,), "float32", calls=0, observations=3)
     path = exported(run, form)
     path.write_bytes(path.read_bytes()[:-100])
-    assert play.main([str(run), "--form", form]) == 2
-    error = capsys.readouterr().err
-    assert "damaged" in error and error.count("\n") == 1
+    assert "damaged" in refused(capsys, play.main([str(run), "--form", form]))
 
 
 @pytest.mark.parametrize("dtype", compact.DTYPES)
