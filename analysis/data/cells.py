@@ -139,14 +139,13 @@ def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Gri
     """
     own, published = _own_and_published(runs)
     protocol.check_options(((run.method, run) for run in own), mix=mix)
-    axes = [sorted({getattr(run, key) for run in own}) for key in ("method", "task")]
-    there = {Cell(run.method, run.task, run.seed) for run in own}
-    cells: dict[Cell, Run | None] = dict.fromkeys(sorted(there))
-    for run in own:
-        _place(cells, Cell(run.method, run.task, run.seed), run)
-    methods = {row: row.partition(OPTIONS)[0] for row in axes[0]}  # a file of curves has the rows of a table
+    names, tasks = (sorted({getattr(run, key) for run in own}) for key in ("method", "task"))
+    cells: dict[Cell, Run | None] = {}
+    for run in sorted(own, key=lambda run: (run.method, run.task, run.seed)):
+        _place(cells, run.method, run)
+    methods = {row: row.partition(OPTIONS)[0] for row in names}  # a file of curves has the rows of a table
     variants = {row: row.removeprefix(method) for row, method in methods.items()}
-    return _with_published(Grid(cells, methods, which=which, order=tuple(axes[1]), variants=variants), published)
+    return _with_published(Grid(cells, methods, which=which, order=tuple(tasks), variants=variants), published)
 
 
 def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
@@ -170,10 +169,10 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
             continue
         method = next(method for method in parameters["method"] if is_method(run, method))
         values = {key: next(v for v in parameters[key] if same(run.options[key], v)) for key in swept}
-        placed.append((Cell(label(method, values), run.task, run.seed), run))
-    protocol.check_options(((cell.row, run) for cell, run in placed), swept, mix)
-    for cell, run in placed:
-        _place(cells, cell, run)
+        placed.append((label(method, values), run))
+    protocol.check_options(placed, swept, mix)
+    for row, run in placed:
+        _place(cells, row, run)
     variants = {row: row.removeprefix(method) for row, method in methods.items()}
     grid = Grid(cells, methods, which=which, swept=swept, variants=variants)
     _leave_out(grid, others, sweep)
@@ -259,18 +258,15 @@ def _with_published(grid: Grid, published: list[Run]) -> Grid:
         if run.task not in tasks:
             elsewhere.setdefault(run.method, set()).add(run.task)
             continue
-        cell = Cell(run.method, run.task, run.seed)
         grid.methods.setdefault(run.method, run.method)
-        grid.runs.setdefault(cell, None)
-        _place(grid.runs, cell, run)
+        _place(grid.runs, run.method, run)
     for method, others in elsewhere.items():
         grid.notes.append(f"{method}: its results on {len(others)} other tasks were left out.")
     return grid
 
 
-def _place(cells: dict[Cell, Run | None], cell: Cell, run: Run) -> None:
-    other = cells[cell]
-    if other is not None:
+    cell = Cell(row, run.task, run.seed)
+    if other := cells.get(cell):
         both = " and ".join(str(each.folder or each.file or each.name) for each in (other, run))
         raise UserError(f"{cell}: two runs hold this cell, {both}; keep one of them")
     cells[cell] = run
