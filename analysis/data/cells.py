@@ -265,6 +265,7 @@ def _with_published(grid: Grid, published: list[Run]) -> Grid:
     return grid
 
 
+def _place(cells: dict[Cell, Run | None], row: str, run: Run) -> None:
     cell = Cell(row, run.task, run.seed)
     if other := cells.get(cell):
         both = " and ".join(str(each.folder or each.file or each.name) for each in (other, run))

@@ -66,7 +66,7 @@ class ReferenceRow(BaseModel):
         return self
 
 
-def from_file(path: Path, references: References = PUBLISHED) -> References:
+def from_file(path: Path) -> References:
     """Read a CSV file with the columns task, random, reference, and replace or add the references of its tasks.
 
     A task that is not the benchmark's has any name: mine/Maze, or CartPole-v1, which becomes own/CartPole-v1. Raises
@@ -80,18 +80,17 @@ def from_file(path: Path, references: References = PUBLISHED) -> References:
         raise UserError(
             f"{path}: references have the columns {', '.join(columns)}, and a row for each task, found {found}"
         )
-    tasks, named = dict(references.tasks), set[str]()
+    given: dict[str, Task] = {}
     for row in validation.rows(path, cells[columns], ReferenceRow):
         name = row.task if "/" in row.task else f"{OWN}/{row.task}"
         same = [task for task, known in TASKS.items() if known.environment.lower() == row.task.lower()]
         if same:
             raise UserError(f"{path}: {row.task} should be one of {', '.join(same)}, or {name} for a task of your own")
-        if name in named:
+        if name in given:
             raise UserError(f"{path}: names {name} more than once; it has one random and one reference return")
-        named.add(name)
-        known = tasks.get(name, Task(name, 1, row.random, row.reference))
-        tasks[name] = known._replace(random=row.random, reference=row.reference)
-    return References(tasks, references.given | named, path.name)
+        known = TASKS.get(name, Task(name, 1, None, None))
+        given[name] = known._replace(random=row.random, reference=row.reference)
+    return References({**TASKS, **given}, frozenset(given), path.name)
 
 
 def reference(task: str, references: References = PUBLISHED) -> Task:
