@@ -161,10 +161,9 @@ def test_the_command_makes_the_same_run_again(tmp_path, given):
 # In a browser ----------
 
 
-def first_column(document, number=0):
-    """Of a table, in the order of its rows."""
-    tables = re.findall(r'<table class="sortable">.*?</table>', document, flags=re.DOTALL)
-    body = tables[number].partition("<tbody>")[2]
+def first_column(document):
+    """Of the first table, in the order of its rows."""
+    body = re.search(r'<table class="sortable">.*?<tbody>(.*?)</table>', document, flags=re.DOTALL)[1]
     return [html.unescape(cell) for cell in re.findall(r"<tr><td[^>]*>(?:<b>)?([^<]*)", body)]
 
 

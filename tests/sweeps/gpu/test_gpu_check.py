@@ -19,10 +19,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, A
     """The rows of each part, from one check."""
     out = tmp_path_factory.mktemp("gpu")
     command = [sys.executable, "-m", "sweeps.gpu", "--minutes", "60", "--out", str(out)]
-    ours = {
-        key: value for key, value in os.environ.items() if key not in QUICKLY
-    }  # it runs for longer than it compiles
-    environment = {**ours, "JAX_PLATFORMS": "cpu"}
+    as_runs = {key: value for key, value in os.environ.items() if key not in QUICKLY}  # longer than they compile
+    environment = {**as_runs, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path.name for path in out.iterdir()} == {"cpu.json", "cpu.md"}
