@@ -110,8 +110,7 @@ class TrainerOptions(Options):
         250_000,
         ge=1,
         le=10**9,
-        description="epoch n ends at the first end of an episode after n times this number; each has an episode at"
-        " least, so a run whose episodes are longer than this goes beyond its horizon",
+        description="epoch n ends at the first end of an episode after n times this number, and has at least one",
     )
     initial_samples: int = Field(20_000, ge=0, description="agent steps before learning starts")
     replay_ratio: float = Field(0.25, gt=0, le=1_000, description="gradient steps per agent step")

@@ -57,7 +57,7 @@ def test_a_run_has_no_checkpoint_at_first(tmp_path: Path) -> None:
 def test_two_are_kept_and_nothing_else(two: Path) -> None:
     checkpoints = store(two)
     checkpoints.newest()
-    (two / "checkpoints" / "left.tmp").touch()
+    (two / "checkpoints" / "00009.safetensors.tmp").touch()
     for number in (3, 4):
         checkpoints.save(state_of(number))
     names = {path.name for path in (two / "checkpoints").iterdir()}
