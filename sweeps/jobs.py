@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from suite.program import limits
+from suite.program.terminal import counted
 from sweeps.engines import gpus
 from sweeps.gpu.best import best_number
 
@@ -52,7 +53,7 @@ def _variables(given: Mapping[str, str]) -> Iterator[None]:
 
 def _words(found: Sequence[gpus.Gpu]) -> str:
     models = sorted({gpu.model for gpu in found if gpu.model})
-    return f"{len(found)} GPU{'s' * (len(found) > 1)}" + f" ({', '.join(models)})" * bool(models)
+    return counted(len(found), "GPU") + f" ({', '.join(models)})" * bool(models)
 
 
 def _start_mps(stack: contextlib.ExitStack) -> dict[str, str]:

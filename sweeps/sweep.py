@@ -13,7 +13,7 @@ from suite.errors import UserError, is_text
 from suite.options import Options
 from suite.program import limits
 from suite.program.limits import size
-from suite.program.terminal import duration
+from suite.program.terminal import counted, duration
 from suite.record import reader
 from sweeps import grid
 from sweeps.config import RunConfig
@@ -41,7 +41,8 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
         raise UserError(f"--folder={folder}: should be UTF-8")
     runs = resolve_all(sweep, options.file)
     to_do = [run for run in runs if not reader.is_finished(folder / run.name)]
-    print(f"{options.file}: {len(runs)} runs, {sum(run.total_agent_steps for run in runs):,} agent steps in all")
+    steps = sum(run.total_agent_steps for run in runs)
+    print(f"{options.file}: {counted(len(runs), 'run')}, {steps:,} agent steps in all")
     print(f"records: {folder}/<run>/; finished already: {len(runs) - len(to_do)} of {len(runs)}", flush=True)
     code = OK
     if to_do:
@@ -86,8 +87,8 @@ def ahead(forecast: Forecast, jobs: int) -> str:
     """Describe the cost in two lines, and in a third if the memory may not suffice."""
     worker, together = forecast.memory_bytes, forecast.memory_bytes * min(jobs, forecast.runs)
     lines = [
-        f"ahead: {forecast.runs} runs, {forecast.agent_steps:,} agent steps; about {duration(forecast.seconds)} here"
-        f" with {jobs} worker{'s' * (jobs > 1)}",
+        f"ahead: {counted(forecast.runs, 'run')}, {forecast.agent_steps:,} agent steps;"
+        f" about {duration(forecast.seconds)} here with {counted(jobs, 'worker')}",
         f"disk: {size(forecast.disk_bytes)}, and up to {size(forecast.checkpoint_bytes)} of checkpoints until the runs"
         f" end; memory: up to {size(worker)} a worker, {size(together)} together",
     ]

@@ -12,6 +12,7 @@ from analysis.settings import Settings
 from analysis.stats import pareto, sweep_lines
 from analysis.stats.comparison import Comparison
 from analysis.stats.metrics import FEW_SEEDS, Estimate
+from suite.program.terminal import counted
 
 NAMED = 4  # methods of one kind; the tables have all
 
@@ -20,7 +21,8 @@ def answer(comparison: Comparison, panels: Mapping[str, Plane], settings: Settin
     """State question and answer with seeds and intervals."""
     grid = comparison.grid
     noun, counts = scores.noun(grid.tasks), seed_counts(grid)
-    amount = f"{len(grid.rows)} methods, {len(grid.tasks)} {noun}s, {spanned(counts)} seeds a method and {noun}"
+    seeds = f"{spanned(counts)} seed{'s' * (counts != [1])} a method and {noun}"
+    amount = f"{counted(len(grid.rows), 'method')}, {counted(len(grid.tasks), noun)}, {seeds}"
     asked = "what do they reach"
     if comparison.against:
         asked = f"does a method score higher or lower than {grid.label(settings.reference)}"

@@ -24,6 +24,7 @@ from analysis.stats.comparison import Comparison
 from analysis.stats.pareto import KEPT
 from suite.errors import UserError, writing
 from suite.program import terminal
+from suite.program.terminal import counted
 
 PAGE, FIGURES = "report.html", "figures"
 
@@ -98,8 +99,8 @@ def sections(
 
 
 def _title(grid: Grid) -> str:
-    tasks = page_sections.counted(len(grid.tasks), scores.noun(grid.tasks))
-    return f"{page_sections.counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
+    tasks = counted(len(grid.tasks), scores.noun(grid.tasks))
+    return f"{counted(len(grid.rows), 'method')} of deep reinforcement learning on {tasks}"
 
 
 def _progress() -> Progress:

@@ -50,10 +50,6 @@ def summary(results: Results, settings: Settings) -> Section:
     return Section("Summary", [*parts, *listed[:1], *caveats, *listed[1:]])
 
 
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
 def aggregates(results: Results) -> Section:
     """Draw the figures over all tasks. The section is empty without scores."""
     comparison, methods = results.comparison, results.comparison.grid.methods

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from suite.errors import UserError
+from suite.program.terminal import counted
 from suite.record import schema
 
 TAKEN, REFUSED, IDLE = "taken", "refused", "idle"
@@ -153,7 +154,7 @@ def why(log: pd.DataFrame) -> str:
     level = f"a sparsity of {count.sparsity:.3f}"
     if last is None:
         since = int((log["agent_step"] > count.last_taken).sum())
-        rest = f", {since} election{'s' * (since != 1)} before the end" if since else ", at the last election"
+        rest = f", {counted(since, 'election')} before the end" if since else ", at the last election"
         return (
             f"Pruning did not stop: it reached {level}, and its last step was at agent step {count.last_taken:,}{rest};"
             f" {count.taken} of {count.held} elections took a step."

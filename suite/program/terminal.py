@@ -32,6 +32,15 @@ def pace(rate: float) -> str:
     return f"{rate:.1f}" if 0 < rate < 10 else f"{rate:.0f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Format a number of things.
+
+    >>> counted(1, "run"), counted(2000, "run")
+    ('1 run', '2,000 runs')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Format a duration: 42 s, 12 min, 3.5 h, 12 days."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):

@@ -25,6 +25,7 @@ from pydantic import Field, RootModel
 from suite.errors import UserError
 from suite.options import Options
 from suite.program import signals
+from suite.program.terminal import counted
 from suite.record import lock, models, schema
 from sweeps.engines import local, squeue, workers
 from sweeps.engines.base import INTERRUPTED, OK, Plan, Session, Work
@@ -90,7 +91,8 @@ def start(plan: Plan, options: SlurmOptions) -> Session:
             schema.write_json(root / FOLDER / JOBS, noted)
     first, _, cluster = next(iter(jobs)).partition(";")
     array, where = first.partition("_")[0], f"--clusters={cluster} " if cluster else ""
-    print(f"submitted {len(works)} runs in {len(groups)} jobs, the array {array}; {len(known)} were submitted before")
+    amount = f"{counted(len(works), 'run')} in {counted(len(groups), 'job')}"
+    print(f"submitted {amount}, the array {array}; submitted earlier: {len(known)}")
     print(f"make status shows the runs; logs of the jobs: {root / FOLDER}/*_log.out")
     print("make table compares the finished runs; rerun the command to submit what is left")
     stop = f"squeue {where}--jobs {array} shows the jobs, scancel {where}{array} ends them"

@@ -23,7 +23,7 @@ def write(root, levels, seeds=5):
 
 def test_higher_lower_and_undecided_methods_are_told_apart(tmp_path):
     said = lines(write(tmp_path, {"dense": (0.0, 0.0), "gmp": (9.0, 0.9), "set": (-9.0, 0.9), "rigl": (0.0, 0.9)}))
-    assert "(4 methods, 1 games, 5 seeds a method and game)" in said["Question"]
+    assert "(4 methods, 1 game, 5 seeds a method and game)" in said["Question"]
     higher, lower, neither = said["Answer"].partition("higher: ")[2].split("; ")
     assert higher.startswith("gmp +0.") and lower.startswith("lower: set -0.") and "shown: rigl +0.000 [" in neither
     assert all("[" in part for part in (higher, lower, neither)) and "hints" not in said["Answer"]
