@@ -1,4 +1,4 @@
-"""Play the policy of a finished run: `python -m sweeps.export.play RUN [--form compact|onnx|dense|jax] [--video]`.
+"""Play the policy of a finished run: `python -m sweeps.export.play RUN [--format compact|onnx|dense|jax] [--video]`.
 
 Actions are greedy. Prints the mean return with a 95 % interval.
 """
@@ -63,10 +63,10 @@ def main(argv: Sequence[str]) -> int:
     add = parser.add_argument
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add(
-        "--form",
+        "--format",
         choices=tuple(FORMS),
         default="compact",
-        help="form of the policy that acts; see sweeps.export [compact]",
+        help="exported format that acts, or jax: the agent itself [compact]",
     )
     add("--episodes", type=whole_number(1, 10**6), default=10, help="number of episodes [10]")
     add("--seed", type=whole_number(0, 2**31 - 1), default=0, help="episode i starts from seed SEED + i [0]")
@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     extensions.add_option(parser)
     given = parser.parse_args(argv)
     extensions.load(given.modules)
-    print("\n".join(evaluate(given.run, given.form, given.episodes, given.seed, given.video)))
+    print("\n".join(evaluate(given.run, given.format, given.episodes, given.seed, given.video)))
     return 0
 
 

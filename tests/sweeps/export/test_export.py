@@ -130,7 +130,7 @@ def test_a_card_without_its_network_is_completed(run: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 def test_play_reports_the_return_with_an_interval(form: str, run: Path, capsys: pytest.CaptureFixture) -> None:
-    assert play.main([str(run), "--form", form, "--episodes", "2"]) == 0
+    assert play.main([str(run), "--format", form, "--episodes", "2"]) == 0
     out = capsys.readouterr().out
     assert f"{form}: return " in out and "95 % interval, 2 episodes" in out
 
@@ -234,7 +234,7 @@ def test_an_export_that_is_not_of_the_run_is_one_line(
         exported(copy, form).write_bytes(onnx_graph.build(policy, dtype, about))
     else:
         compact.write(exported(copy, form), policy, {key: card[key] for key in ("name", "task") if key in card})
-    error = refused(capsys, play.main([str(copy), "--form", form, "--episodes", "1"]))
+    error = refused(capsys, play.main([str(copy), "--format", form, "--episodes", "1"]))
     assert "should be of" in error and "make it again with python -m sweeps.export" in error
 
 
@@ -248,7 +248,7 @@ def test_a_model_of_no_policy_is_one_line(run: Path, tmp_path: Path, capsys: pyt
     graph = helper.make_graph(nodes, "policy", values[:1], values[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     exported(copy, "onnx").write_bytes(model.SerializeToString())
-    error = refused(capsys, play.main([str(copy), "--form", "onnx", "--episodes", "1"]))
+    error = refused(capsys, play.main([str(copy), "--format", "onnx", "--episodes", "1"]))
     assert "should map an observation to outputs and an action" in error
 
 
@@ -262,11 +262,11 @@ def test_a_form_that_is_missing_or_damaged_is_one_line(
     form: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = finished("mujoco/Hopper", tmp_path / "run")
-    assert "make it with python -m sweeps.export" in refused(capsys, play.main([str(run), "--form", form]))
+    assert "make it with python -m sweeps.export" in refused(capsys, play.main([str(run), "--format", form]))
     export.export(run, (form,), "float32", calls=0, observations=3)
     path = exported(run, form)
     path.write_bytes(path.read_bytes()[:-100])
-    assert "damaged" in refused(capsys, play.main([str(run), "--form", form]))
+    assert "damaged" in refused(capsys, play.main([str(run), "--format", form]))
 
 
 @pytest.mark.parametrize("dtype", compact.DTYPES)
