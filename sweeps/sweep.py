@@ -22,7 +22,6 @@ from sweeps.estimate.forecast import Forecast, estimate, measure_speeds, memory_
 from sweeps.jobs import fitting, on_gpus
 from sweeps.plan import resolve_all, works_of
 
-PYTHON = os.path.relpath(sys.executable) if sys.executable.startswith(str(Path.cwd())) else sys.executable
 BIG = 4 * 3600  # core-seconds; a sweep that needs more must be confirmed
 RATE = 100  # agent steps a second of one core, by which a sweep is big where nothing is measured
 SMALL = 500 * 10**6  # bytes of a worker's memory, about, while it is measured
@@ -34,7 +33,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     `options` are those of sweeps.launch, `settings` those of the engine, and `argv` is what the user typed. Raises
     UserError for bad input and for a big sweep that is not confirmed, and Busy while another process starts the sweep.
     """
-    command = shlex.join([PYTHON, "-m", "sweeps.launch", *argv])
+    command = shlex.join([_python(), "-m", "sweeps.launch", *argv])
     sweep = grid.read(options.file)
     folder = Path(options.folder or f"runs/{sweep.name}")
     if not is_text(str(folder)):
@@ -103,10 +102,15 @@ def _table(folder: Path, file: str, returns: str) -> int:
     command = ["-m", "analysis.table", f"--runs={folder}", f"--sweep={file}"]  # which may begin with a dash
     command += [f"--return={returns}"] if returns != "training" else []
     made = subprocess.run([sys.executable, *command], check=False)
-    leet = Path(PYTHON).with_name("wandb")
+    leet = Path(_python()).with_name("wandb")
     print(f"""
 records of the runs   {folder}/<run>/  (metrics.jsonl is the source of truth, policy.safetensors the final network)
 W&B, in the terminal  {leet} leet {folder}/<run>/wandb
 W&B, in the browser   {leet} login, then make sync RUNS={folder}
-the table again       {shlex.join([PYTHON, *command])}""")
+the table again       {shlex.join([_python(), *command])}""")
     return 1 if made.returncode else 0
+
+
+def _python() -> str:
+    """Return this Python as a user here would type it."""
+    return os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable

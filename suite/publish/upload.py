@@ -193,9 +193,9 @@ def entity_of(api: Any) -> str:
 
 def remember(file: IO[str], run: Any) -> Identity:
     """Write where the run is on W&B, and return it. In place, since the lock is on the file. `run` is W&B's."""
+    identity = Identity(id=run.id, project=run.project, entity=run.entity, url=run.url)
     file.seek(0)
     file.truncate()
-    identity = Identity(id=run.id, project=run.project, entity=run.entity, url=run.url)
     file.write(json.dumps(as_json(identity), indent=1) + "\n")
     file.flush()
     return identity

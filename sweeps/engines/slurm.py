@@ -178,7 +178,11 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
         ):
             jobs = executor.map_array(run_cells, groups, [root] * len(groups))
     except submitit.core.utils.FailedJobError as error:
-        raise UserError(f"SLURM takes no jobs: {squeue.last_line(str(error))}") from None
+        reason = squeue.last_line(str(error))
+        fewer = (
+            f"; slurm.runs_per_job=N makes fewer than {len(groups)} jobs" if "array" in reason else ""
+        )  # MaxArraySize
+        raise UserError(f"SLURM takes no jobs: {reason}{fewer}") from None
     return {job.job_id + clusters[0]: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
 
 

@@ -108,11 +108,11 @@ def _refresh(cells: Sequence[CellState], display: Display) -> None:
 
 def own(plan: Plan) -> str:
     """Return the entity/project/id of this file and folder's sweep: an earlier call's if it has cells left, or a new
-    one's."""
+    one's. Raises UserError when W&B refuses, or does not say whether the earlier one has cells left."""
     note, document = plan.folder / FOLDER / SWEEP, _document(plan)
     text = json.dumps(document, default=str)
     known = read(Registered, note) if note.exists() else None
-    if known and known.document == text and _is_active(known.path):
+    if known and known.document == text and _is_active(known.path, note):
         print(f"resuming the sweep {known.path}")
         return known.path
     path = register(plan.file, document)
@@ -122,13 +122,16 @@ def own(plan: Plan) -> str:
     return path
 
 
-def _is_active(path: str) -> bool:
+def _is_active(path: str, note: Path) -> bool:
     import wandb
 
     try:
         return wandb.Api().sweep(path).state in ACTIVE
-    except Exception:  # it was deleted, or W&B does not answer, which registering another one will show
-        return False
+    except Exception as error:  # many kinds; a second sweep of the same cells would be worse than another try
+        if "Could not find sweep" in str(error):  # it was deleted
+            return False
+        new = f"try again, or remove {note} to register a new sweep"
+        raise UserError(f"W&B does not say whether {path} has cells left ({one_line(error)}); {new}") from None
 
 
 def _document(plan: Plan) -> dict[str, Any]:

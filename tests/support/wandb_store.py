@@ -162,6 +162,8 @@ class Store:
 
     def sweep(self, given: Answer) -> Answer:
         name = given.get("sweep") or given.get("name") or ""
+        if name not in self.sweeps:
+            return {"project": {**self.project(given["project"], given.get("entity")), "sweep": None}}
         sweep = self.sweeps[name]
         about = {"id": global_id("Sweep", name), "name": name, "method": "grid", "description": ""}
         about["state"] = "RUNNING" if self.to_give(sweep) else "FINISHED"

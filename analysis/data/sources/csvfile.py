@@ -257,7 +257,10 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
     measured = rows[[column for column in HISTORY if column in rows]]
     history = epochs.carried(measured if epoch is None else epochs.averaged(measured, epoch))
     numbers = epochs.numbers(history) if epoch is None else np.arange(1, len(history) + 1)
-    planned = stated.get("planned_agent_steps", history["agent_step"].iloc[-1] if status == FINISHED else None)
+    last = history["agent_step"].iloc[-1] if status == FINISHED else None
+    planned = stated.get("planned_agent_steps", last)
+    if last is not None and last * (1 + ALIKE) < planned:
+        raise UserError(f"{who} is finished, but its last row is at agent step {last:,.0f} of {planned:,.0f}")
     return Run(
         name=stated.get("name", f"{place.name} {method} {task} {seed:.0f}"),
         task=task,

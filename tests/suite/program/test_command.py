@@ -159,10 +159,13 @@ def test_every_program_is_started_so(path: Path) -> None:
     assert not [handler for handler in caught if "UserError" in handler or "KeyboardInterrupt" in handler]
 
 
-#: Packages that take long to import. `--help` and a wrong option need none of them.
+#: Packages that take long to import. `--help` and a wrong option need none of them, and not even a working folder.
 HEAVY = {"jax", "jaxlib", "flax", "optax", "pandas", "matplotlib", "wandb", "wandb_workspaces", "rliable"}
 HELP = """
-import runpy, sys
+import os, runpy, sys, tempfile
+sys.path[0] = os.getcwd()
+with tempfile.TemporaryDirectory() as gone:
+    os.chdir(gone)
 sys.argv[1:] = ["--help"]
 try:
     runpy.run_module({module!r}, run_name="__main__", alter_sys=True)

@@ -81,6 +81,14 @@ def test_a_refusal_is_one_line(cluster, plan, capsys):
     assert slurm.states(plan.folder) == {}
 
 
+def test_more_jobs_than_slurm_has_in_an_array(cluster, plan):
+    (cluster / "sbatch.error").write_text(
+        "sbatch: error: Batch job submission failed: Invalid job array specification\n"
+    )
+    with pytest.raises(UserError, match=r"job array specification.*slurm.runs_per_job"):
+        submit(plan)
+
+
 def test_without_slurm(plan, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="no SLURM here"):

@@ -126,6 +126,10 @@ def test_a_sweep_is_joined_while_it_has_cells_left_and_the_file_is_the_same(serv
     server.store.sweeps[second.split("/")[-1]]["waiting"].clear()
     third = wandb.own(plan)
     assert third not in (first, second)
+    known = set(server.store.sweeps)
+    with server.ill("gone"), pytest.raises(UserError, match=third):
+        wandb.own(plan)
+    assert set(server.store.sweeps) == known and wandb.own(plan) == third
     del server.store.sweeps[third.split("/")[-1]]  # by hand, on its page
     assert wandb.own(plan) not in (first, second, third)
 

@@ -97,6 +97,10 @@ HEAD = "method,task,seed,agent_step,return"
         ),
         (f"{HEAD},status\nme,atari/Pong,0,1000,1,done", "should be finished, failed or unfinished"),
         (f"{HEAD},protocol\nme,atari/Pong,0,1,1,a\nme,atari/Pong,0,2,1,b", "more than one protocol: a, b"),
+        (  # the end of the file is lost
+            f"{HEAD},status,planned_agent_steps\nme,atari/Pong,0,1000,1,finished,9000\nme,atari/Pong,0,2000,1,,",
+            "seed 0 is finished, but its last row is at agent step 2,000 of 9,000",
+        ),
     ],
 )
 def test_damage_gives_one_clear_line(tmp_path, text, message):
