@@ -1,4 +1,4 @@
-"""The line of a sweep, which joins the rows of one method that differ only in their final sparsity."""
+"""The line of a sweep, which joins the rows of one method that differ only in the sparsity they were given."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,8 @@ import numpy as np
 from analysis.stats.metrics import LEVEL, NOTHING, Estimate
 from analysis.stats.pareto import KEPT, Outcome, interval
 
+SWEPT = ("final_sparsity", "sparsity")  # options that give a method its sparsity
+
 
 def find(
     found: Mapping[str, Outcome],
@@ -16,8 +18,8 @@ def find(
     reference: str = "dense",
     variants: Mapping[str, str] = {},
 ) -> dict[str, list[str]]:
-    """{name of a sweep: its rows}, of the rows that have an outcome: two or more that differ in the method's final
-    sparsity alone, and before them an unpruned row, which is their final sparsity of 0 (ours).
+    """{name of a sweep: its rows}, of the rows that have an outcome: two or more that differ in the sparsity that the
+    method was given alone, and before them an unpruned row, which is their sparsity of 0 (ours).
 
     "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `methods` maps
     rows to their methods, and `variants` those with swept options to these.
@@ -25,7 +27,7 @@ def find(
     families: dict[tuple[str, str], list[str]] = {}
     for row in found:
         name, _, options = methods[row].partition(":")
-        others = ",".join(part for part in options.split(",") if not part.startswith("final_sparsity="))
+        others = ",".join(part for part in options.split(",") if part.partition("=")[0] not in SWEPT)
         families.setdefault((f"{name}:{others}" if others else name, variants.get(row, "")), []).append(row)
     unpruned = [row for row in found if found[row].point[0] == 0]
     unpruned.sort(key=lambda row: methods[row] != reference)  # the reference's rows come first

@@ -218,6 +218,8 @@ def test_rows_that_differ_in_their_final_sparsity_are_a_sweep():
         f"gmp, width={width}": [f"{method} {width}" for method in list(levels)[:3]] for width in (32, 512)
     }
     assert sweeps_of(GMP) == {"gmp": list(GMP)}
+    static = {"static:sparsity=0.5": 0.5, "static:sparsity=0.9": 0.9}
+    assert sweeps_of({"dense": 0.0, **static, "rigl:sparsity=0.9": 0.9}) == {"static": ["dense", *static]}
     assert sweeps_of({method: levels[method] for method in ("dense", "eaudeqn", "eaudeqn:law=success")}) == {}
 
 
