@@ -19,6 +19,7 @@ from suite.sparsity.scores import SCORES, Arrays, random
 from suite.sparsity.structures import structure_of
 from suite.types import Level, Masks, Params, Pruner, Training
 
+ROUNDING = 1e-9  # 1 - 4/5 is a little less than 0.2
 NEEDS_GRADIENTS, OTHER_SCORES = "pruning.score=saliency needs gradients", "use magnitude, random or normalised"
 
 
@@ -107,7 +108,7 @@ def refuse_saliency(training: Training, reason: str) -> None:
 
 def refuse_beyond_limit(training: Training, option: str, level: float) -> None:
     """Raise UserError if the structure and the dense layers make this sparsity impossible."""
-    limit = training.pruner.limit
+    limit = training.pruner.limit + ROUNDING
     if level > limit:
         raise UserError(
             f"{option}={level}: a network goes up to {math.floor(1_000 * limit) / 1_000:g} with"

@@ -1,11 +1,15 @@
 """Structures: whole units and N:M patterns, and what is refused."""
 
+import math
+
 import numpy as np
+import optax
 import pytest
 
 from suite.errors import UserError
 from suite.options import PrunerOptions
-from suite.sparsity.pruner import make_pruner
+from suite.sparsity.pruner import make_pruner, refuse_beyond_limit
+from suite.types import Training
 from tests.support.pruning import count, draw, groups_of, largest, prune
 
 
@@ -52,3 +56,12 @@ def test_a_structure_that_is_none(structure: str) -> None:
 def test_structures_are_uniform(structure: str, distribution: str) -> None:
     with pytest.raises(UserError, match=f"pruning.distribution={distribution}"):
         make_pruner(PrunerOptions(structure=structure, distribution=distribution))
+
+
+@pytest.mark.parametrize("structure, most", [("2:4", 0.5), ("4:5", 0.2), ("9:10", 0.1), ("8:25", 0.68), ("1:3", 2 / 3)])
+def test_the_sparsity_of_n_of_every_m_is_not_beyond_its_limit(structure: str, most: float) -> None:
+    """Although 1 - 4/5, for one, is a little less than 0.2 in floating point."""
+    training = Training(100, 10, optax.identity(), make_pruner(PrunerOptions(structure=structure)))
+    refuse_beyond_limit(training, "sparsity", most)
+    with pytest.raises(UserError, match=rf"goes up to {math.floor(1_000 * most) / 1_000:g} with"):
+        refuse_beyond_limit(training, "sparsity", most + 1e-6)
