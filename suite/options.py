@@ -162,7 +162,7 @@ class EauDeQNOptions(Options):
     )
     first_step: float = Field(
         0.01,
-        gt=0,
+        ge=0.0001,
         le=0.5,
         description="law success: largest step before the first election, as a fraction of the kept weights; that"
         " election is a tie, which grows it once (ours)",

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from pydantic import ValidationError
 
-from suite.eaudeqn import CAPS, any_network, eaudeqn, lowest_loss
+from suite.eaudeqn import CAPS, LARGEST_STEP, SMALLEST_STEP, any_network, eaudeqn, lowest_loss
 from suite.errors import UserError
 from suite.options import EauDeQNOptions, PrunerOptions
 from suite.population import behaviour_probabilities
@@ -248,6 +249,14 @@ def test_the_law_success_knows_no_horizon() -> None:
     assert found[0] == found[1]
     assert found[0][0] == 0
     assert all(0.0011 <= level <= 0.0121 for level in found[0][1:])  # from a tenth of the step of 0.012 up to it
+
+
+def test_the_first_step_is_within_the_bounds_of_all_steps() -> None:
+    """Beyond them the first election would replace it."""
+    for step, beyond in ((SMALLEST_STEP, 0.99), (LARGEST_STEP, 1.01)):
+        assert EauDeQNOptions(first_step=step).first_step == step
+        with pytest.raises(ValidationError, match="first_step"):
+            EauDeQNOptions(first_step=beyond * step)
 
 
 @pytest.mark.parametrize("options", [{"max_speed": 0.1}, {"keep_copy": False}])
