@@ -75,7 +75,8 @@ def _with_observations(name: str, environment: gymnasium.Env) -> gymnasium.Env:
         )
     if isinstance(space, spaces.Box) and space.dtype in (np.uint8, np.bool_) and len(space.shape) in (2, 3):
         shape = (1, *space.shape) if len(space.shape) == 2 else space.shape
-        last = len(space.shape) == 3 and shape[-1] < shape[0]  # channels are fewer than pixels
+        # Channels are fewer than pixels, and the last axis where both are equally many, as in MinAtar's Seaquest.
+        last = len(space.shape) == 3 and shape[-1] <= shape[0]
         channels = (shape[2], *shape[:2]) if last else shape
         scale = np.uint8(255 if space.dtype == np.bool_ else 1)
 

@@ -83,6 +83,15 @@ def test_observations_are_vectors_or_images(space: spaces.Box, shape: tuple[int,
         np.testing.assert_array_equal(seen[2], raw[:, :, 2])
 
 
+def test_channels_as_many_as_pixels_are_the_last_axis() -> None:
+    """As in MinAtar's own registration of Seaquest, which has 10 channels of 10 x 10 cells."""
+    space = spaces.Box(0, 1, (10, 10, 10), np.bool_)
+    environment = make(named("Square", space, DISCRETE), RegisteredOptions())
+    seen, _ = environment.reset(seed=0)
+    space.seed(environment.unwrapped.seed)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(seen, 255 * space.sample().transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize("space", [spaces.Box(0, 9, (2,), np.float32), spaces.Box(0, 9, (4, 4), np.uint8)])
 def test_an_array_that_the_environment_changes_in_place_is_copied(space: spaces.Box) -> None:
     """Else the replay would hold the second observation of an episode as its first one too."""
