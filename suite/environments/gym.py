@@ -6,7 +6,7 @@ and the actions determine an episode. Otherwise the run notices it and stops.
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import gymnasium
 import numpy as np
@@ -94,6 +94,20 @@ def _with_actions(name: str, environment: gymnasium.Env) -> gymnasium.Env:
     if isinstance(space, spaces.Discrete):
         first = int(space.start)
         return TransformAction(environment, lambda action: first + int(action), spaces.Discrete(int(space.n)))
-    if isinstance(space, spaces.Box) and len(space.shape) == 1 and space.dtype.kind == "f" and space.is_bounded():
-        return RescaleAction(environment, np.float32(-1), np.float32(1))
-    raise UserError(f"gym/{name}: actions should be discrete or a bounded vector of floats, not {space}")
+    if _is_scalable(space):
+        one = space.dtype.type(1)
+        return TransformAction(
+            RescaleAction(environment, -one, one),
+            lambda action: np.asarray(action, space.dtype),
+            spaces.Box(-1, 1, space.shape, np.float32),
+        )
+    raise UserError(
+        f"gym/{name}: actions should be discrete or a vector of floats with finite bounds, low < high, not {space}"
+    )
+
+
+def _is_scalable(space: spaces.Space[Any]) -> TypeGuard[spaces.Box]:
+    """Whether it is a vector of floats, each with two finite bounds; equal ones would make actions NaN."""
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.dtype.kind != "f":
+        return False
+    return space.is_bounded() and bool((space.low < space.high).all())

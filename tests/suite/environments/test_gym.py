@@ -114,6 +114,19 @@ def test_actions_are_the_environments_own() -> None:
     np.testing.assert_allclose(environment.unwrapped.taken[0], [-2, 4])  # type: ignore[attr-defined]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_actions_of_other_floats_are_float32_to_the_agent(dtype: type) -> None:
+    name = named("Torques", VECTOR, spaces.Box(np.array([-2, -2], dtype), np.array([4, 2], dtype), dtype=dtype))
+    environment = make(name, RegisteredOptions())
+    assert environment.action_space == spaces.Box(-1, 1, (2,), np.float32)
+    environment.reset(seed=0)
+    environment.step(np.array([1, 0.5], np.float32))
+    (taken,) = environment.unwrapped.taken  # type: ignore[attr-defined]
+    assert taken.dtype == dtype
+    np.testing.assert_allclose(taken, [4, 1], rtol=0.002)  # half precision has three digits
+
+
 @pytest.mark.parametrize(
     "observation, action, agent, network",
     [
@@ -151,6 +164,7 @@ def test_continuous_actions_have_the_defaults_of_mujoco() -> None:
         (spaces.Box(0, 1, (8, 8, 3), np.float32), DISCRETE),
         (VECTOR, spaces.MultiDiscrete([2, 3])),
         (VECTOR, spaces.Box(-np.inf, np.inf, (2,), np.float32)),
+        (VECTOR, spaces.Box(np.float32([-1, 0]), np.float32([1, 0]))),
         (spaces.Box(0, 255, (8, 8, 3), np.uint8), TORQUE),
     ],
 )
