@@ -38,12 +38,19 @@ def play(
 def _frame(environment: gymnasium.Env) -> np.ndarray:
     """Render a frame: uint8 [height, width, 3]. Raises UserError if that fails."""
     try:
-        return np.asarray(environment.unwrapped.render())
+        frame = np.asarray(environment.unwrapped.render())
     except Exception as error:  # MuJoCo, OpenGL and GLFW have exceptions of their own, and of all kinds
         renderer = os.environ.get("MUJOCO_GL", "its default")
         raise UserError(
-            f"no frame can be rendered ({error}); MUJOCO_GL is {renderer}, and egl needs no display"
+            f"no frame can be rendered ({str(error) or type(error).__name__}); MUJOCO_GL is {renderer}, and egl needs"
+            " no display"
         ) from None
+    if frame.shape[2:] != (3,) or frame.dtype != np.uint8:
+        raise UserError(
+            f"no frame can be rendered: as rgb_array, the environment gives {frame.dtype} of shape {frame.shape},"
+            " should be uint8 [height, width, 3]"
+        )
+    return frame
 
 
 def for_film(environment: gymnasium.Env) -> gymnasium.Env:

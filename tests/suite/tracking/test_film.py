@@ -70,3 +70,10 @@ def test_a_film_that_fails_is_said_and_no_more(tmp_path: Path, caplog: pytest.Lo
 def test_a_film_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         write_video(tmp_path / "no" / "film.webm", [np.zeros((20, 30, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("rendered", [None, "a text", np.zeros((20, 30, 3)), np.zeros((20, 30), np.uint8)])
+def test_an_environment_that_renders_no_picture_is_one_line(rendered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Countdown, "render", lambda self: rendered)
+    with pytest.raises(UserError, match="should be uint8"):
+        film.play(film.for_film(Countdown()), lambda seen: 0, seed=0, film=[])
