@@ -9,7 +9,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import jax
 import numpy as np
@@ -34,8 +33,11 @@ def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
     environment = make_environment()
     observation, _ = environment.reset(seed=0)
 
+    # DQN explores with its epsilon of the end: a random action, as most are at the start, needs no network.
+    end = np.int32(run.total_agent_steps)
+
     def agent_step(number: int) -> None:
-        experience.take(experience.choose(partial(learner.act, state)))
+        experience.take(experience.choose(lambda observation, _: learner.act(state, observation, end)))
 
     def evaluation_step(number: int) -> None:
         nonlocal observation
