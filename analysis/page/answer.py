@@ -7,6 +7,7 @@ from analysis.data.cells import Grid
 from analysis.data.provenance import seed_counts, spanned
 from analysis.page.page import Answer
 from analysis.plane import Plane, score_name
+from analysis.render.markup import portable
 from analysis.render.tables import interval
 from analysis.settings import Settings
 from analysis.stats import pareto, sweep_lines
@@ -45,7 +46,7 @@ def _differences(comparison: Comparison) -> str:
     """State which methods differ from their reference: those whose interval of the difference excludes 0."""
     found: dict[str, list[str]] = {"higher": [], "lower": [], "no difference shown": []}
     for row, (_, pair) in comparison.against.items():
-        low, high = pair.difference.low, pair.difference.high
+        low, high = (None if end is None else portable(end) for end in (pair.difference.low, pair.difference.high))
         kind = (
             "higher"
             if low is not None and low > 0

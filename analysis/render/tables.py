@@ -207,7 +207,7 @@ def clear_best(estimates: Sequence[Estimate], lower: bool = False) -> int | None
     if len(there) < 2 or any(e.low is None or e.high is None or e.seeds < FEW_SEEDS for _, e in there):
         return None
     sign = -1 if lower else 1
-    spans = {i: sorted((sign * e.low, sign * e.high)) for i, e in there}  # type: ignore[operator]
+    spans = {i: sorted((sign * portable(e.low), sign * portable(e.high))) for i, e in there}  # type: ignore[arg-type]
     best = max(there, key=lambda pair: sign * pair[1].value)[0]  # type: ignore[operator]
     return best if all(spans[best][0] > high for i, (_, high) in spans.items() if i != best) else None
 

@@ -20,6 +20,7 @@ from analysis.stats.stratified import Sample
 
 KEPT = 0.95  # of dense's score: "within 5 % of dense"
 LEAST_FREEDOM = 4  # degrees; below that a 95 % region would be larger than any figure
+DIGITS = 13  # of a score; later ones depend on how many numbers were added
 NO_SPREAD = 1e-9  # standard deviation of a sparsity or a score that is rounding
 
 
@@ -80,10 +81,12 @@ def both(sparsities: ByTask, scores: ByTask) -> tuple[np.ndarray, np.ndarray]:
 def point(values: np.ndarray, counts: np.ndarray, times: np.ndarray) -> np.ndarray:
     """(mean sparsity, IQM of the scores) of runs [runs, 2], each taken `times` [..., runs] -> [..., 2].
 
-    Sparsities are rounded to a millionth, so that methods which prune to the same level are equally sparse.
+    Sparsities are rounded to a millionth, so that methods which prune to the same level are equally sparse, and scores
+    to DIGITS of the highest, so that methods whose runs all have the same score are equally good.
     """
     sparsity, score = (Sample(column, counts) for column in values.T)
-    return np.stack([stratified.mean(sparsity, times).round(6), stratified.iqm(score, times)], axis=-1)
+    decimals = DIGITS - math.ceil(math.log10(max(float(np.abs(score.values).max()), 1.0)))
+    return np.stack([stratified.mean(sparsity, times).round(6), stratified.iqm(score, times).round(decimals)], axis=-1)
 
 
 def resample(values: np.ndarray, counts: np.ndarray, rng: np.random.Generator, repetitions: int) -> np.ndarray:

@@ -12,31 +12,36 @@ import numpy as np
 import scipy.special
 
 SIZE = 0.05  # of a family of tests
+ROUNDING = 1e-12  # share of the values that is no difference: sums of the same numbers differ by less
 
 
 def welch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Two-sided p values of the difference of the means, x [..., n] and y [..., m] -> [...] (Welch 1947).
 
-    n and m are at least 2. Samples without any spread differ surely (p = 0) or not at all (p = 1).
+    n and m are at least 2. Samples without any spread differ surely (p = 0) or not at all (p = 1). What is smaller than
+    the rounding of the values is no spread and no difference: the means of 5 and of 10 equal numbers may differ by it.
     """
     parts = [values.var(axis=-1, ddof=1) / values.shape[-1] for values in (x, y)]
     squares = sum(part**2 / (values.shape[-1] - 1) for part, values in zip(parts, (x, y), strict=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = (parts[0] + parts[1]) ** 2 / squares
-    return _p_values(x.mean(axis=-1) - y.mean(axis=-1), parts[0] + parts[1], freedom)
+    largest = np.maximum(np.abs(x).max(axis=-1), np.abs(y).max(axis=-1))
+    return _p_values(x.mean(axis=-1) - y.mean(axis=-1), parts[0] + parts[1], freedom, largest)
 
 
 def one_sample(differences: np.ndarray) -> np.ndarray:
     """Two-sided p values of a t test that the mean of [..., n] is 0, for paired runs."""
     n = differences.shape[-1]
     variance = differences.var(axis=-1, ddof=1) / n
-    return _p_values(differences.mean(axis=-1), variance, np.full_like(variance, n - 1))
+    largest = np.abs(differences).max(axis=-1)
+    return _p_values(differences.mean(axis=-1), variance, np.full_like(variance, n - 1), largest)
 
 
-def _p_values(difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def _p_values(difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    spreads, differs = (size > ROUNDING * largest for size in (np.sqrt(variance), np.abs(difference)))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * scipy.special.stdtr(freedom, -np.abs(difference) / np.sqrt(variance))
-    return np.where(variance > 0, p, np.where(difference == 0, 1.0, 0.0))
+    return np.where(spreads, p, np.where(differs, 0.0, 1.0))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

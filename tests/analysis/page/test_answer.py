@@ -1,5 +1,7 @@
 """The first lines of a report: question and answer with seeds and intervals."""
 
+import pytest
+
 from analysis import plane, results
 from analysis.page.answer import answer
 from analysis.settings import Settings
@@ -28,6 +30,15 @@ def test_higher_lower_and_undecided_methods_are_told_apart(tmp_path):
     assert higher.startswith("gmp +0.") and lower.startswith("lower: set -0.") and "shown: rigl +0.000 [" in neither
     assert all("[" in part for part in (higher, lower, neither)) and "hints" not in said["Answer"]
     assert said["Sparsity, Pong"].endswith("(5 seeds).") and "gmp 0.900 [0.900, 0.900]" in said["Sparsity, Pong"]
+
+
+@pytest.mark.parametrize("value", [-20.5, -12.0, -8.5])
+def test_equal_scores_are_no_difference(tmp_path, value):
+    """Also where sums of 5 and of 7 equal numbers are rounded."""
+    for method, seeds in (("dense", 5), ("gmp", 7), ("set", 6)):
+        for seed in range(seeds):
+            write_run(tmp_path, "atari/Pong", method, seed, (value,) * 3, 0.9)
+    assert "no difference shown: gmp +0.000 [+0.000, +0.000], set +0.000 [" in lines(tmp_path)["Answer"]
 
 
 def test_a_method_is_compared_with_the_line_of_a_sweep(tmp_path):

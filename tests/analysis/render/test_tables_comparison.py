@@ -39,6 +39,7 @@ def estimates(*spans, seeds=5):
 def test_the_best_is_clear_only_when_its_interval_is_apart():
     assert tables.clear_best(estimates((0, 1), (2, 3), (1, 1.9))) == 1
     assert tables.clear_best(estimates((0, 1), (2, 3), (1, 2))) is None  # they touch
+    assert tables.clear_best(estimates((0.3, 0.3), (0.1 + 0.2, 0.1 + 0.2))) is None  # equal but for their rounding
     assert tables.clear_best(estimates((0, 1), (2, 3)), lower=True) == 0
     assert tables.clear_best(estimates((0, 1), (2, 3), seeds=4)) is None  # too few seeds to say so
     assert tables.clear_best([*estimates((0, 1)), NOTHING]) is None  # nothing to be better than

@@ -1,5 +1,7 @@
 """How often a method is called better or worse on a task where it is neither: simulated, at most 6 %."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -59,6 +61,14 @@ def test_welch_is_scipys() -> None:
 def test_samples_without_spread() -> None:
     ones, twos = np.ones((1, 5)), np.full((1, 5), 2.0)
     assert significance.welch(ones, twos).tolist() == [0.0] and significance.welch(ones, ones).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("value", [-20.0, 0.1, 9.4, (0.0 - 0.1) / 0.7, (500 - 22.3) / (475 - 22.3)])
+def test_equal_values_do_not_differ_by_their_rounding(value: float) -> None:
+    """The means of 5 and of 18 of them may, as sums are rounded."""
+    for seeds, others in itertools.product(range(5, 31), repeat=2):
+        assert significance.welch(np.full(seeds, value), np.full(others, value)) == 1.0
+    assert significance.welch(np.full(5, value), np.full(18, value + 1e-6)) == 0.0
 
 
 def test_holm_by_hand() -> None:

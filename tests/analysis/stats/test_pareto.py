@@ -167,6 +167,16 @@ def test_too_few_runs_have_no_region(seeds, tasks, there):
 # Dominance and the front ----------
 
 
+@pytest.mark.parametrize("value", [-21.5, 0.1, -1 / 7, (9.4 - 23.8) / 15.5, 21_000.3])
+def test_equal_scores_are_equal_with_any_number_of_seeds(value):
+    runs = {"dense": (5, 0.0), "set": (10, 0.9), "rigl": (18, 0.9)}
+    levels = {row: {"a": dict.fromkeys(range(seeds), level)} for row, (seeds, level) in runs.items()}
+    reached = {row: {"a": dict.fromkeys(range(seeds), value)} for row, (seeds, _) in runs.items()}
+    found, _ = pareto.outcomes(levels, reached, seed=0, repetitions=200)
+    assert pareto.on_front(found) == {"dense": 0.0, "set": 1.0, "rigl": 1.0}
+    assert pareto.dominance(found)["set", "rigl"] == pareto.dominance(found)["rigl", "set"] == 0.0
+
+
 def test_the_front_by_hand():
     points = np.array([[0.0, 1.0], [0.5, 1.0], [0.9, 0.2], [0.9, 0.2], [0.6, 0.1]])
     assert pareto.front(points).tolist() == [False, True, True, True, False]
