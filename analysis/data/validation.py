@@ -3,11 +3,13 @@
 In the models the description of a field says what its value should be: "a whole number".
 """
 
+import csv
 import gzip
 import io
 import math
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,7 +102,7 @@ def read_csv(path: Path, text: Collection[str] | None = None, skip: int = 0, row
     """Return the cells of a CSV file, NaN if a cell is empty; columns are separated by commas, semicolons or tabs.
 
     The columns `text` are read as text, by default all. The index is the line of the file, in which the header is line
-    1 + `skip`. Raises UserError for a file that is not CSV.
+    1 + `skip`. Raises UserError for a file that is not CSV, and for one whose last line is cut.
     """
     separator = separator_of(lines(path, skip + 1)[-1])
     with _reading(path):
@@ -118,8 +120,19 @@ def read_csv(path: Path, text: Collection[str] | None = None, skip: int = 0, row
             float_precision="round_trip",
             encoding="utf-8-sig",
         )
+    if len(cells) and pd.isna(cells.iloc[-1, -1]):
+        _check_last_line(path, separator, cells.shape[1])
     cells.index += 2 + skip
     return cells
+
+
+def _check_last_line(path: Path, separator: str, columns: int) -> None:
+    """Raise UserError if the last line has fewer cells than there are columns; pandas takes those as empty."""
+    with _opened(path) as file:
+        last = deque((line for line in file if line.strip()), maxlen=1).pop()
+    count = len(next(csv.reader([last], delimiter=separator)))
+    if count < columns and last.count('"') % 2 == 0:  # the end of a text of several lines has one quotation mark
+        raise UserError(f"{path}: its last line has {count} of {columns} cells; the file is damaged")
 
 
 def read_commented(path: Path) -> pd.DataFrame:

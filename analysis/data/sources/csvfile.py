@@ -259,8 +259,8 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
     numbers = epochs.numbers(history) if epoch is None else np.arange(1, len(history) + 1)
     last = history["agent_step"].iloc[-1] if status == FINISHED else None
     planned = stated.get("planned_agent_steps", last)
-    if last is not None and last * (1 + ALIKE) < planned:
-        raise UserError(f"{who} is finished, but its last row is at agent step {last:,.0f} of {planned:,.0f}")
+    if last is not None:
+        _check_end(who, rows, last, planned)
     return Run(
         name=stated.get("name", f"{place.name} {method} {task} {seed:.0f}"),
         task=task,
@@ -276,6 +276,15 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
         history=columns_of(len(history), {**history, "epoch": numbers}),
         file=Path(rows["file"].iloc[0]),
     )
+
+
+def _check_end(who: str, rows: pd.DataFrame, last: float, planned: float) -> None:
+    """Raise UserError if the last rows of a finished run are lost. If epochs are numbered, each has about the same
+    agent steps."""
+    numbered = "epoch" in rows and rows["epoch"].iloc[-1] > 0
+    allowed = min(ALIKE, 0.5 / rows["epoch"].iloc[-1]) if numbered else ALIKE
+    if last * (1 + allowed) < planned:
+        raise UserError(f"{who} is finished, but its last row is at agent step {last:,.0f} of {planned:,.0f}")
 
 
 def _versions(stated: Mapping[str, Any]) -> dict[str, str]:

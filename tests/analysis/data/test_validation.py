@@ -81,6 +81,17 @@ def test_a_row_longer_than_the_header_is_no_csv(tmp_path: Path) -> None:
         read(tmp_path, "number", "1,2")
 
 
+def test_a_last_line_that_is_cut_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    for text in ("name,number,text\na,1,x\na,1", "name;number;text\na;1", "name,number,text\na,1,x\n\na\n\n"):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"some\.csv: its last line has \d of 3 cells"):
+            validation.read_csv(path)
+    for text in ("name,number,text\na,1,", "name,number,text\na,1,\n\n", 'text,name,number\n"x\ny",a,\n'):
+        path.write_text(text)
+        assert len(validation.read_csv(path)) == 1
+
+
 def test_a_name_may_be_a_word_that_elsewhere_means_nothing(tmp_path: Path) -> None:
     """A method may be called None; a number that is NA is missing."""
     path = tmp_path / "some.csv"

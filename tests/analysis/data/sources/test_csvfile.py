@@ -1,5 +1,6 @@
 """CSV files: the documented layout, the other names, and the one line that each damage gives."""
 
+import dataclasses
 import re
 
 import pandas as pd
@@ -108,6 +109,30 @@ def test_damage_gives_one_clear_line(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(UserError, match=rf"mine\.csv.*{re.escape(message)}"):
         csvfile.load(path)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_few_lost_epochs_of_many_are_an_error(run, tmp_path, lost):
+    """Of 40 epochs: far less than lengths of training may differ by."""
+    folder = run(returns=tuple(range(40)), options={"trainer.epochs": 40})
+    read = dataclasses.replace(runfolder.read(folder), agent_steps=40_000)
+    runs.write_csv(runs.tidy([("dense", read)]), tmp_path / "curves.csv")
+    assert csvfile.load(tmp_path / "curves.csv")[0][0].final("return") == 39
+    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    (tmp_path / "curves.csv").write_text("\n".join(lines[:-lost]) + "\n")
+    with pytest.raises(UserError, match=f"its last row is at agent step {40 - lost},000 of 40,000"):
+        csvfile.load(tmp_path / "curves.csv")
+
+
+def test_a_last_line_that_is_cut_is_an_error(run, tmp_path):
+    """Within the return, -123.5 would be -12."""
+    runs.write_csv(runs.tidy([("dense", runfolder.read(run(returns=(1.0, 2.0, -123.5))))]), tmp_path / "curves.csv")
+    whole = (tmp_path / "curves.csv").read_text()
+    assert csvfile.load(tmp_path / "curves.csv")[0][0].final("return") == -123.5
+    for end in range(whole.rindex("dense,dense") + 1, whole.rindex(",") + 1):
+        (tmp_path / "curves.csv").write_text(whole[:end])
+        with pytest.raises(UserError, match=r"curves\.csv: its last line has \d+ of \d+ cells; the file is damaged"):
+            csvfile.load(tmp_path / "curves.csv")
 
 
 def test_seeds_at_other_steps_are_not_averaged(tmp_path):
