@@ -57,7 +57,7 @@ def load(
         tasks: the tasks that are known. Rows of others are left out.
 
     Raises UserError for a file in another layout, a value that no run can have, an agent step at which a run has two
-    values, two files with the same return of a run, or seeds whose rows have different agent steps.
+    values, the same return of a run twice, or seeds whose rows have different agent steps.
     """
     options = options or CsvOptions()
     notes: list[str] = []
@@ -116,7 +116,7 @@ def _one_a_run(contents: Sequence[Content], notes: list[str]) -> list[Content]:
         elif "length" not in content.rows:
             joined.append(content)
     for name, several in monitors.items():
-        rows = pd.concat([content.rows for content in several]).sort_values("time", kind="stable")
+        rows = pd.concat([content.rows for content in several]).sort_values("time", kind="stable", ignore_index=True)
         rows["agent_step"] = rows["length"].cumsum()
         joined.append(Content(several[0].path, name, rows.drop(columns=["length", "time"]), episodes=True))
     return joined

@@ -1,7 +1,5 @@
 """The rows of a run in CSV files -> its epochs: rows of one step are joined, single episodes are averaged."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 
@@ -14,25 +12,29 @@ MAY_DIFFER = ["seconds", "file", "episodes"]
 
 
 def check_files(who: str, rows: pd.DataFrame) -> None:
-    """Raise UserError if the files of a run hold the same return: episodes and means, or overlapping agent steps.
+    """Raise UserError if a run has the same return twice: episodes and means, or overlapping agent steps.
 
-    A log may continue in another file.
+    A log may continue in another file, and a file may hold parts of a log in any order. The index is the line of the
+    file; where agent steps fall from one line to the next, another part begins.
     """
-    if rows["file"].nunique() == 1:
-        return
     for column in rows.columns.intersection(RETURNS):
-        known = rows[rows[column].notna()]
+        known = rows[rows[column].notna()].drop_duplicates()
         if known["episodes"].nunique() > 1:
             raise UserError(
                 f"{who} has single episodes and means in the column {column} (in {_files(rows)}); a run should have one"
                 " of them: name its file with --runs"
             )
-        steps = known.groupby("file")["agent_step"].agg(["min", "max"]).sort_values("min")
-        for (one, earlier), (other, later) in itertools.pairwise(steps.iterrows()):
-            if later["min"] <= earlier["max"]:
-                raise UserError(
-                    f"{who} has a {column} for the same agent steps in {one} and in {other}; a seed should be one run"
-                )
+        lines = known.sort_index(kind="stable").sort_values("file", kind="stable")
+        starts = (lines["agent_step"].diff() < 0) | (lines["file"] != lines["file"].shift())
+        parts = lines.groupby(starts.cumsum()).agg(
+            file=("file", "first"), low=("agent_step", "min"), high=("agent_step", "max")
+        )
+        parts = parts.sort_values("low")
+        overlaps = parts["low"].iloc[1:].to_numpy() <= parts["high"].cummax().iloc[:-1].to_numpy()
+        if overlaps.any():
+            one, other = parts["file"].iloc[int(overlaps.argmax()) :][:2]
+            where = f"in {one} and in {other}" if one != other else f"twice in {one}, where they do not rise"
+            raise UserError(f"{who} has a {column} for the same agent steps {where}; a seed should be one run")
 
 
 def joined(who: str, rows: pd.DataFrame) -> pd.DataFrame:

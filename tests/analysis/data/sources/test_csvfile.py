@@ -135,6 +135,24 @@ def test_a_last_line_that_is_cut_is_an_error(run, tmp_path):
             csvfile.load(tmp_path / "curves.csv")
 
 
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace("agent_step,return", "global_step,charts/episodic_return")])
+@pytest.mark.parametrize("shift", [0, 7])
+@pytest.mark.parametrize("epoch", [None, 3000])
+def test_two_runs_of_a_seed_in_one_file_are_not_averaged(tmp_path, head, shift, epoch):
+    """The steps of a log rise; parts of it may be in any order."""
+    path = tmp_path / "mine.csv"
+
+    def read(*rows):
+        path.write_text("\n".join([head, *rows]) + "\n")
+        return csvfile.load(path, CsvOptions(epoch=epoch))[0][0].history["return"].iloc[-1]
+
+    one = [f"me,atari/Pong,0,{1000 * i},{i}" for i in range(1, 7)]
+    other = [f"me,atari/Pong,0,{1000 * i + shift},{100 * i}" for i in range(1, 7)]
+    assert read(*one) == read(*one[::-1]) == read(*one[3:], *one[:3]) == read(*one, *one)
+    with pytest.raises(UserError, match=r"mine\.csv: me, atari/Pong, seed 0 has .*; a seed should be one run"):
+        read(*one, *other)
+
+
 def test_seeds_at_other_steps_are_not_averaged(tmp_path):
     path = tmp_path / "mine.csv"
 
