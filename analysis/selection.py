@@ -57,8 +57,8 @@ def select(
     if selection.agent_steps is not None:
         found = [protocol.cut(run, selection.agent_steps) for run in found]
         notes.append(
-            f"Runs are cut at the first epoch that ends at agent step {selection.agent_steps:,} or later. Costs, layers"
-            " and diagnostics are known of whole runs only, so cut runs have none."
+            f"Runs are cut at the first known epoch that ends at agent step {selection.agent_steps:,} or later. Costs,"
+            " layers and diagnostics are known of whole runs only, so cut runs have none."
         )
     if not mix:
         protocol.check_returns(found, selection.which)

@@ -11,6 +11,8 @@ within a row are an error. With `mix` the user allows both, and the table says s
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import pandas as pd
+
 from analysis.data.returns import RETURNS
 from analysis.data.runs import FAILED, FINISHED, Run
 from suite.errors import UserError
@@ -30,16 +32,28 @@ def cut(run: Run, agent_steps: int) -> Run:
     """Cut a run after its first epoch that ends at `agent_steps` or later. A shorter run is unchanged.
 
     A run that continues or has failed counts as finished. A failed one needs a later epoch, as it may have diverged
-    in its last one.
+    in its last one. Raises UserError if a file of curves left out the epoch at which it would be cut.
     """
     reached = run.history["agent_step"] >= agent_steps
     if not reached.any():
         return run
     history = run.history.iloc[: int(reached.to_numpy().argmax()) + 1]
+    _check_cut(run.name, history, agent_steps)
     shorter = len(history) < len(run.history)
     diverged = run.status == FAILED and not shorter
     status, reason = (run.status, run.reason) if diverged else (FINISHED, "")
     return replace(run, history=history, status=status, reason=reason, agent_steps=agent_steps, is_cut=shorter)
+
+
+def _check_cut(name: str, history: pd.DataFrame, agent_steps: int) -> None:
+    """Raise UserError if epochs before the last one are left out, and that one ends much later than at the cut."""
+    epochs, end = history["epoch"].to_numpy(), int(history["agent_step"].iloc[-1])
+    left_out = epochs[-1] - (epochs[-2] if len(epochs) > 1 else 0) > 1
+    if left_out and end > agent_steps * (1 + ALIKE):
+        raise UserError(
+            f"--agent-steps: {name} holds no epoch that ends soon after agent step {agent_steps:,}, the next is at"
+            f" {end:,} (files of curves leave out epochs of long runs); the run folders hold all"
+        )
 
 
 def measured(run: Run, which: str) -> str:

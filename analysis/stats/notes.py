@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.data import protocol, provenance, scores
 from analysis.data.cells import Detail, Grid
-from analysis.data.runs import FAILED, UNFINISHED
+from analysis.data.runs import FAILED, UNFINISHED, Run
 from analysis.settings import Settings
 from analysis.stats import metrics
 from analysis.stats.metrics import Estimate
@@ -42,6 +42,12 @@ def remarks(
     if any(holes):
         runs = sum(count > 0 for count in holes)
         notes.append(f"{sum(holes)} epochs of {runs} runs have no return: gaps in the curves.")
+    absent = [absent for _, run in grid.finished() if (absent := _absent_epochs(run)) > 0]
+    if absent:
+        notes.append(
+            f"{sum(absent):,} epochs of {len(absent)} runs are not in their files: curves, best epochs and means over"
+            " training are of the others."
+        )
     for row, kind in provenance.substituted(grid).items():
         notes.append(f"{row}: {kind} returns are compared, as it has no {grid.which} returns.")
     if (unstated := _unstated(grid)) and not settings.mix:
@@ -53,6 +59,11 @@ def remarks(
     if mixed:
         notes.append(f"The runs were not all made with the same: {', '.join(mixed)}.")
     return notes
+
+
+def _absent_epochs(run: Run) -> int:
+    """How many epochs a file of curves leaves out, or has lost."""
+    return int(run.history["epoch"].iloc[-1]) - len(run.history) if len(run.history) else 0
 
 
 def _unstated(grid: Grid) -> list[str]:

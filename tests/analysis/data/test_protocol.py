@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis.data import cells, protocol
-from analysis.data.sources import runfolder
+from analysis.data import cells, protocol, runs
+from analysis.data.sources import csvfile, runfolder
 from analysis.settings import Settings
 from analysis.stats.comparison import compare
 from suite.errors import UserError
@@ -107,6 +107,20 @@ def test_a_cut_takes_the_first_epoch_that_reaches_it(run):
     unfinished = runfolder.read(run(status=None, returns=(1.0, 2.0)))
     assert protocol.cut(unfinished, 2000).status == "finished"
     assert protocol.cut(unfinished, 3000).status == "unfinished"
+
+
+def test_a_cut_where_a_file_left_out_epochs_is_an_error(run, tmp_path):
+    """Of 300 epochs, a file of curves holds every fourth before the last ten."""
+    whole = runfolder.read(run(returns=tuple(map(float, range(1, 301))), options={"trainer.epochs": 300}))
+    runs.write_csv(runs.tidy([("dense", whole)]), tmp_path / "curves.csv")
+    (thinned,), _ = csvfile.load(tmp_path / "curves.csv")
+    assert (protocol.cut(whole, 5000).final("return"), protocol.cut(thinned, 4000).final("return")) == (5.0, 4.0)
+    with pytest.raises(UserError, match=r"--agent-steps: .*seed0.* soon after agent step 5,000, the next is at 8,000"):
+        protocol.cut(thinned, 5000)
+    with pytest.raises(UserError, match=r"the next is at 4,000"):
+        protocol.cut(thinned, 1000)
+    assert protocol.cut(thinned, 197_000).final("return") == 200.0  # lengths of training may differ by more
+    assert protocol.cut(thinned, 299_000).final("return") == 299.0
 
 
 @pytest.mark.parametrize(("steps", "status"), [(1000, "finished"), (2000, "failed"), (3000, "failed")])
