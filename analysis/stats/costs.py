@@ -3,6 +3,7 @@
 suite.deploy.costs says what each number is; latencies are there where `python -m sweeps.export` measured them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from pydantic import BaseModel, create_model
 
 from analysis.data import validation
 from analysis.render.markup import NONE, Table, significant
+from suite.errors import UserError
 from suite.record import reader
 from suite.record.models import as_json
 
@@ -67,17 +69,21 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
     return _completed(pd.DataFrame(lines, columns=list(COLUMNS)))
 
 
-def beside(folder: Path, rows: Mapping[str, str]) -> pd.DataFrame:
+def beside(folder: Path, rows: Mapping[tuple[str, str, int], str]) -> pd.DataFrame:
     """Read the costs.csv or costs.csv.gz in the folder of a curves.csv, which analysis.table wrote together.
 
-    `rows` maps the name of a run to its row of the table; lines of other runs are left out. Empty if there is no such
-    file. Raises UserError for a damaged one.
+    `rows` maps name, task and seed of a run to its row of the table; lines of other runs are left out. Empty if there
+    is no such file. Raises UserError for a damaged one, and for one with two lines of a run.
     """
     path = next((path for name in ("costs.csv", "costs.csv.gz") if (path := folder / name).exists()), None)
     if path is None:
         return frame([])
     lines = [line.model_dump() for line in validation.rows(path, validation.read_csv(path), CostLine)]
-    own = [{**line, "row": rows[line["name"]]} for line in lines if line["name"] in rows]
+    runs = [(line["name"], line["task"], line["seed"]) for line in lines]
+    twice = next((run for run, count in Counter(runs).items() if count > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}: has more than one line of the run {twice[0]}; keep one of them")
+    own = [{**line, "row": rows[run]} for line, run in zip(lines, runs, strict=True) if run in rows]
     return _completed(pd.DataFrame(own, columns=list(COLUMNS)))
 
 

@@ -96,6 +96,18 @@ def test_make_table_says_what_it_costs(tmp_path: Path, capsys) -> None:
     assert len((root / "report" / "costs.csv").read_text().splitlines()) == 1 + 8
 
 
+def test_a_line_is_that_of_one_run(tmp_path: Path) -> None:
+    """Two lines of a run would weigh twice; a line of another seed is of another run."""
+    line = "gmp,atari/Pong,{seed},pong.gmp,{kept}\n"
+    path = tmp_path / "costs.csv"
+    path.write_text("row,task,seed,name,kept\n" + line.format(seed=0, kept=100) + line.format(seed=1, kept=200))
+    for seed, kept in ((0, [100]), (1, [200]), (2, [])):
+        assert costs.beside(tmp_path, {("pong.gmp", "atari/Pong", seed): "gmp"})["kept"].tolist() == kept
+    path.write_text(path.read_text() + line.format(seed=1, kept=200))
+    with pytest.raises(UserError, match=r"costs\.csv: has more than one line of the run pong\.gmp"):
+        costs.beside(tmp_path, {})
+
+
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     folder = next(write_grid(tmp_path / "runs").iterdir())
     write(folder, {"policy": {"kept": "many"}})
