@@ -94,7 +94,7 @@ def _add_csv_options(made: argparse.ArgumentParser) -> None:
 def named_columns(texts: Sequence[str], known: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
     """["return=score", "method:=SAC"] -> ({"return": "score"}, {"method": "SAC"}).
 
-    Raises UserError for another spelling, and for a column that is not known.
+    Raises UserError for another spelling, and for a column that is not known or is named twice.
     """
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
@@ -102,6 +102,10 @@ def named_columns(texts: Sequence[str], known: Sequence[str]) -> tuple[dict[str,
         match = re.fullmatch(r"([^=:]+)(:?)=(.+)", text, re.DOTALL)
         if not match or match[1] not in known:
             raise UserError(f"--columns: OURS=THEIRS or OURS:=TEXT, where OURS is {' or '.join(known)}, found {text!r}")
+        if match[1] in columns or match[1] in constants:
+            raise UserError(f"--columns: {match[1]} is named twice")
+        if not match[2] and match[3] in columns.values():
+            raise UserError(f"--columns: {match[3]!r} is taken twice")
         (constants if match[2] else columns)[match[1]] = match[3]
     return columns, constants
 

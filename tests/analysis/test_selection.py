@@ -179,6 +179,9 @@ def test_columns_are_renamed_or_given():
     for text in ("return", "score=x", "=x", "return="):
         with pytest.raises(UserError, match="OURS is return or method, found"):
             named_columns([text], ["return", "method"])
+    for texts in (["return=a", "return=b"], ["return=a", "return:=b"], ["return=a", "method=a"]):
+        with pytest.raises(UserError, match=r"--columns: .* twice"):
+            named_columns(texts, ["return", "method"])
 
 
 def test_files_without_a_protocol_are_compared_with_one_that_is_given(tmp_path):

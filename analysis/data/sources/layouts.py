@@ -149,7 +149,8 @@ def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
     wanted = {theirs: ours for ours, theirs in options.columns.items()}
     returns = {metric: wanted.get(metric, names.column_named(metric)) for metric in metrics}
     returns = {metric: ours for metric, ours in returns.items() if ours in ("return", "evaluation_return")}
-    if not returns and len(metrics) == 1:
+    asked = {"return", "evaluation_return"} & options.columns.keys()  # another metric is not what was meant
+    if not returns and len(metrics) == 1 and not asked:
         returns = {metrics[0]: "return"}
     axis = wanted.get(header[0], names.column_named(header[0]))
     if len(returns) != 1 or axis != "agent_step":

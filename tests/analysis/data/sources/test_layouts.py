@@ -158,6 +158,13 @@ def chart(metric: str = METRIC, axis: str = "global_step", runs: tuple[str, ...]
     return "\n".join(lines)
 
 
+def test_the_only_metric_of_a_chart_is_not_another_that_was_asked_for(tmp_path):
+    assert load(tmp_path / "loss.csv", chart("loss"))[0][0].final("return") is not None
+    for columns in ({"return": "eval/score"}, {"evaluation_return": "eval/score"}):
+        with pytest.raises(UserError, match="the metrics loss"):
+            load(tmp_path / "loss.csv", chart("loss"), columns=columns)
+
+
 def test_a_chart_of_wandb_has_a_run_in_each_column(tmp_path):
     found, notes = load(tmp_path / "wandb_export.csv", chart(runs=(CLEANRL.format(1), CLEANRL.format(2))), epoch=5000)
     assert who(found) == [("sac_continuous_action", "mujoco/HalfCheetah", seed) for seed in (1, 2)]
