@@ -14,6 +14,7 @@ from analysis.figures import sparsity as sparsity_figures
 from analysis.page.page import Paragraph, Part, Picture, Section, SortableTable
 from analysis.render.markup import NONE, Table
 from analysis.stats import election_log
+from suite.errors import UserError
 
 MOST_DRAWN = 12  # election logs that are drawn by default
 
@@ -44,6 +45,8 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
         grid: the runs.
         folders: the run folders.
         asked: names of the runs to draw; if empty, the lowest seed of each row and task.
+
+    Raises UserError for a run that is asked for and holds no election, and for a damaged record.
     """
     logs: dict[Cell, pd.DataFrame] = {}
     runs = dict(grid.present())
@@ -52,6 +55,8 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
         log = log[log["agent_step"] <= _last_step(runs[cell])]
         if len(log):
             logs[cell] = log
+    if absent := [name for name in asked if name not in {runs[cell].name for cell in logs}]:
+        raise UserError(f"--elections: {absent[0]} holds no election: it has one online network, or has not begun")
     if not logs:
         return Section("Elections", [])
     first = {(cell.row, cell.task): cell for cell in sorted(logs, key=lambda cell: -cell.seed)}

@@ -105,6 +105,13 @@ def test_chosen_elections_are_drawn(made, tmp_path):
     assert drawn == {f"elections-{run}"}
 
 
+def test_a_run_without_elections_cannot_be_asked_for(run, capsys):
+    folder = run()
+    assert call("--runs", folder.parent, "--elections", folder.name) == 2
+    assert f"--elections: {folder.name} holds no election" in capsys.readouterr().err
+    assert not (folder.parent / "report").exists()
+
+
 def test_few_runs_have_a_report_too(run, tmp_path):
     """One run, without a sparsity, an election or another method; and none that is finished."""
     run()
