@@ -259,7 +259,7 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
     numbers = epochs.numbers(history) if epoch is None else np.arange(1, len(history) + 1)
     last = history["agent_step"].iloc[-1] if status == FINISHED else None
     planned = stated.get("planned_agent_steps", last)
-    if last is not None:
+    if last is not None and planned is not None:
         _check_end(who, rows, last, planned)
     return Run(
         name=stated.get("name", f"{place.name} {method} {task} {seed:.0f}"),

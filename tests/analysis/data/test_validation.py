@@ -87,7 +87,12 @@ def test_a_last_line_that_is_cut_is_an_error(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(UserError, match=r"some\.csv: its last line has \d of 3 cells"):
             validation.read_csv(path)
-    for text in ("name,number,text\na,1,", "name,number,text\na,1,\n\n", 'text,name,number\n"x\ny",a,\n'):
+    for text in (
+        "name,number,text\na,1,",
+        f'name,number,text\n"{"a," * 99_999}",1,',
+        "name,number,text\na,1,\n\n",
+        'text,name,number\n"x\ny",a,\n',
+    ):
         path.write_text(text)
         assert len(validation.read_csv(path)) == 1
 
