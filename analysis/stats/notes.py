@@ -11,6 +11,7 @@ from analysis.settings import Settings
 from analysis.stats import metrics
 from analysis.stats.metrics import Estimate
 from analysis.stats.pairwise import Pairwise
+from suite.program.terminal import counted
 
 
 def remarks(
@@ -45,8 +46,8 @@ def remarks(
     absent = [absent for _, run in grid.finished() if (absent := _absent_epochs(run)) > 0]
     if absent:
         notes.append(
-            f"{sum(absent):,} epochs of {len(absent)} runs are not in their files: curves, best epochs and means over"
-            " training are of the others."
+            f"The files lack {counted(sum(absent), 'epoch')} of {counted(len(absent), 'run')}: curves, best epochs and"
+            " means over training are of the others."
         )
     for row, kind in provenance.substituted(grid).items():
         notes.append(f"{row}: {kind} returns are compared, as it has no {grid.which} returns.")
