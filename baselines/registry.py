@@ -109,7 +109,7 @@ class Rewiring(Options):
 
     sparsity: float = Field(0.95, ge=0, lt=1, description="sparsity, from the start")
     drop_fraction: float = Field(
-        0.3, ge=0, lt=1, description="fraction of a layer's kept weights that the first rewiring drops"
+        0.3, gt=0, lt=1, description="fraction of a layer's kept weights that the first rewiring drops"
     )
     decay: Literal["cosine", "constant"] = Field("cosine", description="how drop_fraction decreases until end")
     delay: float = Field(0.0, ge=0, le=1, description="fraction of training before the first rewiring (ours)")

@@ -27,6 +27,8 @@ from suite.types import Election, Masks, Network, Params, Sparsifier, Training, 
 Law = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 SMALLEST_STEP, LARGEST_STEP = 1e-4, 0.5  # bounds of the step of the law "success", as shares of the remaining weights
+OF_SCHEDULES = ("max_noise", "max_speed", "cap")  # options that only the laws "power" and "linear" read
+OF_SUCCESS = ("first_step", "growth", "success_rate")  # and those that only "success" reads
 
 
 def power_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
@@ -144,8 +146,13 @@ def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
 def _check(training: Training, options: EauDeQNOptions) -> None:
     """Raises UserError for options that are incompatible with each other or with the pruner's."""
     refuse_saliency(training, "eaudeqn prunes at target updates")
-    if options.law == "success" and (options.max_speed is not None or not options.keep_copy):
-        raise UserError("law=success finds its step by the kept copy's elections: leave out max_speed and keep_copy")
+    if options.law == "success" and not options.keep_copy:
+        raise UserError("keep_copy=False: law=success finds its step by the kept copy's elections")
+    for option in OF_SCHEDULES if options.law == "success" else OF_SUCCESS:
+        if getattr(options, option) != EauDeQNOptions.model_fields[option].default:
+            raise UserError(f"{option}={getattr(options, option)}: law={options.law} does not use it; leave it out")
+    if options.elect != "smoothed" and options.smoothing != EauDeQNOptions.model_fields["smoothing"].default:
+        raise UserError(f"smoothing={options.smoothing}: elect={options.elect} does not use it; leave it out")
 
 
 #: key, gradient steps done, sparsity of the elected network, whether a pruned copy won, the pruning step of the law

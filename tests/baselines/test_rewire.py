@@ -9,6 +9,7 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from baselines.registry import METHODS, SET, RigL, Static
 from baselines.rewire import forget, rewire, rigl, sparse_evolution
@@ -204,6 +205,8 @@ def test_refusals(name: str) -> None:
             METHODS[name].make(training(), delay=delay, end=0.5)
     with pytest.raises(UserError, match=r"sparsity=0\.95"):
         METHODS[name].make(training(dense_layers="first"), sparsity=0.95)
+    with pytest.raises(ValidationError, match="drop_fraction"):
+        METHODS[name].make(training(), drop_fraction=0)
 
 
 @pytest.mark.parametrize("name", ["set", "rigl"])

@@ -259,12 +259,23 @@ def test_the_first_step_is_within_the_bounds_of_all_steps() -> None:
             EauDeQNOptions(first_step=beyond * step)
 
 
-@pytest.mark.parametrize("options", [{"max_speed": 0.1}, {"keep_copy": False}])
-def test_the_law_success_refuses_what_it_cannot_use(options: dict) -> None:
-    with pytest.raises(UserError, match="law=success"):
-        eaudeqn(
-            Training(100, 10, ADAM, make_pruner(PrunerOptions(), ONE_LAYER)), EauDeQNOptions(law="success", **options)
-        )
+@pytest.mark.parametrize(
+    ("law", "option", "value"),
+    [
+        ("success", "max_speed", 0.1),
+        ("success", "max_noise", 2.0),
+        ("success", "cap", "clip"),
+        ("success", "keep_copy", False),
+        ("power", "first_step", 0.02),
+        ("linear", "growth", 1.5),
+        ("power", "success_rate", 0.5),
+        ("power", "smoothing", 0.1),
+    ],
+)
+def test_an_option_that_does_nothing_is_refused(law: str, option: str, value: float | str | bool) -> None:
+    training = Training(100, 10, ADAM, make_pruner(PrunerOptions(), ONE_LAYER))
+    with pytest.raises(UserError, match=option):
+        eaudeqn(training, EauDeQNOptions(**{"law": law, option: value}))
 
 
 # Who acts ------------------------------------------------------------------------------------------------------------

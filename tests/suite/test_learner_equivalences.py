@@ -161,9 +161,8 @@ def test_acting_reads_masked_weights(method: str, options: dict) -> None:
 def test_a_smoothed_election_weighs_late_losses_more() -> None:
     """Two networks' losses by gradient step: their exponential moving averages, from the same value, say who wins."""
     rate, data = 0.3, batches(PERIOD)
-    plain, smoothed = (
-        learner_of("eaudeqn", num_networks=1, elect=elect, smoothing=rate) for elect in ("loss", "smoothed")
-    )
+    plain = learner_of("eaudeqn", num_networks=1)
+    smoothed = learner_of("eaudeqn", num_networks=1, elect="smoothed", smoothing=rate)
     _, _, cumulated = train(plain, data)
     losses = np.diff(np.concatenate([[0.0], np.array(cumulated)[:, 0]]))
     weights = (1 - rate) ** np.arange(PERIOD - 1, -1, -1)
