@@ -53,7 +53,7 @@ def restrictions() -> str:
 def size(count: float) -> str:
     """Format bytes in powers of 1000: 850 kB, 12 MB, 7.1 GB."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if count >= factor:
+        if count >= 0.9995 * factor:  # what three digits round up to it
             return f"{count / factor:.3g} {unit}"
     return f"{count / 1e3:.0f} kB"
 

@@ -84,6 +84,14 @@ def test_a_part_of_a_core_is_one_core(groups) -> None:
     assert limits.restrictions() == "0.5 of 4 cores"
 
 
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(850_000, "850 kB"), (999_900, "1 MB"), (999_400_000, "999 MB"), (999_700_000, "1 GB"), (999_960_000_000, "1 TB")],
+)
+def test_a_size_is_rounded_into_the_next_unit(count: int, text: str) -> None:
+    assert limits.size(count) == text
+
+
 def test_a_system_without_these_files_has_no_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(limits, "PROC", tmp_path / "none")
     assert (limits.core_quota(), limits.memory_limit()) == (None, None)
