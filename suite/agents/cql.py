@@ -7,7 +7,7 @@ import jax
 import optax
 
 from suite.agents import CQLOptions
-from suite.agents.dqn import LOSSES, q_learning, q_network_of
+from suite.agents.dqn import LOSSES, q_learning
 from suite.types import Agent
 
 
@@ -23,12 +23,5 @@ def cql(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     def conservative(q: jax.Array, chosen: jax.Array, y: jax.Array) -> jax.Array:
         return LOSSES[options.loss](chosen, y) + weight * (jax.nn.logsumexp(q, axis=1) - chosen)
 
-    return q_learning(
-        observation_space,
-        action_space,
-        conservative,
-        network=q_network_of(options),
-        optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
-        epsilon=optax.constant_schedule(options.epsilon_evaluation),  # no data is ever made
-        epsilon_evaluation=options.epsilon_evaluation,
-    )
+    epsilon = optax.constant_schedule(options.epsilon_evaluation)  # no data is ever made
+    return q_learning(observation_space, action_space, options, conservative, epsilon)

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import optax
 from gymnasium import spaces
 
-from suite.agents import DQNOptions, QLearningOptions
+from suite.agents import CQLOptions, DQNOptions
 from suite.agents.activations import activations
-from suite.agents.networks import Described, q_network
+from suite.agents.networks import q_network
 from suite.errors import UserError
-from suite.layers import Shape, network_at
+from suite.layers import network_at
 from suite.types import Agent, Array, Batch, Params
 
 #: Of Q(s, a) and y. Adam's epsilon belongs to the scale of the loss: halved, the same epsilon makes steps smaller.
@@ -35,34 +35,24 @@ def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
     return q_learning(
         observation_space,
         action_space,
+        options,
         lambda q, chosen, y: LOSSES[options.loss](chosen, y),
+        optax.linear_schedule(options.epsilon_start, options.epsilon_end, options.epsilon_decay),
         double=options.double,
-        network=q_network_of(options),
-        optimizer=optax.adam(options.learning_rate, eps=options.adam_epsilon),
-        epsilon=optax.linear_schedule(options.epsilon_start, options.epsilon_end, options.epsilon_decay),
-        epsilon_evaluation=options.epsilon_evaluation,
-    )
-
-
-def q_network_of(options: QLearningOptions) -> Callable[[Shape, int], Described]:
-    """A function from the shape of observations and the number of actions to the network that the options choose."""
-    return lambda observation, num_actions: q_network(
-        options.network, observation, options.width, num_actions, options.scale, options.layer_norm
     )
 
 
 def q_learning(
     observation_space: gymnasium.Space[Any],
     action_space: gymnasium.Space[Any],
+    options: DQNOptions | CQLOptions,
     loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    epsilon: optax.Schedule,
     *,
     double: bool = False,
-    network: Callable[[Shape, int], Described],
-    optimizer: optax.GradientTransformation,
-    epsilon: optax.Schedule,
-    epsilon_evaluation: float,
 ) -> Agent:
-    """Q-learning whose loss is the mean of loss(Q(s, .) [B, A], Q(s, a) [B], y [B]) -> [B].
+    """Q-learning whose loss is the mean of loss(Q(s, .) [B, A], Q(s, a) [B], y [B]) -> [B]. In training, a fraction
+    `epsilon` of the actions is random.
 
     Raises UserError when the network does not fit the observations or the actions are not discrete.
     """
@@ -70,7 +60,7 @@ def q_learning(
         raise UserError(f"a Q-network needs discrete actions, not {action_space}")
     shape = observation_space.shape or ()
     num_actions = int(action_space.n)
-    module = network(shape, num_actions)
+    module = q_network(options.network, shape, options.width, num_actions, options.scale, options.layer_norm)
 
     def init(key: jax.Array) -> Params:
         return module.init(key, jnp.zeros((1, *shape), observation_space.dtype))["params"]
@@ -81,7 +71,7 @@ def q_learning(
 
     def act(key: jax.Array, params: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
         explore_key, action_key = jax.random.split(key)
-        chance = epsilon_evaluation if greedy else epsilon(agent_step)
+        chance = options.epsilon_evaluation if greedy else epsilon(agent_step)
         action: jax.Array = jax.lax.cond(
             jax.random.uniform(explore_key) < chance,
             lambda: jax.random.randint(action_key, (), 0, num_actions),
@@ -109,4 +99,5 @@ def q_learning(
     def inspect(params: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
         return activations(module, params, batch.observation)
 
+    optimizer = optax.adam(options.learning_rate, eps=options.adam_epsilon)
     return Agent(init, act, target, mean_loss, optimizer, (network_at("", module.layers),), inspect=inspect)

@@ -154,22 +154,13 @@ def convolutional(
     `observation` is [stack, height, width], or [d] where there are no convolutions. `scale` multiplies the features.
     """
     layers: list[LayerSpec] = []
+    last: tuple[str, ...] = ()
     inputs, *sides = observation
     for number, (features, size, stride) in enumerate(convolutions):
         sides = [-(-side // stride) for side in sides]
-        layers.append(
-            LayerSpec(
-                path=f"Conv_{number}",
-                kind="convolution",
-                shape=(size, size, inputs, features * scale),
-                activation="relu",
-                predecessors=tuple(layer.path for layer in layers[-1:]),
-                stride=stride,
-                applications=math.prod(sides),
-            )
-        )
-        inputs = features * scale
-    last = tuple(layer.path for layer in layers[-1:])
+        path, positions, shape = f"Conv_{number}", math.prod(sides), (size, size, inputs, features * scale)
+        layers.append(LayerSpec(path, "convolution", shape, "relu", last, stride, applications=positions))
+        inputs, last = features * scale, (path,)
     return Graph((*layers, *_dense(inputs * math.prod(sides), (width, num_actions), last)))
 
 

@@ -146,10 +146,9 @@ def make_networks(inputs: int, dimension: int, outputs: int, options: Continuous
     Raises UserError for options that do not fit each other.
     """
     if options.network == "mlp":
-        widths = (options.critic_width,) * 2, (options.actor_width,) * 2
         return (
-            mlp(inputs + dimension, widths[0], 1, options.layer_norm),
-            mlp(inputs, widths[1], outputs, options.layer_norm),
+            mlp(inputs + dimension, (options.critic_width,) * 2, 1, options.layer_norm),
+            mlp(inputs, (options.actor_width,) * 2, outputs, options.layer_norm),
         )
     if options.layer_norm:
         raise UserError("agent.layer_norm: agent.network=simba has layer norms of its own; leave it out")
