@@ -28,16 +28,10 @@ def over_networks(function: Callable[[Any], Any], networks: Population) -> Popul
     return tuple(map(function, networks))
 
 
-def over_trees(
-    function: Callable[[Any], Any], trees: tuple[Any, ...], vectorize: bool | None = None
-) -> tuple[Any, ...]:
-    """Return `function(tree)` for each of a few trees of one shape, such as twin critics.
-
-    With `vectorize`, stack them and use vmap; None: on an accelerator.
-    """
-    if vectorize is None:
-        vectorize = on_accelerator()
-    return tuple(over_networks(function, Stacked.of(trees) if vectorize else trees))
+def over_trees(function: Callable[[Any], Any], trees: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return `function(tree)` for each of a few trees of one shape, such as twin critics: by vmap on an accelerator,
+    else in a loop."""
+    return tuple(over_networks(function, Stacked.of(trees) if on_accelerator() else trees))
 
 
 def beside(networks: Population, others: jax.Array) -> Population:

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from baselines.registry import METHODS
-from suite import dispatch
+from suite import dispatch, population
 from suite.agents import DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner
@@ -22,14 +22,13 @@ from tests.support.methods import NEVER_PRUNE
 # Networks side by side -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("vectorize", [False, True])
-def test_over_trees_keeps_networks_and_shared_arguments_apart(vectorize: bool) -> None:
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_over_trees_keeps_networks_and_shared_arguments_apart(
+    monkeypatch: pytest.MonkeyPatch, accelerator: bool
+) -> None:
+    monkeypatch.setattr(population, "on_accelerator", lambda: accelerator)
     networks = tuple({"a": jnp.full((2,), float(k)), "b": jnp.int32(k)} for k in range(3))
-    function = jax.jit(
-        lambda networks, shared: over_trees(
-            lambda n: (n["a"] * shared.sum(), n["b"] + 1), networks, vectorize=vectorize
-        )
-    )
+    function = jax.jit(lambda networks, shared: over_trees(lambda n: (n["a"] * shared.sum(), n["b"] + 1), networks))
     result = function(networks, jnp.ones(4))
     assert isinstance(result, tuple)
     assert [r[0].tolist() for r in result] == [[0, 0], [4, 4], [8, 8]]
