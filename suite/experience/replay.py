@@ -43,8 +43,6 @@ class Replay:
     depths: np.ndarray  # uint8 [capacity]: older frames in the stack, fewer at the start of an episode
     sampleable: np.ndarray  # bool [capacity]: the transition is complete and none of its stack is overwritten
     size: int  # number of sampleable slots
-    newest: int  # the slot written last
-    used: int  # number of slots that were ever written
     written: int  # number of writes
     episode_steps: int  # of the running episode; 0 between episodes
 
@@ -83,12 +81,17 @@ class Replay:
     def clear(self) -> None:
         """Forget everything; the memory stays reserved."""
         self.sampleable[:] = False
-        self.size, self.newest, self.used, self.written, self.episode_steps = 0, -1, 0, 0, 0
+        self.size, self.written, self.episode_steps = 0, 0, 0
         self._segments: list[tuple[int, int, Segment]] = []  # saved slots: (first, last + 1, contents)
 
     def __len__(self) -> int:
         """The number of transitions that can be sampled."""
         return self.size
+
+    @property
+    def used(self) -> int:
+        """The number of slots that were ever written."""
+        return min(self.written, self.capacity)
 
     def add(
         self,
@@ -102,7 +105,7 @@ class Replay:
         """Store one step. Within an episode, `observation` is the last call's `next_observation`."""
         if self.episode_steps == 0:
             self._write(observation)
-        slot = self.newest
+        slot = (self.written - 1) % self.capacity  # the newest
         self.actions[slot] = action
         self.rewards[slot] = min(max(reward, -self.reward_clip), self.reward_clip)  # in this order NaN stays NaN
         self.endings[slot] = TERMINATED if terminated else TRUNCATED if truncated else CONTINUES
@@ -119,7 +122,7 @@ class Replay:
 
     def _write(self, observation: np.ndarray) -> None:
         """Write the observation's newest frame to the next slot, over the oldest."""
-        slot = (self.newest + 1) % self.capacity
+        slot = self.written % self.capacity
         for ahead in range(self._stack):  # transitions whose stacks may contain the overwritten frame
             other = (slot + ahead) % self.capacity
             if self.sampleable[other] and self.depths[other] >= ahead:
@@ -127,8 +130,6 @@ class Replay:
                 self.size -= 1
         self.frames[slot] = observation.reshape(self._stack, *self._frame_shape)[-1]
         self.depths[slot] = min(self.episode_steps, self._stack - 1)
-        self.newest = slot
-        self.used = max(self.used, slot + 1)
         self.written += 1
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
@@ -208,8 +209,6 @@ class Replay:
         """Resume from the result of `save`. Raises UserError for arrays of other shapes or dtypes."""
         saved = validated(SavedReplay, state)
         self.written, self.episode_steps = saved.written, saved.episode_steps
-        self.used = min(self.written, self.capacity)
-        self.newest = (self.written - 1) % self.capacity
         self.sampleable[: self.used] = saved.sampleable
         self.size = int(self.sampleable.sum())
         self._segments = saved.segments
