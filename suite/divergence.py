@@ -17,9 +17,8 @@ def lost(state: LearnerState) -> dict[str, str]:
 
     Names are those of checkpoints: `loss`, `params` or `opt_state`, then the layer. Copies everything to the host.
     """
-    parts: dict[str, Any] = {f"online network {k}": net._replace(masks={}) for k, net in enumerate(state.online)}
-    parts |= {"target network": state.target, "actor": state.actor and state.actor._replace(masks={})}
-    parts |= {"target actor": state.target_actor}
+    parts: dict[str, Any] = {f"online network {k}": network for k, network in enumerate(state.online)}
+    parts |= {"target network": state.target, "actor": state.actor, "target actor": state.target_actor}
     found = {name: _broken(part) for name, part in parts.items()}
     return {name: text for name, text in found.items() if text}
 

@@ -154,7 +154,7 @@ def check(networks: Networks, arrays: Mapping[str, Shape]) -> None:
                 )
             seen.add(layer.path)
             expected |= layer.arrays
-        prefix = _join(network.path, "") if network.path else ""
+        prefix = _join(network.path, "")
         own = {path: shape for path, shape in arrays.items() if path.startswith(prefix)}
         for path in sorted(expected.keys() | own.keys()):
             if expected.get(path) != own.get(path):

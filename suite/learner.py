@@ -84,8 +84,8 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         actor = _new_network(draw(key, ACTOR_INIT, 0), agent.actor, sparsifier) if agent.actor else None
         networks = (network,) * sparsifier.num_networks
         online = Stacked.of(networks) if vectorize and len(networks) > 1 else networks
-        target = effective(sparsifier, network)
-        target_actor = effective(sparsifier, actor) if actor and agent.actor and agent.actor.has_target else None
+        target = in_use(network)
+        target_actor = in_use(actor) if actor and agent.actor and agent.actor.has_target else None
         return LearnerState(online, target, actor, key, jnp.int32(0), sparsifier.memory, target_actor)
 
     update = _update(agent, sparsifier, loss_weight, options)
@@ -109,7 +109,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
         election_steps=counted,
         agent=agent,
         draws_ahead=vectorize,
-        inspect=make_inspect(agent, partial(_target_values, agent, sparsifier), partial(effective, sparsifier)),
+        inspect=make_inspect(agent, partial(_target_values, agent, sparsifier), in_use),
         dense_gradients=sparsifier.pruned_weights == "learning",
     )
 
