@@ -13,15 +13,15 @@ from suite.errors import one_line
 from suite.publish.upload import entity_of
 
 AXIS = "agent_step"
-CURVES = {  # title -> what is drawn over agent steps, mean and spread over the seeds of a group
+CURVES = {  # section -> title -> metric over agent steps, mean and spread over the seeds of a group
     "Learning": {
-        "training return": ["epoch/return"],
-        "evaluation return": ["evaluation/return"],
-        "TD loss of the elected network": ["epoch/loss"],
+        "training return": "epoch/return",
+        "evaluation return": "evaluation/return",
+        "TD loss of the elected network": "epoch/loss",
     },
     "Sparsity": {
-        "elected network": ["epoch/sparsity"],
-        "actor": ["epoch/actor_sparsity"],
+        "elected network": "epoch/sparsity",
+        "actor": "epoch/actor_sparsity",
     },
 }
 ELECTIONS = {  # of single runs: which network won, and against what
@@ -43,7 +43,7 @@ def workspace(entity: str, project: str, task: str, colours: Mapping[str, str]) 
     `colours` maps groups to colours, as #rrggbb.
     """
     sections = [
-        ws.Section(name, panels=list(map(_grouped, *zip(*curves.items(), strict=True))), is_open=True)
+        ws.Section(name, panels=[_grouped(*curve) for curve in curves.items()], is_open=True)
         for name, curves in CURVES.items()
     ]
     pareto: list[Any] = [
@@ -65,16 +65,16 @@ def workspace(entity: str, project: str, task: str, colours: Mapping[str, str]) 
         ],
         settings=ws.WorkspaceSettings(x_axis=AXIS, max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=[ws.Config("task") == task], groupby=[ws.Config("group")], group_colors=dict(colours.items())
+            filters=[ws.Config("task") == task], groupby=[ws.Config("group")], group_colors=dict(colours)
         ),
     )
 
 
-def _grouped(title: str, metrics: list[str]) -> wr.LinePlot:
+def _grouped(title: str, metric: str) -> wr.LinePlot:
     return wr.LinePlot(
         title=title,
         x=AXIS,
-        y=list(metrics),
+        y=[metric],
         groupby=wr.Config("group"),
         groupby_aggfunc="mean",
         groupby_rangefunc="stddev",

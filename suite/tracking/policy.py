@@ -54,8 +54,10 @@ def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
         layers.check(agent.actor.networks, _shapes(agent.actor.init))
     acting = _exportable(agent.actor.networks if agent.actor else agent.networks)
     space, action_space = environment.observation_space, environment.action_space
-    discrete = isinstance(action_space, spaces.Discrete)
-    size = action_space.n if isinstance(action_space, spaces.Discrete) else math.prod(action_space.shape or ())
+    if isinstance(action_space, spaces.Discrete):
+        action = {"kind": "argmax", "size": int(action_space.n)}  # of all outputs
+    else:
+        action = {"kind": "tanh", "size": math.prod(action_space.shape or ())}  # of the first outputs, as many
     return {
         "network": {
             "observation": {
@@ -64,10 +66,7 @@ def describe(agent: Agent, environment: gymnasium.Env) -> dict[str, Any]:
                 "divided_by": 255 if acting[0].kind == "convolution" else 1,  # suite.agents.networks.Described
             },
             "layers": list(map(_entry, acting)),
-            "action": {
-                "kind": "argmax" if discrete else "tanh",  # of all outputs; of the first half of them
-                "size": int(size),
-            },
+            "action": action,
         },
         "multiply_adds": {
             "online": layers.multiply_adds(agent.networks),
