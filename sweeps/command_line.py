@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -58,9 +57,9 @@ def epochs(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError("should be epochs of this run, from 1 to its last, such as 1,5") from None
 
 
-def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
+def parse(argv: Sequence[str]) -> tuple[Settings, dict[str, Any]]:
     """Return the settings, and the given options of the run by name, with their texts as values."""
-    arguments = unnested(sys.argv[1:] if arguments is None else arguments)
+    arguments = unnested(argv)
     parser = _parser(*_task(arguments))
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -72,7 +71,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[Settings, dict[str, Any]]:
     return Settings(**settings), given
 
 
-def _task(arguments: Sequence[str] | None) -> tuple[Task, str]:
+def _task(arguments: Sequence[str]) -> tuple[Task, str]:
     """Return the task and the agent that are asked for, which decide what options there are. Imports what --import
     names."""
     parser = Parser(add_help=False)

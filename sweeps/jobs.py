@@ -4,8 +4,9 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from unittest import mock
 
 from suite.program import limits
 from suite.program.terminal import counted
@@ -32,23 +33,12 @@ def on_gpus(jobs: int | None) -> Iterator[int | None]:
         return
     with contextlib.ExitStack() as stack:
         mps = _start_mps(stack) if jobs is None or jobs > len(found) else {}
-        stack.enter_context(_variables(mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}))
+        chosen = mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}
+        stack.enter_context(mock.patch.dict(os.environ, chosen))
         number = jobs or sum(best_number(gpu.model, bool(mps)) or PER_GPU for gpu in found)
         side_by_side = ", side by side by MPS" * bool(mps)
         print(f"{_words(found)}: up to {number} runs at a time{side_by_side}; JOBS=n (--jobs) sets another number")
         yield number
-
-
-@contextlib.contextmanager
-def _variables(given: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables until the context ends."""
-    before = dict(os.environ)
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _words(found: Sequence[gpus.Gpu]) -> str:

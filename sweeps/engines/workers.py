@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from suite.program.limits import cores
+from sweeps.engines.gpus import VISIBLE
 
 Process = subprocess.Popen[bytes]
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m sweeps.run` finds this project's packages
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-VISIBLE, MEMORY = "CUDA_VISIBLE_DEVICES", "XLA_CLIENT_MEM_FRACTION"
+MEMORY = "XLA_CLIENT_MEM_FRACTION"
 OLD_MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"  # JAX refuses to start when both names are there
 NO_GPU: Mapping[str, str] = {}
 GPU_MEMORY = 0.9  # of a GPU's memory, for all that share it

@@ -21,13 +21,14 @@ from sweeps.config import find_agent
 from sweeps.recorded import translated
 
 
-def agent_of(card: Mapping[str, Any], environment: gymnasium.Env, **options: Any) -> Agent:
-    """The agent of a run, with some of its options replaced if it has them."""
+def agent_of(card: Mapping[str, Any], environment: gymnasium.Env) -> Agent:
+    """The agent of a run, without the random actions that an evaluation may have."""
     own = translated(str(card["method"]).partition(":")[0], card["options"], card["name"])["agent"]
-    replaced = {key: value for key, value in options.items() if key in own}
+    if "epsilon_evaluation" in own:
+        own["epsilon_evaluation"] = 0.0
     agent = AGENTS[find_agent(find_task(card["task"]), card.get("agent"))]
-    chosen = validated(agent.options, {**own, **replaced}, f"{card['name']}: options.agent")
-    made: Agent = agent.load()(environment.observation_space, environment.action_space, chosen)
+    options = validated(agent.options, own, f"{card['name']}: options.agent")
+    made: Agent = agent.load()(environment.observation_space, environment.action_space, options)
     return made
 
 
@@ -38,9 +39,9 @@ def description(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def greedy(folder: Path, card: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
-    """The agent's own greedy action, without the random actions that an evaluation may have."""
+    """The agent's own greedy action."""
     environment = environment_of(card)
-    agent, key = agent_of(card, environment, epsilon_evaluation=0.0), jax.random.key(0)
+    agent, key = agent_of(card, environment), jax.random.key(0)
     arrays = compact.read_arrays(folder / schema.POLICY)
     params = jax.device_put(traverse_util.unflatten_dict(arrays, sep="/"))
     act = jax.jit(lambda params, observation: agent.act(key, params, observation, 0, greedy=True))
