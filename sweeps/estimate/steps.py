@@ -51,8 +51,8 @@ def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
         batch = experience.sample(batch_rng(0, number))
         state = jax.block_until_ready(learner.gradient_step(state, batch))
 
-    agent_seconds = _time(evaluation_step if run.offline else agent_step, seconds, warm_up=50)
-    gradient_seconds = _time(gradient_step, seconds, warm_up=2)
+    agent_seconds = mean_seconds(evaluation_step if run.offline else agent_step, seconds, warm_up=50)
+    gradient_seconds = mean_seconds(gradient_step, seconds, warm_up=2)
     unit = 1 if sys.platform == "darwin" else 1024
     return Speed(
         agent_step=agent_seconds,
@@ -64,7 +64,7 @@ def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
     )
 
 
-def _time(step: Callable[[int], None], seconds: float, warm_up: int) -> float:
+def mean_seconds(step: Callable[[int], object], seconds: float, warm_up: int) -> float:
     """Return the mean seconds of step(number), called for about `seconds` and at least three times."""
     for number in range(warm_up):
         step(number)

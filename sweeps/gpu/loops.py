@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from suite.trainer import Trainer
+from sweeps.estimate.steps import mean_seconds
 from sweeps.gpu import runs
 from sweeps.gpu.sizes import Measured, Row, Size
 
@@ -87,9 +88,4 @@ def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
 
 def milliseconds(function: Callable[[], Any], seconds: float) -> float:
     """Return the mean time of calls that repeat for about `seconds`, at least three, each waited for."""
-    jax.block_until_ready(function())
-    began, calls = time.perf_counter(), 0
-    while calls < 3 or time.perf_counter() - began < seconds:
-        jax.block_until_ready(function())
-        calls += 1
-    return 1e3 * (time.perf_counter() - began) / calls
+    return 1e3 * mean_seconds(lambda _: jax.block_until_ready(function()), seconds, warm_up=1)
