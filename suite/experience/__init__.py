@@ -18,7 +18,6 @@ class Experience(Protocol):
     """
 
     agent_step: int  # turns taken: steps of an environment, or batches drawn from a data set
-    slot_bytes: int  # of memory that a turn may add
     fixed_in_epoch: bool  # `sample` draws from the same transitions throughout an epoch
 
     def start(self, seed: int) -> None:

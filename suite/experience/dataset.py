@@ -28,7 +28,6 @@ class Dataset:
 
     agent_step: int  # batches drawn; no step is taken in an environment
     loaded: list[int]  # the chunks in the replay
-    slot_bytes = 0  # the memory of a run does not grow
     fixed_in_epoch = True
 
     def __init__(self, action_space: spaces.Space[Any], replay: Replay, options: DatasetOptions) -> None:

@@ -30,7 +30,6 @@ class Online:
 
     def __init__(self, environment: gymnasium.Env, replay: Replay) -> None:
         self.environment, self.replay = environment, replay
-        self.slot_bytes = replay.frames[0].nbytes
 
     def start(self, seed: int) -> None:
         self.agent_step, self.episode_return, self.episode_length = 0, 0.0, 0

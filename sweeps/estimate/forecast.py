@@ -5,11 +5,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from suite.environments import make_environment
+from suite.environments.spaces import is_stack
 from suite.errors import UserError
+from suite.options import Options
+from suite.tasks import task
 from sweeps.config import RunConfig
 from sweeps.engines import workers
 from sweeps.engines.endings import reason
@@ -27,7 +33,6 @@ class Speed(NamedTuple):
     gradient_step: float  # seconds: sample, update all networks
     networks: int
     parameters: int  # of one network
-    slot_bytes: int  # of the replay
     memory_bytes: int  # the process at its peak, without the replay
 
     def seconds(self, run: RunConfig) -> float:
@@ -74,17 +79,30 @@ def record_bytes(run: RunConfig, speed: Speed) -> int:
 
 def memory_bytes(run: RunConfig, speed: Speed) -> int:
     """Estimate a worker's memory at the end of a run; the replay takes memory as it fills."""
-    return speed.memory_bytes + replay_bytes(run, speed)
+    return speed.memory_bytes + replay_bytes(run)
 
 
 def checkpoint_bytes(run: RunConfig, speed: Speed) -> int:
     """Estimate the disk space that a run takes at its end for checkpoints: two of the networks, and the replay once."""
-    return 2 * NETWORK_BYTES * speed.parameters * speed.networks + replay_bytes(run, speed)
+    return 2 * NETWORK_BYTES * speed.parameters * speed.networks + replay_bytes(run)
 
 
-def replay_bytes(run: RunConfig, speed: Speed) -> int:
-    """Estimate the size of a replay at the end of a run."""
-    return min(run.options.replay.capacity, run.total_agent_steps) * speed.slot_bytes
+def replay_bytes(run: RunConfig) -> int:
+    """Estimate the size of a replay at the end of a run; 0 with a data set, which is there when a run is measured."""
+    if run.offline:
+        return 0
+    steps = min(run.options.replay.capacity, run.total_agent_steps)
+    return steps * slot_bytes(run.task.name, run.options.environment)
+
+
+@cache
+def slot_bytes(name: str, options: Options) -> int:
+    """Return the bytes that an agent step on a task adds to the replay: those of an observation's newest frame."""
+    environment = make_environment(task(name), options)
+    space = environment.observation_space
+    observation = np.asarray(space.sample())
+    environment.close()
+    return (observation[-1] if is_stack(space) else observation).nbytes
 
 
 def measure_speeds(runs: Sequence[RunConfig], jobs: int) -> Callable[[RunConfig], Speed]:

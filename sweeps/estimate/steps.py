@@ -59,7 +59,6 @@ def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
         gradient_step=gradient_seconds,
         networks=len(state.online),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(state.target)),
-        slot_bytes=experience.slot_bytes,
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
     )
 

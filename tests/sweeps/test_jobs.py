@@ -13,6 +13,7 @@ from sweeps import launch
 from sweeps import sweep as sweep_module
 from sweeps.engines import gpus, workers
 from sweeps.engines.registry import ENGINES
+from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed
 from sweeps.gpu import report
 from sweeps.jobs import PER_GPU, on_gpus
@@ -185,10 +186,11 @@ def test_a_run_on_each_gpu_needs_no_mps(cards, mps) -> None:
 )
 def test_a_sweep_has_as_many_runs_as_its_gpus_and_the_memory_allow(cards, monkeypatch, options, memory, jobs) -> None:
     """`memory` in GB, of which a run takes one."""
-    speed = Speed(0.0001, 0.001, networks=5, parameters=1_000, slot_bytes=1, memory_bytes=10**9 - 10**6)
+    speed = Speed(0.0001, 0.001, networks=5, parameters=1_000, memory_bytes=10**9 - 10**6)
     engine = TinyEngine(HERE=True)
     monkeypatch.setitem(ENGINES, "local", engine)
     monkeypatch.setattr(sweep_module, "measure_speeds", lambda runs, jobs: lambda run: speed)
+    monkeypatch.setattr(forecast, "slot_bytes", lambda *_: 1)
     monkeypatch.setattr(sweep_module, "_table", lambda *_: 0)
     monkeypatch.setattr(limits, "memory", lambda: memory * 10**9)
     monkeypatch.setattr(limits, "physical_memory", lambda: memory * 10**9)

@@ -25,9 +25,7 @@ from tests.support.sweeps import PLANNED, sweep_file
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((Path(launch.__file__).parent).glob("*/*.yaml"))
-SPEED = Speed(
-    agent_step=0.001, gradient_step=0.1, networks=5, parameters=1_000_000, slot_bytes=7_056, memory_bytes=10**9
-)
+SPEED = Speed(agent_step=0.001, gradient_step=0.1, networks=5, parameters=1_000_000, memory_bytes=10**9)
 SWEEP = sweep_file(PLANNED)
 FINISHED = {"status": "finished", "error": None}
 
@@ -71,6 +69,15 @@ def test_the_record_is_mostly_the_policy_in_short_runs_and_grows_with_the_electi
     assert often > 2 * 5 * 50 * 24  # twice, five numbers a network, the further target updates
 
 
+@pytest.mark.parametrize(
+    ("task", "slot"), [("atari/Pong", 84 * 84), ("mujoco/Humanoid", 4 * 348), ("mujoco/Swimmer", 4 * 8)]
+)
+def test_the_replay_of_each_task_has_its_own_size(task: str, slot: int) -> None:
+    """Tasks of a family are measured once, and observations differ among them."""
+    run = resolve({"task": task, "method": "dense", "seed": 0})
+    assert forecast.replay_bytes(run) == 10**6 * slot
+
+
 def test_kinds_differ_by_what_makes_a_step_slower():
     assert forecast.kind(run_of()) == forecast.kind(resolve({"task": "atari/Qbert", "method": "eaudeqn", "seed": 3}))
     assert forecast.kind(run_of()) != forecast.kind(run_of(method="dense"))
@@ -85,7 +92,7 @@ def test_measured_in_a_process_of_its_own(monkeypatch):
     )
     assert 0 < speed.agent_step < 1
     assert 0 < speed.gradient_step < 5
-    assert (speed.networks, speed.slot_bytes) == (1, 84 * 84)
+    assert speed.networks == 1
     assert speed.parameters > 1_000
     assert speed.memory_bytes > 10**8
 

@@ -22,7 +22,7 @@ from tests.support.engines import TinyEngine
 from tests.support.sweeps import PLANNED, sweep_file
 
 MB = 10**6
-SPEED = Speed(0.0001, 0.001, networks=5, parameters=1_000, slot_bytes=1, memory_bytes=471 * MB)
+SPEED = Speed(0.0001, 0.001, networks=5, parameters=1_000, memory_bytes=471 * MB)
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return lambda run: SPEED
 
     monkeypatch.setattr(sweep_module, "measure_speeds", measure)
+    monkeypatch.setattr(forecast, "slot_bytes", lambda *_: 1)
     monkeypatch.setattr(sweep_module, "_table", lambda *_: 0)
     engine = TinyEngine(HERE=True)
     monkeypatch.setitem(ENGINES, "local", engine)
