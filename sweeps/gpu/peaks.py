@@ -1,5 +1,6 @@
 """What cards can do at most, by their makers' data sheets: dense operations, no structured sparsity. No JAX."""
 
+import re
 from typing import NamedTuple
 
 
@@ -11,24 +12,25 @@ class Peak(NamedTuple):
     bandwidth: float  # GB/s of its memory
 
 
-#: Words that all stand in JAX's name of the card -> its peak. The first that fits counts, so variants come first.
+#: Words of JAX's name of the card, in any case -> its peak. The first that fits counts, so variants come first.
 #: Sources: NVIDIA's data sheets and architecture papers of H100 (2023), H200 (2024), A100 (2022), Ada (2022), L40S
 #: (2023), T4 (2018) and V100 (2018).
-PEAKS: dict[tuple[str, ...], Peak] = {
-    ("H100", "PCIe"): Peak(51.0, 378.0, 2_000.0),
-    ("H100",): Peak(67.0, 494.5, 3_350.0),
-    ("H200",): Peak(67.0, 494.5, 4_800.0),
-    ("A100", "80GB", "PCIe"): Peak(19.5, 156.0, 1_935.0),
-    ("A100", "80GB"): Peak(19.5, 156.0, 2_039.0),
-    ("A100",): Peak(19.5, 156.0, 1_555.0),
-    ("RTX 4090",): Peak(82.6, 82.6, 1_008.0),
-    ("L40S",): Peak(91.6, 183.0, 864.0),
-    ("T4",): Peak(8.1, 8.1, 320.0),
-    ("V100", "PCIe"): Peak(14.0, 14.0, 900.0),
-    ("V100",): Peak(15.7, 15.7, 900.0),
+PEAKS = {
+    "h100 pcie": Peak(51.0, 378.0, 2_000.0),
+    "h100": Peak(67.0, 494.5, 3_350.0),
+    "h200": Peak(67.0, 494.5, 4_800.0),
+    "a100 80gb pcie": Peak(19.5, 156.0, 1_935.0),
+    "a100 80gb": Peak(19.5, 156.0, 2_039.0),
+    "a100": Peak(19.5, 156.0, 1_555.0),
+    "rtx 4090": Peak(82.6, 82.6, 1_008.0),
+    "l40s": Peak(91.6, 183.0, 864.0),
+    "t4": Peak(8.1, 8.1, 320.0),
+    "v100 pcie": Peak(14.0, 14.0, 900.0),
+    "v100": Peak(15.7, 15.7, 900.0),
 }
 
 
 def peak(card: str) -> Peak | None:
     """Return the peak of a card by its name, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed."""
-    return next((found for words, found in PEAKS.items() if all(word in card for word in words)), None)
+    named = set(re.findall(r"[a-z0-9]+", card.lower()))
+    return next((found for words, found in PEAKS.items() if named.issuperset(words.split())), None)

@@ -101,6 +101,9 @@ def test_every_part_has_a_program() -> None:
         ("NVIDIA A100-SXM4-80GB", Peak(19.5, 156.0, 2_039.0)),
         ("NVIDIA A100-SXM4-40GB", Peak(19.5, 156.0, 1_555.0)),
         ("Tesla T4", Peak(8.1, 8.1, 320.0)),
+        ("Tesla V100-PCIE-16GB", Peak(14.0, 14.0, 900.0)),
+        ("Tesla V100-SXM2-32GB", Peak(15.7, 15.7, 900.0)),
+        ("NVIDIA GH200 480GB", None),
         ("cpu", None),
     ],
 )
