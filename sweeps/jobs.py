@@ -36,8 +36,8 @@ def on_gpus(jobs: int | None) -> Iterator[int | None]:
         chosen = mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}
         stack.enter_context(mock.patch.dict(os.environ, chosen))
         number = jobs or sum(best_number(gpu.model, bool(mps)) or PER_GPU for gpu in found)
-        side_by_side = ", side by side by MPS" * bool(mps)
-        print(f"{_words(found)}: up to {number} runs at a time{side_by_side}; JOBS=n (--jobs) sets another number")
+        amount = counted(number, "run") + " at a time" + ", side by side by MPS" * bool(mps)
+        print(f"{_words(found)}: up to {amount}; JOBS=n (--jobs) sets another number")
         yield number
 
 

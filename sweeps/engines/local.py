@@ -14,7 +14,7 @@ from rich.console import Console
 from suite.errors import Busy, UserError, writing
 from suite.options import Options
 from suite.program import signals, terminal
-from suite.program.terminal import duration
+from suite.program.terminal import counted, duration
 from suite.record import lock, schema
 from suite.record.models import Status, as_json
 from sweeps.engines import workers
@@ -114,7 +114,7 @@ def run(
                 display.update()
         finally:
             if asked:
-                display.say(f"stopping {len(running)} run(s) ...")
+                display.say(f"stopping {counted(len(running), 'run')} ...")
             workers.stop([worker.process for worker in running.values()], hurry=lambda: asked.count(signal.SIGINT) > 1)
             for worker in running.values():
                 worker.cell.state = WAITING  # a folder without a status is run again

@@ -17,7 +17,7 @@ def test_interruption_leaves_nothing_behind(script, tmp_path, launch, number):
     said, _ = launcher.communicate(timeout=LONG)
     assert launcher.returncode == 130
     assert "Traceback" not in said
-    assert "stopping 2 run(s)" in said
+    assert "stopping 2 runs" in said
     assert "FAILED" not in said
     assert not any(alive(starts(tmp_path, name)[-1]) for name in ("run0", "run1"))
     assert not starts(tmp_path, "run2")
