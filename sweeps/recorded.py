@@ -37,8 +37,7 @@ def read(folder: Path) -> RunConfig:
     groups = translated(name, config.options, folder / schema.CONFIG)
     method = ",".join(f"{key}={value}" for key, value in groups.pop("method", {}).items())
     flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
-    agent = {"agent": config.agent} if config.agent else {}
-    arguments = {"task": config.task, **agent, "method": f"{name}:{method}", "seed": config.seed, **flat}
+    arguments = {"task": config.task, "agent": config.agent, "method": f"{name}:{method}", "seed": config.seed, **flat}
     return resolve(arguments)._replace(recorded_name=config.name)
 
 

@@ -5,18 +5,11 @@ from pydantic.fields import FieldInfo
 from baselines.registry import METHODS
 from docs.generate.code import escaped
 from suite.agents import AGENTS, agents_for
-from suite.tasks import task
 from sweeps import sources
 from sweeps.config import describe, groups, method_options
 from sweeps.engines.registry import ENGINES
 
-COLUMNS = {
-    "Atari": task("atari/Pong"),
-    "MinAtar": task("minatar/Breakout"),
-    "classic": task("classic/CartPole"),
-    "MuJoCo": task("mujoco/Hopper"),
-    "offline": task("offline/Pong"),
-}
+COLUMNS = {name: sources.EXAMPLES[name.lower()] for name in ("Atari", "MinAtar", "classic", "MuJoCo", "offline")}
 
 
 def option_tables() -> str:

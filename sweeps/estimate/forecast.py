@@ -102,7 +102,7 @@ def slot_bytes(name: str, options: Options) -> int:
     space = environment.observation_space
     observation = np.asarray(space.sample())
     environment.close()
-    return (observation[-1] if is_stack(space) else observation).nbytes
+    return (observation[-1:] if is_stack(space) else observation).nbytes
 
 
 def measure_speeds(runs: Sequence[RunConfig], jobs: int) -> Callable[[RunConfig], Speed]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from suite.errors import one_line
 from suite.program.command import start
 from sweeps.engines import gpus
-from sweeps.engines.workers import GPU_MEMORY, MEMORY, OLD_MEMORY
+from sweeps.engines.workers import GPU_MEMORY, MEMORY, OLD_MEMORY, Process
 from sweeps.gpu import loops, runs
 from sweeps.gpu.card import first
 from sweeps.gpu.sizes import SIZES, Measured, Row, Size
@@ -19,7 +19,6 @@ from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 GO = "go"  # the file that all runs wait for
 LONGEST = 90.0  # seconds until runs have started
 MPS_FROM = 4  # runs at once, from which MPS is tried too
-Process = subprocess.Popen[bytes]
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
