@@ -4,9 +4,8 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from unittest import mock
 
 from suite.program import limits
 from suite.program.terminal import counted
@@ -34,11 +33,23 @@ def on_gpus(jobs: int | None) -> Iterator[int | None]:
     with contextlib.ExitStack() as stack:
         mps = _start_mps(stack) if jobs is None or jobs > len(found) else {}
         chosen = mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}
-        stack.enter_context(mock.patch.dict(os.environ, chosen))
+        stack.enter_context(_variables(chosen))
         number = jobs or sum(best_number(gpu.model, bool(mps)) or PER_GPU for gpu in found)
         amount = counted(number, "run") + " at a time" + ", side by side by MPS" * bool(mps)
         print(f"{_words(found)}: up to {amount}; JOBS=n (--jobs) sets another number")
         yield number
+
+
+@contextlib.contextmanager
+def _variables(given: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables until the context ends."""
+    before = dict(os.environ)
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _words(found: Sequence[gpus.Gpu]) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -100,9 +101,9 @@ def slot_bytes(name: str, options: Options) -> int:
     """Return the bytes that an agent step on a task adds to the replay: those of an observation's newest frame."""
     environment = make_environment(task(name), options)
     space = environment.observation_space
-    observation = np.asarray(space.sample())
     environment.close()
-    return (observation[-1:] if is_stack(space) else observation).nbytes
+    shape = space.shape or ()
+    return math.prod(shape[1:] if is_stack(space) else shape) * np.dtype(space.dtype).itemsize
 
 
 def measure_speeds(runs: Sequence[RunConfig], jobs: int) -> Callable[[RunConfig], Speed]:
