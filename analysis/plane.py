@@ -1,7 +1,6 @@
 """What the main figure shows: sparsity and score of each row of the table, over all tasks and on single ones."""
 
 from analysis.data import scores
-from analysis.settings import Settings
 from analysis.stats import pareto
 from analysis.stats.comparison import SCORE, SPARSITY, Comparison, Values
 from analysis.stats.metrics import numbers
@@ -13,16 +12,16 @@ Plane = dict[str, Outcome]  # row -> its (sparsity, score)
 
 def score_name(comparison: Comparison) -> str:
     """Return what scores are called on an axis, with their normalizer: "human-normalised score"."""
-    return " or ".join(scores.names(comparison.scored, comparison.references)) + "-normalised score"
+    return " or ".join(scores.names(comparison.scored, comparison.settings.references)) + "-normalised score"
 
 
-def planes(comparison: Comparison, settings: Settings) -> dict[str, Plane]:
+def planes(comparison: Comparison) -> dict[str, Plane]:
     """Return {title: plane}: one over the tasks that all rows have, and one for each task if these are few.
 
     Only rows of one block are included, as no statistic combines protocols: of the block with the reference, or else of
     the largest. Where there are several, the first title names it. Empty without scores or sparsities.
     """
-    grid, values = comparison.grid, comparison.values
+    grid, values, settings = comparison.grid, comparison.values, comparison.settings
     blocks = [[row for row in block if SPARSITY in values[row]] for block in comparison.blocks if comparison.scored]
     named = set(grid.rows_of(settings.reference))
     shown = max(range(len(blocks)), key=lambda i: (bool(named & set(blocks[i])), len(blocks[i])), default=0)

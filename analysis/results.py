@@ -48,10 +48,7 @@ class Results:
     drawn: pd.DataFrame
     profiles: Mapping[str, Curve]
     efficiency: Mapping[str, Curve]
-    which: str
     costs: pd.DataFrame
-    x: str = "agent_step"  # of `efficiency`
-    latex: str = "landscape"  # form of the LaTeX document
 
 
 def gather(
@@ -61,7 +58,7 @@ def gather(
     say("reading runs")
     grid = select(selection, out, settings.mix, settings.references)
     say("comparing")
-    return evaluate(grid, *_tidy(grid), selection, command, settings)
+    return evaluate(grid, *_tidy(grid), command, settings)
 
 
 def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -72,14 +69,10 @@ def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame, frame.assign(**{"return": np.concatenate([[], *(grid.returns(run) for _, run in grid.finished())])})
 
 
-def evaluate(
-    grid: cells.Grid, frame: pd.DataFrame, drawn: pd.DataFrame, selection: Selection, command: str, settings: Settings
-) -> Results:
+def evaluate(grid: cells.Grid, frame: pd.DataFrame, drawn: pd.DataFrame, command: str, settings: Settings) -> Results:
     """The numbers of a grid, whose epochs are `frame` and `drawn`. Raises UserError as `compare` does."""
     comparison = compare(grid, command, settings)
-    found, curves = _curves(grid, comparison, drawn, settings)
-    spent = _costs(grid)
-    return Results(comparison, frame, drawn, found, curves, selection.which, spent, settings.x, settings.latex)
+    return Results(comparison, frame, drawn, *_curves(comparison, drawn), _costs(grid))
 
 
 def _costs(grid: cells.Grid) -> pd.DataFrame:
@@ -101,16 +94,15 @@ def _whole(grid: cells.Grid) -> Iterator[tuple[str, str, int, Path]]:
             yield cell.row, cell.task, cell.seed, run.folder
 
 
-def _curves(
-    grid: cells.Grid, comparison: Comparison, drawn: pd.DataFrame, settings: Settings
-) -> tuple[dict[str, Curve], Mapping[str, Curve]]:
+def _curves(comparison: Comparison, drawn: pd.DataFrame) -> tuple[dict[str, Curve], Mapping[str, Curve]]:
     """Performance profiles and sample efficiency by row; adds their notes to those of the comparison.
 
     Raises UserError where the x axis is in frames and a run does not say them.
     """
+    settings = comparison.settings
     if settings.x == "frame" and drawn["frame"].isna().any():
         raise UserError("--x frame: not all runs say their frames; agent steps are known of all")
-    rows = grid.rows if comparison.scored else []
+    rows = comparison.grid.rows if comparison.scored else []
     by_task = {row: comparison.values[row][SCORE] for row in rows}
     taus = profiles.thresholds(by_task.values())
     found = {}
@@ -127,17 +119,17 @@ def _curves(
 
 def write(results: Results, out: Path, further: Sequence[Table] = ()) -> str:
     """Write the numbers into `out`, and further tables; their Markdown. Raises OSError where that is not possible."""
-    comparison = results.comparison
+    comparison, settings = results.comparison, results.comparison.settings
     more = [*costs.tables(results.costs), *further]
     markdown = tables.markdown(comparison, more)
     files = {
         "comparison.md": markdown,
-        "comparison.tex": tables.latex(comparison, more, results.latex),
+        "comparison.tex": tables.latex(comparison, more, settings.latex),
         "comparison.csv": tidy.tidy_csv(comparison),
         "details.csv": tidy.details_csv(comparison),
         "costs.csv": results.costs.to_csv(index=False),
         "profiles.csv": profiles.tidy(results.profiles, "score", "fraction_above").to_csv(index=False),
-        "efficiency.csv": profiles.tidy(results.efficiency, results.x, "IQM").to_csv(index=False),
+        "efficiency.csv": profiles.tidy(results.efficiency, settings.x, "IQM").to_csv(index=False),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -162,12 +154,12 @@ def report(
     draw = functools.partial(draw_curves, shown, grid.methods, grid.tasks, panels, settings)
     with pool(1) if len(drawn) > MANY_EPOCHS else contextlib.nullcontext() as other:
         begun = other.submit(draw) if other else None  # meanwhile
-        results = evaluate(grid, frame, drawn, selection, command, settings)
+        results = evaluate(grid, frame, drawn, command, settings)
         try:
             markdown = write(results, out, further)
             for name, content in (begun.result() if begun else draw()).items():
                 (out / name).write_bytes(content)
-            save_plane(results, settings, out)
+            save_plane(results.comparison, out)
         except BrokenProcessPool:
             raise UserError("curves: the process ended while drawing (too little memory?)") from None
         except OSError as error:
@@ -195,13 +187,12 @@ def draw_curves(
         return {path.name: path.read_bytes() for path in paths}
 
 
-def save_plane(results: Results, settings: Settings, out: Path) -> None:
+def save_plane(comparison: Comparison, out: Path) -> None:
     """Write the main figure, score against sparsity, if both are known. Raises OSError where that is not possible."""
-    panels = plane.planes(results.comparison, settings)
+    panels = plane.planes(comparison)
     if panels:
-        over = f"IQM of the {plane.score_name(results.comparison)}"
-        grid = results.comparison.grid
-        figure = plane_figures.plane(panels, grid.methods, over, settings.reference, grid.variants)
+        over, grid = f"IQM of the {plane.score_name(comparison)}", comparison.grid
+        figure = plane_figures.plane(panels, grid.methods, over, comparison.settings.reference, grid.variants)
         style.save(figure, [out / f"{PLANE}{suffix}" for suffix in (".png", ".pdf", ".svg")])
 
 

@@ -9,7 +9,6 @@ from analysis.page.page import Answer
 from analysis.plane import Plane, score_name
 from analysis.render.markup import portable
 from analysis.render.tables import interval
-from analysis.settings import Settings
 from analysis.stats import pareto, sweep_lines
 from analysis.stats.comparison import Comparison
 from analysis.stats.metrics import FEW_SEEDS, Estimate
@@ -18,21 +17,21 @@ from suite.program.terminal import counted
 NAMED = 4  # methods of one kind; the tables have all
 
 
-def answer(comparison: Comparison, panels: Mapping[str, Plane], settings: Settings) -> Answer:
+def answer(comparison: Comparison, panels: Mapping[str, Plane]) -> Answer:
     """State question and answer with seeds and intervals."""
-    grid = comparison.grid
+    grid, reference = comparison.grid, comparison.settings.reference
     noun, counts = scores.noun(grid.tasks), seed_counts(grid)
     seeds = f"{spanned(counts)} seed{'s' * (counts != [1])} a method and {noun}"
     amount = f"{counted(len(grid.rows), 'method')}, {counted(len(grid.tasks), noun)}, {seeds}"
     asked = "what do they reach"
     if comparison.against:
-        asked = f"does a method score higher or lower than {grid.label(settings.reference)}"
+        asked = f"does a method score higher or lower than {grid.label(reference)}"
     also = ", and how sparse is it" if panels else ""
     lines = [("Question", f"{asked}{also}? ({amount})")]
     lines.append(("Answer", _differences(comparison) if comparison.against else _levels(comparison)))
     if panels:
         title, found = next(iter(panels.items()))
-        lines.append((f"Sparsity, {title}", _sparsities(found, grid, settings.reference)))
+        lines.append((f"Sparsity, {title}", _sparsities(found, grid, reference)))
     if counts and counts[0] < FEW_SEEDS:
         name, text = lines[1]
         lines[1] = (
@@ -57,19 +56,22 @@ def _differences(comparison: Comparison) -> str:
         if pair.difference.value is not None:
             found[kind].append(f"{row} {_signed(pair.difference)}")
     said = "; ".join(f"{kind}: {_listed(rows)}" for kind, rows in found.items() if rows)
-    return f"difference of {comparison.statistic} of the {score_name(comparison)} [95 % interval]: {said or 'unknown'}."
+    what = f"{comparison.settings.statistic} of the {score_name(comparison)}"
+    return f"difference of {what} [95 % interval]: {said or 'unknown'}."
 
 
 def _levels(comparison: Comparison) -> str:
     """State the scores of the methods, where there is nothing to compare them with."""
+    statistic = comparison.settings.statistic
     known = [
-        (row, own[comparison.statistic])
+        (row, own[statistic])
         for row, own in comparison.overall.items()
-        if comparison.statistic in own and own[comparison.statistic].value is not None
+        if statistic in own and own[statistic].value is not None
     ]
+    if not known:
+        return "no scores are compared; the returns of each task follow."
     said = _listed([f"{row} {interval(estimate, '.3f')}" for row, estimate in known])
-    name = f"{comparison.statistic} of the {score_name(comparison)}" if known else ""
-    return f"{name} [95 % interval]: {said}." if known else "no scores are compared; the returns of each task follow."
+    return f"{statistic} of the {score_name(comparison)} [95 % interval]: {said}."
 
 
 def _sparsities(found: Plane, grid: Grid, reference: str) -> str:

@@ -51,14 +51,14 @@ def report(
         )
         progress.update(step, description="sparsity, elections, tables")
         grid = found.comparison.grid
-        parts = sections(found, selection, settings, kept, asked)
+        parts = sections(found, selection, kept, asked)
         pictures = [part for section in parts for part in section.parts if isinstance(part, Picture)]
         progress.update(step, description="tables", total=len(pictures), completed=0)
         with writing(out):
             (out / FIGURES).mkdir(parents=True, exist_ok=True)
             with index.drawn(pictures, out / FIGURES) as wait:
                 results.write(found, out)  # meanwhile
-                results.save_plane(found, settings, out)
+                results.save_plane(found.comparison, out)
 
                 def show(picture: Picture) -> Markup:
                     progress.update(step, description=f"figure {picture.name}")
@@ -72,9 +72,7 @@ def report(
     return found.comparison
 
 
-def sections(
-    found: Results, selection: Selection, settings: Settings, kept: float, asked: Sequence[str]
-) -> list[Section]:
+def sections(found: Results, selection: Selection, kept: float, asked: Sequence[str]) -> list[Section]:
     """Return the sections of the page in their order. Raises UserError for a damaged record."""
     comparison, grid = found.comparison, found.comparison.grid
     folders = {cell: run.folder for cell, run in grid.present() if run.folder}
@@ -84,11 +82,11 @@ def sections(
         if name not in names:
             raise UserError(f"--elections: no run folder {name!r}; the page lists the runs by name")
     return [
-        page_sections.summary(found, settings),
+        page_sections.summary(found),
         page_sections.aggregates(found),
-        sparsity_sections.two_axes(comparison, settings, kept),
-        cost_sections.buys(found, settings),
-        page_sections.by_task(found, settings),
+        sparsity_sections.two_axes(comparison, kept),
+        cost_sections.buys(found),
+        page_sections.by_task(found),
         election_sections.layers(grid, whole),
         election_sections.elections(grid, folders, asked),
         diagnostic_sections.section(grid, whole),

@@ -14,7 +14,6 @@ from analysis.page.page import Listing, Paragraph, Part, Picture, Section, Sorta
 from analysis.render.markup import NONE, Table, significant
 from analysis.render.tables import interval
 from analysis.results import Results
-from analysis.settings import Settings
 from analysis.stats import costs, pareto
 from analysis.stats.comparison import RETURN, SCORE, Comparison, Values
 from analysis.stats.metrics import PERCENTILES, ByTask
@@ -42,7 +41,7 @@ COSTS = (
 UNMEASURED = "No latency was measured; python -m sweeps.export RUN measures that of one run."
 
 
-def buys(results: Results, settings: Settings) -> Section:
+def buys(results: Results) -> Section:
     """Compare costs with returns and scores. The section is empty if no record holds costs."""
     grid = results.comparison.grid
     parts: list[Part] = []
@@ -52,18 +51,16 @@ def buys(results: Results, settings: Settings) -> Section:
             name = f"-{family}" + f"-{letter(i)}" * bool(where)
             own = results.costs[results.costs["row"].isin(block) & results.costs["task"].isin(tasks)]
             for cost in COSTS:
-                parts += _against(own, results.comparison, cost, settings, family + where, name)
+                parts += _against(own, results.comparison, cost, family + where, name)
     tables = [SortableTable(table) for table in costs.tables(results.costs)]
     if tables and results.costs[costs.FASTEST].isna().all():
         parts.append(Paragraph(UNMEASURED))
     return Section("What sparsity buys", [*parts, *tables])
 
 
-def _against(
-    found: pd.DataFrame, comparison: Comparison, cost: CostAxis, settings: Settings, where: str, name: str
-) -> list[Part]:
+def _against(found: pd.DataFrame, comparison: Comparison, cost: CostAxis, where: str, name: str) -> list[Part]:
     """Draw the figures and the table of one cost on one family of tasks."""
-    grid, values = comparison.grid, comparison.values
+    grid, values, settings = comparison.grid, comparison.values, comparison.settings
     notes: list[str] = []
     panels: dict[str, dict[str, Outcome]] = {}
     for title, measure, tasks in _panels(found, values):

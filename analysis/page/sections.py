@@ -21,7 +21,6 @@ from analysis.page.page import Command, Listing, Paragraph, Part, Picture, Secti
 from analysis.render import tables
 from analysis.render.markup import Table
 from analysis.results import BAND_REPETITIONS, Results
-from analysis.settings import Settings
 from analysis.stats.comparison import SPARSITY, Comparison
 from analysis.stats.metrics import NOTHING, SCORE_STATISTICS
 from analysis.stats.pairwise import Pairwise
@@ -31,15 +30,15 @@ ON_A_COLUMN = 6  # tasks whose curves still fit in a column
 ON_A_PAGE = 20  # tasks of one figure
 
 
-def summary(results: Results, settings: Settings) -> Section:
+def summary(results: Results) -> Section:
     """Answer the question, draw the main figure, and list the aggregates with what to know when reading them."""
     comparison = results.comparison
-    grid, panels = comparison.grid, plane.planes(comparison, settings)
+    grid, panels = comparison.grid, plane.planes(comparison)
     finished = sum(1 for _ in grid.finished())
-    parts: list[Part] = [answer(comparison, panels, settings)]
+    parts: list[Part] = [answer(comparison, panels)]
     if panels:
         over = f"IQM of the {plane.score_name(comparison)}"
-        shown = panels, grid.methods, over, settings.reference, grid.variants
+        shown = panels, grid.methods, over, comparison.settings.reference, grid.variants
         draw, chart = partial(plane_figures.plane, *shown), charts.plane(*shown)
         parts.append(Picture("pareto", plane_figures.CAPTION, draw, chart))
     gaps = len(comparison.gaps)
@@ -70,7 +69,8 @@ def aggregates(results: Results) -> Section:
     ]
     if comparison.against:
         parts.append(_improvement(comparison.against, methods))
-    axes = {"profiles": (over, "share of runs above"), "efficiency": (style.X_LABELS[results.x], f"IQM of the {over}")}
+    x = comparison.settings.x
+    axes = {"profiles": (over, "share of runs above"), "efficiency": (style.X_LABELS[x], f"IQM of the {over}")}
     curves: list[tuple[str, Mapping[str, Curve], str, Callable[..., Figure]]] = [
         (
             "profiles",
@@ -82,7 +82,7 @@ def aggregates(results: Results) -> Section:
             "efficiency",
             results.efficiency,
             f"IQM of the {over} over training, with pointwise 95 % bands.",
-            partial(score_figures.efficiency, label=f"IQM of the {over}", x=results.x),
+            partial(score_figures.efficiency, label=f"IQM of the {over}", x=x),
         ),
     ]
     for name, drawn, caption, draw in curves:
@@ -100,9 +100,9 @@ def _improvement(against: dict[str, tuple[str, Pairwise]], methods: dict[str, st
     return Picture("improvement", caption, partial(score_figures.intervals, found, methods, {title: 0.5}))
 
 
-def by_task(results: Results, settings: Settings) -> Section:
+def by_task(results: Results) -> Section:
     """Draw learning curves and sparsity over training, and list the tables of each task."""
-    grid, frame = results.comparison.grid, results.drawn
+    grid, settings, frame = results.comparison.grid, results.comparison.settings, results.drawn
     width = style.COLUMN if len(grid.tasks) <= ON_A_COLUMN else style.PAGE
     count = -(-len(grid.tasks) // ON_A_PAGE)
     chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
@@ -111,7 +111,7 @@ def by_task(results: Results, settings: Settings) -> Section:
     bands = ", with 95 % intervals" if several else ""
     parts: list[Part] = []
     for name, column, label, said in (
-        ("curves", "return", f"{results.which} return", "Learning curves: mean returns of the seeds"),
+        ("curves", "return", f"{grid.which} return", "Learning curves: mean returns of the seeds"),
         ("sparsity", SPARSITY, "sparsity", "Sparsity over training: means over the seeds"),
     ):
         if frame[column].notna().any():

@@ -12,7 +12,6 @@ from analysis.page.page import Listing, Paragraph, Part, Picture, Section, Sorta
 from analysis.plane import score_name
 from analysis.render.markup import NONE, Table
 from analysis.render.tables import interval, number
-from analysis.settings import Settings
 from analysis.stats import pareto, sweep_lines
 from analysis.stats.comparison import ACTOR_SPARSITY, SCORE, SPARSITY, Comparison, Values, reference_row
 from analysis.stats.metrics import ByTask, Estimate
@@ -23,11 +22,10 @@ SAME = 0.005  # difference between sparsities that are told apart in no figure
 NETWORKS = {SPARSITY: "", ACTOR_SPARSITY: " of actors"}  # measure -> whose sparsity it is
 
 
-def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section:
+def two_axes(comparison: Comparison, kept: float) -> Section:
     """Compare sparsity and score in each block of the table. `kept` is the share of the reference's score to keep."""
     parts: list[Part] = []
-    grid = comparison.grid
-    values = comparison.values
+    grid, values, settings = comparison.grid, comparison.values, comparison.settings
     over = score_name(comparison)
     for i, block in enumerate(comparison.blocks if comparison.scored else []):
         for measure, networks in NETWORKS.items():
@@ -41,7 +39,7 @@ def two_axes(comparison: Comparison, settings: Settings, kept: float) -> Section
                 unknown = [f"{row}: its sparsity{networks} is not known" for row in block if row not in rows]
                 where = comparison.where(i)
                 name = "pareto" + f"-{letter(i)}" * bool(where) + "-actors" * bool(networks)
-                parts += _axes(found, grid, settings, kept, networks + where, name, over)
+                parts += _axes(found, grid, settings.reference, kept, networks + where, name, over)
                 if notes or unknown:
                     parts.append(Listing([f"{note}." for note in notes + unknown]))
     return Section("Sparsity and score", parts)
@@ -64,18 +62,18 @@ def _on(by_task: ByTask, tasks: Iterable[str]) -> ByTask:
 
 
 def _axes(
-    found: Mapping[str, Outcome], grid: Grid, settings: Settings, kept: float, where: str, name: str, over: str
+    found: Mapping[str, Outcome], grid: Grid, reference: str, kept: float, where: str, name: str, over: str
 ) -> list[Part]:
     """Draw the figure of one block and one kind of network, and list its tables."""
     if not found:
         return []
     fronts = pareto.on_front(found)
-    sweeps = sweep_lines.find(found, grid.methods, settings.reference, grid.variants)
-    beside = {row: reference_row(grid, row, settings.reference) for row in found}
+    sweeps = sweep_lines.find(found, grid.methods, reference, grid.variants)
+    beside = {row: reference_row(grid, row, reference) for row in found}
     dense = {row: other for row, other in beside.items() if other is not None and other in found}
     parts: list[Part] = []
     if name != MAIN:
-        shown = {"": found}, grid.methods, f"IQM of the {over}", settings.reference, grid.variants
+        shown = {"": found}, grid.methods, f"IQM of the {over}", reference, grid.variants
         text = f"Sparsity{where}. {plane_figures.CAPTION}"
         draw = partial(plane_figures.plane, *shown, level=f"sparsity{where}")
         parts.append(Picture(name, text, draw, charts.plane(*shown)))

@@ -105,7 +105,7 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
     }
     count = f"{len(scored)} of {len(tasks)}" if 0 < len(scored) < len(tasks) else str(len(tasks))
     over = f"over {count} {scores.noun(tasks)}{'s' * (len(tasks) != 1)}"
-    references = scores.names(scored, comparison.references)
+    references = scores.names(scored, comparison.settings.references)
     kind = "- or ".join(name.replace(" ", "-") for name in references) + "-normalised score"
     sparsity = "final sparsity" + " of critics and actor" * bool(comparison.actors)
     sparsity += f" over all {len(tasks)}" * (0 < len(scored) < len(tasks))
@@ -115,10 +115,10 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
 
 
 def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
-    noun, statistic = scores.noun(comparison.grid.tasks), comparison.statistic
+    noun, statistic = scores.noun(comparison.grid.tasks), comparison.settings.statistic
     header = ["method", "compared with", f"difference of {statistic}", f"ratio of {statistic}"]
     header += ["probability of improvement", f"{noun}s better", f"{noun}s worse", f"{noun}s"]
-    header += [f"seeds that show {comparison.effect:g}"]
+    header += [f"seeds that show {comparison.settings.effect:g}"]
     body = []
     for row in rows:
         if row in comparison.against:
@@ -161,10 +161,10 @@ def _heading(name: str, actors: list[str]) -> str:
 
 def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str, where: str) -> Table:
     """Tasks of one family down, methods across; returns stand beside the random and the reference one."""
-    known = [scores.reference(task, comparison.references) for task in tasks]
+    known = [scores.reference(task, comparison.settings.references) for task in tasks]
     short = scores.short_names(comparison.grid.tasks)
     noun, returns = scores.noun(tasks), name == RETURN
-    names = scores.names(tasks, comparison.references)
+    names = scores.names(tasks, comparison.settings.references)
     header = [noun, *(["random", " or ".join(names)] if returns else []), *rows]
     actors = [task for task in tasks if task in comparison.actors]
     what, form, unit = {

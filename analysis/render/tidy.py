@@ -34,8 +34,8 @@ def _entries(comparison: Comparison, row: str) -> list[tuple[str, str, Estimate]
     found += [("all", f"IQM of {name}", trained[name]) for name in (BEST, LOST, AREA) if name in trained]
     if row in comparison.against:
         other, pair = comparison.against[row]
-        found.append(("all", f"difference of {comparison.statistic} to {other}", pair.difference))
-        found.append(("all", f"ratio of {comparison.statistic} to {other}", pair.ratio))
+        found.append(("all", f"difference of {comparison.settings.statistic} to {other}", pair.difference))
+        found.append(("all", f"ratio of {comparison.settings.statistic} to {other}", pair.ratio))
     for (one, other), estimate in comparison.improvement.items():
         if one == row:
             found.append(("all", f"probability of improvement over {other}", estimate))

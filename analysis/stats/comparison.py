@@ -13,7 +13,7 @@ from analysis.settings import Settings
 from analysis.stats import metrics, pairwise, significance
 from analysis.stats import notes as notes_on
 from analysis.stats.metrics import Estimate
-from analysis.stats.pairwise import EFFECT, Pairwise
+from analysis.stats.pairwise import Pairwise
 from suite.errors import UserError
 
 RETURN, SCORE, SPARSITY, ACTOR_SPARSITY = "return", "score", "sparsity", "actor_sparsity"
@@ -32,10 +32,10 @@ class Comparison:
     share a protocol; `against[row]` the reference row and the comparison with it; `improvement[row, other]` the
     probability that a run of the row beats one of the other; `best` the (row, task) pairs where the row is the clear
     best of its block; `gaps` the cells without a result; `notes` full sentences, one line each, and `details` what
-    they count; `source` (heading, text) pairs for the footer."""
+    they count; `source` (heading, text) pairs for the footer; `settings` say how the runs were compared."""
 
     grid: Grid
-    references: References
+    settings: Settings
     scored: list[str]
     actors: list[str]
     blocks: list[list[str]]
@@ -50,8 +50,6 @@ class Comparison:
     notes: list[str]
     details: list[Detail]
     source: list[tuple[str, str]]
-    statistic: str = "IQM"
-    effect: float = EFFECT  # the difference that `seeds_needed` of a comparison is for
 
     def where(self, block: int) -> str:
         """Name a block in a title: " (protocol A)"; empty if it is the only one."""
@@ -95,7 +93,7 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
     source = provenance.source(grid, command, settings, scored, bool(actors), bool(against), described)
     return Comparison(
         grid=grid,
-        references=references,
+        settings=settings,
         scored=scored,
         actors=actors,
         blocks=blocks,
@@ -110,8 +108,6 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
         notes=notes,
         details=notes_on.details(grid),
         source=source,
-        statistic=settings.statistic,
-        effect=settings.effect,
     )
 
 

@@ -88,7 +88,7 @@ def test_names_change_no_number_of_the_main_figure(grid, tmp_path):
     found = []
     for methods in (list(names), [f"{row}={name}" for row, name in names.items()]):
         comparison = compare(select(Selection([str(file)], methods=methods), tmp_path), "", Settings(repetitions=20))
-        (panel,) = plane.planes(comparison, Settings(repetitions=20)).values()
+        (panel,) = plane.planes(comparison).values()
         sweeps = sweep_lines.find(panel, comparison.grid.methods, variants=comparison.grid.variants)
         found.append((list(sweeps.values()), {row: outcome.draws.tolist() for row, outcome in panel.items()}))
     (sweep,), draws = found[0]

@@ -12,7 +12,7 @@ def lines(root, sweep=None, methods=None, **settings):
     selection = results.Selection([str(root)], sweep, methods=methods)
     asked = Settings(repetitions=200, **settings)
     found = results.gather(selection, root, "a command", asked)
-    return dict(answer(found.comparison, plane.planes(found.comparison, asked), asked).lines)
+    return dict(answer(found.comparison, plane.planes(found.comparison)).lines)
 
 
 def write(root, levels, seeds=5):

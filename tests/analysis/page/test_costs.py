@@ -30,12 +30,11 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(root):
-    settings = Settings(repetitions=200)
-    return gather(Selection([str(root)]), root / "report", "a command", settings), settings
+    return gather(Selection([str(root)]), root / "report", "a command", Settings(repetitions=200))
 
 
 def parts_of(results):
-    section = cost_sections.buys(*results)
+    section = cost_sections.buys(results)
     pictures = [part for part in section.parts if isinstance(part, cost_sections.Picture)]
     return pictures, "".join(render(part) for part in section.parts if part not in pictures)
 
@@ -43,7 +42,7 @@ def parts_of(results):
 def test_bytes_and_latency_each_with_its_front(results):
     pictures, text = parts_of(results)
     assert [picture.name for picture in pictures] == ["bytes-atari", "latency-atari"]
-    frame = results[0].costs
+    frame = results.costs
     for picture, column, unit in zip(pictures, ("bytes_compact", "fastest_median"), (1e3, 1.0), strict=True):
         figure = picture.draw()
         assert overlaps(figure) == ([], [])
@@ -69,30 +68,30 @@ def test_returns_are_those_of_the_tables(results):
     (axis,) = (axis for axis in picture.draw().axes if axis.get_title() == "return on Pong")
     for line in axis.lines:
         if line.get_label() in METHODS:
-            expected = results[0].comparison.on_task[line.get_label(), "atari/Pong"]["return"].value
+            expected = results.comparison.on_task[line.get_label(), "atari/Pong"]["return"].value
             assert line.get_ydata()[0] == pytest.approx(expected)
 
 
 def test_without_an_export_there_is_no_latency_and_the_page_says_how_to_get_it(results):
-    without = results[0].costs.assign(fastest_median=np.nan)
-    pictures, text = parts_of((replace(results[0], costs=without), results[1]))
+    without = results.costs.assign(fastest_median=np.nan)
+    pictures, text = parts_of(replace(results, costs=without))
     assert [picture.name for picture in pictures] == ["bytes-atari"]
     assert cost_sections.UNMEASURED in text and "Latency of one action, microseconds" not in text
 
 
 def test_a_row_with_costs_on_some_tasks_only_is_said_and_not_compared(results):
-    costs = results[0].costs
+    costs = results.costs
     some = costs.assign(
         bytes_compact=costs["bytes_compact"].where((costs["row"] != "gmp") | (costs["task"] == TASKS[0]))
     )
-    pictures, text = parts_of((replace(results[0], costs=some), results[1]))
+    pictures, text = parts_of(replace(results, costs=some))
     assert "gmp: not on the two axes, as a task has no run with both a size and a score" in text
     first = pictures[0].draw().axes[0]
     assert "gmp" not in {line.get_label() for line in first.lines if len(line.get_xdata())}
 
 
 def test_no_costs_no_section(results):
-    assert cost_sections.buys(replace(results[0], costs=results[0].costs.iloc[:0]), results[1]).parts == []
+    assert cost_sections.buys(replace(results, costs=results.costs.iloc[:0])).parts == []
 
 
 def test_many_panels_go_on_several_figures_and_one_is_a_column_wide(results, monkeypatch):
@@ -105,9 +104,8 @@ def test_many_panels_go_on_several_figures_and_one_is_a_column_wide(results, mon
 @pytest.mark.parametrize(("ratio", "tied"), [(1.04, True), (1.1, False)])
 def test_tied_latencies_are_a_line(results, ratio, tied):
     """Of all rows and tasks."""
-    found, settings = results
-    latency = np.where(found.costs["row"] == "gmp", 100.0 * ratio, 100.0)
-    parts = cost_sections.buys(replace(found, costs=found.costs.assign(fastest_median=latency)), settings).parts
+    latency = np.where(results.costs["row"] == "gmp", 100.0 * ratio, 100.0)
+    parts = cost_sections.buys(replace(results, costs=results.costs.assign(fastest_median=latency))).parts
     lines = [part.text for part in parts if isinstance(part, Paragraph) and "Latency" in part.text]
     assert [("no two differ by more than 5 %" in line and "100" in line) for line in lines] == [True] * tied
     assert any(isinstance(part, Picture) and part.name == "latency-atari" for part in parts) != tied
