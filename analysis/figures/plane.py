@@ -223,8 +223,7 @@ def limits(found: Mapping[str, Outcome]) -> tuple[float, float]:
     The region of few seeds is very large.
     """
     scores = np.array([outcome.point[1] for outcome in found.values()])
-    areas = [region(outcome) for outcome in found.values()]
-    heights = [area.outline()[:, 1] for area in areas if area is not None]
+    heights = [area[:, 1] for area in map(outline, found.values()) if area is not None]
     spread = max(float(np.ptp(scores)), 0.1 * float(np.abs(scores).max()), 1e-3)
     low = max(min([scores.min(), *(h.min() for h in heights)]), scores.min() - spread)
     high = min(max([scores.max(), *(h.max() for h in heights)]), scores.max() + spread)

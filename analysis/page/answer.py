@@ -79,7 +79,7 @@ def _sparsities(found: Plane, grid: Grid, reference: str) -> str:
     said = []
     for name, rows in sweep_lines.find(found, grid.methods, reference, grid.variants).items():
         along = [found[row] for row in rows]
-        for row in (row for row in found if row not in rows and len(along) > 1):
+        for row in (row for row in found if row not in rows):
             beside = sweep_lines.matched(found[row], along)
             if beside.difference.value is not None:
                 said.append(f"{row} at {beside.sparsity:.3f} is {_signed(beside.difference)} from the line of {name}")

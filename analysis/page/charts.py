@@ -230,12 +230,10 @@ def _plane(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]]) ->
         for order, (x, y) in enumerate([] if area is None else area.tolist()):
             rows.append({"kind": "region", "method": row, "sparsity": x, "score": y, "order": order})
     for along in sweeps.values():
-        there = sorted((row for row in along if row in found), key=lambda row: float(found[row].point[0]))
-        for order, row in enumerate(there if len(there) > 1 else []):
+        there = sorted(along, key=lambda row: float(found[row].point[0]))
+        for order, row in enumerate(there):
             x, y = found[row].point
-            rows.append(
-                {"kind": "sweep", "method": there[min(1, len(there) - 1)], "sparsity": x, "score": y, "order": order}
-            )
+            rows.append({"kind": "sweep", "method": there[1], "sparsity": x, "score": y, "order": order})
     return pd.DataFrame(rows)
 
 

@@ -118,7 +118,7 @@ def _matched(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]], 
     body, remarks = [], []
     for name, rows in sweeps.items():
         along = [found[row] for row in rows]
-        for row in found.keys() - set(rows) if len(along) > 1 else ():
+        for row in found.keys() - set(rows):
             beside = sweep_lines.matched(found[row], along)
             numbers = [f"{beside.sparsity:.3f}", f"{beside.score:.3f}", number(beside.other, ".3f")]
             body.append([row, name, *numbers, interval(beside.difference, ".3f")])
@@ -142,7 +142,7 @@ def _kept(
     for name, rows in sweeps.items():
         along = [found[row] for row in rows]
         reference = next((dense[row] for row in rows if row in dense), None)
-        if len(along) > 1 and reference is not None:
+        if reference is not None:
             span = min(o.point[0] for o in along), max(o.point[0] for o in along)
             body.append([name, _level(sweep_lines.kept_sparsity(along, found[reference], kept), *span)])
     title = f"The sparsity{where} up to which a sweep keeps {100 * kept:g} % of the reference's score [95 % interval]"
