@@ -3,7 +3,7 @@
 import argparse
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os.path import expanduser
 
 from analysis.data.returns import RETURNS
@@ -44,7 +44,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
     add(
         "--video-pinball-random",
-        type=finite_number,
+        type=number("number", math.isfinite),
         metavar="RETURN",
         help="VideoPinball's random return (default: 16256.9)",
     )
@@ -52,7 +52,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--statistic", choices=COMPARED, default="IQM", help="aggregate whose difference is compared (default: IQM)")
     add(
         "--effect",
-        type=visible_difference,
+        type=number("number from 1e-6 on", lambda value: 1e-6 <= value < math.inf),
         default=0.1,
         help="difference that the seeds needed must show (default: 0.1)",
     )
@@ -132,19 +132,14 @@ def required_cells(methods: str, tasks: str, seeds: str) -> tuple[list[str], lis
     return lists
 
 
-def visible_difference(text: str) -> float:
-    value = float(text)
-    if not 1e-6 <= value < float("inf"):
-        raise ValueError
-    return value
+def number(words: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """Return the type of an argument that is a number which fits. argparse calls it `words` if a value does not fit."""
 
+    def parse(text: str) -> float:
+        value = float(text)
+        if not fits(value):
+            raise ValueError
+        return value
 
-def finite_number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError
-    return value
-
-
-# argparse names a type by its function's name when a value does not fit.
-visible_difference.__name__, finite_number.__name__ = "number from 1e-6 on", "number"
+    parse.__name__ = words
+    return parse

@@ -12,18 +12,9 @@ from analysis import options
 from suite.program.command import load, program, start
 
 
-def percent(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 100:
-        raise ValueError
-    return value
-
-
-percent.__name__ = "percentage from 0 to 100"  # as argparse names it
-
-
 def parser() -> argparse.ArgumentParser:
     made = options.parser("analysis.report", "Compare runs on one page with tables, figures and all runs.")
+    percent = options.number("percentage from 0 to 100", lambda value: 0 <= value < 100)
     within = "how much of the reference's score may be lost and still count as kept (default: 5)"
     made.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
     drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"
