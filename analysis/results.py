@@ -107,7 +107,7 @@ def _curves(comparison: Comparison, drawn: pd.DataFrame) -> tuple[dict[str, Curv
     taus = profiles.thresholds(by_task.values())
     found = {}
     for row in rows:
-        curve, _ = profiles.profile(by_task[row], settings.seed, settings.repetitions, taus)  # its notes are the IQM's
+        curve = profiles.profile(by_task[row], settings.seed, settings.repetitions, taus)
         if curve is not None:
             found[row] = curve
     curves, notes = profiles.sample_efficiency(

@@ -40,23 +40,23 @@ def thresholds(rows: Iterable[ByTask]) -> np.ndarray:
     return np.concatenate([TAUS, np.geomspace(TAUS[-1], top, BEYOND + 1)[1:]]) if top > TAUS[-1] else TAUS
 
 
-def profile(by_task: ByTask, seed: int, repetitions: int, taus: np.ndarray = TAUS) -> tuple[Curve | None, list[str]]:
+def profile(by_task: ByTask, seed: int, repetitions: int, taus: np.ndarray = TAUS) -> Curve | None:
     """The fraction of runs whose score is above each threshold, with a pointwise 95 % band; None without any run.
 
     Each task weighs the same. With equally many runs a task the numbers are rliable's, and so is the generator.
     """
-    kept, notes = metrics.numbers(by_task)
-    if missing := metrics.no_aggregate(kept):
-        return None, notes + missing
+    kept, _ = metrics.numbers(by_task)
+    if metrics.no_aggregate(kept):
+        return None
     found = stratified.sample(kept)
     weight = stratified.weights(found, found.once)
     above = found.values[:, None] > taus  # [runs, thresholds]
     value = weight @ above
     if found.counts.min() == 1:
         nothing = np.full(len(taus), np.nan)
-        return Curve(taus, value, nothing, nothing), notes
+        return Curve(taus, value, nothing, nothing)
     times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
-    return Curve(taus, value, *metrics.percentiles((times * weight) @ above)), notes
+    return Curve(taus, value, *metrics.percentiles((times * weight) @ above))
 
 
 def sample_efficiency(

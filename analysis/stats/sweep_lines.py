@@ -54,14 +54,12 @@ def score_at(points: np.ndarray, sparsity: float) -> float:
 
 
 class Matched(NamedTuple):
-    """A row and a sweep, both at the sparsity of the row. `inside` is the share of resamples whose sparsity lies
-    within the sweep's; `remark` says why there is no number or no interval."""
+    """A row and a sweep, both at the sparsity of the row. `remark` says why there is no number or no interval."""
 
     sparsity: float
     score: float
     other: float | None  # the sweep's score there
     difference: Estimate  # row - sweep
-    inside: float
     remark: str
 
 
@@ -78,13 +76,13 @@ def matched(own: Outcome, sweep: Sequence[Outcome]) -> Matched:
     if math.isnan(other):
         low, high = ends[:, 0].min(), ends[:, 0].max()
         remark = f"sparsity {place[0]:.3f} lies outside the sweep's {low:.3f} to {high:.3f}; nothing is extrapolated"
-        return Matched(*place, None, NOTHING, inside, remark)
+        return Matched(*place, None, NOTHING, remark)
     difference = place[1] - other
     if inside < LEVEL:
         remark = f"no interval: {1 - inside:.0%} of the resamples lie outside the sweep"
-        return Matched(*place, other, Estimate(difference, None, None, seeds), inside, remark)
+        return Matched(*place, other, Estimate(difference, None, None, seeds), remark)
     gaps = (own.draws[:, 1] - others)[np.isfinite(others)]
-    return Matched(*place, other, interval(difference, gaps, seeds), inside, "one seed" if seeds < 2 else "")
+    return Matched(*place, other, interval(difference, gaps, seeds), "one seed" if seeds < 2 else "")
 
 
 def last_kept(points: np.ndarray, threshold: float) -> float:

@@ -39,7 +39,7 @@ def test_task_means() -> None:
 
 
 def test_profile() -> None:
-    found, _ = profiles.profile(by_task("scores"), SEED, REPETITIONS, np.linspace(0, 2, 5))
+    found = profiles.profile(by_task("scores"), SEED, REPETITIONS, np.linspace(0, 2, 5))
     assert same(found, GOLDEN["profile"])
 
 

@@ -282,7 +282,7 @@ def test_matched_sparsity_by_hand():
     own = outcome([[0.6, 1.0], [0.5, 2.0], [0.8, 0.0]])
     sweep = [outcome([[0.5, 0.8], [0.5, 1.0], [0.5, 0.0]]), outcome([[0.9, 0.4], [0.9, 0.0], [0.9, 4.0]])]
     found = sweep_lines.matched(own, sweep)
-    assert (found.sparsity, found.score, found.inside, found.remark) == (0.6, 1.0, 1.0, "")
+    assert (found.sparsity, found.score, found.remark) == (0.6, 1.0, "")
     assert found.other == pytest.approx(0.7)
     assert found.difference[:3] == pytest.approx((0.3, -3.0, 1.0))  # the differences are 0.3, 1 and -3
 
