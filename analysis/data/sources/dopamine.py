@@ -43,7 +43,7 @@ POINTS: TypeAdapter[list[Point]] = TypeAdapter(Annotated[list[Point], FailFast()
 
 
 def load(place: Path) -> tuple[list[Run], list[str]]:
-    """Return the runs of a file or of a folder's files, and notes on files of unknown tasks and plots (*.vg.json).
+    """Return the runs of a file or of a folder's files, and notes on files of other tasks and plots (*.vg.json).
 
     Raises UserError for a file in another layout, or if there is no run.
     """
@@ -54,7 +54,7 @@ def load(place: Path) -> tuple[list[Run], list[str]]:
     for path in (path for path in paths if path not in plots):
         name, _, network = path.stem.partition("_")
         task = task_named(name)
-        if task is None:
+        if task is None or TASKS[task].family not in PROTOCOLS:
             unknown.append(path.name)
         else:
             runs += _read(path, task, network)
@@ -62,7 +62,7 @@ def load(place: Path) -> tuple[list[Run], list[str]]:
         raise UserError(f"{place}: holds no baseline of a known task (a file such as pong.json or hopper.json)")
     notes = []
     if unknown:
-        notes.append(f"{place}: no task of this benchmark, left out: {', '.join(unknown)}.")
+        notes.append(f"{place}: no task of Dopamine's baselines, left out: {', '.join(unknown)}.")
     if plots:
         notes.append(f"{place}: {len(plots)} plots (*.vg.json) are no data and were left out.")
     return runs, notes

@@ -53,11 +53,12 @@ def test_a_seed_that_ends_early_is_unfinished(tmp_path):
 
 def test_other_networks_other_tasks_and_plots_are_told_apart(folder):
     (folder / "pong_CNN.json").write_text(json.dumps(rows("DQN", (0, 1.0))))
-    (folder / "airraid.json").write_text(json.dumps(rows("DQN", (0, 1.0))))
+    for other in ("airraid", "cartpole"):  # cartpole is a task of this benchmark, of another family
+        (folder / f"{other}.json").write_text(json.dumps(rows("DQN", (0, 1.0))))
     (folder / "pong.vg.json").write_text("{}")
     runs, notes = dopamine.load(folder)
     assert "DQN CNN (Dopamine)" in {run.method for run in runs}
-    assert any("left out: airraid.json" in note for note in notes)
+    assert any("left out: airraid.json, cartpole.json" in note for note in notes)
     assert any("1 plots" in note for note in notes)
     assert len(dopamine.load(folder / "pong.json")[0]) == 3  # one file alone
 
