@@ -94,9 +94,10 @@ def mixed_versions(grid: Grid) -> list[str]:
 
 
 def _normaliser(grid: Grid, settings: Settings, scored: list[str]) -> str:
-    names = scores.names(grid.tasks, settings.references)
+    tasks = scored or grid.tasks  # raw returns stand beside the random and reference ones
+    names, source = scores.names(tasks, settings.references), scores.source(tasks, settings.references)
     what = f"score = (return - random) / ({' or '.join(names)} - random)" if scored else "none, returns are raw"
-    return f"{what}{', with' if len(names) == 1 else ':'} {scores.source(grid.tasks, settings.references)}"
+    return f"{what}{', with' if len(names) == 1 else ':'} {source}" if source else what
 
 
 def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool) -> str:

@@ -10,7 +10,7 @@ from analysis.render import tables
 from analysis.settings import Settings
 from analysis.stats.comparison import compare
 from analysis.stats.metrics import NOTHING, Estimate
-from tests.analysis.conftest import write_grid
+from tests.analysis.conftest import write_grid, write_run
 from tests.support.tables import COMMAND, check_latex, comparison_of, csv_of, read_markdown
 
 
@@ -176,3 +176,12 @@ def test_other_references(grid, tmp_path):
     text = tables.markdown(comparison)
     assert comparison.overall["dense"]["mean"].value == pytest.approx((0.5 + 0.55) / 2)
     assert "Reference-normalised score over 2 games" in text and "of mine.csv" in text and "human" not in text
+
+
+def test_the_normaliser_is_that_of_the_tasks_with_a_score(tmp_path):
+    """Tasks of gymnasium's own have none, and no source of references."""
+    write_run(tmp_path, "gym/Maze-v0")
+    assert dict(comparison_of(tmp_path).source)["Normaliser"] == "none, returns are raw."
+    write_run(tmp_path, "atari/Pong")
+    source = dict(comparison_of(tmp_path).source)["Normaliser"]
+    assert source.startswith("score = (return - random) / (human - random), with the random and human returns of")
