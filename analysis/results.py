@@ -31,7 +31,7 @@ from analysis.settings import Settings
 from analysis.stats import costs, diagnostics, profiles
 from analysis.stats.comparison import SCORE, Comparison, compare
 from analysis.stats.profiles import Curve
-from suite.errors import UserError
+from suite.errors import UserError, writing
 
 PLANE = "pareto"  # the main figure
 MANY_EPOCHS = 100_000  # whose curves are worth a process of their own
@@ -156,14 +156,13 @@ def report(
         begun = other.submit(draw) if other else None  # meanwhile
         results = evaluate(grid, frame, drawn, command, settings)
         try:
-            markdown = write(results, out, further)
-            for name, content in (begun.result() if begun else draw()).items():
-                (out / name).write_bytes(content)
-            save_plane(results.comparison, out)
+            with writing(out):
+                markdown = write(results, out, further)
+                for name, content in (begun.result() if begun else draw()).items():
+                    (out / name).write_bytes(content)
+                save_plane(results.comparison, out)
         except BrokenProcessPool:
             raise UserError("curves: the process ended while drawing (too little memory?)") from None
-        except OSError as error:
-            raise UserError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return results.comparison, markdown
 
 
@@ -188,12 +187,18 @@ def draw_curves(
 
 
 def save_plane(comparison: Comparison, out: Path) -> None:
-    """Write the main figure, score against sparsity, if both are known. Raises OSError where that is not possible."""
-    panels = plane.planes(comparison)
-    if panels:
-        over, grid = f"IQM of the {plane.score_name(comparison)}", comparison.grid
-        figure = plane_figures.plane(panels, grid.methods, over, comparison.settings.reference, grid.variants)
-        style.save(figure, [out / f"{PLANE}{suffix}" for suffix in (".png", ".pdf", ".svg")])
+    """Write the main figure, score against sparsity, if both are known; if not, remove that of an earlier comparison.
+
+    Raises OSError where that is not possible.
+    """
+    paths, panels = [out / f"{PLANE}{suffix}" for suffix in (".png", ".pdf", ".svg")], plane.planes(comparison)
+    if not panels:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        return
+    over, grid = f"IQM of the {plane.score_name(comparison)}", comparison.grid
+    figure = plane_figures.plane(panels, grid.methods, over, comparison.settings.reference, grid.variants)
+    style.save(figure, paths)
 
 
 def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
@@ -226,10 +231,9 @@ def table(options: argparse.Namespace, command: str) -> int:
     selection, out, settings = chosen(options)
     comparison, markdown = report(selection, out, command, settings, options.diagnostics)
     print(markdown)
-    names = (
-        "comparison.md, .tex, .csv; costs.csv, details.csv, efficiency.csv, profiles.csv; curves.csv, .png and .pdf;"
-        " pareto.png, .pdf and .svg"
-    )
+    names = "comparison.md, .tex, .csv; costs.csv, details.csv, efficiency.csv, profiles.csv; curves.csv, .png and .pdf"
+    if (out / f"{PLANE}.svg").exists():
+        names += "; pareto.png, .pdf and .svg"
     print(f"Written to {out}: {names}", flush=True)
     return missing(comparison, options.allow_missing)
 

@@ -76,6 +76,15 @@ def test_options_reach_the_table(mujoco, capsys):
     assert frame["evaluation_return"].tolist()[:3] == [10.0, 20.0, 50.0]
 
 
+def test_the_main_figure_is_named_only_if_it_is_written(grid, capsys):
+    """That of an earlier comparison is removed, as it shows other numbers than the tables beside it."""
+    assert call("--runs", grid) == 0
+    assert "pareto.png, .pdf and .svg" in capsys.readouterr().out
+    assert call("--runs", grid, "--raw") == 0
+    assert "pareto" not in capsys.readouterr().out
+    assert not list((grid / "report").glob("pareto.*"))
+
+
 def test_missing_evaluations_are_one_line_and_exit_code_2(grid, capsys):
     assert "holds no evaluation return" in refused(capsys, call("--runs", grid, "--return", "evaluation"))
     assert not (grid / "report").exists()
