@@ -65,7 +65,7 @@ def workspace(entity: str, project: str, task: str, colours: Mapping[str, str]) 
         ],
         settings=ws.WorkspaceSettings(x_axis=AXIS, max_runs=100),
         runset_settings=ws.RunsetSettings(
-            filters=[ws.Config("task") == task], groupby=[ws.Config("group")], group_colors=dict(colours)
+            filters=[ws.Config("task") == task], groupby=[ws.Config("group")], group_colors=dict(colours.items())
         ),
     )
 
