@@ -18,6 +18,7 @@ from analysis.data import protocol
 from analysis.data.runs import FINISHED, Run
 from analysis.data.sweepfile import NAMED, is_method, label, mismatch, read_sweep, same
 from suite.errors import UserError
+from suite.program.terminal import counted
 
 MOST_REASONS = 3  # that a note names
 OPTIONS = ", "  # between a row's method and its swept options
@@ -185,7 +186,7 @@ def _leave_out(grid: Grid, others: list[tuple[Run, str]], sweep: Path) -> None:
         return
     reasons = Counter(reason for _, reason in others).most_common(MOST_REASONS)
     said = "; ".join(f"{reason} ({count})" for reason, count in reasons)
-    grid.notes.append(f"{len(others)} runs are no cells of {sweep} and were left out: {said}.")
+    grid.notes.append(f"{counted(len(others), 'run')} left out, in no cell of {sweep}: {said}.")
     for run, reason in others:
         grid.details.append(Detail("no cell of the sweep", run.method, run.task, run.seed, f"{run.name}: {reason}"))
 

@@ -85,8 +85,8 @@ def _sparsities(found: Plane, grid: Grid, reference: str) -> str:
                 said.append(f"{row} at {beside.sparsity:.3f} is {_signed(beside.difference)} from the line of {name}")
     if not said:
         said = [f"{row} {interval(_level(found, row), '.3f')}" for row in found if grid.methods[row] != reference]
-    seeds = spanned(sorted({outcome.seeds for outcome in found.values()}))
-    return f"{_listed(said)} ({seeds} seeds)." if said else "known of no other method."
+    counts = sorted({outcome.seeds for outcome in found.values()})
+    return f"{_listed(said)} ({spanned(counts)} seed{'s' * (counts != [1])})." if said else "known of no other method."
 
 
 def _level(found: Plane, row: str) -> Estimate:

@@ -14,6 +14,7 @@ import numpy as np
 
 from analysis.stats import stratified
 from analysis.stats.stratified import Sample
+from suite.program.terminal import counted
 
 ByTask = Mapping[str, Mapping[int, float | None]]
 
@@ -71,7 +72,7 @@ def numbers(by_task: ByTask) -> tuple[dict[str, dict[int, float]], list[str]]:
     lost = {task: len(values) - len(kept[task]) for task, values in by_task.items() if len(values) > len(kept[task])}
     if not lost:
         return kept, []
-    return kept, [f"{sum(lost.values())} runs without a finite number were left out, on {some(lost)}"]
+    return kept, [f"{counted(sum(lost.values()), 'run')} without a finite number left out, on {some(lost)}"]
 
 
 def some(names: Iterable[str]) -> str:

@@ -33,16 +33,15 @@ def remarks(
             lacking = "they share no seed with a result" if settings.paired else "one has no result"
             notes.append(f"{row} and {other}: compared without {metrics.some(apart)}, where {lacking}.")
         if pair.unpaired:
-            notes.append(
-                f"{row} and {other}: {pair.unpaired} runs whose seed the other lacks are not compared (--paired)."
-            )
+            left_out = counted(pair.unpaired, "run")
+            notes.append(f"{row} and {other}: {left_out} left out, whose seed the other lacks (--paired).")
     if scored and len(grid.rows) > 1 and not against:
         name = grid.label(settings.reference)
         notes.append(f"There is no row {name} of the same protocol to compare the others with.")
     holes = [int(np.isnan(grid.returns(run)).sum()) for _, run in grid.finished()]
     if any(holes):
         runs = sum(count > 0 for count in holes)
-        notes.append(f"{sum(holes)} epochs of {runs} runs have no return: gaps in the curves.")
+        notes.append(f"{counted(sum(holes), 'epoch')} of {counted(runs, 'run')} without a return: gaps in the curves.")
     absent = [absent for _, run in grid.finished() if (absent := _absent_epochs(run)) > 0]
     if absent:
         notes.append(
@@ -105,5 +104,5 @@ def details(grid: Grid) -> list[Detail]:
     found = [Detail("no result", *cell, why) for cell, why in grid.gaps().items()]
     for cell, run in grid.finished():
         if count := int(np.isnan(grid.returns(run)).sum()):
-            found.append(Detail("epochs without a return", *cell, f"{count} epochs"))
+            found.append(Detail("epochs without a return", *cell, counted(count, "epoch")))
     return found + grid.details

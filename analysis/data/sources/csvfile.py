@@ -27,6 +27,7 @@ from analysis.data.sources.epochs import RETURNS
 from analysis.data.sources.layouts import SUFFIXES, Content, CsvOptions
 from analysis.data.validation import AMOUNT, COUNT, NUMBER, SHARE, WHOLE, Kind
 from suite.errors import UserError
+from suite.program.terminal import counted
 from suite.tasks import TASKS, Task
 
 RUN = ["method", "task", "seed"]
@@ -196,7 +197,7 @@ def _known_tasks(place: Path, frame: pd.DataFrame, tasks: Mapping[str, Task], no
         raise UserError(f"{place}: {said}")
     kept = frame[~frame["task"].isin(unknown)]
     if unknown:
-        notes.append(f"{place}: {len(frame) - len(kept):,} rows were left out: {said}.")
+        notes.append(f"{place}: {counted(len(frame) - len(kept), 'row')} left out: {said}.")
     versions = {name: names.version_of(name) if task != name else None for name, task in known.items()}
     return kept.assign(task=kept["task"].map(known), version=kept["task"].map(versions))
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, Valida
 from analysis.data.runs import FINISHED, UNFINISHED, Run, history
 from analysis.data.sources.names import task_named
 from suite.errors import UserError
+from suite.program.terminal import counted
 from suite.record import schema
 from suite.tasks import TASKS
 
@@ -64,7 +65,7 @@ def load(place: Path) -> tuple[list[Run], list[str]]:
     if unknown:
         notes.append(f"{place}: no task of Dopamine's baselines, left out: {', '.join(unknown)}.")
     if plots:
-        notes.append(f"{place}: {len(plots)} plots (*.vg.json) are no data and were left out.")
+        notes.append(f"{place}: {counted(len(plots), 'plot')} (*.vg.json) left out, no data.")
     return runs, notes
 
 

@@ -74,7 +74,7 @@ def test_runs_of_another_sweep_are_left_out_and_named(grid, run, sweep):
     found = cells.expected(load(grid), sweep("  trainer.epochs: {value: 4}\n"))
     assert len(found.gaps()) == 8
     (note,) = found.notes
-    assert note.startswith("9 runs are no cells of ")
+    assert note.startswith("9 runs left out, in no cell of ")
     assert note.endswith(
         "its trainer.epochs is 3, the sweep has 4 (8); its method is rigl, the sweep has dense, gmp (1)."
     )

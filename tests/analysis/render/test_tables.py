@@ -93,7 +93,7 @@ def test_notes_say_what_was_done(tmp_path, run):
     run(returns=(None, 1.0, 2.0))
     run(seed=1, versions={"jax": "0.12.0", "project": "ffff+dirty"})
     text = tables.markdown(comparison_of(tmp_path / "runs"))
-    assert "1 epochs of 1 runs have no return: gaps in the curves." in text
+    assert "1 epoch of 1 run without a return: gaps in the curves." in text
     assert "not all made with the same: jax, project." in text
     assert "jax 0.10.2 or 0.12.0" in text
     assert "Commit: 1f3a9c0b, ffff+dirty." in text

@@ -130,7 +130,7 @@ def test_a_note_names_few_tasks():
 def test_what_is_no_number_is_left_out_and_named(hole):
     estimates, notes = aggregate({"a": {0: 1.0, 1: hole, 2: 3.0}}, MEAN, seed=0, repetitions=10)
     assert (estimates["mean"].value, estimates["mean"].seeds) == (2.0, 2)
-    assert notes[0] == "1 runs without a finite number were left out, on a"
+    assert notes[0] == "1 run without a finite number left out, on a"
     assert task_means({"a": {0: 1.0, 1: hole, 2: 3.0}}, 0, 10)["a"].value == 2.0
 
 

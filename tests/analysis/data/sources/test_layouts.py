@@ -261,7 +261,7 @@ def test_a_folder_of_files_some_compressed(tmp_path):
 def test_rows_of_unknown_tasks_are_left_out_unless_references_name_them(tmp_path):
     text = "method,task,seed,agent_step,return\na,Maze-v1,0,1000,5\na,Pong,0,1000,7\n"
     found, notes = load(tmp_path / "mine.csv", text)
-    assert who(found) == [("a", "atari/Pong", 0)] and "1 rows were left out" in notes[0] and "Maze-v1" in notes[0]
+    assert who(found) == [("a", "atari/Pong", 0)] and "1 row left out" in notes[0] and "Maze-v1" in notes[0]
     (tmp_path / "own.csv").write_text("task,random,reference\nMaze-v1,0,10\n")
     found, notes = csvfile.load(tmp_path / "mine.csv", tasks=from_file(tmp_path / "own.csv").tasks)
     assert who(found) == [("a", "own/Maze-v1", 0), ("a", "atari/Pong", 0)] and notes == []
