@@ -41,7 +41,10 @@ def test_runs_without_a_pair_are_counted_where_runs_are_paired():
         for task, own in tasks.items()
         for seed in own
     ]
-    for paired, expected in ((False, []), (True, ["share no seed with a result", "1 runs whose seed the other lacks"])):
+    for paired, expected in (
+        (False, []),
+        (True, ["share no seed with a result", "1 run left out, whose seed the other lacks"]),
+    ):
         said = compare(cells.seen(runs), "", Settings(repetitions=20, paired=paired)).notes
         pairs = [line for line in said if line.startswith("gmp and dense")]
         assert [text in line for line, text in zip(pairs, expected, strict=True)] == [True] * len(expected)

@@ -59,7 +59,7 @@ def test_other_networks_other_tasks_and_plots_are_told_apart(folder):
     runs, notes = dopamine.load(folder)
     assert "DQN CNN (Dopamine)" in {run.method for run in runs}
     assert any("left out: airraid.json, cartpole.json" in note for note in notes)
-    assert any("1 plots" in note for note in notes)
+    assert any("1 plot (" in note for note in notes)
     assert len(dopamine.load(folder / "pong.json")[0]) == 3  # one file alone
 
 
