@@ -33,6 +33,7 @@ from sweeps.engines.cellstate import WAITING, read_states
 
 HERE = False
 FOLDER, JOBS = ".slurm", "jobs.json"
+COMMANDS = ("sbatch", "srun", "squeue")  # without the last one, a job in the queue would be submitted again
 NOTICE = 120  # seconds before its time limit at which a job is asked to end
 REQUEUE_TRIES, REQUEUE_PAUSE = 5, 5.0  # of scontrol, and seconds between two; together less than NOTICE
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
@@ -64,8 +65,9 @@ OPTIONS = SlurmOptions
 def check(options: SlurmOptions) -> None:
     """Raise UserError for a time that is none, and when there is no SLURM here."""
     _minutes(options.time)
-    if not (shutil.which("sbatch") and shutil.which("srun")):
-        raise UserError("ENGINE=slurm (--engine slurm): there is no SLURM here, sbatch and srun are not found")
+    lacking = [command for command in COMMANDS if not shutil.which(command)]
+    if lacking:
+        raise UserError(f"ENGINE=slurm (--engine slurm): there is no SLURM here: {', '.join(lacking)} not found")
 
 
 def start(plan: Plan, options: SlurmOptions) -> Session:

@@ -1,7 +1,9 @@
 """What is asked of SLURM, by small scripts in the place of its commands. tests/slurm asks a real one."""
 
 import json
+import shutil
 import signal
+from functools import partial
 
 import pytest
 import submitit
@@ -94,6 +96,15 @@ def test_without_slurm(plan, monkeypatch, tmp_path):
     with pytest.raises(UserError, match="no SLURM here"):
         submit(plan)
     assert slurm.states(plan.folder) == {}
+
+
+def test_without_squeue_nothing_is_submitted_twice(cluster, plan, monkeypatch):
+    submit(plan)
+    (cluster / "squeue").unlink()
+    monkeypatch.setattr(slurm.shutil, "which", partial(shutil.which, path=str(cluster)))  # a real one may be elsewhere
+    with pytest.raises(UserError, match="squeue not found"):
+        submit(plan)
+    assert (cluster / "asked").read_text().count("sbatch") == 1
 
 
 def test_one_submission_at_a_time(cluster, plan):
