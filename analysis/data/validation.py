@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from suite.errors import UserError
 
 NO_NUMBER = ("na", "n/a", "#n/a", "<na>", "nan", "-nan", "none", "null")  # what programs write for a missing number
+DECIMAL_COMMA = re.compile(r"([-+]?\d*),(\d+(?:e[-+]?\d+)?)", re.IGNORECASE)
 EXACT = 2**53  # below, a float tells every whole number from the next
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -122,8 +123,18 @@ def read_csv(path: Path, text: Collection[str] | None = None, skip: int = 0, row
         )
     if len(cells) and pd.isna(cells.iloc[-1, -1]):
         _check_last_line(path, separator, cells.shape[1])
+    if separator == ";":  # pandas reads decimal commas only in columns that hold nothing else
+        for column in cells.columns.difference(list(text or ())):
+            if cells[column].dtype == object:
+                cells[column] = cells[column].map(_with_decimal_point, na_action="ignore")
     cells.index += 2 + skip
     return cells
+
+
+def _with_decimal_point(cell: object) -> object:
+    """Return 2.5 for "2,5", and other cells as they are."""
+    found = DECIMAL_COMMA.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    return f"{found[1]}.{found[2]}" if found else cell
 
 
 def _check_last_line(path: Path, separator: str, columns: int) -> None:

@@ -110,6 +110,18 @@ def test_a_name_may_be_a_word_that_elsewhere_means_nothing(tmp_path: Path) -> No
             validation.numbers(path, cells["number"], NUMBER, needed=True)
 
 
+@pytest.mark.parametrize("text", [["name"], None])
+def test_decimal_commas_beside_other_cells(tmp_path: Path, text: list[str] | None) -> None:
+    """Of semicolons' files, also in a column where a number is missing, and where all cells are read as text."""
+    path = tmp_path / "some.csv"
+    path.write_text("name;number\nmine;-2,5\nmine;NA\nmine;1,5e3\nmine;0.5\n")
+    cells = validation.read_csv(path, text=text)
+    assert validation.numbers(path, cells["number"], NUMBER).fillna(9).tolist() == [-2.5, 9, 1500, 0.5]
+    path.write_text('name,number\nmine,"2,5"\n')
+    with pytest.raises(UserError, match=r"some\.csv:2: number should be a number, found '2,5'"):
+        validation.numbers(path, validation.read_csv(path, text=text)["number"], NUMBER)
+
+
 def test_separators_and_compression(tmp_path: Path) -> None:
     path = tmp_path / "some.csv"
     for text in ("name;number\na;1,5\n", "name\tnumber\na\t1.5\n", "\ufeffname,number\r\na,1.5\r\n"):
