@@ -148,11 +148,13 @@ def _check(training: Training, options: EauDeQNOptions) -> None:
     refuse_saliency(training, "eaudeqn prunes at target updates")
     if options.law == "success" and not options.keep_copy:
         raise UserError("keep_copy=False: law=success finds its step by the kept copy's elections")
-    for option in OF_SCHEDULES if options.law == "success" else OF_SUCCESS:
-        if getattr(options, option) != EauDeQNOptions.model_fields[option].default:
-            raise UserError(f"{option}={getattr(options, option)}: law={options.law} does not use it; leave it out")
-    if options.elect != "smoothed" and options.smoothing != EauDeQNOptions.model_fields["smoothing"].default:
-        raise UserError(f"smoothing={options.smoothing}: elect={options.elect} does not use it; leave it out")
+    idle = dict.fromkeys(OF_SCHEDULES if options.law == "success" else OF_SUCCESS, f"law={options.law}")
+    if options.elect != "smoothed":
+        idle["smoothing"] = f"elect={options.elect}"
+    for option, choice in idle.items():
+        value = getattr(options, option)
+        if value != EauDeQNOptions.model_fields[option].default:
+            raise UserError(f"{option}={value}: {choice} does not use it; leave it out")
 
 
 #: key, gradient steps done, sparsity of the elected network, whether a pruned copy won, the pruning step of the law
