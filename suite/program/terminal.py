@@ -26,10 +26,10 @@ def console(*, stderr: bool = False, width: int | None = None) -> Console:
 def pace(rate: float) -> str:
     """Format a rate by the second.
 
-    >>> pace(0), pace(0.34), pace(1249.7)
-    ('0', '0.3', '1250')
+    >>> pace(0), pace(0.34), pace(9.97), pace(1249.7)
+    ('0', '0.3', '10', '1250')
     """
-    return f"{rate:.1f}" if 0 < rate < 10 else f"{rate:.0f}"
+    return f"{rate:.1f}" if 0 < rate < 9.95 else f"{rate:.0f}"
 
 
 def counted(count: int, noun: str) -> str:

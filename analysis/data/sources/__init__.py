@@ -5,8 +5,8 @@
 | `runs/atari-laptop`, `runs/atari-laptop/<run>` | run folders of this benchmark, or one of them (runfolder.py) |
 | `wandb:entity/project` | a W&B project with runs of this benchmark, over the network (wandb.py) |
 | a folder with `.wandb` files | the same, as W&B wrote them offline (wandb.py) |
-| `*.json`, or a folder of them | Dopamine's published baselines (dopamine.py) |
 | `*.csv`, `*.csv.gz`, or a folder of them | our curves.csv, and what other programs write (csvfile.py) |
+| `*.json`, or a folder of them | Dopamine's published baselines (dopamine.py) |
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -37,10 +37,6 @@ class Reader(NamedTuple):
     load: Callable[[str, Context], Found]
 
 
-def _holds(pattern: str) -> Callable[[str], bool]:
-    return lambda place: any(Path(place).glob(pattern))
-
-
 def _holds_runs(place: str) -> bool:
     folder = Path(place)
     return folder.is_dir() and any((f / schema.CONFIG).exists() for f in (folder, *schema.subfolders(folder)[0]))
@@ -55,22 +51,34 @@ def _read_folders(place: str, context: Context) -> Found:
 
 
 def _read_csv(place: str, context: Context) -> Found:
-    return csvfile.load(Path(place), context.csv, context.report, context.tasks)
+    found, notes = csvfile.load(Path(place), context.csv, context.report, context.tasks)
+    if _holds_json(place):
+        notes = [*notes, f"{place}: its CSV files were read; the .json files beside them were left out."]
+    return found, notes
+
+
+def _read_json(place: str, _: Context) -> Found:
+    return dopamine.load(Path(place))
+
+
+def _holds_json(place: str) -> bool:
+    return any(Path(place).glob("*.json"))
 
 
 def _holds_csv(place: str) -> bool:
     return bool(Path(place).is_dir() and csvfile.files(Path(place), Path(place) / "report"))
 
 
-#: The first reader that reads a place is used. Run folders hold .wandb files too, so their records come first.
+#: The first reader that reads a place is used. Run folders hold .wandb files too, so their records come first. Many
+#: programs put a .json with their options beside their CSV files.
 READERS = (
     Reader(lambda place: place.startswith(wandb.PREFIX), lambda place, _: wandb.project(place)),
     Reader(lambda place: place.endswith(SUFFIXES), _read_csv),
-    Reader(lambda place: place.endswith(".json"), lambda place, _: dopamine.load(Path(place))),
+    Reader(lambda place: place.endswith(".json"), _read_json),
     Reader(_holds_runs, _read_folders),
-    Reader(_holds("*.json"), lambda place, _: dopamine.load(Path(place))),
     Reader(_holds_wandb, lambda place, _: wandb.offline(Path(place))),
     Reader(_holds_csv, _read_csv),
+    Reader(_holds_json, _read_json),
     Reader(lambda _: True, _read_folders),
 )
 

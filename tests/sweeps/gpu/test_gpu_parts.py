@@ -98,6 +98,10 @@ def test_every_part_has_a_program() -> None:
     [
         ("NVIDIA H100 80GB HBM3", Peak(67.0, 494.5, 3_350.0)),
         ("NVIDIA H100 PCIe", Peak(51.0, 378.0, 2_000.0)),
+        ("NVIDIA H100 NVL", Peak(60.0, 417.5, 3_900.0)),
+        ("NVIDIA H200 NVL", Peak(60.0, 417.5, 4_800.0)),
+        ("NVIDIA GeForce RTX 4090 D", Peak(73.5, 73.5, 1_008.0)),
+        ("NVIDIA GeForce RTX 4090", Peak(82.6, 82.6, 1_008.0)),
         ("NVIDIA A100-SXM4-80GB", Peak(19.5, 156.0, 2_039.0)),
         ("NVIDIA A100-SXM4-40GB", Peak(19.5, 156.0, 1_555.0)),
         ("Tesla T4", Peak(8.1, 8.1, 320.0)),

@@ -28,6 +28,14 @@ def test_every_place_goes_to_its_reader(run, tmp_path, monkeypatch):
     assert notes == ["offline elsewhere", "project wandb:me/mine"]
 
 
+def test_options_in_json_beside_csv_files_are_named_and_left_out(run, tmp_path):
+    (tmp_path / "given").mkdir()
+    runs.tidy([("dense", runfolder.read(run()))]).to_csv(tmp_path / "given" / "copy.csv", index=False)
+    (tmp_path / "given" / "options.json").write_text('{"learning_rate": 0.001}')
+    found, notes = sources.load([str(tmp_path / "given")])
+    assert [run.source for run in found] == ["csv"] and ".json" in notes[-1]
+
+
 def test_a_place_that_is_none(tmp_path):
     for place, message in (("", "an empty name"), (str(tmp_path), "holds no run"), ("nowhere", "no such folder")):
         with pytest.raises(UserError, match=message):
