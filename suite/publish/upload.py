@@ -103,7 +103,8 @@ class Upload:
         if schema.POLICY in names:
             policy = wandb.Artifact(f"policy-{self.run.id}", type="policy")
             for name in names:
-                policy.add_file(str(self.folder / name), skip_cache=True)
+                whole = str((self.folder / name).resolve())  # immutable: without a copy of its own below wandb/
+                policy.add_file(whole, skip_cache=True, policy="immutable")
             self.run.log_artifact(policy)
 
 

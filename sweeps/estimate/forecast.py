@@ -70,12 +70,12 @@ def estimate(runs: Sequence[RunConfig], jobs: int, speed: Callable[[RunConfig], 
 
 
 def record_bytes(run: RunConfig, speed: Speed) -> int:
-    """Estimate the size of a run's folder: rows of text (once ours, once W&B's), W&B's log, the policy."""
+    """Estimate the size of a run's folder: rows of text (ours, and W&B's four times as long), W&B's log, the policy."""
     epochs = run.options.trainer.epochs
     updates = run.gradient_steps // run.options.learner.target_update_period
-    rows = 700 * epochs + (150 + 70 * speed.networks) * updates + 20 * run.total_agent_steps // EPISODE
+    rows = 4_000 * epochs + (150 + 75 * speed.networks) * updates + 20 * run.total_agent_steps // EPISODE
     wandb_system = 300_000 * speed.seconds(run) / 3600
-    return int(2 * rows + wandb_system + 4 * speed.parameters)
+    return int(5 * rows + wandb_system + 4 * speed.parameters)
 
 
 def memory_bytes(run: RunConfig, speed: Speed) -> int:

@@ -69,6 +69,21 @@ def test_the_record_is_mostly_the_policy_in_short_runs_and_grows_with_the_electi
     assert often > 2 * 5 * 50 * 24  # twice, five numbers a network, the further target updates
 
 
+MEASURED = [  # runs of the reference grids: their speed, and the bytes of their folders
+    ("atari/Assault", "eaudeqn", 100, 2_000, Speed(0.003, 0.04, 5, 187_000, 0), 1_710_000),
+    ("atari/Assault", "dense", 100, 2_000, Speed(0.002, 0.004, 1, 187_000, 0), 1_175_000),
+    ("mujoco/Hopper", "eaudeqn", 200, 5_000, Speed(0.001, 0.035, 5, 140_000, 0), 2_210_000),
+    ("mujoco/Hopper", "gmp", 200, 5_000, Speed(0.001, 0.008, 1, 140_000, 0), 1_200_000),
+]
+
+
+@pytest.mark.parametrize(("task", "method", "period", "initial", "speed", "measured"), MEASURED)
+def test_the_record_is_about_as_large_as_measured(task, method, period, initial, speed, measured):
+    given = {"task": task, "method": method, "seed": 1, "learner.target_update_period": period}
+    trainer = {"trainer.epochs": 10, "trainer.epoch_agent_steps": 10_000, "trainer.initial_samples": initial}
+    assert forecast.record_bytes(resolve(given | trainer), speed) == pytest.approx(measured, rel=0.3)
+
+
 @pytest.mark.parametrize(
     ("task", "slot"), [("atari/Pong", 84 * 84), ("mujoco/Humanoid", 4 * 348), ("mujoco/Swimmer", 4 * 8)]
 )

@@ -85,6 +85,8 @@ def test_without_an_account_the_offline_files_are_those_of_one_run(no_account: N
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert told.count('"type":"history"') == ROWS
+    policy = (tmp_path / schema.POLICY).read_bytes()
+    assert not [path for path in tmp_path.glob("wandb/**/*") if path.is_file() and path.read_bytes() == policy]
 
 
 @pytest.mark.parametrize("fault", ["error", "silent", "gone"])
