@@ -14,13 +14,15 @@ from tests.support.sweeps import TINY, sweep_file
 
 CHANGES = {block.text: block for block in written_in("diff")}
 NAMES = ("method", "network", "agent", "metric", "engine")  # in the order of the page
-FILES = {"method": 2, "network": 2, "agent": 2, "metric": 4, "engine": 2}
+FILES = {"method": 3, "network": 2, "agent": 3, "metric": 4, "engine": 2}
 CODE = ("suite", "baselines", "sweeps", "analysis")
 COMPOSED = """
 import sys
 from sweeps import launch
 from sweeps.compose import compose
 from sweeps.config import resolve
+from sweeps.sources import rows
+list(rows())  # raises LookupError for a default without a source
 run = resolve({"task": "atari/Pong", "agent": "my_dqn", "method": "dense", "seed": 0, "agent.network": "tiny"})
 parts = compose(run)
 print(run.agent, len(parts.learner.agent.all_networks[0].layers), flush=True)
