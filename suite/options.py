@@ -1,6 +1,6 @@
 """The options of a run: one frozen model a group. Validation, help and documentation read these models. No JAX.
 
-A default that the paper and its authors' code leave open is marked "(ours)". Sources: docs/reference/defaults.md.
+"(ours)" marks what neither the paper nor its authors' code has. Sources of defaults: docs/reference/defaults.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -115,7 +115,7 @@ class TrainerOptions(Options):
     initial_samples: int = Field(20_000, ge=0, description="agent steps before learning starts")
     replay_ratio: float = Field(0.25, gt=0, le=1_000, description="gradient steps per agent step")
     evaluation_episodes: int = Field(
-        0, ge=0, description="episodes of the elected network after each epoch, in a separate environment"
+        0, ge=0, description="episodes of the policy after each epoch, in a separate environment"
     )
     diagnostic_transitions: int = Field(
         256, ge=0, le=10**5, description="transitions on which networks are measured after each epoch; 0: none (ours)"

@@ -108,7 +108,7 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
     add("--resume", type=folder, metavar="FOLDER", help=about)
     about = "time between checkpoints; ends of epochs can have one too [600]"
     add("--checkpoint-interval", type=seconds, metavar="SECONDS", help=about)
-    about = "film an episode of the elected network at the end of these epochs, into the run's videos/ [none]"
+    about = "film an episode of the policy at the end of these epochs, into the run's videos/ [none]"
     add("--video-epochs", type=epochs, metavar="N,N", help=about)
     add(
         "--record",

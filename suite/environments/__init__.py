@@ -34,8 +34,7 @@ class AtariOptions(Options):
         0,
         ge=0,
         le=10**6,
-        description="up to this many frames of no-op (agent steps with max_pool=False) start an episode; 0 for none"
-        " (ours)",
+        description="up to this many frames of no-op (agent steps with max_pool=False) start an episode; 0 for none",
     )
 
 

@@ -3,11 +3,11 @@
     config.json         what was run, with which options and versions (written first)
     metrics.jsonl       one JSON object a line, only ever appended to; see ROWS
     progress.json       where the run is now (rewritten while it runs)
-    policy.safetensors  the elected network at the end, described by policy.json
+    policy.safetensors  the elected network at the end, or the actor, described by policy.json
     costs.json          model size and operations of the run (suite.deploy.costs)
     status.json         "finished" or "failed" (written last; a folder without it is running or was interrupted), with
                         the size and SHA-256 of the files above, except progress.json and costs.json
-    videos/             of the elected network, if they were asked for
+    videos/             of the policy, if they were asked for
     checkpoints/        while the run is not finished; see suite.tracking.checkpoint
     lock.json           the process that works on the run; not part of the record; see suite.record.lock
 
