@@ -47,7 +47,7 @@ class CQLOptions(QLearningOptions):
     cql_weight: float = Field(
         0.1,
         ge=0,
-        description="weight of the CQL term beside the squared TD error; with half_mse both are halved; 0 is DQN",
+        description="weight of the CQL term beside the squared TD error; half_mse and huber halve both; 0 is DQN",
     )
     epsilon_evaluation: float = Field(0.001, ge=0, le=1, description="fraction of random actions in evaluation (ours)")
 
