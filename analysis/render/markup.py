@@ -143,7 +143,7 @@ def latex_document(parts: list[str], form: str = "landscape") -> str:
 def fitting(tables: Iterable[Table], width: float | None) -> list[Table]:
     """Split tables that are wider than so many points, and give each its own key, of letters that a label may have.
 
-    Every part has the first column. A single column that is too wide stays so.
+    Every part has the columns of words, which say what a line is of. A single column that is too wide stays so.
     """
     parts = [part for table in tables for part in (_split(table, width) if width else [table])]
     counts: Counter[str] = Counter()
@@ -163,20 +163,21 @@ def _split(table: Table, width: float) -> list[Table]:
         COLUMN_GAP + CHARACTER * max(len(line[j]) * bold[i, j] for i, line in enumerate(lines))
         for j in range(len(table.header))
     ]
+    words = list(range(table.words))
     groups: list[list[int]] = [[]]
-    for j in range(1, len(table.header)):
-        if groups[-1] and widths[0] + sum(widths[k] for k in (*groups[-1], j)) > width:
+    for j in range(table.words, len(table.header)):
+        if groups[-1] and sum(widths[k] for k in (*words, *groups[-1], j)) > width:
             groups.append([])
         groups[-1].append(j)
     parts = []
     for number, group in enumerate(groups):
-        kept = [0, *group]
+        kept = [*words, *group]
         parts.append(
             Table(
                 table.title + " (continued)" * (number > 0),
                 [table.header[j] for j in kept],
                 [[line[j] for j in kept] for line in table.body],
-                words=sum(j < table.words for j in kept),
+                words=table.words,
                 bold={(i, kept.index(j)) for i, j in table.bold if j in kept},
                 key=table.key,
             )

@@ -101,6 +101,13 @@ def test_narrow_forms_split_what_is_wider_than_the_text(tmp_path, run, form):
             assert [line[j] for line in part.body] == [line[table.header.index(column)] for line in table.body]
 
 
+def test_every_part_of_a_table_says_whose_numbers_it_has():
+    table = Table("Costs", ["family", "method", "a" * 40, "b" * 40], [["atari", "dense", "1", "2"]], words=2)
+    parts = fitting([table], 397.0)
+    assert [part.body for part in parts] == [[["atari", "dense", "1"]], [["atari", "dense", "2"]]]
+    assert all(part.words == 2 for part in parts)
+
+
 @needs_latex
 @pytest.mark.parametrize("form", ["portrait", "longtable"])
 def test_narrow_forms_compile(holed, tmp_path, form):
