@@ -172,8 +172,10 @@ def _overall(values: Mapping[str, metrics.ByTask], settings: Settings) -> tuple[
 
 
 def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) -> dict[str, Estimate]:
-    """IQMs of the scores of other returns than the final one, and of what is lost since the best epoch."""
+    """IQMs of the scores of other returns than the final one, and of what is lost since the best epoch. All are of the
+    runs that have a final return, so that they can be compared."""
     own = [(cell, run) for cell, run in grid.finished() if cell.row == row and cell.task in scored]
+    own = [(cell, run) for cell, run in own if grid.final_return(run) is not None]
     found: dict[str, dict[str, dict[int, float | None]]] = {
         name: {task: {} for task in scored} for name in (BEST, LOST, AREA)
     }

@@ -127,6 +127,14 @@ def test_final_against_best_and_the_area_under_the_curve(tmp_path, run):
     assert "area under the curve" in tables.markdown(comparison)
 
 
+def test_a_run_without_a_final_return_counts_for_no_epoch(tmp_path, run):
+    for seed, final in enumerate((10.0, 12.0, None)):
+        run(seed=seed, returns=(-20.0, -10.0, final))
+    found = comparison_of(tmp_path / "runs").over_training["dense"]
+    assert found["best epoch"][:3] == pytest.approx(found["IQM"][:3])
+    assert [estimate.seeds for estimate in found.values()] == [2] * len(found)
+
+
 def test_the_last_epochs_are_averaged_on_request(tmp_path, run):
     for seed in (0, 1):
         run(seed=seed, returns=(2.0, None, 10.0))
