@@ -78,10 +78,10 @@ def _axes(
         draw = partial(plane_figures.plane, *shown, level=f"sparsity{where}")
         parts.append(Picture(name, text, draw, charts.plane(*shown)))
     parts.append(SortableTable(_joint(found, fronts, dense, kept, where)))
-    matched = _matched(found, sweeps, where)
-    if matched is not None:
-        parts += [matched, Paragraph("Scores between the rows of a sweep are interpolated linearly; none outside.")]
-        parts.append(SortableTable(_kept(found, sweeps, dense, kept, where)))
+    along = [part for part in (_matched(found, sweeps, where), _kept(found, sweeps, dense, kept, where)) if part]
+    if along:
+        said = Paragraph("Scores between the rows of a sweep are interpolated linearly; none outside.")
+        parts += [along[0], said, *along[1:]]
     if len(fronts) > 1:
         parts.append(SortableTable(_dominance(found, where)))
     return parts
@@ -136,8 +136,11 @@ def _kept(
     dense: Mapping[str, str],
     kept: float,
     where: str,
-) -> Table:
-    """Estimate the highest sparsity of each sweep that keeps the share `kept` of its reference's score."""
+) -> SortableTable | None:
+    """Estimate the highest sparsity of each sweep that keeps the share `kept` of its reference's score.
+
+    None if there is no sweep with a reference.
+    """
     body = []
     for name, rows in sweeps.items():
         along = [found[row] for row in rows]
@@ -146,7 +149,7 @@ def _kept(
             span = min(o.point[0] for o in along), max(o.point[0] for o in along)
             body.append([name, _level(sweep_lines.kept_sparsity(along, found[reference], kept), *span)])
     title = f"The sparsity{where} up to which a sweep keeps {100 * kept:g} % of the reference's score [95 % interval]"
-    return Table(title, ["sweep", "sparsity"], body)
+    return SortableTable(Table(title, ["sweep", "sparsity"], body)) if body else None
 
 
 def _level(estimate: Estimate, lowest: float, highest: float) -> str:
@@ -165,5 +168,5 @@ def _dominance(found: Mapping[str, Outcome], where: str) -> Table:
     wins = pareto.dominance(found)
     rows = list(dict.fromkeys(row for row, _ in wins))
     body = [[row, *(number(wins.get((row, other)), ".2f") for other in rows)] for row in rows]
-    title = f"Probability that the method on the left dominates the one above: sparser{where} and better"
+    title = f"Probability that the method on the left dominates the one above: at least as sparse{where} and as good"
     return Table(title, ["method", *rows], body, methods=len(rows))

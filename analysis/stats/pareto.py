@@ -186,12 +186,19 @@ class Against(NamedTuple):
     keeps: float | None
 
 
+def above_random(dense: Outcome) -> np.ndarray:
+    """[repetitions], the resamples in which dense's score is above a random policy's, so that a share of it has a
+    meaning. None of them if the score itself is not, or too few are."""
+    positive: np.ndarray = dense.draws[:, 1] > 0
+    return positive if dense.point[1] > 0 and positive.mean() >= LEVEL else np.zeros_like(positive)
+
+
 def against(own: Outcome, dense: Outcome, share: float = KEPT) -> Against:
-    """Nothing where dense's score is not above a random policy's, or in too many resamples is not."""
-    positive = dense.draws[:, 1] > 0
-    if dense.point[1] <= 0 or positive.mean() < LEVEL:
+    """Nothing where dense's score is not surely above a random policy's (see `above_random`)."""
+    positive = above_random(dense)
+    if not positive.any():
         return Against(NOTHING, None)
     seeds = min(own.seeds, dense.seeds)
-    ratios = (own.draws[:, 1] / np.where(positive, dense.draws[:, 1], np.nan))[positive]
+    ratios = own.draws[positive, 1] / dense.draws[positive, 1]
     ratio = interval(float(own.point[1] / dense.point[1]), ratios, seeds)
     return Against(ratio, None if seeds < 2 else float((ratios >= share).mean()))

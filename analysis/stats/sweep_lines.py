@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.stats.metrics import LEVEL, NOTHING, Estimate
-from analysis.stats.pareto import KEPT, Outcome, interval
+from analysis.stats.pareto import KEPT, Outcome, above_random, interval
 
 SWEPT = ("final_sparsity", "sparsity")  # options that give a method its sparsity
 
@@ -104,10 +104,12 @@ def last_kept(points: np.ndarray, threshold: float) -> float:
 
 def kept_sparsity(sweep: Sequence[Outcome], dense: Outcome, share: float = KEPT) -> Estimate:
     """The sparsity up to which a sweep keeps `share` of dense's score (see `last_kept`); nothing where dense's score is
-    not above a random policy's, so that a share of it has no meaning."""
-    if dense.point[1] <= 0:
+    not surely above a random policy's (see `above_random`)."""
+    positive = above_random(dense)
+    if not positive.any():
         return NOTHING
     value = last_kept(np.stack([outcome.point for outcome in sweep]), share * dense.point[1])
-    draws = zip(np.stack([outcome.draws for outcome in sweep], axis=1), dense.draws[:, 1], strict=True)
+    lines = np.stack([outcome.draws for outcome in sweep], axis=1)  # [repetitions, rows, 2]
+    draws = zip(lines[positive], dense.draws[positive, 1], strict=True)
     values = np.array([last_kept(points, share * score) for points, score in draws])
     return interval(value, values, min(dense.seeds, *(outcome.seeds for outcome in sweep)))

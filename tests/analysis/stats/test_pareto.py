@@ -322,4 +322,6 @@ def test_against_dense_by_hand():
     found = pareto.against(own, dense)
     assert found.ratio[:3] == pytest.approx((0.5, 0.5, 1.0))
     assert found.keeps == 0.5
-    assert pareto.against(own, outcome([[0.0, 1.0], [0.0, -1.0]] * 2)).ratio.value is None
+    unsure = outcome([[0.0, 1.0], [0.0, -1.0]] * 2)
+    assert pareto.against(own, unsure).ratio.value is None
+    assert sweep_lines.kept_sparsity([unsure, own], unsure).value is None
