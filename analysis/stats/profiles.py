@@ -15,6 +15,7 @@ from analysis.stats.stratified import Sample
 TAUS = np.linspace(0.0, 2.0, 81)  # thresholds of a normalised score
 REMAIN = 0.05  # share of runs that are above the last threshold, where scores go beyond TAUS
 BEYOND = 40  # thresholds there
+APART = 1.25  # ratio of the agent steps at one epoch, of two tasks that share a curve (ours): an episode ends an epoch
 
 
 class Curve(NamedTuple):
@@ -68,7 +69,8 @@ def sample_efficiency(
     x: str = "agent_step",
 ) -> tuple[Mapping[str, Curve], list[str]]:
     """For each row of the tidy frame, the IQM of the normalised scores on the tasks, which have references, over the
-    agent steps, with a pointwise 95 % band. A row without a run on one of them has no curve, as it has no aggregate.
+    agent steps, with a pointwise 95 % band. A row without a run on one of them has no curve, as it has no aggregate;
+    nor has one whose tasks have epochs of different lengths, such as tasks of two families.
 
     Runs are aligned by epoch and placed at the median agent step of theirs, or at the median of another column `x`.
     Whole curves are resampled, runs within each task (rliable would resample every point on its own). Epochs that not
@@ -84,6 +86,11 @@ def sample_efficiency(
         shared = counted.index[counted == own["task"].nunique()]
         if shared.empty:
             notes.append(f"{row}: it has no curve over tasks, as no epoch is known of all of them")
+            continue
+        ends = own[own["epoch"] == shared[-1]].groupby("task")["agent_step"].median()
+        if ends.max() > APART * ends.min():
+            apart = f"{ends.min():,.0f} on {ends.idxmin()} and {ends.max():,.0f} on {ends.idxmax()}"
+            notes.append(f"{row}: it has no curve over tasks, as epoch {shared[-1]} ends at agent step {apart}")
             continue
         if shared[-1] < counted.index[-1]:
             notes.append(f"{row}: its curve ends at epoch {shared[-1]}, the last that every task has")

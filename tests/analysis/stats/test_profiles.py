@@ -128,6 +128,14 @@ def test_ragged_epochs_are_cut_and_said_and_holes_are_gaps():
     assert np.isnan(curves["dense"].value).tolist() == [False, True, False]
 
 
+def test_epochs_of_different_lengths_share_no_curve():
+    """Tasks of two families: an epoch of Qbert has ten times as many agent steps."""
+    frame = frame_of(np.ones((2, 3, 4)))
+    frame.loc[frame["task"] == "atari/Qbert", "agent_step"] *= 10
+    curves, notes = sample_efficiency(frame, NAMES, seed=0, repetitions=50)
+    assert curves == {} and len(notes) == 1 and "40,005 on atari/Qbert" in notes[0]
+
+
 def test_a_row_without_a_task_has_no_curve():
     whole, part = frame_of(np.ones((2, 3, 2))), frame_of(np.ones((2, 2, 2)), "theirs", GAMES[:2])
     curves, _ = sample_efficiency(pd.concat([whole, part]), NAMES, seed=0, repetitions=5)
