@@ -88,7 +88,7 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
     improvement = _improvement(values, blocks, against, settings) if scored else {}
     trained = {row: _over_training(grid, row, scored, settings) | overall[row] for row in grid.rows} if scored else {}
     notes += [f"{'; '.join(rows)} - {remark}." for remark, rows in remarks.items()]
-    notes += grid.notes + notes_on.remarks(grid, scored, against, settings)
+    notes += grid.notes + notes_on.remarks(grid, blocks, scored, against, settings)
     described = [(block, protocol.describe(signatures, block)) for block in blocks]
     source = provenance.source(grid, command, settings, scored, bool(actors), bool(against), described)
     return Comparison(

@@ -1,6 +1,7 @@
 """What to know when reading a comparison: one line each, with counts; `details` is what they count, run by run."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +14,17 @@ from analysis.stats.metrics import Estimate
 from analysis.stats.pairwise import Pairwise
 from suite.program.terminal import counted
 
+#: Options on which returns depend, but for those that the protocol states and those that change no return.
+SHARED = ("agent.", "learner.", "replay.", "trainer.", "dataset.")
+NOT_SHARED = (*protocol.PER_RUN, "agent.loss", "dataset.path", "learner.vectorize", "trainer.diagnostic_transitions")
+
 
 def remarks(
-    grid: Grid, scored: list[str], against: Mapping[str, tuple[str, Pairwise]], settings: Settings
+    grid: Grid,
+    blocks: list[list[str]],
+    scored: list[str],
+    against: Mapping[str, tuple[str, Pairwise]],
+    settings: Settings,
 ) -> list[str]:
     """Notes on what was left out, on the reference, and on the runs."""
     notes = []
@@ -55,6 +64,7 @@ def remarks(
             f"The files of {metrics.some(unstated)} state no protocol, so they are compared with no other file: give"
             " them a column protocol, or --protocol TEXT."
         )
+    notes += [note for block in blocks for note in _unlike(grid, block)]
     mixed = provenance.mixed_versions(grid)
     if mixed:
         notes.append(f"The runs were not all made with the same: {', '.join(mixed)}.")
@@ -64,6 +74,22 @@ def remarks(
 def _absent_epochs(run: Run) -> int:
     """How many epochs a file of curves leaves out, or has lost."""
     return int(run.history["epoch"].iloc[-1]) - len(run.history) if len(run.history) else 0
+
+
+def _unlike(grid: Grid, block: list[str]) -> list[str]:
+    """Notes on options in which the runs of a task differ within a block, beside those of methods and of the sweep."""
+    values: dict[str, dict[str, list[Any]]] = {}  # task -> option -> its values
+    for cell, run in (pair for pair in grid.finished() if pair[0].row in block):
+        for key, value in run.options.items():
+            if key.startswith(SHARED) and not key.startswith(NOT_SHARED) and key not in grid.swept:
+                known = values.setdefault(cell.task, {}).setdefault(key, [])
+                known += [value] * (value not in known)
+    tasks: dict[str, list[str]] = {}  # options with their values -> where they differ
+    for task, options in values.items():
+        differ = [f"{key} ({' or '.join(map(str, known))})" for key, known in options.items() if len(known) > 1]
+        if differ:
+            tasks.setdefault(metrics.some(differ), []).append(task)
+    return [f"Runs with DIFFERENT OPTIONS are compared on {metrics.some(on)}: {what}." for what, on in tasks.items()]
 
 
 def _unstated(grid: Grid) -> list[str]:

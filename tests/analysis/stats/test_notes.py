@@ -50,6 +50,23 @@ def test_runs_without_a_pair_are_counted_where_runs_are_paired():
         assert [text in line for line, text in zip(pairs, expected, strict=True)] == [True] * len(expected)
 
 
+@pytest.mark.parametrize(
+    ("options", "swept", "expected"),
+    [
+        ({"agent.width": 32}, (), "on atari/Pong: agent.width (512 or 32)."),
+        ({"agent.width": 32}, ("agent.width",), None),
+        ({"agent.width": 512.0}, (), None),
+        ({"method.final_sparsity": 0.9, "pruning.score": "random", "dataset.path": "elsewhere"}, (), None),
+    ],
+)
+def test_methods_that_ran_with_different_options_are_named(options, swept, expected):
+    dense = replace(ran("atari/Pong", 0, 1000), options={"agent.width": 512, "dataset.path": "here"})
+    runs = [dense, replace(dense, method="gmp", options=dense.options | options)]
+    said = compare(replace(cells.seen(runs), swept=swept), "", Settings(repetitions=20)).notes
+    found = [line for line in said if "DIFFERENT OPTIONS" in line]
+    assert [expected in line for line in found] == [True] if expected else found == []
+
+
 @pytest.mark.parametrize(("numbers", "lost"), [((1, 2, 3), 0), ((1, 3), 1), ((4, 8), 6)])
 def test_epochs_that_files_lack_are_counted(numbers, lost):
     rows = [{"epoch": epoch, "agent_step": 1000 * epoch, "return": 5.0} for epoch in numbers]
