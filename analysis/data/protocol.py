@@ -4,8 +4,9 @@ A protocol is everything that a return depends on, besides the method: the envir
 the physics, the loss, how layers share a sparsity, the kind of return, and the length of training. Runs that prune
 nothing may be compared with any distribution over layers.
 
-Rows of the table with different protocols form separate blocks, and no statistic combines blocks. Different protocols
-within a row are an error. With `mix` the user allows both, and the table says so.
+Rows of the table with different protocols form separate blocks, and no statistic combines blocks. A row that prunes
+nothing is in each block that it fits. Different protocols within a row are an error. With `mix` the user allows both,
+and the table says so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with
 DISTRIBUTION = "pruning.distribution"
 NOT_STATED = "not stated in"  # a protocol of a file; the name of the file follows
 LAYERS = ", layers by "  # in a run's protocol, the distribution follows
+PRUNES = "distribution"  # key of a signature that only rows which prune have
 PER_RUN = ("environment.", "trainer.epochs", "trainer.epoch_agent_steps")  # options that are part of the protocol
 
 #: The protocols of a row by family, and its lengths by task:
@@ -85,7 +87,7 @@ def signature(runs: Iterable[Run], which: str, swept: tuple[str, ...] = ()) -> S
         setting, _, distribution = stated(run, swept).partition(LAYERS)
         found.setdefault(run.task.partition("/")[0], set()).add(f"{setting}, {kind} return")
         if distribution:
-            found.setdefault("distribution", set()).add(f"layers by {distribution}")
+            found.setdefault(PRUNES, set()).add(f"layers by {distribution}")
         if run.agent_steps is not None:
             found.setdefault(run.task, set()).add(run.agent_steps)
     return {key: frozenset(values) for key, values in found.items()}
@@ -119,7 +121,10 @@ def check_rows(signatures: Mapping[str, Signature]) -> list[str]:
 
 
 def blocks(signatures: Mapping[str, Signature]) -> list[list[str]]:
-    """Group the rows that may be compared with each other, each block in the order of the table."""
+    """Group the rows that may be compared with each other, each block in the order of the table.
+
+    A row that prunes nothing is also in the other blocks in which it has a task and all rows are of its protocol.
+    """
     found: list[list[str]] = []
     for row, own in signatures.items():
         for block in found:
@@ -128,7 +133,14 @@ def blocks(signatures: Mapping[str, Signature]) -> list[list[str]]:
                 break
         else:
             found.append([row])
-    return found
+    return [[row for row in signatures if row in block or _joins(row, block, signatures)] for block in found]
+
+
+def _joins(row: str, block: list[str], signatures: Mapping[str, Signature]) -> bool:
+    """Return whether a row that prunes nothing fits a block of others."""
+    own, others = signatures[row], [signatures[other] for other in block]
+    shares = any(own.keys() & other.keys() for other in others)
+    return PRUNES not in own and shares and not any(clash(own, other) for other in others)
 
 
 def check_options(runs: Iterable[tuple[str, Run]], swept: tuple[str, ...] = (), mix: bool = False) -> None:

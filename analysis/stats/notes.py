@@ -64,7 +64,7 @@ def remarks(
             f"The files of {metrics.some(unstated)} state no protocol, so they are compared with no other file: give"
             " them a column protocol, or --protocol TEXT."
         )
-    notes += [note for block in blocks for note in _unlike(grid, block)]
+    notes += dict.fromkeys(note for block in blocks for note in _unlike(grid, block))
     mixed = provenance.mixed_versions(grid)
     if mixed:
         notes.append(f"The runs were not all made with the same: {', '.join(mixed)}.")

@@ -4,6 +4,7 @@ import pytest
 
 from analysis.data import cells, protocol, runs
 from analysis.data.sources import csvfile, runfolder
+from analysis.render import tables
 from analysis.settings import Settings
 from analysis.stats.comparison import compare
 from suite.errors import UserError
@@ -163,9 +164,19 @@ def test_other_distributions_are_never_mixed_unless_the_sweep_varies_them(run):
     ]
     read = [runfolder.read(folder) for folder in folders]
     blocks = protocol.blocks({run.method: protocol.signature([run], "training") for run in read})
-    assert blocks == [["dense", "gmp"], ["set"], ["rigl"]]
+    assert blocks == [["dense", "gmp"], ["dense", "set"], ["rigl"]]  # dense has no layers that share a sparsity
     swept = {run.method: protocol.signature([run], "training", (protocol.DISTRIBUTION,)) for run in read}
     assert protocol.blocks(swept) == [["dense", "gmp", "set"], ["rigl"]]
     assert "layers by erk against layers by uniform" in protocol.clash(
         *(protocol.signature([run], "training") for run in read[1:3])
     )
+
+
+def test_every_block_is_compared_with_a_method_that_prunes_nothing(run):
+    dense = pruned(run, "erk", method="dense", sparsity=0.0)
+    folders = [dense, pruned(run, "erk"), pruned(run, "uniform", method="set")]
+    elsewhere = run(task="mujoco/Hopper", method="theirs")
+    comparison = compare(cells.seen(map(runfolder.read, [*folders, elsewhere])), "", Settings(repetitions=10))
+    assert comparison.blocks == [["dense", "gmp", "theirs"], ["dense", "set"]]
+    assert [comparison.against[row][0] for row in ("gmp", "set")] == ["dense", "dense"]
+    assert tables.markdown(comparison).count("| set    | dense ") == 1
