@@ -29,7 +29,7 @@ from suite.program.terminal import counted
 from suite.record import lock, models, schema
 from sweeps.engines import local, squeue, workers
 from sweeps.engines.base import INTERRUPTED, OK, Plan, Session, Work
-from sweeps.engines.cellstate import WAITING, read_states
+from sweeps.engines.cellstate import RUNNING, WAITING, read_states
 
 HERE = False
 FOLDER, JOBS = ".slurm", "jobs.json"
@@ -125,13 +125,24 @@ def run_cells(works: Sequence[Work], root: Path) -> None:
     """Run the cells of a job on its node. Exit with an error when a run failed, so that SLURM knows it too.
 
     A job that receives SIGUSR2, the notice of its time limit, returns to the queue. SIGTERM comes from scancel, or from
-    a preemption, after which SLURM requeues the job itself.
+    a preemption, after which SLURM requeues the job itself; but not if the job ends within a grace time (GraceTime), in
+    which it is still RUNNING.
     """
     received: list[int] = []
     code = local.run(works, root, len(works), received=received)
-    if code == INTERRUPTED and signal.SIGUSR2 in received and signal.SIGTERM not in received:
-        _requeue(submitit.JobEnvironment().job_id)
+    if code == INTERRUPTED:
+        job = submitit.JobEnvironment().job_id
+        if _is_running(job) if signal.SIGTERM in received else signal.SIGUSR2 in received:
+            _requeue(job)
     sys.exit(code)
+
+
+def _is_running(job: str) -> bool:
+    """Return whether SLURM lets this job run on. False if it does not answer."""
+    try:
+        return squeue.states([job]).get(job) == RUNNING
+    except UserError:
+        return False
 
 
 def _requeue(job: str) -> None:

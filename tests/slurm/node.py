@@ -17,8 +17,9 @@ from sweeps.engines.workers import SUPERVISOR
 DAEMONS = ("munged", "slurmctld", "slurmd")
 DEADLINE = 30.0  # seconds until it is up
 
-#: Partition `high` takes cores away from `main`, whose jobs go back into the queue. What is requeued may start again
-#: after cred_expire seconds. task/affinity: a job sees its own core alone, as a run of the local engine does.
+#: Partition `high` takes cores away from `main` and `patient`, whose jobs go back into the queue; those of `patient`
+#: run on for up to GraceTime. What is requeued may start again after cred_expire seconds. task/affinity: a job sees its
+#: own core alone, as a run of the local engine does.
 CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -46,6 +47,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2
 PartitionName=main Nodes={host} Default=YES PriorityTier=1
+PartitionName=patient Nodes={host} PriorityTier=1 GraceTime=120
 PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF
 """
 

@@ -127,6 +127,15 @@ def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it
         assert ("back into the queue" in sweep.job_log(name)) == (name in signalled), sweep.job_log(name)
 
 
+def test_a_job_that_ends_in_the_grace_time_of_a_preemption_comes_back(cluster, tmp_path):
+    sweep = Sweep(tmp_path, [4])
+    sweep.submit("--slurm.partition=patient", "--slurm.runs_per_job=2")
+    until(lambda: len(sweep.learning()) == 2)
+    ask(cluster, "sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2")
+    until(lambda: all(reader.is_finished(sweep.folder / work.name) for work in sweep.works))
+    assert all("resuming from agent step" in sweep.log(work.name) for work in sweep.works)
+
+
 def test_a_cancelled_job_and_its_two_runs_do_not_come_back(cluster, tmp_path):
     sweep = Sweep(tmp_path, [2], steps=1_000_000)
     sweep.submit("--slurm.runs_per_job=2", "--confirm=yes")

@@ -134,8 +134,8 @@ TERM, NOTICE = signal.SIGTERM, signal.SIGUSR2
     [
         (local.INTERRUPTED, [NOTICE], True),
         (local.INTERRUPTED, [NOTICE, NOTICE], True),
-        (local.INTERRUPTED, [TERM], False),  # it was cancelled, or SLURM requeues it after a preemption
-        (local.INTERRUPTED, [NOTICE, TERM], False),  # it was cancelled while it ended
+        (local.INTERRUPTED, [TERM], False),  # SLURM does not say that it still runs
+        (local.INTERRUPTED, [NOTICE, TERM], False),
         (local.INTERRUPTED, [signal.SIGINT], False),
         (local.SOME_FAILED, [], False),
         (local.OK, [NOTICE], False),
@@ -145,7 +145,16 @@ def test_a_job_at_its_time_limit_goes_back_into_the_queue(cluster, plan, monkeyp
     (cluster / "squeue.error").write_text("slurm_load_jobs error: Unable to contact slurm controller\n")
     assert run_job(plan, monkeypatch, ended, received) == ended
     said = (cluster / "asked").read_text() if (cluster / "asked").exists() else ""
-    assert said == "scontrol requeue 7_1\n" * requeued
+    assert [line for line in said.splitlines() if "squeue" not in line] == ["scontrol requeue 7_1"] * requeued
+
+
+@pytest.mark.parametrize(("state", "requeued"), [("RUNNING", True), ("COMPLETING", False)])
+def test_a_job_that_ends_in_the_grace_time_of_a_preemption_goes_back_into_the_queue(
+    cluster, plan, monkeypatch, state, requeued
+):
+    (cluster / "squeue.says").write_text(f"7_1 {state}\n7_0 RUNNING\n")
+    run_job(plan, monkeypatch, local.INTERRUPTED, [TERM])
+    assert ("scontrol requeue 7_1" in (cluster / "asked").read_text()) == requeued
 
 
 def test_a_job_returns_to_a_queue_that_does_not_answer_at_once(cluster, plan, monkeypatch):
