@@ -28,6 +28,7 @@ Arguments = dict[str, Any]  # of one run, e.g. {"seed": 0, "task": "atari/Pong",
 class Sweep(NamedTuple):
     name: str  # e.g. "atari-laptop"; runs/<name> is the default folder
     cells: list[Arguments]
+    place: Mapping[str, str] = {}  # on W&B: entity and project, as far as the file names them
 
 
 def read(path: str | Path) -> Sweep:
@@ -35,7 +36,8 @@ def read(path: str | Path) -> Sweep:
     document = _load(path)
     try:
         _check_head(document)
-        return Sweep(document["name"], expand(document["parameters"]))
+        place = {key: str(document[key]) for key in ("entity", "project") if document.get(key)}
+        return Sweep(document["name"], expand(document["parameters"]), place)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -33,7 +33,7 @@ def on_gpus(jobs: int | None) -> Iterator[int | None]:
     with contextlib.ExitStack() as stack:
         mps = _start_mps(stack) if jobs is None or jobs > len(found) else {}
         chosen = mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}
-        stack.enter_context(_variables(chosen))
+        stack.enter_context(variables(chosen))
         number = jobs or sum(best_number(gpu.model, bool(mps)) or PER_GPU for gpu in found)
         amount = counted(number, "run") + " at a time" + ", side by side by MPS" * bool(mps)
         print(f"{_words(found)}: up to {amount}; JOBS=n (--jobs) sets another number")
@@ -41,7 +41,7 @@ def on_gpus(jobs: int | None) -> Iterator[int | None]:
 
 
 @contextlib.contextmanager
-def _variables(given: Mapping[str, str]) -> Iterator[None]:
+def variables(given: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables until the context ends."""
     before = dict(os.environ)
     os.environ.update(given)

@@ -19,7 +19,7 @@ from sweeps import grid
 from sweeps.config import RunConfig
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Engine, Plan
 from sweeps.estimate.forecast import Forecast, estimate, measure_speeds, memory_bytes
-from sweeps.jobs import fitting, on_gpus
+from sweeps.jobs import fitting, on_gpus, variables
 from sweeps.plan import resolve_all, works_of
 
 BIG = 4 * 3600  # core-seconds; a sweep that needs more must be confirmed
@@ -46,7 +46,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     code = OK
     if to_do:
         engine.check(settings)
-        with on_gpus(options.jobs) if engine.HERE else nullcontext(options.jobs) as most:
+        with variables(_on_wandb(sweep)), on_gpus(options.jobs) if engine.HERE else nullcontext(options.jobs) as most:
             seconds, jobs = _measured(to_do, options.jobs, most) if engine.HERE else (None, options.jobs)
             cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
             if cost > BIG and options.confirm != "yes":
@@ -66,6 +66,12 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
     if code == SOME_FAILED:
         print(f"not all runs are finished, see above. To rerun the others: {command}")
     return code or gaps
+
+
+def _on_wandb(sweep: grid.Sweep) -> dict[str, str]:
+    """Return the variables by which runs find the entity and the project of their sweep file. The user's own win."""
+    named = {f"WANDB_{key.upper()}": value for key, value in sweep.place.items()}
+    return {name: os.environ.get(name) or value for name, value in named.items()}
 
 
 def _measured(

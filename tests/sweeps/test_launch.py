@@ -1,5 +1,6 @@
 """What a sweep costs, in which order it runs, and what its command says."""
 
+import os
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from sweeps import grid, launch
 from sweeps import sweep as sweep_module
 from sweeps.config import resolve
 from sweeps.engines import local
-from sweeps.engines.base import Work
+from sweeps.engines.base import Session, Work
 from sweeps.engines.registry import ENGINES
 from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed, estimate
@@ -259,6 +260,18 @@ def test_a_big_sweep_must_be_confirmed_where_nothing_is_measured(sweep, elsewher
     assert elsewhere.checked and not elsewhere.plans
     assert launch.main([str(sweep), "--engine", "elsewhere", "--confirm", "yes"]) == 0
     assert [len(plan.works) for plan in elsewhere.plans] == [4]
+
+
+@pytest.mark.parametrize(("own", "project"), [("", "mine"), ("other", "other")])
+def test_the_runs_go_to_the_entity_and_project_of_the_file_on_w_and_b(sweep, elsewhere, monkeypatch, own, project):
+    monkeypatch.setenv("WANDB_PROJECT", own)
+    monkeypatch.delenv("WANDB_ENTITY", raising=False)
+    sweep.write_text(SWEEP.replace("method: grid\n", "method: grid\nproject: mine\nentity: team\n"))
+    seen = []
+    monkeypatch.setattr(elsewhere, "start", lambda plan, options: seen.append(dict(os.environ)) or Session("", int))
+    assert launch.main([str(sweep), "--engine", "elsewhere"]) == 0
+    assert (seen[-1]["WANDB_ENTITY"], seen[-1]["WANDB_PROJECT"]) == ("team", project)
+    assert "WANDB_ENTITY" not in os.environ and os.environ["WANDB_PROJECT"] == own
 
 
 def test_an_engine_that_works_elsewhere_gets_its_options_and_is_not_waited_for(sweep, elsewhere, capsys):
