@@ -1,5 +1,6 @@
 """W&B workspaces with this benchmark's charts, one a task: `python -m suite.publish.dashboard runs/atari-laptop`.
 
+They are saved in the project to which the runs were sent.
 Without an account it says what there is instead, and at a terminal shows the newest run there. Exit codes: 0 all is
 well, 1 W&B does not take them, 2 bad input.
 """
@@ -14,7 +15,7 @@ from suite.program import terminal
 from suite.program.command import load, program, start
 from suite.publish import colours
 from suite.publish.sync import find
-from suite.publish.upload import PROJECT, has_key
+from suite.publish.upload import PROJECT, has_key, places
 
 WANDB = Path(sys.executable).with_name("wandb")
 
@@ -43,15 +44,17 @@ def main(argv: Sequence[str]) -> int:
     """Save the workspaces of a folder of runs, or say what there is without an account."""
     parser = Parser(prog="python -m suite.publish.dashboard", description=first_line(__doc__))
     parser.add_argument("runs", type=expanded, metavar="FOLDER", help="a folder of runs; each task gets a workspace")
-    default = os.environ.get("WANDB_PROJECT") or PROJECT
-    parser.add_argument("--project", default=default, help="project on W&B [eaudeqn]")
+    parser.add_argument("--project", help="project on W&B [that of the runs, or eaudeqn]")
     given = parser.parse_args(argv)
-    tasks = colours.by_task(find([given.runs]))
+    folders = find([given.runs])
+    tasks = colours.by_task(folders)
     if not has_key():
         print(offline(given.runs), flush=True)
         show_offline(given.runs)
         return 0
-    return load("suite.publish.workspaces:publish")(given.project, tasks)
+    project = given.project or os.environ.get("WANDB_PROJECT") or PROJECT
+    projects = ([] if given.project else places(folders)) or [(None, project)]
+    return max(load("suite.publish.workspaces:publish")(*place, tasks) for place in projects)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -185,6 +185,16 @@ def identity_of(file: IO[str], name: str) -> Identity:
         given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
         own = hashlib.sha256(name.encode()).hexdigest()[:16]
         return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT") or PROJECT)
+
+
+def places(folders: Iterable[Path]) -> list[tuple[str | None, str]]:
+    """Return the entities and projects to which W&B got these runs."""
+    found: dict[tuple[str | None, str], None] = {}
+    for folder in folders:
+        with contextlib.suppress(OSError, UserError):  # it was never sent
+            sent = parsed(Identity, (folder / IDENTITY).read_text(encoding="utf-8"), IDENTITY)
+            found[sent.entity, sent.project] = None
+    return list(found)
 
 
 def entity_of(api: Any) -> str:

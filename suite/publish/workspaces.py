@@ -93,13 +93,13 @@ def _scatter(title: str, metric: str) -> wr.ScatterPlot:
     )
 
 
-def publish(project: str, tasks: Mapping[str, Mapping[str, str]]) -> int:
+def publish(entity: str | None, project: str, tasks: Mapping[str, Mapping[str, str]]) -> int:
     """Save a workspace for each task and print its address; return the exit code, 1 if W&B does not take them.
 
-    `tasks` maps each task to the colours of its groups.
+    Without an entity it is the user's own. `tasks` maps each task to the colours of its groups.
     """
     try:
-        for address in save(project, tasks):
+        for address in save(entity, project, tasks):
             print(address)
     except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
         print(f"W&B does not take the workspaces ({one_line(error)})", file=sys.stderr)
@@ -107,12 +107,12 @@ def publish(project: str, tasks: Mapping[str, Mapping[str, str]]) -> int:
     return 0
 
 
-def save(project: str, tasks: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def save(entity: str | None, project: str, tasks: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     """Save a workspace a task and yield a line on it. It replaces the one that an earlier call has saved, with changes
     by hand. Raises whatever W&B's client raises."""
     import wandb
 
-    entity = entity_of(wandb.Api())
+    entity = entity or entity_of(wandb.Api())
     for task, colours in tasks.items():
         drawn: Any = workspace(entity, project, task, colours)
         drawn._internal_name = f"nw-{hashlib.sha256(task.encode()).hexdigest()[:11]}-v"  # otherwise a random one

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from suite.publish import dashboard, workspaces
+from suite.publish.upload import IDENTITY
 from suite.record.schema import ROWS
 from tests.support import toy_runs
 from tests.support.wandb_server import Server
@@ -52,6 +53,16 @@ def test_they_are_the_teams_that_the_environment_names(
     monkeypatch.setenv("WANDB_ENTITY", "team")
     assert dashboard.main([str(runs)]) == 0
     assert {view["entityName"] for view in server.store.views.values()} == {"team"}
+
+
+@pytest.mark.parametrize(("arguments", "place"), [([], ("team", "mine")), (["--project", "other"], ("local", "other"))])
+def test_they_are_where_the_runs_are(
+    arguments: list[str], place: tuple[str, str], server: Server, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (runs / "1" / IDENTITY).write_text('{"id": "a", "project": "mine", "entity": "team"}')
+    (runs / "2" / IDENTITY).touch()  # not sent yet
+    assert dashboard.main([str(runs), *arguments]) == 0
+    assert [(view["entityName"], view["projectName"]) for view in server.store.views.values()] == [place] * 2
 
 
 def test_a_second_call_updates_them(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
