@@ -17,7 +17,7 @@ from pydantic import Field
 
 from suite.errors import UserError, one_line, writing
 from suite.options import Options
-from suite.program import terminal
+from suite.program import extensions, terminal
 from suite.publish.upload import check_key, entity_of
 from suite.record import schema, sweepfile, yamlfile
 from suite.record.models import File, read
@@ -64,7 +64,9 @@ def start(plan: Plan, options: WandbOptions) -> Session:
     """Join a sweep or register the file's own; agents start while it is waited for. Raises UserError when W&B refuses
     the sweep."""
     path = options.sweep or own(plan)
-    print(f"to join from another machine: {Path(sys.executable).with_name('wandb')} agent {path}", flush=True)
+    modules = os.environ.get(extensions.VARIABLE)  # of --import
+    agent = f"{extensions.VARIABLE}={modules} " * bool(modules) + str(Path(sys.executable).with_name("wandb"))
+    print(f"to join from another machine: {agent} agent {path}", flush=True)
     root = plan.folder.resolve()
     with writing(root):
         (root / FOLDER).mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from suite.errors import UserError
+from suite.program import extensions
 from suite.record import reader, schema
 from sweeps import grid
 from sweeps.engines import wandb, workers
@@ -161,6 +162,16 @@ def test_a_registered_sweep_leads_to_the_folder(
     document = yaml.safe_load(server.store.sweeps[name]["config"])
     assert document["command"] == grid.command("runs/mine")
     assert document["parameters"] == PARAMETERS
+
+
+@pytest.mark.parametrize(("modules", "says"), [("", ": /"), ("mine,yours", ": EAUDEQN_IMPORT=mine,yours /")])
+def test_another_machine_joins_with_the_same_modules(
+    modules: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(extensions.VARIABLE, modules)
+    wandb.start(Plan("tiny.yaml", tmp_path, [], 1), wandb.WandbOptions(sweep="team/mine/one"))
+    said = capsys.readouterr().out
+    assert f"to join from another machine{says}" in said and said.endswith("wandb agent team/mine/one\n")
 
 
 def test_a_file_without_a_project_is_registered_in_wandbs_own(
