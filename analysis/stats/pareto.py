@@ -139,6 +139,7 @@ def region(outcome: Outcome) -> Region | None:
     standard = (outcome.draws - outcome.draws.mean(axis=0)) / np.where(spread > 0, outcome.draws.std(axis=0), 1.0)
     variances, directions = np.linalg.eigh(np.cov(standard * (spread > 0), rowvar=False, bias=True))
     variances[variances < NO_SPREAD] = 0.0
+    directions *= np.sign([1.0, 0.5] @ directions)  # LAPACK's signs, and so the figures, differ between processors
     rank = int((variances > 0).sum())
     radius2 = rank * freedom / (freedom - rank + 1) * f_distribution.ppf(LEVEL, rank, freedom - rank + 1)
     return Region(outcome.point, spread[:, None] * directions * np.sqrt(variances * radius2))

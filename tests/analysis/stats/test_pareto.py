@@ -124,6 +124,14 @@ def test_a_region_is_hotellings_ellipse_of_the_mean():
     assert distances == pytest.approx(2 * 9 / 8 * scipy.stats.f.ppf(0.95, 2, 8), rel=0.02)
 
 
+@pytest.mark.parametrize("signs", [(-1, 1), (1, -1), (-1, -1)])
+def test_a_region_is_drawn_alike_whatever_signs_eigenvectors_have(signs, monkeypatch):
+    shown = outcome([[0.1, 0.2], [0.3, 0.5], [0.2, 0.9], [0.6, 0.7]], seeds=5)
+    expected, eigh = pareto.region(shown).outline(), np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: (eigh(matrix)[0], eigh(matrix)[1] * signs))
+    assert np.array_equal(pareto.region(shown).outline(), expected)
+
+
 @pytest.mark.parametrize(("seeds", "tasks"), [(5, 1), (10, 1), (5, 4), (10, 4)])
 def test_regions_cover_what_they_say(seeds, tasks):
     """At least 95 - 2 % of the regions hold the true point, with sparsity and score of a run correlated; up to 98 % do,
