@@ -3,11 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suite.eaudeqn import CAPS, LAWS, linear_law, next_step, power_law, success_law
+from suite.eaudeqn import CAPS, LAWS, eaudeqn, linear_law, next_step, power_law, success_law
+from suite.options import EauDeQNOptions, PrunerOptions
+from suite.sparsity.masks import sparsity
+from suite.sparsity.pruner import make_pruner
+from suite.types import Network, Training
+from tests.support.networks import networks_of
 
 MANY = settings(max_examples=100, deadline=None)
 shares = st.floats(0, 1, width=32)
@@ -75,6 +81,27 @@ def test_scaling_shortens_all_steps_alike_and_clipping_makes_them_equal() -> Non
     np.testing.assert_allclose(CAPS["clip"](steps, longest, 0.1), [0.02, 0.05, 0.1], rtol=1e-6)
     for cap in CAPS.values():
         np.testing.assert_array_equal(cap(steps, longest, 0.4), steps)  # nothing is too long
+
+
+@pytest.mark.parametrize("step, share", [(100, 1 / 90), (500, 0.02), (980, 0.5)])
+def test_copies_take_the_steps_of_the_power_law(step: int, share: float) -> None:
+    """T = 10 of H = 1,000. A copy's density, over the elected network's of 0.5, is (1 - T / (H - t))^U: its logarithm
+    tells U, which is uniform in [0, 3]."""
+    pruner = make_pruner(PrunerOptions(), networks_of({"a/kernel": (100, 100)}))
+    method = eaudeqn(Training(1_000, 10, optax.sgd(1.0), pruner), EauDeQNOptions(num_networks=4, max_speed=1.0))
+    params = {"a": {"kernel": jax.random.normal(jax.random.key(0), (100, 100))}}
+    half = {"a/kernel": (jnp.arange(10_000) < 5_000).reshape(100, 100)}
+    network = Network(params, optax.sgd(1.0).init(params), half, jnp.float32(1))
+
+    @jax.jit
+    def levels(key: jax.Array) -> jax.Array:
+        networks, _, _ = method.at_target_update(key, jnp.int32(step), (network,) * 4, None)
+        return jnp.stack([sparsity(copy.masks) for copy in networks[1:]])
+
+    densities = 1 - np.concatenate([levels(key) for key in jax.random.split(jax.random.key(1), 20)])
+    draws = np.log(densities / 0.5) / np.log(1 - share)
+    assert np.sort(draws)[[0, -1]] == pytest.approx([0, 3], abs=0.2)
+    assert draws.mean() == pytest.approx(1.5, abs=0.3) and draws.max() < 3.02
 
 
 # The law "success" ---------------------------------------------------------------------------------------------------
