@@ -44,6 +44,16 @@ def test_the_loss_by_hand() -> None:
     np.testing.assert_allclose(jax.grad(agent.loss)(params, batch, y)[last]["bias"], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss, expected", [("mse", 0.184901), ("half_mse", 0.092451), ("huber", 0.092451)])
+def test_the_term_alone_is_halved_with_the_squared_error(loss: str, expected: float) -> None:
+    """The network above, and y = Q(s, a): 0.1 (0.349012 + 3.349012) / 2, or half of it."""
+    agent = cql(OBSERVATIONS, ACTIONS, CQLOptions(**OPTIONS, loss=loss, cql_weight=0.1))
+    params = jax.tree.map(jnp.zeros_like, agent.init(jax.random.key(0)))
+    params[max(params)]["bias"] = jnp.array([1.0, 0.0, -2.0])
+    batch = a_batch(0, 2)._replace(action=np.array([0, 2], np.int32))
+    assert float(agent.loss(params, batch, jnp.array([1.0, -2.0]))) == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("loss, share", [("mse", 1.0), ("half_mse", 0.5)])
 @pytest.mark.parametrize("weight", [0.1, 4.0])
 def test_the_authors_loss_or_half_of_it(weight: float, loss: str, share: float) -> None:

@@ -75,6 +75,14 @@ def case() -> Case:
     return Case(agent=agent, critics=critics, actor=actor, batch=batch, key=key, noise=noise)
 
 
+def test_twin_critics_start_apart() -> None:
+    """Equal critics would stay equal, and their minimum would be either of them."""
+    one, two = (agent_of().init(jax.random.key(0))[name] for name in CRITICS)
+    for number in range(3):
+        kernels = [np.asarray(critic[f"Dense_{number}"]["kernel"]) for critic in (one, two)]
+        assert (kernels[0] != kernels[1]).all()
+
+
 def test_the_target_is_the_lower_critics_soft_value(case: Case) -> None:
     """r + gamma (min Q(s', a') - alpha log pi(a'|s')); the reward alone after a terminal."""
     batch, actor = case.batch, double(case.actor)
