@@ -209,6 +209,13 @@ def test_a_truncation_bootstraps_from_the_observation_that_was_reached() -> None
         assert np.allclose(batch.discount[first], discount)
 
 
+def test_a_terminal_at_the_time_limit_is_a_terminal() -> None:
+    """Gymnasium's TimeLimit truncates the last step also where it ends by a terminal."""
+    replay = new_replay(1, capacity=9)
+    replay.add(np.zeros((1, 1, 1), np.int64), 0, 1.0, np.ones((1, 1, 1), np.int64), True, True)
+    assert (replay.sample(np.random.default_rng(0)).discount == 0).all()
+
+
 def test_a_batch_is_the_callers_own() -> None:
     """Reused buffers would change under a computation that has not run yet."""
     replay = Replay(
