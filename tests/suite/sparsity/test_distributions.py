@@ -167,6 +167,16 @@ def test_layers_left_dense_are_made_up_for_by_the_others(dense_layers: str, left
         assert abs(kept - (1 - level) * size) <= (1 if distribution != "uniform" else len(left))
 
 
+@pytest.mark.parametrize("dense_layers", ["first", "last", "both"])
+def test_at_its_end_a_schedule_prunes_as_the_direct_way_does(dense_layers: str) -> None:
+    """Also where the others are pruned more than the network is."""
+    kernels = draw("cnn", 1)
+    prune_to = pruner_of(kernels, dense_layers=dense_layers, distribution="erk").prune
+    direct, scheduled = (prune_to(KEY, nested(kernels), everything(kernels), 0.6, None, final) for final in (None, 0.6))
+    for path in kernels:
+        np.testing.assert_array_equal(scheduled[path], direct[path], err_msg=path)
+
+
 def test_more_than_the_others_have_leaves_each_a_weight() -> None:
     pruned = prune(draw("cnn", 1), 0.99, dense_layers="both")
     assert [int(mask.sum()) for mask in pruned.values()] == [72, 1, 1, 40]
