@@ -88,3 +88,13 @@ def test_an_evaluation_follows_each_epoch_and_moves_no_clock(tmp_path: Path) -> 
             assert evaluation[clock] == epoch[clock]
     assert [row["agent_step"] for row in rows[::2]] == [6, 12]
     assert [step for step, _ in learner.acted] == list(range(12))
+    assert learner.acted_greedily == list(range(6, 18))  # no two actions of an evaluation share their randomness
+
+
+def test_the_loss_of_an_epoch_is_a_mean_over_the_election_window(tmp_path: Path) -> None:
+    """A cumulated loss of 6 over the last 2 of 4 gradient steps."""
+    learner = Idle(target_update_period=4)
+    learner.election_steps, update_target = 2, learner.update_target
+    learner.update_target = lambda state: (state, update_target(state)[1]._replace(losses=np.float32([6])))
+    clock = {"epochs": 1, "epoch_agent_steps": 12, "initial_samples": 2, "replay_ratio": 1}
+    assert run_idle(tmp_path, lambda: Probe(4), learner, **clock)[-1]["loss"] == 3
