@@ -6,11 +6,12 @@ import numpy as np
 import optax
 import pytest
 
-from suite.agents import DQNOptions
+from suite.agents import AGENTS, DQNOptions
 from suite.agents.dqn import dqn
 from suite.learner import Learner
-from suite.sparsity.masks import dense_masks
-from suite.types import Batch, Params
+from suite.sparsity.masks import apply_masks, dense_masks
+from suite.types import Batch, Network, Params
+from tests.support import sac
 from tests.support.learners import ACTIONS, EPSILON, LEARNING_RATE, OBSERVATIONS, UPDATES, batches, learner_of
 from tests.support.learning import PERIOD, assert_close, learner_with, train
 
@@ -153,6 +154,65 @@ def test_acting_reads_masked_weights(method: str, options: dict) -> None:
         seen = state._replace(online=(state.online[0]._replace(params=params, masks=mask),))
         assert int(learner.act(seen, np.ones(4, np.float32), np.int32(0))) == action
         assert int(learner.act_greedily(seen, np.ones(4, np.float32), np.int32(0))) == action
+
+
+@pytest.mark.parametrize("agent_name", ["sac", "td3"])
+@pytest.mark.parametrize("method, options", [("ste", {}), ("gmp", {"regrow": True})])
+def test_kept_values_of_pruned_weights_leave_no_trace(agent_name: str, method: str, options: dict) -> None:
+    """With other values, a gradient step gives the same losses, targets, actor and critics."""
+    agent = AGENTS[agent_name].make(sac.OBSERVATIONS, sac.ACTIONS, critic_width=8, actor_width=8)
+    learner = learner_with(agent, method, 100, learner={"polyak": 0.5}, start=0.5, period=50, **options)
+
+    def hide(network: Network, value: float) -> Network:
+        """Prune every other weight, which keeps this value."""
+        masks = {path: jnp.arange(mask.size).reshape(mask.shape) % 2 == 0 for path, mask in network.masks.items()}
+        kept = apply_masks(network.params, masks)
+        values = jax.tree.map(lambda old, new: jnp.where(old == new, new, value), network.params, kept)
+        return network._replace(params=values, masks=masks)
+
+    found = []
+    for value in (0.0, 3.0):
+        state = learner.init(0)
+        state = state._replace(online=(hide(state.online[0], value),), actor=hide(sac.actor_of(state), value))
+        state = state._replace(step=jnp.int32(1))  # at the second step the actor of TD3 learns
+        state = learner.update(state, sac.batches(1)[0])
+        used = [learner.policy(state).params, learner.policy(state._replace(actor=None)).params]
+        found.append((used, state.target, state.target_actor, state.online[0].loss, sac.actor_of(state).loss))
+    assert_close(*found, rtol=1e-6, atol=1e-7)
+
+
+# What methods and agents are given -----------------------------------------------------------------------------------
+
+
+def test_rigl_grows_by_the_dense_gradient_of_the_gradient_step() -> None:
+    """Of the pruned weights, those with the largest gradient before the step grow; they start at zero."""
+    learner = learner_of("rigl", sparsity=0.5, period=1)
+    state, (batch,) = learner.init(0), batches(1)
+    before = jax.tree.map(np.array, state.online[0])
+    y = learner.agent.target(jax.random.key(0), before.params, before.params, batch)
+    gradients = jax.grad(learner.agent.loss)(before.params, batch, y)
+    after = learner.update(state, batch).online[0]
+    for name in ("Dense_0", "Dense_1"):
+        pruned, mask = ~before.masks[f"{name}/kernel"], np.asarray(after.masks[f"{name}/kernel"])
+        slopes = np.where(pruned, np.abs(gradients[name]["kernel"]), -1)
+        grown = mask & pruned
+        assert 3 < grown.sum() < pruned.sum() - 3
+        assert slopes[grown].min() > slopes[~grown].max()
+        assert not np.asarray(after.params[name]["kernel"])[grown].any()
+
+
+def test_double_dqn_reads_the_elected_network_alone() -> None:
+    """The target values depend on its parameters, and not on those of the other networks."""
+    agent = dqn(OBSERVATIONS, ACTIONS, DQNOptions(network="mlp", width=8, double=True))
+    learner, losses = learner_with(agent, "eaudeqn", 100, num_networks=2), []
+    for factors in ((1, 1), (1, -1), (-1, 1)):
+        state = learner.init(0)
+        networks = zip(state.online, factors, strict=True)
+        online = (n._replace(params=jax.tree.map(lambda leaf, by=by: by * leaf, n.params)) for n, by in networks)
+        state = learner.update(state._replace(online=tuple(online)), batches(1)[0])
+        losses.append([float(network.loss) for network in state.online])
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] != losses[2][1]
 
 
 # Losses in the election ----------------------------------------------------------------------------------------------
