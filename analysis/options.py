@@ -27,8 +27,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
         help="run folders, wandb:entity/project, W&B offline folder, Dopamine's JSON files, CSV files; may be repeated",
     )
     add("--sweep", type=expanded, metavar="FILE", help="sweep file that lists the expected cells")
-    where = "where to write (default: report in the first of --runs if that is a folder, otherwise in this folder)"
-    add("--out", type=expanded, metavar="FOLDER", help=where)
+    add("--out", type=expanded, metavar="FOLDER", help="where to write (default: report in the first --runs or here)")
     add(
         "--return",
         dest="which",
