@@ -1,8 +1,7 @@
 """W&B workspaces with this benchmark's charts, one a task: `python -m suite.publish.dashboard runs/atari-laptop`.
 
-They are saved in the project to which the runs were sent.
-Without an account it says what there is instead, and at a terminal shows the newest run there. Exit codes: 0 all is
-well, 1 W&B does not take them, 2 bad input.
+They are saved in the project to which the runs were sent. Without an account it says what there is instead, and at a
+terminal shows the newest run there. Exit codes: 0 all is well, 1 W&B does not take them, 2 bad input.
 """
 
 import os

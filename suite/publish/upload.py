@@ -103,8 +103,8 @@ class Upload:
         if schema.POLICY in names:
             policy = wandb.Artifact(f"policy-{self.run.id}", type="policy")
             for name in names:
-                whole = str((self.folder / name).resolve())  # immutable: without a copy of its own below wandb/
-                policy.add_file(whole, skip_cache=True, policy="immutable")
+                path = (self.folder / name).resolve()
+                policy.add_file(str(path), skip_cache=True, policy="immutable")  # W&B keeps no copy below wandb/
             self.run.log_artifact(policy)
 
 
