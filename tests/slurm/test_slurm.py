@@ -90,7 +90,7 @@ class Sweep:
         return (self.folder / slurm.FOLDER / f"{self.jobs()[name]}_0_log.out").read_text()
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -100,10 +100,10 @@ def until(holds: Callable[[], bool]) -> None:
 def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it(cluster, tmp_path, capsys):
     sweep = Sweep(tmp_path, [0, 1])
     assert "submitted 4 runs in 4 jobs" in sweep.submit("--slurm.partition=main")
-    until(lambda: len(sweep.learning()) == 2)
-    preempted, states = sweep.learning(), slurm.states(sweep.folder)  # of a slow pair, one may have finished by now
-    assert list(states.values()).count(RUNNING) == 2
-    assert QUEUED in states.values()
+    until(sweep.learning)
+    preempted, states = sweep.learning(), slurm.states(sweep.folder)  # of a slow pair, one may be far ahead
+    queued = [name for name, state in states.items() if state == QUEUED]
+    assert len(queued) == len(states) - list(states.values()).count(RUNNING) > 0
     assert ask(cluster, "sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2")
 
     assert f"nothing to submit: {len(states)} cells" in sweep.submit()
@@ -112,7 +112,7 @@ def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it
     signalled = []
 
     def signal_one() -> bool:
-        signalled[:] = [name for name in sweep.learning() if name not in preempted][:1]
+        signalled[:] = [name for name in sweep.learning() if name in queued][:1]
         return bool(signalled)
 
     until(signal_one)
@@ -123,18 +123,20 @@ def test_a_grid_that_is_preempted_and_signalled_ends_as_the_local_engine_ends_it
     for name in (work.name for work in sweep.works):
         there, here = sweep.folder / name, tmp_path / "local" / name
         assert chaos.outcome(there, there / local.LOG) == chaos.outcome(here, here / local.LOG)
-        went_on = "interrupted: rerun the command to resume\nresuming from agent step"
-        assert (went_on in sweep.log(name)) == (name in [*preempted, *signalled]), sweep.log(name)
+        went_on = "interrupted: rerun the command to resume\nresuming from agent step" in sweep.log(name)
+        assert went_on or name not in [*preempted, *signalled], sweep.log(name)
+        assert not (went_on and name in queued and name not in signalled), sweep.log(name)
         assert ("back into the queue" in sweep.job_log(name)) == (name in signalled), sweep.job_log(name)
 
 
 def test_a_job_that_ends_in_the_grace_time_of_a_preemption_comes_back(cluster, tmp_path):
     sweep = Sweep(tmp_path, [4])
     sweep.submit("--slurm.partition=patient", "--slurm.runs_per_job=2")
-    until(lambda: len(sweep.learning()) == 2)
+    until(sweep.learning)
+    preempted = sweep.learning()
     ask(cluster, "sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2")
     until(lambda: all(reader.is_finished(sweep.folder / work.name) for work in sweep.works))
-    assert all("resuming from agent step" in sweep.log(work.name) for work in sweep.works)
+    assert all("resuming from agent step" in sweep.log(name) for name in preempted)
 
 
 def test_a_cancelled_job_and_its_two_runs_do_not_come_back(cluster, tmp_path):
