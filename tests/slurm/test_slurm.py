@@ -66,7 +66,7 @@ class Sweep:
     def submit(self, *options: str) -> str:
         """What the command says."""
         command = [sys.executable, "-m", "sweeps.launch", str(self.file), "--folder", str(self.folder)]
-        command += ["--engine=slurm", "--slurm.time=0:10", "--slurm.cpus=1", *options]
+        command += ["--engine=slurm", "--slurm.time=2:00", "--slurm.cpus=1", *options]
         return subprocess.run(command, cwd=chaos.ROOT, capture_output=True, text=True, check=True).stdout
 
     def jobs(self) -> dict[str, str]:
