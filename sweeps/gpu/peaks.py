@@ -31,9 +31,14 @@ PEAKS = {
     "v100 pcie": Peak(14.0, 14.0, 900.0),
     "v100": Peak(15.7, 15.7, 900.0),
 }
+#: Words of JAX's name of what has less than the card of that name: an instance of MIG, and a laptop's card.
+SMALLER = {"mig", "laptop"}
 
 
 def peak(card: str) -> Peak | None:
-    """Return the peak of a card by its name, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed."""
+    """Return the peak of a card by its name, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed, and
+    for an instance of MIG."""
     named = set(re.findall(r"[a-z0-9]+", card.lower()))
+    if named & SMALLER:
+        return None
     return next((found for words, found in PEAKS.items() if named.issuperset(words.split())), None)

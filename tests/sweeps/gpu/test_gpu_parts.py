@@ -108,6 +108,8 @@ def test_every_part_has_a_program() -> None:
         ("Tesla V100-PCIE-16GB", Peak(14.0, 14.0, 900.0)),
         ("Tesla V100-SXM2-32GB", Peak(15.7, 15.7, 900.0)),
         ("NVIDIA GH200 480GB", None),
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
         ("cpu", None),
     ],
 )
