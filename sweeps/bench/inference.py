@@ -158,9 +158,9 @@ def main(argv: Sequence[str]) -> int:
             return process.wait()
         finally:
             workers.stop([process], hurry=lambda: True)
+    given.out.mkdir(parents=True, exist_ok=True)  # fails now, and not after minutes of measuring
     before = machine()
     lines = time_layers(given.calls)
-    given.out.mkdir(parents=True, exist_ok=True)
     with (given.out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *lines])
     (given.out / "machine.json").write_text(

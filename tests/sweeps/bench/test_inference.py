@@ -1,9 +1,12 @@
 """Every way of the study computes a layer of the sparsity that it says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from sweeps.bench import inference as bench
+from tests.support.damage import refused
 
 
 @pytest.mark.parametrize("shape, kernel, stride", [((48,), (24, 48), 1), ((8, 6, 6), (16, 8, 2, 2), 2)])
@@ -28,3 +31,12 @@ def test_a_line_a_layer_sparsity_and_way() -> None:
     for line in lines:
         named = dict(zip(bench.COLUMNS, line, strict=True))
         assert named["weights"] == 128 and 0 < named["median"] <= named["p95"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path: Path, monkeypatch, capsys) -> None:
+    def measure(calls: int) -> list:
+        pytest.fail("measured for nothing")
+
+    monkeypatch.setattr(bench, "time_layers", measure)
+    (tmp_path / "file").write_text("")
+    refused(capsys, bench.main(["--here", "--out", str(tmp_path / "file/out")]))
