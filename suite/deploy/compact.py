@@ -6,7 +6,7 @@ everything: sizes before it allocates, indices before it uses them.
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     kept: int
 
 
-def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
+def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Sequence[str] = tuple(ENCODINGS)) -> tuple[str, Arrays]:
     """Return the smallest allowed encoding of a matrix, and its arrays. Raises UserError if a weight overflows."""
     with np.errstate(over="ignore"):
         rounded = matrix.astype(dtype)
@@ -73,10 +73,9 @@ def origin(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pack(
-    policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Iterable[str] = tuple(ENCODINGS)
+    policy: Policy, card: Mapping[str, Any], dtype: str = "float32", allowed: Sequence[str] = tuple(ENCODINGS)
 ) -> tuple[bytes, bytes]:
     """Return the safetensors file and the card, which extends `card` (where the policy comes from)."""
-    allowed = tuple(allowed)
     arrays: Arrays = {}
     layers = []
     for number, layer in enumerate(policy.layers):
@@ -106,7 +105,7 @@ def write(
     policy: Policy,
     card: Mapping[str, Any],
     dtype: str = "float32",
-    allowed: Iterable[str] = tuple(ENCODINGS),
+    allowed: Sequence[str] = tuple(ENCODINGS),
 ) -> None:
     """Write `path` (.safetensors) and the card beside it (.json), each atomically."""
     arrays, about = pack(policy, card, dtype, allowed)
