@@ -37,14 +37,15 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
     card = card_of(folder)
     policy = costs.policy_of(folder, card)
     cleaned = clean(policy)
-    seen = record(environment_of(card), Runner(policy), observations)
+    runner = Runner(policy)
+    seen = record(environment_of(card), runner, observations)
     lines = [_removed(cleaned)]
     asked = list(map(FORMS["jax"](folder, card), seen))
     for form in formats:
         path = exported(folder, form)
         with _replacing(folder) as new:
             _write(exported(new, form), form, cleaned, card, dtype)
-            same = agreement(FORMS[form](new, card), asked, seen, Runner(policy), policy.action)
+            same = agreement(FORMS[form](new, card), asked, seen, runner)
             if same < 1 and (form != "compact" or dtype == "float32"):
                 raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it is not written")
         lines.append(f"{path}: {path.stat().st_size:,} bytes, {same:.2%} of {len(seen):,} greedy actions as in JAX")
@@ -100,12 +101,12 @@ def record(environment: Any, act: Act, count: int) -> list[np.ndarray]:
     return seen
 
 
-def agreement(act: Act, asked: Sequence[np.ndarray], seen: Sequence[np.ndarray], runner: Runner, action: str) -> float:
+def agreement(act: Act, asked: Sequence[np.ndarray], seen: Sequence[np.ndarray], runner: Runner) -> float:
     """The share of observations on which `act` does what was asked, up to TOLERANCE; `runner` gives the outputs."""
     same = 0
     for observation, wanted in zip(seen, asked, strict=True):
         chosen, outputs = act(observation), runner.outputs(observation)
-        if action == "argmax":
+        if runner.action == "argmax":
             gap = abs(outputs[int(wanted)] - outputs[int(chosen)])
             same += bool(chosen == wanted or gap <= TOLERANCE * np.abs(outputs).max())
         else:

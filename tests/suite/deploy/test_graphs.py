@@ -35,7 +35,7 @@ def test_every_form_acts_as_the_agent(kind: str, sparsity: float) -> None:
         "onnx": onnx_graph.load(onnx_graph.build(cleaned, str(seen.dtype), {})).act,
     }
     for form, act in forms.items():
-        same = agreement(act, list(made.in_jax(seen)), list(seen), Runner(made.policy), made.policy.action)
+        same = agreement(act, list(made.in_jax(seen)), list(seen), Runner(made.policy))
         assert same == 1, form
     assert json.loads(card)["version"] == compact.GRAPH
 

@@ -80,7 +80,7 @@ def test_every_form_acts_as_the_agent_does(run: Path) -> None:
     policy = compact.read(exported(run, "compact"))[0]
     for form in export.EXPORTED:
         act = FORMS[form](run, card)
-        assert export.agreement(act, asked, seen, export.Runner(policy), policy.action) == 1
+        assert export.agreement(act, asked, seen, export.Runner(policy)) == 1
         assert environment_of(card).action_space.contains(np.asarray(act(seen[0])).astype(asked[0].dtype))
 
 
@@ -191,7 +191,7 @@ def test_onnx_is_jax_for_every_network(kind: str, sparsity: float) -> None:
     seen = observations(kind, 10)
     cleaned = export.clean(made.policy).policy
     act = onnx_graph.load(onnx_graph.build(cleaned, str(seen.dtype), {"task": "x"})).act
-    assert export.agreement(act, list(made.in_jax(seen)), list(seen), export.Runner(cleaned), cleaned.action) == 1
+    assert export.agreement(act, list(made.in_jax(seen)), list(seen), export.Runner(cleaned)) == 1
 
 
 def test_a_model_of_another_task_is_one_line(tmp_path: Path) -> None:
