@@ -5,6 +5,8 @@ group's limits hold for the groups below it, so the tightest one on the way up c
 """
 
 import os
+import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -56,6 +58,12 @@ def size(count: float) -> str:
         if count >= 0.9995 * factor:  # what three digits round up to it
             return f"{count / factor:.3g} {unit}"
     return f"{count / 1e3:.0f} kB"
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has used at a time."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def physical_memory() -> int:

@@ -6,9 +6,7 @@ is nothing else to do.
 """
 
 import math
-import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from rich.table import Table
 
 from suite.options import PrunerOptions
 from suite.program import terminal
+from suite.program.limits import peak_memory
 from suite.sparsity.pruner import make_pruner
 from suite.tracking.tracker import Tracker
 from suite.trainer import Trainer
@@ -245,8 +244,8 @@ def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Tab
                 f"{m['sample'] * 1e3:.2f} ms = {m['sample'] / m['step']:.1%}",
                 f"{pruning / m['step']:.2f} steps" if pruning else "-",
             )
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
-    table.caption = f"peak {statistics.median(peaks):.0f} GFLOP/s (matrix product); peak memory {memory:.1f} GiB"
+    memory = f"peak memory {peak_memory() / 2**30:.1f} GiB"
+    table.caption = f"peak {statistics.median(peaks):.0f} GFLOP/s (matrix product); {memory}"
     return table
 
 

@@ -5,8 +5,6 @@ computes beside the learner. A method's hook, which seldom runs, is left out.
 """
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -16,6 +14,7 @@ import numpy as np
 from suite.errors import UserError
 from suite.experience.batches import batch_rng
 from suite.program import compile_cache
+from suite.program.limits import peak_memory
 from sweeps.compose import compose
 from sweeps.config import RunConfig, resolve
 from sweeps.estimate.forecast import Speed
@@ -53,13 +52,12 @@ def time_steps(run: RunConfig, seconds: float = SECONDS) -> Speed:
 
     agent_seconds = mean_seconds(evaluation_step if run.offline else agent_step, seconds, warm_up=50)
     gradient_seconds = mean_seconds(gradient_step, seconds, warm_up=2)
-    unit = 1 if sys.platform == "darwin" else 1024
     return Speed(
         agent_step=agent_seconds,
         gradient_step=gradient_seconds,
         networks=len(state.online),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(state.target)),
-        memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        memory_bytes=peak_memory(),
     )
 
 
