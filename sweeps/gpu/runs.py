@@ -15,6 +15,7 @@ from suite.learner import Learner
 from suite.program import compile_cache
 from suite.types import Batch, Frames
 from sweeps import grid
+from sweeps.bench import throughput
 from sweeps.bench.throughput import Case as Case
 from sweeps.bench.throughput import start_trainer as start_trainer
 from sweeps.command_line import Settings
@@ -46,9 +47,7 @@ def begin() -> None:
 
 
 def dqn(size: Size, width: int | None = None) -> Case:
-    width = width or size.width
-    options = {"agent.network": size.network, "agent.width": width, "agent.epsilon_start": 0.01}  # the network acts
-    return Case(f"DQN {size.network} {width}", "atari/Pong", options)
+    return throughput.dqn(size.network, width or size.width)
 
 
 def sac(size: Size, width: int | None = None) -> Case:
