@@ -68,7 +68,11 @@ def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
     state = trainer.state
     batch = experience.sample(rng)
     on_device = jax.device_put(batch)
-    action = np.asarray(experience.choose(lambda observation, step: learner.act(state, observation, step)))
+
+    def act() -> np.ndarray:
+        return np.asarray(experience.choose(lambda *seen: learner.act(state, *seen)))
+
+    action = act()
 
     def learn() -> Any:
         nonlocal state
@@ -76,9 +80,7 @@ def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
         return state
 
     return {
-        "acting (ms)": milliseconds(
-            lambda: np.asarray(experience.choose(lambda *seen: learner.act(state, *seen))), seconds
-        ),
+        "acting (ms)": milliseconds(act, seconds),
         "emulator (ms)": milliseconds(lambda: experience.take(action), seconds),
         "sampling (ms)": milliseconds(lambda: experience.sample(rng), seconds),
         "transfer (ms)": milliseconds(lambda: jax.device_put(batch), seconds),
