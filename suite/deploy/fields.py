@@ -22,8 +22,12 @@ class Fields:
             self._refuse("", value, "an object")
         self.values: Mapping[str, Any] = value
 
+    def _place(self, *keys: str) -> str:
+        """Where a field is in the whole card."""
+        return ".".join(filter(None, (self.path, *keys)))
+
     def _refuse(self, key: str, found: Any, expected: str) -> NoReturn:
-        field = ".".join(filter(None, (self.path, key))) or "content"
+        field = self._place(key) or "content"
         raise UserError(f"{self.name}: its card is damaged: {field} is {shortened(found)}, should be {expected}")
 
     def whole(self, key: str, least: int, default: int | None = None) -> int:
@@ -70,11 +74,11 @@ class Fields:
 
     def inner(self, key: str) -> "Fields":
         """An object."""
-        return Fields(self.values.get(key), self.name, ".".join(filter(None, (self.path, key))))
+        return Fields(self.values.get(key), self.name, self._place(key))
 
     def list(self, key: str) -> list["Fields"]:
         """A list of objects."""
         value = self.values.get(key)
         if not isinstance(value, list):
             self._refuse(key, value, "a list")
-        return [Fields(v, self.name, ".".join(filter(None, (self.path, key, str(i))))) for i, v in enumerate(value)]
+        return [Fields(v, self.name, self._place(key, str(i))) for i, v in enumerate(value)]
