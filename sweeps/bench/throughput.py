@@ -42,18 +42,16 @@ class Case(NamedTuple):
     options: dict[str, Any]
 
 
-def dqn(network: str, width: int, **more: Any) -> Case:
-    options = {"agent.network": network, "agent.width": width, "agent.epsilon_start": 0.01}
-    return Case(" ".join(["DQN", network, str(width), *more]), "atari/Pong", {**options, **_of_agent(more)})
+def dqn(network: str, width: int, layer_norm: bool = False) -> Case:
+    options = {"agent.network": network, "agent.width": width, "agent.layer_norm": layer_norm}
+    name = f"DQN {network} {width}" + " layer_norm" * layer_norm
+    return Case(name, "atari/Pong", {**options, "agent.epsilon_start": 0.01})
 
 
-def sac(environment: str, network: str = "mlp", **more: Any) -> Case:
-    name = " ".join(["SAC", environment, *[network] * (network != "mlp"), *more])
-    return Case(name, f"mujoco/{environment}", {"agent.network": network, "agent.random_steps": 0, **_of_agent(more)})
-
-
-def _of_agent(options: dict[str, Any]) -> dict[str, Any]:
-    return {f"agent.{name}": value for name, value in options.items()}
+def sac(environment: str, network: str = "mlp", layer_norm: bool = False) -> Case:
+    options = {"agent.network": network, "agent.layer_norm": layer_norm, "agent.random_steps": 0}
+    name = f"SAC {environment}" + f" {network}" * (network != "mlp") + " layer_norm" * layer_norm
+    return Case(name, f"mujoco/{environment}", options)
 
 
 CASES = (
