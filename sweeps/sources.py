@@ -124,9 +124,10 @@ SOURCES = (
     *(Source(f"{name}:*", EVERY, OURS, "as gmp, so that only the schedule differs")
       for name in ("linear", "cosine", "exponential", "iterative", "oneshot", "constant", "distill")),
     # Sparse from the start
-    Source("static:sparsity", EVERY, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
-    Source("set:sparsity", EVERY, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
-    Source("rigl:sparsity", EVERY, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
+    Source("static:sparsity", IMAGES, "Graesser et al. 2022, dqn_atari_static.gin"),
+    Source("static:sparsity", MUJOCO, SPARSE_SAC),
+    Source("set:sparsity", IMAGES, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
+    Source("rigl:sparsity", IMAGES, OURS, "as gmp's final sparsity (Graesser et al.: 0.9)"),
     Source("set:drop_fraction", MUJOCO, OURS, "as rigl, so that only growth differs (Graesser et al.: 0.3)"),
     Source("rigl:drop_fraction", MUJOCO, "Graesser et al. 2022, table 2 (their configuration file has 0.1)"),
     *(
