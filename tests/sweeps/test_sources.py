@@ -55,6 +55,7 @@ def test_every_entry_is_the_source_of_something() -> None:
         ("agent.loss", "atari", "mse", "not halved"),
         ("agent.policy_delay (td3)", "mujoco", 2, "Fujimoto et al. 2018"),
         ("agent.adam_epsilon", "atari", 1.5e-4, "slimDQN"),
+        ("agent.adam_epsilon", "offline", 1.5e-4, "slimCQL: 3.125e-4"),
         ("gmp:final_sparsity", "atari", 0.95, "dqn_atari_prune.gin"),
         ("gmp:final_sparsity", "mujoco", 0.9, "sac_mujoco_pruning_config.gin"),
         ("eaudeqn:max_noise", "atari", 3.0, "released configuration"),
@@ -64,4 +65,4 @@ def test_every_entry_is_the_source_of_something() -> None:
 def test_published_values(option: str, family: str, default: object, words: str) -> None:
     row = shown(option, family)
     assert row.default == default
-    assert words in row.source
+    assert words in f"{row.source}: {row.reason}"
