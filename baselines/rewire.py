@@ -42,7 +42,7 @@ def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
         return (step % period == 0) & (step >= first) & (step < last)
 
     def after_gradient(key: jax.Array, step: jax.Array, network: Network, gradients: Params) -> Network:
-        progress = jnp.clip((step - first) / max(last - first, 1), 0, 1)
+        progress = jnp.clip((step - first) / (last - first), 0, 1)
         fraction = options.drop_fraction * ((1 + jnp.cos(jnp.pi * progress)) / 2 if options.decay == "cosine" else 1)
         drop_key, grow_key = jax.random.split(key)
         slopes = kernels(gradients)
