@@ -149,8 +149,6 @@ def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[
         final, first, last = span(training, options.final_sparsity, options.start, options.end)
         return scheduled(training, final, schedule(final, first, last), every(training, options.period, last))
 
-    method.__name__ = schedule.__name__
-    method.__doc__ = f"Gradual pruning, {schedule.__doc__}"
     return method
 
 
