@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from baselines.registry import METHODS
-from suite.agents import AGENTS, agents_for
+from suite.agents import agents_for
 from suite.tasks import FAMILIES, Task, task
 from sweeps.config import groups, method_options
 
@@ -184,7 +184,7 @@ def defaults(example: Task) -> dict[str, Any]:
         f"{group}.{key}": field.default for group, m in groups(example).items() for key, field in m.model_fields.items()
     }
     for name in agents_for(example)[1:]:
-        fields = AGENTS[name].options.model_fields
+        fields = groups(example, name)["agent"].model_fields
         found |= {f"agent.{key} ({name})": field.default for key, field in fields.items()}
     for name in METHODS:
         found |= {f"{name}:{key}": field.default for key, field in method_options(example, name).model_fields.items()}
