@@ -56,7 +56,7 @@ SOURCES = (
     Source("agent.learning_rate", ONLINE, f"{RELEASED}; {SLIM_DQN}"),
     Source("agent.learning_rate", OFFLINE, f"{RELEASED}; {SLIM_CQL}"),
     Source("agent.adam_epsilon", ONLINE, SLIM_DQN),
-    Source("agent.adam_epsilon", OFFLINE, OURS, "as online (slimCQL: 3.125e-4)"),
+    Source("agent.adam_epsilon", OFFLINE, "slimCQL, cql.py"),
     Source("agent.loss", IMAGES, f"{SLIM_DQN}: the squared error, not halved, to which the epsilon of 1.5e-4 belongs"),
     Source("agent.double", ONLINE, "Mnih et al. 2015: the target network chooses and values the next action"),
     Source("agent.cql_weight", OFFLINE, f"{RELEASED}; {SLIM_CQL}"),

@@ -44,6 +44,7 @@ class CQLOptions(QLearningOptions):
     """Options `agent.*` of Conservative Q-Learning."""
 
     learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
+    adam_epsilon: float = Field(0.0003125, gt=0, description="Adam's epsilon")
     cql_weight: float = Field(
         0.1,
         ge=0,

@@ -84,8 +84,9 @@ def test_without_the_term_it_is_dqn(method: str, loss: str) -> None:
         state, _, _ = train(learner_with(agent, method, 20, 5), [a_batch(number) for number in range(1, 21)])
         return state._replace(key=None)
 
-    left = trained(cql(OBSERVATIONS, ACTIONS, CQLOptions(**OPTIONS, loss=loss, cql_weight=0.0)))
-    right = trained(dqn(OBSERVATIONS, ACTIONS, DQNOptions(**OPTIONS, loss=loss)))
+    options = {**OPTIONS, "loss": loss, "adam_epsilon": 1e-4}
+    left = trained(cql(OBSERVATIONS, ACTIONS, CQLOptions(**options, cql_weight=0.0)))
+    right = trained(dqn(OBSERVATIONS, ACTIONS, DQNOptions(**options)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), left, right)
 
 
