@@ -140,7 +140,8 @@ class Checkpoints:
 
     def newest(self) -> Checkpoint | None:
         """Return the newest checkpoint that is whole, None if there is none. Damaged ones are logged."""
-        for path in sorted(self.folder.glob("*.json"), reverse=True):
+        by_number = sorted(self.folder.glob("*.json"), key=lambda path: (len(path.name), path.name), reverse=True)
+        for path in by_number:
             try:
                 manifest = self._read(path)
                 state = self._unpack(manifest.state, load_file(path.with_suffix(".safetensors")))

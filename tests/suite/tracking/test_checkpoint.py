@@ -69,6 +69,17 @@ def test_two_are_kept_and_nothing_else(two: Path) -> None:
     assert not (two / "checkpoints").exists()
 
 
+def test_the_newest_is_the_one_of_the_highest_number(two: Path) -> None:
+    """Also where the numbers become longer than their names are padded."""
+    checkpoints = store(two)
+    checkpoints.newest()
+    checkpoints.number = 99_998
+    for number in (3, 4):
+        checkpoints.save(state_of(number))
+    assert (two / "checkpoints" / "100000.json").exists()
+    assert found(two)[0] == 4
+
+
 def test_a_segment_is_written_once(two: Path) -> None:
     """Also by a process that has only read of it."""
     checkpoints = store(two)
