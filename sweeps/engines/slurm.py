@@ -191,10 +191,10 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
         ):
             jobs = executor.map_array(run_cells, groups, [root] * len(groups))
     except submitit.core.utils.FailedJobError as error:
-        reason = squeue.last_line(str(error))
-        fewer = (
-            f"; slurm.runs_per_job=N makes fewer than {len(groups)} jobs" if "array" in reason else ""
-        )  # MaxArraySize
+        errors = [line for line in str(error).splitlines() if line.startswith("sbatch: error: ")]
+        reason = " ".join(errors) or squeue.last_line(str(error))  # the name of a limit comes before the last line
+        too_many = "array" in reason or "MaxSubmit" in reason  # more than MaxArraySize, or than MaxSubmitJobs
+        fewer = f"; --slurm.runs_per_job N makes fewer than {len(groups)} jobs" * too_many
         raise UserError(f"SLURM takes no jobs: {reason}{fewer}") from None
     return {job.job_id + clusters[0]: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
 

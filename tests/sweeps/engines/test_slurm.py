@@ -83,12 +83,31 @@ def test_a_refusal_is_one_line(cluster, plan, capsys):
     assert slurm.states(plan.folder) == {}
 
 
-def test_more_jobs_than_slurm_has_in_an_array(cluster, plan):
-    (cluster / "sbatch.error").write_text(
-        "sbatch: error: Batch job submission failed: Invalid job array specification\n"
-    )
-    with pytest.raises(UserError, match=r"job array specification.*slurm.runs_per_job"):
+VIOLATES = "Batch job submission failed: Job violates accounting/QOS policy"
+VIOLATES += " (job submit limit, user's size and/or time limits)"
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        (["Batch job submission failed: Invalid job array specification"], "job array specification"),  # MaxArraySize
+        (["QOSMaxSubmitJobPerUserLimit", VIOLATES], "QOSMaxSubmitJobPerUserLimit"),
+        (["AssocMaxSubmitJobLimit", VIOLATES], "AssocMaxSubmitJobLimit"),
+    ],
+)
+def test_more_jobs_than_slurm_takes(said, names, cluster, plan):
+    (cluster / "sbatch.error").write_text("".join(f"sbatch: error: {line}\n" for line in said))
+    with pytest.raises(UserError, match=rf"{names}.*slurm\.runs_per_job"):
         submit(plan)
+
+
+def test_a_limit_of_a_job_is_named(cluster, plan):
+    (cluster / "sbatch.error").write_text(
+        f"Welcome\nsbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: {VIOLATES}\n"
+    )
+    with pytest.raises(UserError, match="no jobs: sbatch: error: QOSMaxWallDurationPerJobLimit ") as refusal:
+        submit(plan)
+    assert "runs_per_job" not in str(refusal.value)
 
 
 def test_without_slurm(plan, monkeypatch, tmp_path):
