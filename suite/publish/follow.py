@@ -51,7 +51,7 @@ def follow(folder: Path, mode: str) -> None:
             ended = code is not None
             try:
                 upload = opened(folder, mode, identity, **settings)
-                if mode == "online":
+                if mode == "online" or not identity.url:  # for `make sync`, where an offline run is to go
                     identity = remember(file, upload.run)
                 while code is None:
                     upload.send()

@@ -174,17 +174,24 @@ def bars(layer: Mapping[str, Any]) -> Any:
 
 def identity_of(file: IO[str], name: str) -> Identity:
     """Return where W&B has the run: where it was last sent, even if another sweep assigns it now.
-    A run that was never sent has the id that its sweep knows it by, or one that is derived from its name.
+    A run that was never sent has the id that its sweep knows it by, or one that is derived from its name; it goes to
+    the entity and the project that the environment names, or named when the run was offline.
 
     `file` is the folder's IDENTITY: empty before the run is first sent, and perhaps cut if a process was killed.
     """
     file.seek(0)
     try:
-        return parsed(Identity, file.read(), IDENTITY)
+        known = parsed(Identity, file.read(), IDENTITY)
     except UserError:
-        given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
-        own = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return Identity(id=given or own, project=os.environ.get("WANDB_PROJECT") or PROJECT)
+        known = Identity(id="", project=PROJECT)
+    if known.url:
+        return known
+    given = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None
+    return Identity(
+        id=given or hashlib.sha256(name.encode()).hexdigest()[:16],
+        project=os.environ.get("WANDB_PROJECT") or known.project,
+        entity=os.environ.get("WANDB_ENTITY") or known.entity,
+    )
 
 
 def places(folders: Iterable[Path]) -> list[tuple[str | None, str]]:
@@ -193,7 +200,8 @@ def places(folders: Iterable[Path]) -> list[tuple[str | None, str]]:
     for folder in folders:
         with contextlib.suppress(OSError, UserError):  # it was never sent
             sent = parsed(Identity, (folder / IDENTITY).read_text(encoding="utf-8"), IDENTITY)
-            found[sent.entity, sent.project] = None
+            if sent.url:
+                found[sent.entity, sent.project] = None
     return list(found)
 
 
@@ -203,8 +211,9 @@ def entity_of(api: Any) -> str:
 
 
 def remember(file: IO[str], run: Any) -> Identity:
-    """Write where the run is on W&B, and return it. In place, since the lock is on the file. `run` is W&B's."""
-    identity = Identity(id=run.id, project=run.project, entity=run.entity, url=run.url)
+    """Write where the run is on W&B, and return it. In place, since the lock is on the file. `run` is W&B's; an offline
+    one has no URL."""
+    identity = Identity(id=run.id, project=run.project, entity=run.entity or None, url=run.url)
     file.seek(0)
     file.truncate()
     file.write(json.dumps(as_json(identity), indent=1) + "\n")

@@ -123,12 +123,12 @@ class Status(File):
 
 
 class Identity(File):
-    """wandb.json: where a run is on W&B."""
+    """wandb.json: where a run is on W&B, or where an offline run is to go."""
 
     id: str
     project: str
     entity: str | None = None  # None: the user's own
-    url: str | None = None
+    url: str | None = None  # None: it was not sent
 
 
 class Holder(File):

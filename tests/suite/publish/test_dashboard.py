@@ -59,7 +59,7 @@ def test_they_are_the_teams_that_the_environment_names(
 def test_they_are_where_the_runs_are(
     arguments: list[str], place: tuple[str, str], server: Server, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (runs / "1" / IDENTITY).write_text('{"id": "a", "project": "mine", "entity": "team"}')
+    (runs / "1" / IDENTITY).write_text('{"id": "a", "project": "mine", "entity": "team", "url": "https://wandb.test"}')
     (runs / "2" / IDENTITY).touch()  # not sent yet
     assert dashboard.main([str(runs), *arguments]) == 0
     assert [(view["entityName"], view["projectName"]) for view in server.store.views.values()] == [place] * 2

@@ -82,6 +82,24 @@ def test_a_teams_run_is_looked_for_where_it_was_sent(
         )
 
 
+@pytest.mark.parametrize(
+    ("ours", "where"), [({}, ("team", "mine")), ({"WANDB_ENTITY": "", "WANDB_PROJECT": "other"}, ("team", "other"))]
+)
+def test_an_offline_run_is_sent_where_its_sweep_file_says(
+    ours: dict[str, str], where: tuple[str, str], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as launched:
+        launched.setenv("WANDB_ENTITY", "team")
+        launched.setenv("WANDB_PROJECT", "mine")
+        toy_runs.part(tmp_path / "run", 9, SILENT, "offline")
+    toy_runs.part(tmp_path / "run", None, mode="offline", first=7)  # by its folder alone
+    for name in ours:
+        monkeypatch.setenv(name, ours[name])
+    assert sync.main([str(tmp_path / "run")]) == 0
+    (run,) = server.runs.values()
+    assert (run["entity"], run["project"]) == where
+
+
 def test_a_run_that_sends_itself_is_left_to_it(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with sole_sender(runs / "broken"):
         assert sync.main([str(runs / "broken")]) == 1
