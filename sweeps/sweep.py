@@ -64,7 +64,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
         return code
     gaps = _table(folder, options.file, "evaluation" if all(run.offline for run in runs) else "training")
     if code == SOME_FAILED:
-        print(f"not all runs are finished, see above. To rerun the others: {command}")
+        print(f"not all runs are finished, see above. To rerun the others: {session.how_to_rerun or command}")
     return code or gaps
 
 

@@ -37,6 +37,7 @@ class Session(NamedTuple):
 
     how_to_stop: str  # one line for the user; empty if nothing was started
     wait: Callable[[], int]  # show the runs until all have ended; -> exit code. At once where the engine runs elsewhere
+    how_to_rerun: str = ""  # the runs that failed; empty: by the same command
 
 
 class Engine(Protocol):

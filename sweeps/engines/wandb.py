@@ -70,7 +70,10 @@ def start(plan: Plan, options: WandbOptions) -> Session:
     root = plan.folder.resolve()
     with writing(root):
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
-    return Session("Ctrl-C stops; rerun the command to resume, finished runs are kept", lambda: _wait(plan, path, root))
+    # W&B does not assign a failed run again. A sweep of our own is then registered anew, but not one that was joined.
+    rerun = "the same command without --wandb.sweep (with make: without SWEEP)" if options.sweep else ""
+    stop = "Ctrl-C stops; rerun the command to resume, finished runs are kept"
+    return Session(stop, lambda: _wait(plan, path, root), rerun)
 
 
 def states(folder: Path) -> Mapping[str, str]:

@@ -12,8 +12,8 @@ from suite.record import schema
 from sweeps import grid, launch
 from sweeps import sweep as sweep_module
 from sweeps.config import resolve
-from sweeps.engines import local
-from sweeps.engines.base import Session, Work
+from sweeps.engines import local, wandb
+from sweeps.engines.base import SOME_FAILED, Session, Work
 from sweeps.engines.registry import ENGINES
 from sweeps.estimate import forecast
 from sweeps.estimate.forecast import Speed, estimate
@@ -221,6 +221,14 @@ def test_exit_codes(sweep, engine, monkeypatch, engine_says, table_says, code):
     engine[1][0] = engine_says
     assert launch.main([str(sweep)]) == code
     assert len(tables) == (0 if code == 130 else 1)
+
+
+def test_runs_that_failed_in_a_sweep_that_was_joined_are_rerun_in_another_one(sweep, monkeypatch, capsys):
+    monkeypatch.setattr(wandb, "check_key", lambda: None)
+    monkeypatch.setattr(wandb, "_wait", lambda plan, path, root: SOME_FAILED)
+    assert launch.main([str(sweep), "--engine=wandb", "--wandb.sweep=team/mine/one"]) == SOME_FAILED
+    (hint,) = [line for line in capsys.readouterr().out.splitlines() if "To rerun the others" in line]
+    assert "without --wandb.sweep" in hint and "team/mine/one" not in hint
 
 
 def test_a_big_sweep_must_be_confirmed(sweep, engine, monkeypatch, capsys):
