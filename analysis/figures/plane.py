@@ -109,7 +109,7 @@ def _sweep(axis: Axes, found: Mapping[str, Outcome], rows: Sequence[str], shown:
     least = min(found[row].point[0] for row in pruned)
     for part, dashes in ((levels >= least, "-"), (levels <= least, (0, (3, 2)))):
         axis.plot(levels[part], line[part], color=colour, linewidth=1.0, linestyle=dashes, zorder=1.5)
-    for row in found.keys() - set(rows):
+    for row in (row for row in found if row not in rows):
         level, score = found[row].point
         there = sweep_lines.score_at(points, level)
         if np.isfinite(there):

@@ -120,7 +120,7 @@ def _lines(found: Mapping[str, Curve], methods: Mapping[str, str], x: str, y: st
         axis.set_axis_off()
     axes = list(grid.flat[: len(shown)])
     for axis, (row, look) in zip(axes, shown.items(), strict=True):
-        for other in shown.keys() - {row}:
+        for other in (other for other in shown if other != row):
             axis.plot(*found[other][:2], color="0.8", linewidth=0.5, zorder=1)
         line(axis, *found[row], look)
         axis.set_title(wrapped(row, 26), color=look.colour)

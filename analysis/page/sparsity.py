@@ -116,18 +116,15 @@ def _matched(found: Mapping[str, Outcome], sweeps: Mapping[str, Sequence[str]], 
     """Compare each row with each sweep that does not contain it. None if there is no such pair."""
     header = ["method", "sweep", f"sparsity{where}", "IQM", "sweep's IQM there", "difference"]
     body, remarks = [], []
-    for name, rows in sweeps.items():
-        along = [found[row] for row in rows]
-        for row in found.keys() - set(rows):
-            beside = sweep_lines.matched(found[row], along)
+    for row in found:
+        for name in sorted(name for name, rows in sweeps.items() if row not in rows):
+            beside = sweep_lines.matched(found[row], [found[other] for other in sweeps[name]])
             numbers = [f"{beside.sparsity:.3f}", f"{beside.score:.3f}", number(beside.other, ".3f")]
             body.append([row, name, *numbers, interval(beside.difference, ".3f")])
             remarks.append(beside.remark)
     if not body:
         return None
-    order = sorted(range(len(body)), key=lambda i: (list(found).index(body[i][0]), body[i][1]))
-    table = Table("At matched sparsity [95 % interval]", header, [body[i] for i in order], words=2)
-    return SortableTable(table, {"": [remarks[i] for i in order]})
+    return SortableTable(Table("At matched sparsity [95 % interval]", header, body, words=2), {"": remarks})
 
 
 def _kept(

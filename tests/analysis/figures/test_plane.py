@@ -7,6 +7,7 @@ import pytest
 
 from analysis.figures import plane as plane_figures
 from analysis.figures import style
+from analysis.figures.looks import looks
 from analysis.figures.plane import plane
 from analysis.stats import pareto, sweep_lines
 from tests.analysis.figures.test_scores import METHODS, ROWS, assert_readable, overlaps
@@ -68,6 +69,16 @@ def test_a_sweep_is_joined_and_shows_how_far_others_are_from_it(found):
     level, score = found["eaudeqn:reset_optimizer=False"].point
     (gap,) = (line for line in lines(axis) if line.get_xdata()[0] == level and len(line.get_xdata()) == 2)
     assert gap.get_ydata().tolist() == pytest.approx([sweep_lines.score_at(np.stack(sweep), level), score])
+
+
+def test_marks_have_the_order_of_the_table(found):
+    """Another order would be another file."""
+    others = [f"m{i}" for i in range(8)]
+    found = {row: found[row] for row in ROWS[:3]} | dict.fromkeys(others, found["eaudeqn:reset_optimizer=False"])
+    methods = {row: row for row in found}
+    (axis,) = plane({"": found}, methods, OVER).axes
+    gaps = [line.get_color() for line in lines(axis) if len(line.get_xdata()) == 2]
+    assert gaps == [looks(methods)[row].colour for row in others]
 
 
 def test_a_pruned_reference_is_compared_with_the_line(found):
