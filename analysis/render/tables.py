@@ -83,7 +83,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
         for name in (RETURN, SPARSITY, ACTOR_SPARSITY, SECONDS, OPERATIONS):
             for tasks in families:
                 if any(name in comparison.on_task[row, task] for row in block for task in tasks):
-                    tables += [_by_task(comparison, tasks, chunk, name, where) for chunk in chunks]
+                    tables += [_by_task(comparison, tasks, chunk, name, i) for chunk in chunks]
     return tables
 
 
@@ -159,7 +159,7 @@ def _heading(name: str, actors: list[str]) -> str:
     return {SPARSITY: "critic sparsity" if actors else "sparsity", ACTOR_SPARSITY: "actor sparsity"}.get(name, name)
 
 
-def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str, where: str) -> Table:
+def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str, block: int) -> Table:
     """Tasks of one family down, methods across; returns stand beside the random and the reference one."""
     known = [scores.reference(task, comparison.settings.references) for task in tasks]
     short = scores.short_names(comparison.grid.tasks)
@@ -178,17 +178,15 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
         if returns:
             cells += [number(task.random), number(task.reference)]
         for row in rows:
-            if returns and (row, task.name) in comparison.best:
+            if returns and (row, task.name) in comparison.best[block]:
                 bold.add((i, len(cells)))
             estimate = comparison.on_task[row, task.name].get(name, NOTHING)
             seeds = _seeds(estimate.seeds, comparison.grid.seeds(row, task.name))
             cells.append(f"{interval(_in(unit, estimate), form)} ({seeds})")
         body.append(cells)
     brackets = _brackets(comparison.on_task[row, task].get(name, NOTHING) for row in rows for task in tasks)
-    title, key = (
-        f"{_capital(what)} per {noun}{brackets} (seeds){where}",
-        f"{name.replace('_', '-')}-{known[0].family}",
-    )
+    title = f"{_capital(what)} per {noun}{brackets} (seeds){comparison.where(block)}"
+    key = f"{name.replace('_', '-')}-{known[0].family}"
     return Table(title, header, body, bold=bold, key=key, methods=len(rows))
 
 

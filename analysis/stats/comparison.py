@@ -30,9 +30,9 @@ class Comparison:
     `on_task[row, task][measure]` are estimates, in the order of the tables; `scored` the tasks whose scores are
     aggregated; `actors` those whose agent has an actor, so that `sparsity` is the critics'; `blocks` the rows that
     share a protocol; `against[row]` the reference row and the comparison with it; `improvement[row, other]` the
-    probability that a run of the row beats one of the other; `best` the (row, task) pairs where the row is the clear
-    best of its block; `gaps` the cells without a result; `notes` full sentences, one line each, and `details` what
-    they count; `source` (heading, text) pairs for the footer; `settings` say how the runs were compared."""
+    probability that a run of the row beats one of the other; `best[block]` the (row, task) pairs where the row is its
+    clear best; `gaps` the cells without a result; `notes` full sentences, one line each, and `details` what they count;
+    `source` (heading, text) pairs for the footer; `settings` say how the runs were compared."""
 
     grid: Grid
     settings: Settings
@@ -45,7 +45,7 @@ class Comparison:
     on_task: dict[tuple[str, str], dict[str, Estimate]]
     against: dict[str, tuple[str, Pairwise]]
     improvement: dict[tuple[str, str], Estimate]
-    best: set[tuple[str, str]]
+    best: list[set[tuple[str, str]]]
     gaps: dict[Cell, str]
     notes: list[str]
     details: list[Detail]
@@ -190,14 +190,14 @@ def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) 
     return {name: metrics.iqm(by_task, settings.seed, settings.repetitions) for name, by_task in found.items()}
 
 
-def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> set[tuple[str, str]]:
-    """The (row, task) pairs with the clear best return of a block."""
+def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> list[set[tuple[str, str]]]:
+    """For each block the (row, task) pairs with its clear best return. A row may be in several blocks."""
     kept = {row: metrics.numbers(measures[RETURN])[0] for row, measures in values.items()}
-    found = set()
+    found = []
     for block in blocks:
         runs = [{row: np.array(list(kept[row][task].values())) for row in block} for task in grid.tasks]
         bests = significance.clear_best(runs, metrics.FEW_SEEDS)
-        found |= {(row, task) for row, task in zip(bests, grid.tasks, strict=True) if row is not None}
+        found.append({(row, task) for row, task in zip(bests, grid.tasks, strict=True) if row is not None})
     return found
 
 

@@ -54,7 +54,7 @@ def test_the_clear_best_is_bold(tmp_path, run):
         run(seed=seed, returns=(1.0, 1.0, 9.5 + noise), task="atari/Boxing")
         run(seed=seed, returns=(1.0, 1.0, 9 + noise), task="atari/Boxing", method="gmp")
     comparison = comparison_of(tmp_path / "runs")
-    assert comparison.best == {("dense", "atari/Pong")}
+    assert comparison.best == [{("dense", "atari/Pong")}]
     comparison.overall["gmp"]["optimality gap"] = Estimate(-9.0, -9.1, -8.9, 5)
     text, tex = tables.markdown(comparison), tables.latex(comparison)
     boxing, pong = read_markdown(text)["Mean return per game [95 % interval] (seeds)"][1:]
@@ -63,6 +63,20 @@ def test_the_clear_best_is_bold(tmp_path, run):
     assert "**-9.000 [-9.100, -8.900]**" in text
     assert "\\textbf{10.8 {[}" in tex and "\\textbf{$-$9.000" in tex
     check_latex(tex)
+
+
+def test_the_clear_best_of_one_block_is_bold_in_no_other(tmp_path, run):
+    """dense is in both blocks, and the best of the first alone."""
+    levels = {"dense": ("erk", 10, 0.0), "gmp": ("erk", 0, 0.9), "set": ("uniform", 20, 0.9)}
+    for method, (layers, level, sparsity) in levels.items():
+        for seed in range(5):
+            values = {"sparsity": sparsity, "options": {"pruning.distribution": layers}}
+            run(method=method, seed=seed, returns=(1.0, 1.0, level + 0.1 * seed), **values)
+    comparison = comparison_of(tmp_path / "runs")
+    assert comparison.blocks == [["dense", "gmp"], ["dense", "set"]]
+    assert comparison.best == [{("dense", "atari/Pong")}, {("set", "atari/Pong")}]
+    found = [table for table in tables.all_tables(comparison) if table.key == "return-atari"]
+    assert [table.bold for table in found] == [{(0, 3)}, {(0, 4)}]
 
 
 def test_methods_are_compared_with_dense(tmp_path):
