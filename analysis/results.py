@@ -78,10 +78,10 @@ def evaluate(grid: cells.Grid, frame: pd.DataFrame, drawn: pd.DataFrame, command
 def _costs(grid: cells.Grid) -> pd.DataFrame:
     """Costs of the finished runs, in the order of the rows: from their records, and from the costs.csv beside a file
     of curves."""
-    rows: dict[Path, dict[tuple[str, str, int], str]] = {}  # folder of a file of curves -> {name, task, seed: row}
+    rows: dict[Path, dict[tuple[str, str, int], str]] = {}  # folder of a file of curves -> {its row, task, seed: row}
     for cell, run in grid.finished():
         if run.file and not run.is_cut:
-            rows.setdefault(run.file.parent, {})[run.name, cell.task, cell.seed] = cell.row
+            rows.setdefault(run.file.parent, {})[run.method, cell.task, cell.seed] = cell.row
     found = [costs.frame(_whole(grid)), *(costs.beside(folder, own) for folder, own in rows.items())]
     spent = pd.concat([part for part in found if len(part)] or found[:1])
     return spent.sort_values("row", key=lambda row: row.map(grid.rows.index), kind="stable", ignore_index=True)

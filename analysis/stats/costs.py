@@ -72,17 +72,18 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
 def beside(folder: Path, rows: Mapping[tuple[str, str, int], str]) -> pd.DataFrame:
     """Read the costs.csv or costs.csv.gz in the folder of a curves.csv, which analysis.table wrote together.
 
-    `rows` maps name, task and seed of a run to its row of the table; lines of other runs are left out. Empty if there
-    is no such file. Raises UserError for a damaged one, and for one with two lines of a run.
+    `rows` maps row, task and seed of a run in these files to its row of the table; lines of other runs are left out.
+    Empty if there is no such file. Raises UserError for a damaged one, and for one with two lines of a run.
     """
     path = next((path for name in ("costs.csv", "costs.csv.gz") if (path := folder / name).exists()), None)
     if path is None:
         return frame([])
     lines = [line.model_dump() for line in validation.rows(path, validation.read_csv(path), CostLine)]
-    runs = [(line["name"], line["task"], line["seed"]) for line in lines]
+    runs = [(line["row"], line["task"], line["seed"]) for line in lines]
     twice = next((run for run, count in Counter(runs).items() if count > 1), None)
     if twice is not None:
-        raise UserError(f"{path}: has more than one line of the run {twice[0]}; keep one of them")
+        row, task, seed = twice
+        raise UserError(f"{path}: has more than one line of {row}, {task}, seed {seed}; keep one of them")
     own = [{**line, "row": rows[run]} for line, run in zip(lines, runs, strict=True) if run in rows]
     return _completed(pd.DataFrame(own, columns=list(COLUMNS)))
 

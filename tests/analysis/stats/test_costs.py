@@ -102,10 +102,19 @@ def test_a_line_is_that_of_one_run(tmp_path: Path) -> None:
     path = tmp_path / "costs.csv"
     path.write_text("row,task,seed,name,kept\n" + line.format(seed=0, kept=100) + line.format(seed=1, kept=200))
     for seed, kept in ((0, [100]), (1, [200]), (2, [])):
-        assert costs.beside(tmp_path, {("pong.gmp", "atari/Pong", seed): "gmp"})["kept"].tolist() == kept
+        assert costs.beside(tmp_path, {("gmp", "atari/Pong", seed): "gmp"})["kept"].tolist() == kept
     path.write_text(path.read_text() + line.format(seed=1, kept=200))
-    with pytest.raises(UserError, match=r"costs\.csv: has more than one line of the run pong\.gmp"):
+    with pytest.raises(UserError, match=r"costs\.csv: has more than one line of gmp, atari/Pong, seed 1"):
         costs.beside(tmp_path, {})
+
+
+def test_runs_of_two_methods_may_have_the_same_name(tmp_path: Path) -> None:
+    """As in folders dense/0 and gmp/0. A method that is renamed keeps its costs."""
+    line = "{row},atari/Pong,0,0,{kept}\n"
+    text = "row,task,seed,name,kept\n" + line.format(row="dense", kept=300) + line.format(row="gmp", kept=100)
+    (tmp_path / "costs.csv").write_text(text)
+    found = costs.beside(tmp_path, {("dense", "atari/Pong", 0): "dense", ("gmp", "atari/Pong", 0): "GMP"})
+    assert found[["row", "kept"]].to_numpy().tolist() == [["dense", 300.0], ["GMP", 100.0]]
 
 
 def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
