@@ -1,6 +1,7 @@
 """The sections of the report on layers and elections: final sparsities by layer, and the election log of each run."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -63,9 +64,13 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
     default = [cell for cell in logs if cell in first.values()][:MOST_DRAWN]
     drawn = [cell for cell in logs if runs[cell].name in asked] if asked else default
     parts: list[Part] = []
+    counts: Counter[str] = Counter()  # of names, which runs of different folders may share
     for cell in drawn:
+        name = runs[cell].name
+        counts[name] += 1
+        suffix = f"-{counts[name]}" * (counts[name] > 1)
         draw = partial(sparsity_figures.elections, logs[cell], str(cell))
-        parts.append(Picture(f"elections-{runs[cell].name}", f"{cell}. {election_log.why(logs[cell])}", draw))
+        parts.append(Picture(f"elections-{name}{suffix}", f"{cell}. {election_log.why(logs[cell])}", draw))
     if len(logs) > len(drawn):
         parts.append(Paragraph(f"Drawn are {len(drawn)} of {len(logs)} runs; --elections RUN draws others by name."))
     reasons = [election_log.why(log) for log in logs.values()]
