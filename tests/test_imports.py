@@ -233,6 +233,7 @@ def test_analysis_imports_tasks_records_errors_and_the_registry_only() -> None:
             foreign = {name for name in imported if not name.startswith("analysis")}
             assert foreign <= {
                 "suite.tasks",
+                "suite.agents",  # which is the default of a task
                 "suite.record.models",
                 "suite.record.reader",
                 "suite.record.schema",

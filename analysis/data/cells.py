@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.data import protocol
 from analysis.data.runs import FINISHED, Run
-from analysis.data.sweepfile import NAMED, is_method, label, mismatch, read_sweep, same
+from analysis.data.sweepfile import NAMED, is_method, label, mismatch, options_of, read_sweep, same
 from suite.errors import UserError
 from suite.program.terminal import counted
 
@@ -169,7 +169,8 @@ def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: boo
             others.append((run, reason))
             continue
         method = next(method for method in parameters["method"] if is_method(run, method))
-        values = {key: next(v for v in parameters[key] if same(run.options[key], v)) for key in swept}
+        recorded = options_of(run, parameters)
+        values = {key: next(v for v in parameters[key] if same(recorded[key], v)) for key in swept}
         placed.append((label(method, values), run))
     protocol.check_options(placed, swept, mix)
     for row, run in placed:

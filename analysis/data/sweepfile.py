@@ -9,9 +9,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from analysis.data.runs import Run
+from suite.agents import agents_for
 from suite.errors import UserError
 from suite.record import sweepfile, yamlfile
 from suite.record.sweepfile import NAMED as NAMED
+from suite.tasks import task
 
 MOST_CELLS = 100_000
 BOOLEAN = TypeAdapter(bool)  # as the options of a run parse a boolean
@@ -84,13 +86,22 @@ def is_method(run: Run, asked: str) -> bool:
     return run.method == asked or (name == own and changed.keys() <= given.keys() and agree)
 
 
+def options_of(run: Run, parameters: Mapping[str, list[Any]]) -> Mapping[str, Any]:
+    """Return the options of a run. If the sweep names agents, they hold that of the run: a record leaves it out where
+    it is the task's default."""
+    if "agent" not in parameters or "agent" in run.options or not run.options:
+        return run.options
+    return {**run.options, "agent": agents_for(task(run.task))[0]}
+
+
 def mismatch(run: Run, parameters: Mapping[str, list[Any]]) -> str:
     """Return why a run is not a cell of the sweep; empty if it is one."""
+    options = options_of(run, parameters)
     for key, values in parameters.items():
         if key == "method":
             recorded, known = run.method, any(is_method(run, value) for value in values)
-        elif key in NAMED or key in run.options:
-            recorded = getattr(run, key) if key in NAMED else run.options[key]
+        elif key in NAMED or key in options:
+            recorded = getattr(run, key) if key in NAMED else options[key]
             known = recorded in values if key in NAMED else any(same(recorded, value) for value in values)
         elif len(values) > 1:
             return f"the sweep varies {key}, which its record does not hold"

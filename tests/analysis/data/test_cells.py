@@ -1,5 +1,6 @@
 """Which cells are expected, which are there, and which must not be compared."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,24 @@ def test_swept_options_are_rows_of_their_own(tmp_path, run, sweep):
         assert f"width={run_there.options['agent.width']}" in cell.row
     with pytest.raises(UserError, match=r"dense on atari/Pong: agent.width is 32 in dense32 but 512 in dense512"):
         cells.seen(load(tmp_path / "runs"))
+
+
+def test_a_sweep_of_agents_holds_the_default_agent(tmp_path, run, sweep):
+    """A record names its agent only if it is not the task's default."""
+    for agent in (None, "td3"):
+        folder = run(task="mujoco/Hopper", folder=str(agent))
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "agent": agent}))
+    file = sweep()
+    for agents, rows in (("[sac, td3]", ["dense, agent=sac", "dense, agent=td3"]), ("[td3]", ["dense"])):
+        file.write_text(
+            "parameters:\n  task: {value: mujoco/Hopper}\n  method: {value: dense}\n  seed: {value: 0}\n"
+            f"  agent: {{values: {agents}}}\n"
+        )
+        found = cells.expected(load(tmp_path / "runs"), file)
+        assert [cell.row for cell, _ in found.present()] == found.rows == rows
+    (note,) = found.notes
+    assert note.endswith("its agent is sac, the sweep has td3 (1).")
 
 
 def test_runs_of_another_sweep_are_left_out_and_named(grid, run, sweep):
