@@ -19,6 +19,7 @@ from analysis.render.markup import (
     markdown_table,
     portable,
 )
+from analysis.stats import pairwise
 from analysis.stats.comparison import (
     ACTOR_SPARSITY,
     AREA,
@@ -26,6 +27,7 @@ from analysis.stats.comparison import (
     LOST,
     OPERATIONS,
     RETURN,
+    SCORE,
     SECONDS,
     SPARSITY,
     Comparison,
@@ -132,16 +134,30 @@ def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
 
 
 def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
-    """The matrix of pairwise probabilities; its columns have numbers where names would not fit."""
+    """The matrix of pairwise probabilities; its columns have numbers where names would not fit.
+
+    Where some pair lacks a task, every cell has the number of tasks that both methods have.
+    """
     named = len(rows) <= ACROSS
-    body = [
-        [row, *([] if named else [str(i)])]
-        + [NONE if row == other else number(comparison.improvement[row, other].value, ".2f") for other in rows]
-        for i, row in enumerate(rows, start=1)
-    ]
+    counts = {(row, other): _shared(comparison, row, other) for row in rows for other in rows if row != other}
+    differ = set(counts.values()) != {len(comparison.scored)}
+    body = []
+    for i, row in enumerate(rows, start=1):
+        line = [row] if named else [row, str(i)]
+        for other in rows:
+            value = None if row == other else comparison.improvement[row, other].value
+            line.append(number(value, ".2f") + (f" ({counts[row, other]})" if differ and value is not None else ""))
+        body.append(line)
     header = ["method", *(rows if named else ["number", *map(str, range(1, len(rows) + 1))])]
     title = "Probability that a run of the method (line) has a higher score than one of another (column)"
+    title += f" ({scores.noun(comparison.grid.tasks)}s that both have)" * differ
     return Table(title + where, header, body, key="improvement", methods=len(rows) * named)
+
+
+def _shared(comparison: Comparison, row: str, other: str) -> int:
+    """On how many tasks two rows are compared."""
+    found = pairwise.pair(comparison.values[row][SCORE], comparison.values[other][SCORE], comparison.settings.paired)
+    return len(found.tasks) if found else 0
 
 
 def _over_training(comparison: Comparison, rows: list[str], where: str) -> Table:

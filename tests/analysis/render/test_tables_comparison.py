@@ -108,6 +108,19 @@ def test_means_and_medians_are_compared_on_request(tmp_path, statistic):
 TITLE = "Probability that a run of the method (line) has a higher score than one of another (column)"
 
 
+def test_probabilities_over_different_tasks_have_their_number(tmp_path, run):
+    for method in ("dense", "gmp", "set"):
+        run(method=method)
+        if method != "set":
+            run(method=method, task="atari/Boxing")
+    found = read_markdown(tables.markdown(comparison_of(tmp_path / "runs")))[f"{TITLE} (games that both have)"]
+    assert found[1:] == [
+        ["dense", "—", "0.50 (2)", "0.50 (1)"],
+        ["gmp", "0.50 (2)", "—", "0.50 (1)"],
+        ["set", "0.50 (1)", "0.50 (1)", "—"],
+    ]
+
+
 @pytest.mark.parametrize("count", [3, 5])
 def test_every_pair_has_a_probability_of_improvement(tmp_path, run, count):
     for i in range(count):
