@@ -17,6 +17,7 @@ import pandas as pd
 from analysis.data.returns import RETURNS
 from analysis.data.runs import FAILED, FINISHED, Run
 from suite.errors import UserError
+from suite.tasks import FAMILIES
 
 ALIKE = 0.1  # share by which lengths of training may differ: an epoch ends with an episode
 DISTRIBUTION = "pruning.distribution"
@@ -174,4 +175,6 @@ def describe(signatures: Mapping[str, Signature], block: list[str]) -> str:
     if lengths:
         least, most = min(lengths), max(lengths)
         parts.append(f"{least:,} agent steps" if least == most else f"{least:,} to {most:,} agent steps")
+    if any(name in FAMILIES and FAMILIES[name].offline for name in families):
+        parts.append("offline, an agent step is a batch")
     return "; ".join(parts) or "no finished run"

@@ -100,6 +100,12 @@ def test_lengths_clash_unless_they_are_alike():
     assert protocol.describe(rows, ["ours", "from a file"]) == "v5; 10,000,000 to 10,400,000 agent steps"
 
 
+def test_the_agent_steps_of_offline_runs_are_called_batches(run):
+    for task, said in (("offline/Pong", True), ("atari/Pong", False)):
+        signatures = {"dense": protocol.signature([runfolder.read(run(task=task))], "training")}
+        assert protocol.describe(signatures, ["dense"]).endswith("agent step is a batch") is said
+
+
 def test_a_cut_takes_the_first_epoch_that_reaches_it(run):
     whole = runfolder.read(run(seed=1, returns=(1.0, 2.0, 3.0)))  # ends of epochs at 1,001, 2,001, 3,001
     cut = protocol.cut(whole, 2000)
