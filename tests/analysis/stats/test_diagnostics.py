@@ -48,6 +48,7 @@ def test_layers_and_twin_critics_are_averaged(folders) -> None:
 
 def test_tables_hold_the_means_of_the_last_epochs(folders) -> None:
     elected, actor = diagnostics.tables(diagnostics.frame(folders))
+    assert [cells[1] for cells in elected.body] == ["gmp", "dense"]  # the order of the table
     assert "disconnected units" not in elected.header and "agreement" not in actor.header
     body = {cells[1]: dict(zip(elected.header, cells, strict=True)) for cells in elected.body}
     means = {row: np.mean([0.1 * n + 0.1 for n in numbers]) for row, numbers in {"gmp": (0, 1), "dense": (2,)}.items()}
