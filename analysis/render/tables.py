@@ -111,7 +111,7 @@ def _overall(comparison: Comparison, rows: list[str], where: str) -> Table:
     kind = "- or ".join(name.replace(" ", "-") for name in references) + "-normalised score"
     sparsity = "final sparsity" + " of critics and actor" * bool(comparison.actors)
     sparsity += f" over all {len(tasks)}" * (0 < len(scored) < len(tasks))
-    title = f"{kind} {over}, and {sparsity}" if scored else f"{sparsity} {over}"
+    title = f"{kind} {over}" + f", and {sparsity}" * (SPARSITY in names) if scored else f"{sparsity} {over}"
     header = ["method", *(_heading(name, comparison.actors) for name in names), "seeds"]
     return Table(_capital(title) + where, header, body, bold=bold, key="aggregates")
 

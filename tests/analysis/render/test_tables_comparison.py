@@ -105,6 +105,14 @@ def test_means_and_medians_are_compared_on_request(tmp_path, statistic):
     assert f"difference of {statistic}" in tables.markdown(comparison)
 
 
+def test_a_title_names_the_sparsity_if_it_is_known(tmp_path):
+    for column, title in (("", "Human-normalised score over 1 game"), (",sparsity", ", and final sparsity")):
+        path = tmp_path / "mine.csv"
+        path.write_text(f"method,task,seed,agent_step,return{column}\nmine,Pong,0,100,1{',0.5' * bool(column)}\n")
+        comparison = compare(cells.seen(csvfile.load(path)[0]), "", Settings(repetitions=10))
+        assert tables.all_tables(comparison)[0].title.endswith(title)
+
+
 TITLE = "Probability that a run of the method (line) has a higher score than one of another (column)"
 
 
