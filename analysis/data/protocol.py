@@ -1,8 +1,8 @@
 """Protocols: which runs may be compared.
 
 A protocol is everything that a return depends on, besides the method: the environment and its options, the version of
-the physics, the loss, how layers share a sparsity, the kind of return, and the length of training. Runs that prune
-nothing may be compared with any distribution over layers.
+the physics, the agent and its loss, how layers share a sparsity, the kind of return, and the length of training. Runs
+that prune nothing may be compared with any distribution over layers.
 
 Rows of the table with different protocols form separate blocks, and no statistic combines blocks. A row that prunes
 nothing is in each block that it fits. Different protocols within a row are an error. With `mix` the user allows both,
