@@ -133,17 +133,6 @@ def normalised(task: str, value: float | None, references: References = PUBLISHE
     return (value - known.random) / (known.reference - known.random)
 
 
-def normalised_by_task(
-    returns: Mapping[str, Mapping[int, float | None]], references: References = PUBLISHED
-) -> dict[str, dict[int, float | None]]:
-    """Convert {task: {seed: return}} to {task: {seed: score}}, without the tasks that have no score."""
-    return {
-        task: {seed: normalised(task, v, references) for seed, v in values.items()}
-        for task, values in returns.items()
-        if is_scored(task, references)
-    }
-
-
 def by_family(tasks: Iterable[str]) -> dict[str, list[str]]:
     """Group tasks by family, in the order in which the families occur."""
     families: dict[str, list[str]] = {}

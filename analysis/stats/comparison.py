@@ -150,8 +150,10 @@ def final_values(
         if not any(v is not None for by_seed in values[name].values() for v in by_seed.values()):
             del values[name]
     if scored:
-        returns = {task: v for task, v in values[RETURN].items() if task in scored}
-        values[SCORE] = scores.normalised_by_task(returns, references)
+        values[SCORE] = {
+            task: {seed: scores.normalised(task, value, references) for seed, value in values[RETURN][task].items()}
+            for task in scored
+        }
     return values
 
 
