@@ -115,11 +115,6 @@ class Region(NamedTuple):
         points_there: np.ndarray = self.centre + np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ self.axes.T
         return points_there
 
-    def holds(self, where: np.ndarray) -> bool:
-        away = np.asarray(where) - self.centre
-        inner = np.linalg.pinv(self.axes) @ away
-        return bool(np.allclose(self.axes @ inner, away, atol=NO_SPREAD) and inner @ inner <= 1)
-
 
 def region(outcome: Outcome) -> Region | None:
     """The 95 % confidence region, a normal ellipse; None where there are too few seeds.
