@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import metadata
-from typing import Any
 
 from analysis.data import protocol, scores
 from analysis.data.cells import Grid
@@ -177,12 +176,12 @@ def _versions(runs: Iterable[Run]) -> dict[str, list[str]]:
     return {name: _distinct(_word(run.versions.get(name, UNKNOWN)) for run in runs) for name in names}
 
 
-def _word(version: str | None) -> str | None:
-    return None if version is None else version_word(version)
+def _word(version: str | None) -> str:
+    return "not installed" if version is None else version_word(version)
 
 
-def _distinct(values: Iterable[Any]) -> list[str]:
-    return list(dict.fromkeys("not installed" if value is None else str(value) for value in values))
+def _distinct(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
 
 
 def _listed(values: dict[str, list[str]]) -> str:
