@@ -46,8 +46,8 @@ class Pair(NamedTuple):
     paired: bool
 
     def by_task(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        cuts = [np.cumsum(found.counts)[:-1] for found in (self.ours, self.theirs)]
-        return list(zip(np.split(self.ours.values, cuts[0]), np.split(self.theirs.values, cuts[1]), strict=True))
+        ours, theirs = (found.split(found.values) for found in (self.ours, self.theirs))
+        return list(zip(ours, theirs, strict=True))
 
     @property
     def fewest(self) -> int:
@@ -131,8 +131,7 @@ def _draw_both(
 
 
 def _improvement(found: Pair, times: tuple[np.ndarray, np.ndarray]) -> Estimate:
-    cuts = [np.cumsum(own.counts)[:-1] for own in (found.ours, found.theirs)]
-    parts = [np.split(own, cut, axis=1) for own, cut in zip(times, cuts, strict=True)]
+    parts = found.ours.split(times[0]), found.theirs.split(times[1])
     points, draws = [], []
     for (x, y), a, b in zip(found.by_task(), *parts, strict=True):
         if found.paired:

@@ -27,6 +27,10 @@ class Sample(NamedTuple):
         """[runs]: each run one time, which is the sample itself."""
         return np.ones(len(self.values), dtype=int)
 
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """[..., runs] -> [..., runs of a task] for each task."""
+        return np.split(values, np.cumsum(self.counts)[:-1], axis=-1)
+
 
 def sample(by_task: Mapping[str, Mapping[int, float]]) -> Sample:
     """{task: {seed: value}} -> the runs of all tasks, seeds rising. Raises ValueError where a task has no run."""
