@@ -139,13 +139,12 @@ def write(results: Results, out: Path, further: Sequence[Table] = ()) -> str:
 
 
 def report(
-    selection: Selection, out: Path, command: str, settings: Settings | None = None, diagnose: bool = False
+    selection: Selection, out: Path, command: str, settings: Settings, diagnose: bool = False
 ) -> tuple[Comparison, str]:
     """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written.
 
     `diagnose` adds tables of the networks' diagnostics.
     """
-    settings = settings or Settings()
     grid = select(selection, out, settings.mix, settings.references)
     frame, drawn = _tidy(grid)
     further = diagnostics.tables(diagnostics.frame(_whole(grid))) if diagnose else []

@@ -7,7 +7,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from analysis.figures.style import COLUMN, GREY, blank, short, steps, styled, wrapped
 from analysis.stats import election_log
@@ -105,7 +105,6 @@ def _challenge(axis: Axes, log: pd.DataFrame) -> None:
     ]
     axis.set_yticks(_apart(ticks, low, high))
     axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.yaxis.set_major_formatter(FuncFormatter(short))
     axis.set_ylabel("loss / kept copy's")
     axis.legend(loc="upper left", ncols=3, **KEY)

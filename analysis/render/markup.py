@@ -42,10 +42,10 @@ def portable(value: float) -> float:
     return float(f"{round(value, 12):.10g}") + 0.0
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """A number with at least `digits` significant digits, and no exponent: 0.0123, 4.00, 12,345."""
+def significant(value: float) -> str:
+    """A number with at least three significant digits, and no exponent: 0.0123, 4.00, 12,345."""
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
-    return format(value, f",.{max(digits - 1 - size, 0)}f")
+    return format(value, f",.{max(2 - size, 0)}f")
 
 
 def markdown_table(table: Table) -> str:
