@@ -136,7 +136,7 @@ def test_a_job_that_ends_in_the_grace_time_of_a_preemption_comes_back(cluster, t
     preempted = sweep.learning()
     ask(cluster, "sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2")
     until(lambda: all(reader.is_finished(sweep.folder / work.name) for work in sweep.works))
-    assert all("resuming from agent step" in sweep.log(name) for name in preempted)
+    assert preempted and all("resuming from agent step" in sweep.log(name) for name in preempted)
 
 
 def test_a_cancelled_job_and_its_two_runs_do_not_come_back(cluster, tmp_path):
