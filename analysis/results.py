@@ -97,11 +97,13 @@ def _whole(grid: cells.Grid) -> Iterator[tuple[str, str, int, Path]]:
 def _curves(comparison: Comparison, drawn: pd.DataFrame) -> tuple[dict[str, Curve], Mapping[str, Curve]]:
     """Performance profiles and sample efficiency by row; adds their notes to those of the comparison.
 
-    Raises UserError where the x axis is in frames and a run does not say them.
+    Raises UserError where the x axis is in frames, and a run does not say them or is offline.
     """
     settings = comparison.settings
     if settings.x == "frame" and drawn["frame"].isna().any():
         raise UserError("--x frame: not all runs say their frames; agent steps are known of all")
+    if settings.x == "frame" and (offline := scores.offline(comparison.grid.tasks)):
+        raise UserError(f"--x frame: {offline[0]} has no frames, but batches; use --x agent_step")
     rows = comparison.grid.rows if comparison.scored else []
     by_task = {row: comparison.values[row][SCORE] for row in rows}
     taus = profiles.thresholds(by_task.values())

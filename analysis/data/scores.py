@@ -141,6 +141,11 @@ def by_family(tasks: Iterable[str]) -> dict[str, list[str]]:
     return families
 
 
+def offline(tasks: Iterable[str]) -> list[str]:
+    """Return those of the tasks that are learned from a data set."""
+    return [task for task in tasks if _family(task.partition("/")[0]).offline]
+
+
 def _family(name: str) -> Family:
     """Return what the tasks of a family have in common; all of its tasks may be the user's own."""
     return FAMILIES.get(name, Family({}, "reference", "the file of references", (), ""))

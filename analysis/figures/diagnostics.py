@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from analysis.figures.looks import looks
-from analysis.figures.style import PAGE, blank, legend, steps, styled
+from analysis.figures.style import PAGE, blank, legend, steps, styled, x_label
 from analysis.stats.diagnostics import MEASURES
 
 ACROSS = 3  # panels beside each other
@@ -31,7 +31,7 @@ def over_training(found: pd.DataFrame, methods: Mapping[str, str]) -> Figure:
             marks = look.points(3.0) if len(means) == 1 else {}
             axis.plot(means["agent_step"], means[key], **(look.line() | marks))
         axis.set_title(MEASURES[key])
-        axis.set_xlabel("agent steps")
+        axis.set_xlabel(x_label("agent_step", found["task"].unique()))
         steps(axis)
         sns.despine(ax=axis)
     legend(figure, axes[0, 0], PAGE)

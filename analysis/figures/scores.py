@@ -13,7 +13,6 @@ from analysis.figures.style import (
     GREY,
     MOST_LINES,
     PAGE,
-    X_LABELS,
     blank,
     legend,
     line,
@@ -92,10 +91,10 @@ def profiles(found: Mapping[str, Curve], methods: Mapping[str, str], over: str =
 
 @styled
 def efficiency(
-    found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores", x: str = "agent_step"
+    found: Mapping[str, Curve], methods: Mapping[str, str], label: str = "IQM of scores", x: str = "agent steps"
 ) -> Figure:
-    """Draw {row: an aggregate over the agent steps taken, or over the frames}."""
-    figure, axes = _lines(found, methods, X_LABELS[x], label)
+    """Draw {row: an aggregate over training}. `label` is of the y axis, and `x` of the x axis."""
+    figure, axes = _lines(found, methods, x, label)
     for axis in axes:
         steps(axis)
     return figure

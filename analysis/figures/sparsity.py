@@ -54,11 +54,11 @@ def layers(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def elections(log: pd.DataFrame, title: str) -> Figure:
+def elections(log: pd.DataFrame, title: str, label: str = "agent steps") -> Figure:
     """Draw an election log with one election or more, to show why pruning stopped.
 
     The panels show the sparsity of the elected network and the least sparse offer; the loss of the best sparser network
-    over that of the kept copy; and which network won.
+    over that of the kept copy; and which network won. `label` is of the x axis.
     """
     figure = blank(COLUMN, 3.5)
     above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=[1.1, 1.1, 0.8])
@@ -77,7 +77,7 @@ def elections(log: pd.DataFrame, title: str) -> Figure:
             axis.axvline(x.iloc[stop], color=RED, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1, label="last step")
     above.legend(loc="lower right", **KEY)
     steps(below)
-    below.set_xlabel("agent steps")
+    below.set_xlabel(label)
     for axis in (above, middle, below):
         sns.despine(ax=axis)
     figure.align_ylabels()

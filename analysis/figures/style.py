@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from analysis.data.scores import PUBLISHED, References, reference, short_names
+from analysis.data.scores import PUBLISHED, References, offline, reference, short_names
 from analysis.figures.looks import Look, looks
 from analysis.stats.metrics import band
 
@@ -32,7 +32,6 @@ GREY = "0.45"
 MOST_LINES = 8  # rows of one panel; with more, panels are larger or one for each row
 MOST_EPOCHS = 60  # of a run in learning curves: a panel is as wide as two points a millimetre
 MOST_MARKED = 12  # points of a line that has markers
-X_LABELS = {"agent_step": "agent steps", "frame": "frames"}
 # Columns that curves need beside their own.
 PLACED = ["task", "row", "seed", "epoch", "agent_step", "frame", "actor_sparsity"]
 STYLE: dict[Any, Any] = {
@@ -135,7 +134,7 @@ def curves(
         panels: column of the frame (a return or a sparsity) -> label of its axis; one panel below the other.
         seed: of the bootstrap.
         repetitions: of the bootstrap.
-        x: a key of X_LABELS.
+        x: "agent_step" or "frame".
         width: of the figure, in inches, at most.
         references: of the tasks, for the returns of a random policy.
     """
@@ -166,7 +165,7 @@ def curves(
                 axis.yaxis.set_major_formatter(FuncFormatter(short))
             else:
                 fraction(axis)
-        _stack(_filled(list(own), lines, panels), short_names(tasks)[tasks[place]], x)
+        _stack(_filled(list(own), lines, panels), short_names(tasks)[tasks[place]], x_label(x, [tasks[place]]))
     if "sparsity" in panels and frame["actor_sparsity"].notna().any():
         axes[0, 0].plot([], [], color="0.3", label="actor", **ACTOR)
     legend(figure, axes[0, 0], width)
@@ -225,7 +224,7 @@ def _random(axis: Axes, random: float | None) -> None:
         axis.axhline(random, label="random policy", **look)
 
 
-def _stack(axes: Sequence[Axes], title: str, x: str) -> None:
+def _stack(axes: Sequence[Axes], title: str, label: str) -> None:
     """Let the panels of one task, one below the other, share an x axis that shows the data of all of them."""
     axes[0].set_title(title)
     right = max(axis.dataLim.x1 for axis in axes)
@@ -237,7 +236,15 @@ def _stack(axes: Sequence[Axes], title: str, x: str) -> None:
         sns.despine(ax=axis)
     if 0 < right < np.inf:
         axes[-1].set_xlim(0, 1.02 * right)
-    axes[-1].set_xlabel(X_LABELS[x])
+    axes[-1].set_xlabel(label)
+
+
+def x_label(x: str, tasks: Iterable[str]) -> str:
+    """Return what an x axis counts: "agent_step" or "frame" of these tasks. Offline, an agent step is a batch."""
+    if x == "frame":
+        return "frames"
+    tasks = list(tasks)
+    return "batches" if offline(tasks) == tasks else "agent steps"
 
 
 def steps(axis: Axes) -> None:

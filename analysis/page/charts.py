@@ -14,7 +14,6 @@ from matplotlib.colors import to_hex
 from analysis.data import runs, scores
 from analysis.figures.looks import looks
 from analysis.figures.plane import outline
-from analysis.figures.style import X_LABELS
 from analysis.render.tables import interval
 from analysis.stats import pareto, sweep_lines
 from analysis.stats.metrics import Estimate
@@ -160,15 +159,16 @@ def epochs(frame: pd.DataFrame, tasks: Sequence[str], x: str) -> pd.DataFrame:
 
 
 def curves(data: pd.DataFrame, methods: Mapping[str, str], column: str, label: str, x: str) -> Chart:
-    """Draw a column of `epochs`: a panel for each task, thin lines for the runs and a thick one for their mean."""
+    """Draw a column of `epochs`: a panel for each task, thin lines for the runs and a thick one for their mean.
+
+    `label` is of the y axis, and `x` of the x axis.
+    """
     both = {
-        "x": _field("x", X_LABELS[x], axis={"format": "~s", "tickCount": 4}),
+        "x": _field("x", x, axis={"format": "~s", "tickCount": 4}),
         "y": _field(column, label, axis={"format": "~s"}, scale={"zero": column == "sparsity"}),
         "color": _colour(methods, LINES),
     }
-    tooltip = _tooltip(
-        method_="method", task_="task", run_="run", seed="seed", epoch="epoch", x=X_LABELS[x], **{column: label}
-    )
+    tooltip = _tooltip(method_="method", task_="task", run_="run", seed="seed", epoch="epoch", x=x, **{column: label})
     means = [{"op": "mean", "field": name, "as": name} for name in ("x", column)]
     known = {"op": "valid", "field": column, "as": "known"}
     layers = [

@@ -12,6 +12,7 @@ from analysis.data import scores
 from analysis.data.cells import Cell, Grid
 from analysis.data.runs import FINISHED, Run
 from analysis.figures import sparsity as sparsity_figures
+from analysis.figures.style import x_label
 from analysis.page.page import Paragraph, Part, Picture, Section, SortableTable
 from analysis.render.markup import NONE, Table
 from analysis.stats import election_log
@@ -69,7 +70,7 @@ def elections(grid: Grid, folders: Mapping[Cell, Path], asked: Sequence[str]) ->
         name = runs[cell].name
         counts[name] += 1
         suffix = f"-{counts[name]}" * (counts[name] > 1)
-        draw = partial(sparsity_figures.elections, logs[cell], str(cell))
+        draw = partial(sparsity_figures.elections, logs[cell], str(cell), x_label("agent_step", [cell.task]))
         parts.append(Picture(f"elections-{name}{suffix}", f"{cell}. {election_log.why(logs[cell])}", draw))
     if len(logs) > len(drawn):
         parts.append(Paragraph(f"Drawn are {len(drawn)} of {len(logs)} runs; --elections RUN draws others by name."))

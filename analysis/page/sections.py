@@ -69,8 +69,8 @@ def aggregates(results: Results) -> Section:
     ]
     if comparison.against:
         parts.append(_improvement(comparison.against, methods))
-    x = comparison.settings.x
-    axes = {"profiles": (over, "share of runs above"), "efficiency": (style.X_LABELS[x], f"IQM of the {over}")}
+    x = style.x_label(comparison.settings.x, comparison.scored)
+    axes = {"profiles": (over, "share of runs above"), "efficiency": (x, f"IQM of the {over}")}
     curves: list[tuple[str, Mapping[str, Curve], str, Callable[..., Figure]]] = [
         (
             "profiles",
@@ -107,6 +107,7 @@ def by_task(results: Results) -> Section:
     count = -(-len(grid.tasks) // ON_A_PAGE)
     chunks = [list(chunk) for chunk in np.array_split(np.array(grid.tasks, dtype=object), count)]
     epochs, frame = charts.epochs(frame, grid.tasks, settings.x), thin(frame, style.MOST_EPOCHS)
+    x = style.x_label(settings.x, grid.tasks)
     several = (frame.groupby(["task", "row"])["seed"].nunique() > 1).any()
     bands = ", with 95 % intervals" if several else ""
     parts: list[Part] = []
@@ -130,7 +131,7 @@ def by_task(results: Results) -> Section:
                     settings.references,
                 )
                 suffix = f"-{i}" * (count > 1)
-                chart = charts.curves(epochs, grid.methods, column, label, settings.x) if i == 1 else None
+                chart = charts.curves(epochs, grid.methods, column, label, x) if i == 1 else None
                 parts.append(Picture(name + suffix, f"{said}{bands}.", picture, chart))
     parts += [SortableTable(table) for table in tables.all_tables(results.comparison) if table.header[0] != "method"]
     return Section("Tasks", parts)

@@ -95,6 +95,12 @@ def test_an_unknown_task_is_named(tmp_path, run, capsys):
     assert "'atari/Pang'" in refused(capsys, call("--runs", tmp_path / "runs"))
 
 
+def test_offline_runs_have_no_frames(tmp_path, run, capsys):
+    run(task="offline/Pong")
+    said = refused(capsys, call("--runs", tmp_path / "runs", "--x", "frame"))
+    assert "--x frame" in said and "offline/Pong" in said
+
+
 def test_a_published_baseline_beside_our_runs(grid, tmp_path, capsys):
     values = [(i, v) for seed in range(3) for i, v in ((0, -21.0), (1, -15.0 + seed))]
     rows = [

@@ -78,6 +78,17 @@ def test_runs_without_a_sparsity_have_no_empty_panel(run):
     assert axes[1].get_xlim()[1] == pytest.approx(1.02 * 3000) and axes[1].get_xlabel() == "agent steps"
 
 
+def test_an_x_axis_says_what_it_counts(run):
+    """Offline an agent step is a batch."""
+    online, offline = ["atari/Pong", "own/Maze"], ["offline/Pong", "offline/Qbert"]
+    assert [style.x_label("frame", online), style.x_label("agent_step", online)] == ["frames", "agent steps"]
+    assert style.x_label("agent_step", offline) == "batches"
+    assert style.x_label("agent_step", [*online, *offline]) == "agent steps"
+    both = [*online[:1], *offline[:1]]
+    frame = pd.concat(runs.tidy([("dense", runfolder.read(run(task=task)))]) for task in both)
+    assert [axis.get_xlabel() for axis in drawn(frame, both)[0]] == ["", "", "agent steps", "batches"]
+
+
 def test_a_longer_baseline_is_shown_to_its_end(run):
     """Also where its sparsity is unknown."""
     long = runs.tidy([("dense", runfolder.read(run(returns=(1.0,) * 9, options={"trainer.epochs": 9})))]).assign(
