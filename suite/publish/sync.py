@@ -19,6 +19,7 @@ from suite.record import reader, schema
 from suite.record.models import Identity, Versions, differing
 
 PATIENCE = 60  # seconds for W&B to answer
+LONGEST_SEND = 1_800  # seconds for W&B to take all that was sent of a run
 FEW_RETRIES = {  # W&B's client repeats refused requests for minutes; here the user decides
     "x_graphql_retry_max": 3,
     "x_graphql_retry_wait_min_seconds": 0.5,
@@ -40,7 +41,8 @@ def sync(folder: Path) -> str:
             there = run.lastHistoryStep + 1
             if there >= rows and run.state in _states(status) and (status != "finished" or _has_policy(run, folder)):
                 return f"was there, {rows:,} rows{others}"
-        settings = {"init_timeout": PATIENCE, "x_disable_stats": True, **FEW_RETRIES}
+        timeouts = {"init_timeout": PATIENCE, "finish_timeout": LONGEST_SEND, "finish_timeout_raises": True}
+        settings = {"x_disable_stats": True, **timeouts, **FEW_RETRIES}
         upload = opened(folder, "online", identity, there, **settings)
         remember(file, upload.run)
         upload.send()

@@ -14,7 +14,7 @@ from suite.publish.upload import IDENTITY, MOST_CHARACTERS, shortened, sole_send
 from suite.record import schema
 from tests.support import toy_runs
 from tests.support.toy_runs import ROWS
-from tests.support.wandb_server import Server
+from tests.support.wandb_server import Handler, Server
 from tests.support.wandb_store import Refusal
 
 
@@ -105,6 +105,21 @@ def test_a_refusal_is_told_at_once(
     server.store.refusal = None
     assert sync.main([str(tmp_path)]) == 0
     assert len(server.runs) == 2
+
+
+def test_a_run_that_w_and_b_does_not_take_in_time_is_not_sent(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = toy_runs.whole(tmp_path / "run", "disabled")
+    with monkeypatch.context() as patched:
+        patched.setattr(sync, "LONGEST_SEND", 2)
+        patched.setattr(Handler, "_stream", lambda handler, body: handler.server_of.ended.wait(30) or {})
+        assert sync.main([str(folder)]) == 1
+    said = capfd.readouterr()
+    assert "run: not sent" in said.out and "1 of 1 runs were not sent" in said.err
+    assert sync.main([str(folder)]) == 0
+    (run,) = server.runs.values()
+    assert (rows(run), run["state"]) == (ROWS, "finished")
 
 
 # HOME ----------
