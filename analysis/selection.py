@@ -75,15 +75,15 @@ def select(
 
 def _check_last(grid: cells.Grid, last: int) -> None:
     """Raise UserError for a run without each of its last epochs: it is shorter, or a file leaves some out."""
-    held = {}
+    held = []
     for run in (run for _, run in grid.finished() if len(run.history)):
         gaps = np.flatnonzero(np.diff(run.history["epoch"].to_numpy()) != 1)
-        held[run.name] = len(run.history) - (gaps[-1] + 1 if len(gaps) else 0)
-    name = min(held, key=held.__getitem__, default="")
-    if held and held[name] < last:
+        held.append((len(run.history) - (gaps[-1] + 1 if len(gaps) else 0), run.name))
+    most, name = min(held, default=(last, ""))
+    if most < last:
         raise UserError(
             f"--last: {name} does not hold each of its last {last} epochs (files of curves leave out earlier epochs of"
-            f" long runs); at most --last {held[name]} is possible"
+            f" long runs); at most --last {most} is possible"
         )
 
 

@@ -207,6 +207,16 @@ def test_the_last_epochs_must_all_be_there(run, tmp_path):
             select(Selection(place, last=last), tmp_path)
 
 
+def test_the_last_epochs_of_runs_with_equal_names_must_all_be_there(run, tmp_path):
+    same = []
+    for task, count in (("atari/Pong", 2), ("atari/Qbert", 3)):
+        record = runfolder.read(run(task=task, returns=tuple(range(count)), options={"trainer.epochs": count}))
+        same.append(("dense", replace(record, name="same", agent_steps=count * 1000)))
+    runs.write_csv(runs.tidy(same), tmp_path / "curves.csv")
+    with pytest.raises(UserError, match="at most --last 2 is possible"):
+        select(Selection([str(tmp_path / "curves.csv")], last=3), tmp_path)
+
+
 def test_a_method_has_two_spellings(run, sweep, tmp_path):
     """A record leaves out options at their defaults; a sweep file may not, nor may who writes a command."""
     for method, level in (("dense", None), ("gmp", 0.95), ("gmp:final_sparsity=0.9", 0.9)):
