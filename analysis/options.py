@@ -10,7 +10,7 @@ from analysis.data.returns import RETURNS
 from suite.errors import Parser, UserError, expanded, whole_number
 
 COMPARED = ("IQM", "mean", "median")  # aggregates whose difference may be compared
-FORMS = ("landscape", "portrait", "longtable")  # of comparison.tex
+LAYOUTS = ("landscape", "portrait", "longtable")  # of comparison.tex
 MOST_SEEDS = 10_000  # required of a method on a task
 
 
@@ -58,8 +58,8 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     )
     add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
     add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
-    forms = "layout of comparison.tex: portrait and longtable fit a text width of 397 pt (default: landscape)"
-    add("--latex", choices=FORMS, default=FORMS[0], help=forms)
+    layouts = "layout of comparison.tex: portrait and longtable fit a text width of 397 pt (default: landscape)"
+    add("--latex", choices=LAYOUTS, default=LAYOUTS[0], help=layouts)
     add("--mix", action="store_true", help="compare runs of different protocols too; the table states it")
     add("--allow-missing", action="store_true", help="exit with 0 even if cells have no result")
     add(

@@ -23,4 +23,4 @@ class Settings:
     paired: bool = False
     mix: bool = False
     x: str = "agent_step"
-    latex: str = "landscape"  # a key of markup.FORMS
+    latex: str = "landscape"  # a key of markup.LAYOUTS

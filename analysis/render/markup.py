@@ -11,7 +11,7 @@ NONE = "—"
 #: Form of a LaTeX document -> its geometry, and the points that a table may be wide; None for any width. 397 pt is the
 #: text width of the usual conference styles.
 PORTRAIT = "a4paper,textwidth=397pt,textheight=24cm"
-FORMS: dict[str, tuple[str, float | None]] = {
+LAYOUTS: dict[str, tuple[str, float | None]] = {
     "landscape": ("landscape,margin=1.5cm", None),
     "portrait": (PORTRAIT, 397.0),
     "longtable": (PORTRAIT, 397.0),  # its tables break over pages
@@ -129,12 +129,12 @@ def _latex_number(cell: str) -> str:
     return re.sub(r"-(?=\d)", "$-$", latex_text(cell))
 
 
-def latex_document(parts: list[str], form: str = "landscape") -> str:
+def latex_document(parts: list[str], layout: str = "landscape") -> str:
     """A document that compiles as it stands; each table can also be taken out on its own (it needs booktabs)."""
-    packages = "booktabs,longtable" if form == "longtable" else "booktabs"
+    packages = "booktabs,longtable" if layout == "longtable" else "booktabs"
     head = [
         f"% Compiles as it stands. For a paper, copy a table environment; it needs \\usepackage{{{packages}}}.",
-        f"\\documentclass[a4paper,10pt]{{article}}\n\\usepackage[{FORMS[form][0]}]{{geometry}}\n"
+        f"\\documentclass[a4paper,10pt]{{article}}\n\\usepackage[{LAYOUTS[layout][0]}]{{geometry}}\n"
         f"\\usepackage{{{packages}}}\n\\begin{{document}}",
     ]
     return "\n\n".join([*head, *parts, "\\end{document}"]) + "\n"
@@ -185,7 +185,7 @@ def _split(table: Table, width: float) -> list[Table]:
     return parts
 
 
-def latex_table(table: Table, form: str = "landscape") -> str:
+def latex_table(table: Table, layout: str = "landscape") -> str:
     def line(cells: list[str], number: int | None) -> str:
         done = [
             _latex_number(c) if number is not None and i >= table.words else latex_text(c) for i, c in enumerate(cells)
@@ -197,7 +197,7 @@ def latex_table(table: Table, form: str = "landscape") -> str:
     caption = f"\\caption{{{latex_text(table.title)}}}\\label{{tab:{table.key}}}"
     header, body = line(table.header, None), [line(cells, number) for number, cells in enumerate(table.body)]
     small = "\\scriptsize\\setlength{\\tabcolsep}{4pt}"
-    if form == "longtable":
+    if layout == "longtable":
         begin = [f"\\begingroup{small}\\setlength{{\\LTcapwidth}}{{\\textwidth}}", f"\\begin{{longtable}}{{{columns}}}"]
         top = [f"{caption} \\\\", "  \\toprule", header, "  \\midrule", "  \\endhead", "  \\bottomrule", "  \\endfoot"]
         return "\n".join([*begin, *top, *body, "\\end{longtable}", "\\endgroup"])

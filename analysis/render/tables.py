@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from analysis.data import scores
 from analysis.render.markup import (
-    FORMS,
+    LAYOUTS,
     NONE,
     Table,
     breakable,
@@ -51,19 +51,19 @@ def markdown(comparison: Comparison, more: Sequence[Table] = ()) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def latex(comparison: Comparison, more: Sequence[Table] = (), form: str = "landscape") -> str:
-    """A document in one of markup.FORMS."""
-    tables = fitting((*all_tables(comparison), *more), FORMS[form][1])
-    parts = [latex_table(table, form) for table in tables]
+def latex(comparison: Comparison, more: Sequence[Table] = (), layout: str = "landscape") -> str:
+    """A document in one of markup.LAYOUTS."""
+    tables = fitting((*all_tables(comparison), *more), LAYOUTS[layout][1])
+    parts = [latex_table(table, layout) for table in tables]
     parts.append("\\raggedright\\sloppy\\small")
-    escaped = latex_text if FORMS[form][1] is None else breakable
+    escaped = latex_text if LAYOUTS[layout][1] is None else breakable
     for title, lines in lists(comparison):
         parts.append(latex_list(title, [escaped(line) for line in lines]))
     source = [
         f"{latex_text(name)}: " + (f"\\texttt{{{escaped(text)}}}" if name == "Command" else escaped(text))
         for name, text in comparison.source
     ]
-    return latex_document([*parts, latex_list("Source", source)], form)
+    return latex_document([*parts, latex_list("Source", source)], layout)
 
 
 def all_tables(comparison: Comparison) -> list[Table]:
@@ -183,7 +183,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
     names = scores.names(tasks, comparison.settings.references)
     header = [noun, *(["random", " or ".join(names)] if returns else []), *rows]
     actors = [task for task in tasks if task in comparison.actors]
-    what, form, unit = {
+    what, spec, unit = {
         RETURN: ("mean return", "", 1.0),
         SECONDS: ("hours of wall time", ".3g", HOUR),
         OPERATIONS: ("operations of training", ".3g", 1.0),
@@ -198,7 +198,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
                 bold.add((i, len(cells)))
             estimate = comparison.on_task[row, task.name].get(name, NOTHING)
             seeds = _seeds(estimate.seeds, comparison.grid.seeds(row, task.name))
-            cells.append(f"{interval(_in(unit, estimate), form)} ({seeds})")
+            cells.append(f"{interval(_in(unit, estimate), spec)} ({seeds})")
         body.append(cells)
     brackets = _brackets(comparison.on_task[row, task].get(name, NOTHING) for row in rows for task in tasks)
     title = f"{_capital(what)} per {noun}{brackets} (seeds){comparison.where(block)}"
@@ -249,20 +249,20 @@ def _in(unit: float, estimate: Estimate) -> Estimate:
     return Estimate(value, low, high, estimate.seeds)
 
 
-def interval(estimate: Estimate, form: str) -> str:
+def interval(estimate: Estimate, spec: str) -> str:
     if estimate.value is None:
         return NONE
     if estimate.low is None or estimate.high is None:
-        return number(estimate.value, form)
-    return f"{number(estimate.value, form)} [{number(estimate.low, form)}, {number(estimate.high, form)}]"
+        return number(estimate.value, spec)
+    return f"{number(estimate.value, spec)} [{number(estimate.low, spec)}, {number(estimate.high, spec)}]"
 
 
-def number(value: float | None, form: str = "") -> str:
-    """Format a number. Without a form: one decimal, none from 1,000 on. A negative zero is a zero."""
+def number(value: float | None, spec: str = "") -> str:
+    """Format a number. Without a spec: one decimal, none from 1,000 on. A negative zero is a zero."""
     if value is None:
         return NONE
     value = portable(value)
-    text = format(value, form or (",.1f" if abs(value) < 1000 else ",.0f"))
+    text = format(value, spec or (",.1f" if abs(value) < 1000 else ",.0f"))
     return text.removeprefix("-") if not text.strip("-0.") else text
 
 

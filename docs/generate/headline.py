@@ -31,11 +31,11 @@ def table(found: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cell(estimate: "pd.Series[float]", form: str) -> str:
+def cell(estimate: "pd.Series[float]", spec: str) -> str:
     """Return a number and its interval, if it has one of some width: 7.51 [7.02, 8.01]; "-" where there is none."""
     if pd.isna(estimate["value"]):
         return "-"
-    value, low, high = (format(estimate[name], form) for name in ("value", "low", "high"))
+    value, low, high = (format(estimate[name], spec) for name in ("value", "low", "high"))
     return value if pd.isna(estimate["low"]) or low == high else f"{value} [{low}, {high}]"
 
 

@@ -1,4 +1,4 @@
-"""The compact form of a policy: a safetensors file of the kept weights alone, and a JSON card on them.
+"""The compact format of a policy: a safetensors file of the kept weights alone, and a JSON card on them.
 
 Each layer is stored in whichever of ENCODINGS takes the fewest bytes. A reader checks
 everything: sizes before it allocates, indices before it uses them.

@@ -102,7 +102,7 @@ def _kept(policy: Policy) -> int:
 
 
 def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
-    """Bytes of the compact form: arrays and card."""
+    """Bytes of the compact format: arrays and card."""
     try:
         return sum(map(len, compact.pack(policy, about, dtype)))
     except UserError:  # a weight overflows

@@ -97,7 +97,7 @@ def _entry(layer: LayerSpec) -> dict[str, Any]:
 
 
 def _exportable(networks: Networks) -> tuple[LayerSpec, ...]:
-    """The layers of the one network that acts. Raises UserError for what the exported forms do not hold."""
+    """The layers of the one network that acts. Raises UserError for what the exported formats do not hold."""
     if len(networks) != 1:
         raise UserError(f"a policy is one network, not {len(networks)}")
     acting = networks[0].layers

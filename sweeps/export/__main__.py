@@ -1,7 +1,7 @@
 """Export the policy of a finished run: `python -m sweeps.export RUN [--format compact|onnx|dense]`.
 
 Writes RUN/export/ and RUN/costs.json. Units that pruning has cut off are removed first, which changes no action. The
-greedy actions of each form are compared with those of the agent in JAX, on observations of the task.
+greedy actions of each format are compared with those of the agent in JAX, on observations of the task.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,17 +21,17 @@ from suite.program import extensions
 from suite.program.command import program, start
 from suite.record import schema
 from sweeps.export import latency, onnx_graph
-from sweeps.export.formats import EXPORTED, FORMS, Act, card_of, exported
+from sweeps.export.formats import EXPORTED, FORMATS, Act, card_of, exported
 
-OBSERVATIONS = 1_000  # on which the forms are compared
+OBSERVATIONS = 1_000  # on which the formats are compared
 EXPLORATION = 0.1  # fraction of random actions on the way to them
 TOLERANCE = 1e-4  # of the largest output: values of two actions closer than this are a tie; means of a vector are equal
 
 
 def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observations: int = OBSERVATIONS) -> list[str]:
-    """Write the forms and the costs; return the lines to print. With `calls` of 0 earlier latencies stay.
+    """Write the formats and the costs; return the lines to print. With `calls` of 0 earlier latencies stay.
 
-    Raises UserError when the run has no policy, or when the actions of a form differ from the agent's: it is not
+    Raises UserError when the run has no policy, or when the actions of a format differ from the agent's: it is not
     written, and an earlier one stays. Actions of half precision may differ; the lines say how often.
     """
     card = card_of(folder)
@@ -40,13 +40,13 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
     runner = Runner(policy)
     seen = record(environment_of(card), runner, observations)
     lines = [_removed(cleaned)]
-    asked = list(map(FORMS["jax"](folder, card), seen))
-    for form in formats:
-        path = exported(folder, form)
+    asked = list(map(FORMATS["jax"](folder, card), seen))
+    for name in formats:
+        path = exported(folder, name)
         with _replacing(folder) as new:
-            _write(exported(new, form), form, cleaned, card, dtype)
-            same = agreement(FORMS[form](new, card), asked, seen, runner)
-            if same < 1 and (form != "compact" or dtype == "float32"):
+            _write(exported(new, name), name, cleaned, card, dtype)
+            same = agreement(FORMATS[name](new, card), asked, seen, runner)
+            if same < 1 and (name != "compact" or dtype == "float32"):
                 raise UserError(f"{path}: {1 - same:.2%} of the actions differ from the agent's; it is not written")
         lines.append(f"{path}: {path.stat().st_size:,} bytes, {same:.2%} of {len(seen):,} greedy actions as in JAX")
     measured = costs.of_run(folder, card)
@@ -75,14 +75,14 @@ def _replacing(folder: Path) -> Iterator[Path]:
         raise UserError(f"{folder / schema.EXPORT}: cannot be written ({error.strerror})") from None
 
 
-def _write(path: Path, form: str, cleaned: Cleaned, card: Mapping[str, Any], dtype: str) -> None:
+def _write(path: Path, name: str, cleaned: Cleaned, card: Mapping[str, Any], dtype: str) -> None:
     about = {**compact.origin(card), "units_removed": cleaned.removed}
-    if form == "onnx":
+    if name == "onnx":
         texts = {key: str(value) for key, value in about.items()}
         path.write_bytes(onnx_graph.build(cleaned.policy, card["network"]["observation"]["dtype"], texts))
     else:
-        encodings = ("dense",) if form == "dense" else tuple(compact.ENCODINGS)
-        compact.write(path, cleaned.policy, about, dtype if form == "compact" else "float32", encodings)
+        encodings = ("dense",) if name == "dense" else tuple(compact.ENCODINGS)
+        compact.write(path, cleaned.policy, about, dtype if name == "compact" else "float32", encodings)
 
 
 def record(environment: Any, act: Act, count: int) -> list[np.ndarray]:

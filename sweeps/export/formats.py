@@ -1,4 +1,4 @@
-"""The forms in which the policy of a run can act. FORMS names them; none imports JAX but the one of that name."""
+"""The formats in which the policy of a run can act. Only the format "jax" imports JAX."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,20 +42,20 @@ def card_of(folder: Path) -> dict[str, Any]:
     return card
 
 
-def exported(folder: Path, form: str) -> Path:
-    """Where an exported form of a run's policy lies."""
-    return folder / schema.EXPORT / (form + (".onnx" if form == "onnx" else ".safetensors"))
+def exported(folder: Path, name: str) -> Path:
+    """Return where an exported format of a run's policy lies."""
+    return folder / schema.EXPORT / (name + (".onnx" if name == "onnx" else ".safetensors"))
 
 
-def _file(folder: Path, form: str) -> Path:
-    path = exported(folder, form)
+def _file(folder: Path, name: str) -> Path:
+    path = exported(folder, name)
     if not path.exists():
         raise UserError(f"{path}: no such file; make it with python -m sweeps.export {folder}")
     return path
 
 
-def _read(folder: Path, form: str, card: Mapping[str, Any]) -> Policy:
-    path = _file(folder, form)
+def _read(folder: Path, name: str, card: Mapping[str, Any]) -> Policy:
+    path = _file(folder, name)
     policy, about = compact.read(path)
     _belongs(path, card, about.get("name"), policy.action, len(policy.layers[-1].weight))
     return policy
@@ -89,7 +89,7 @@ def _jax(folder: Path, card: Mapping[str, Any]) -> Act:
     return greedy(folder, card)
 
 
-FORMS: dict[str, Callable[[Path, Mapping[str, Any]], Act]] = {
+FORMATS: dict[str, Callable[[Path, Mapping[str, Any]], Act]] = {
     "compact": lambda folder, card: Runner(_read(folder, "compact", card)),
     "onnx": _onnx,
     "dense": _dense,

@@ -1,4 +1,4 @@
-"""The policy of a run in JAX, as it was trained: what the other forms are compared with."""
+"""The policy of a run in JAX, as it was trained: what the other formats are compared with."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -27,7 +27,7 @@ from suite.program.command import program, start
 from sweeps.engines import workers
 from sweeps.engines.endings import reason
 from sweeps.export import onnx_graph
-from sweeps.export.formats import FORMS, card_of
+from sweeps.export.formats import FORMATS, card_of
 
 OBSERVATIONS = 64  # different ones, so that no branch or cache knows its input
 
@@ -55,7 +55,7 @@ def measure_latency(folder: Path, calls: int) -> dict[str, Any]:
     cleaned = clean(policy).policy
     runner = Runner(cleaned)
     ways: dict[str, Callable[[np.ndarray], Any]] = {
-        "jax": FORMS["jax"](folder, card),
+        "jax": FORMATS["jax"](folder, card),
         **_onnx(card["network"]["observation"]["dtype"], {"onnxruntime": policy, "onnxruntime_cleaned": cleaned}),
         "numpy": Runner(policy, ["dense"] * len(policy.layers)),
         "runner": runner,

@@ -16,7 +16,7 @@ from suite.program import extensions, terminal
 from suite.program.command import program, start
 from suite.record import schema
 from suite.tracking.film import LONGEST, for_film, play, write_video
-from sweeps.export.formats import FORMS, card_of
+from sweeps.export.formats import FORMATS, card_of
 
 
 def interval(returns: Sequence[float]) -> tuple[float, float, float]:
@@ -28,10 +28,10 @@ def interval(returns: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> list[str]:
-    """-> what to tell. Raises UserError when the run has no such form."""
+def evaluate(folder: Path, name: str, episodes: int, seed: int, video: bool) -> list[str]:
+    """Play, and return the lines to print. Raises UserError when the run has no such format."""
     card = card_of(folder)
-    act = FORMS[form](folder, card)
+    act = FORMATS[name](folder, card)
     environment = environment_of(card)
     film: list[np.ndarray] | None = None
     if video:
@@ -39,7 +39,7 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
     played = []
     numbers, console = range(episodes), terminal.console(stderr=True)
     hidden = not console.is_terminal
-    for episode in track(numbers, f"{form}, episodes", console=console, transient=True, disable=hidden):
+    for episode in track(numbers, f"{name}, episodes", console=console, transient=True, disable=hidden):
         played.append(play(environment, act, seed + episode, film if episode == 0 else None))
     environment.close()
     returns = [total for total, _ in played]
@@ -47,9 +47,9 @@ def evaluate(folder: Path, form: str, episodes: int, seed: int, video: bool) -> 
     length = f"{np.mean([steps for _, steps in played]):,.0f} agent steps"
     several = f"[{low:,.1f}, {high:,.1f}] (95 % interval, {episodes} episodes of {length})"
     spread = several if episodes > 1 else f"(no interval: one episode, of {length})"
-    told = [f"{card['name']}, {form}: return {mean:,.1f} {spread}"]
+    told = [f"{card['name']}, {name}: return {mean:,.1f} {spread}"]
     if film:
-        path = folder / schema.EXPORT / f"{form}.webm"
+        path = folder / schema.EXPORT / f"{name}.webm"
         path.parent.mkdir(exist_ok=True)
         write_video(path, film)
         told.append(f"{path}: the first {len(film):,} frames of the first episode")
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     add("run", type=expanded, metavar="RUN", help="the folder of a finished run")
     add(
         "--format",
-        choices=tuple(FORMS),
+        choices=tuple(FORMATS),
         default="compact",
         help="exported format that acts, or jax: the agent itself [compact]",
     )

@@ -14,7 +14,7 @@ from suite.environments import environment_of
 from suite.record import reader, schema
 from suite.tracking.film import play
 from sweeps import run
-from sweeps.export.formats import FORMS, card_of
+from sweeps.export.formats import FORMATS, card_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
@@ -105,7 +105,7 @@ def test_an_exported_policy_plays_without_jax_as_ours_does(runs: Path) -> None:
     assert printed.endswith("JAX was not imported\n")
     (returns,) = re.findall(r"^returns: (.+)$", printed, re.M)
     card = card_of(folder)
-    act, environment = FORMS["compact"](folder, card), environment_of(card)
+    act, environment = FORMATS["compact"](folder, card), environment_of(card)
     expected = [play(environment, act, seed, None)[0] for seed in range(2)]
     assert [float(value) for value in returns.split()] == pytest.approx(expected, abs=0.05)
 

@@ -22,7 +22,7 @@ from sweeps import sweep as sweep_module
 from sweeps.config import MOST_STEPS, resolve
 from sweeps.export import __main__ as export
 from sweeps.export import play
-from sweeps.export.formats import FORMS, card_of
+from sweeps.export.formats import FORMATS, card_of
 from sweeps.plan import resolve_all
 from tests.support.damage import FUZZ, YAML, damaged, mutated, one_line_or_fine, refused
 from tests.support.sweeps import TINY, run_flags
@@ -211,7 +211,7 @@ def test_a_wrong_argument_of_a_sweep_is_one_line(arguments: list[str], tmp_path:
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on Hopper with its compact form."""
+    """A finished run on Hopper with its compact format."""
     folder = finished("mujoco/Hopper", tmp_path_factory.mktemp("doors") / "run")
     export.export(folder, ["compact"], "float32", calls=0, observations=2)
     return folder
@@ -274,7 +274,7 @@ def test_a_policy_that_holds_anything_acts_or_is_one_line(
     def act() -> None:
         card = card_of(folder)
         observation, _ = environment_of(card).reset(seed=0)
-        FORMS["compact"](folder, card)(observation)
+        FORMATS["compact"](folder, card)(observation)
 
     one_line_or_fine(act)
 

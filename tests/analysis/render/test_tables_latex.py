@@ -79,16 +79,16 @@ def test_hyphens_stay_hyphens() -> None:
     assert latex_text("--epoch a---b -1 \n-") == "-{}-epoch a-{}-{}-b -1 ?-"
 
 
-@pytest.mark.parametrize("form", ["portrait", "longtable"])
-def test_narrow_forms_split_what_is_wider_than_the_text(tmp_path, run, form):
+@pytest.mark.parametrize("layout", ["portrait", "longtable"])
+def test_narrow_layouts_split_what_is_wider_than_the_text(tmp_path, run, layout):
     for i in range(6):
         for seed in range(2):
             run(method=f"method:an_option_of_it={i}", seed=seed, returns=(1.0, 2.0, 10.0 * i + seed))
     found = comparison_of(tmp_path / "runs")
-    text = tables.latex(found, form=form)
+    text = tables.latex(found, layout=layout)
     check_latex(text)
     assert "textwidth=397pt" in text and "an\\_\\allowbreak{}option" in text
-    assert ("\\begin{longtable}" in text) == (form == "longtable")
+    assert ("\\begin{longtable}" in text) == (layout == "longtable")
     whole = [table for table in tables.all_tables(found) if table.key == "return-atari"]
     parts = fitting(whole, 397.0)
     assert len(parts) > len(whole) and all(part.header[0] == "game" for part in parts)
@@ -109,9 +109,9 @@ def test_every_part_of_a_table_says_whose_numbers_it_has():
 
 
 @needs_latex
-@pytest.mark.parametrize("form", ["portrait", "longtable"])
-def test_narrow_forms_compile(holed, tmp_path, form):
-    compiled(tables.latex(holed, form=form), tmp_path)
+@pytest.mark.parametrize("layout", ["portrait", "longtable"])
+def test_narrow_layouts_compile(holed, tmp_path, layout):
+    compiled(tables.latex(holed, layout=layout), tmp_path)
 
 
 def test_wide_comparisons_are_split(tmp_path, run):

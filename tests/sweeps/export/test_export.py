@@ -1,4 +1,4 @@
-"""A finished run -> its exported forms -> actions and returns. The run is a record with a random network."""
+"""A finished run -> its exported formats -> actions and returns. The run is a record with a random network."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ from sweeps.compose import compose
 from sweeps.config import resolve
 from sweeps.export import __main__ as export
 from sweeps.export import latency, onnx_graph, play
-from sweeps.export.formats import FORMS, card_of, exported
+from sweeps.export.formats import FORMATS, card_of, exported
 from tests.support.damage import refused
 from tests.support.policies import KINDS, make, observations
 
@@ -75,24 +75,24 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def test_every_form_acts_as_the_agent_does(run: Path) -> None:
     card = card_of(run)
-    seen = export.record(environment_of(card), FORMS["compact"](run, card), 60)
-    asked = list(map(FORMS["jax"](run, card), seen))
+    seen = export.record(environment_of(card), FORMATS["compact"](run, card), 60)
+    asked = list(map(FORMATS["jax"](run, card), seen))
     policy = compact.read(exported(run, "compact"))[0]
-    for form in export.EXPORTED:
-        act = FORMS[form](run, card)
+    for name in export.EXPORTED:
+        act = FORMATS[name](run, card)
         assert export.agreement(act, asked, seen, export.Runner(policy)) == 1
         assert environment_of(card).action_space.contains(np.asarray(act(seen[0])).astype(asked[0].dtype))
 
 
 @pytest.mark.parametrize("agent", ["sac", "td3"])
 def test_a_residual_policy_with_standardized_observations_is_exported(agent: str, tmp_path: Path) -> None:
-    """Each form is written only if it acts as the agent does."""
+    """Each format is written only if it acts as the agent does."""
     folder = finished("mujoco/Hopper", tmp_path / "run", agent=agent, **{"agent.network": "simba"})
     told = export.export(folder, export.EXPORTED, "float32", calls=0, observations=20)
-    assert [exported(folder, form).exists() for form in export.EXPORTED] == [True] * 3
+    assert [exported(folder, name).exists() for name in export.EXPORTED] == [True] * 3
     assert told[0].startswith("units removed, by hidden layer: 0 of 256, 0 of 1024, 0 of 256")
     card = card_of(folder)
-    assert len(FORMS["onnx"](folder, card)(np.zeros(11, np.float32))) == 3
+    assert len(FORMATS["onnx"](folder, card)(np.zeros(11, np.float32))) == 3
     assert card["agent"] == agent
     assert play.main([str(folder), "--episodes", "1"]) == 0
 
@@ -128,11 +128,11 @@ def test_a_card_without_its_network_is_completed(run: Path, tmp_path: Path) -> N
     assert json.loads(json.dumps(card_of(old))) == card
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_play_reports_the_return_with_an_interval(form: str, run: Path, capsys: pytest.CaptureFixture) -> None:
-    assert play.main([str(run), "--format", form, "--episodes", "2"]) == 0
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_play_reports_the_return_with_an_interval(name: str, run: Path, capsys: pytest.CaptureFixture) -> None:
+    assert play.main([str(run), "--format", name, "--episodes", "2"]) == 0
     out = capsys.readouterr().out
-    assert f"{form}: return " in out and "95 % interval, 2 episodes" in out
+    assert f"{name}: return " in out and "95 % interval, 2 episodes" in out
 
 
 def test_one_episode_has_no_interval(run: Path, capsys: pytest.CaptureFixture) -> None:
@@ -155,7 +155,7 @@ def test_a_film_is_cut_and_the_return_is_not(
 
 def test_all_forms_reach_the_same_return(run: Path) -> None:
     card = card_of(run)
-    outcomes = {form: play.play(environment_of(card), FORMS[form](run, card), seed=3) for form in FORMS}
+    outcomes = {name: play.play(environment_of(card), FORMATS[name](run, card), seed=3) for name in FORMATS}
     total, steps = outcomes["jax"]
     for other, length in outcomes.values():
         assert length == steps and other == pytest.approx(total, rel=1e-3, abs=1e-3)
@@ -223,18 +223,18 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-@pytest.mark.parametrize("form", export.EXPORTED)
+@pytest.mark.parametrize("name", export.EXPORTED)
 def test_an_export_that_is_not_of_the_run_is_one_line(
-    form: str, foreign: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    name: str, foreign: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     policy, card = FOREIGN[foreign](*compact.read(exported(copy, "compact")))
-    if form == "onnx":
+    if name == "onnx":
         dtype, about = card_of(copy)["network"]["observation"]["dtype"], {key: str(card[key]) for key in card}
-        exported(copy, form).write_bytes(onnx_graph.build(policy, dtype, about))
+        exported(copy, name).write_bytes(onnx_graph.build(policy, dtype, about))
     else:
-        compact.write(exported(copy, form), policy, {key: card[key] for key in ("name", "task") if key in card})
-    error = refused(capsys, play.main([str(copy), "--format", form, "--episodes", "1"]))
+        compact.write(exported(copy, name), policy, {key: card[key] for key in ("name", "task") if key in card})
+    error = refused(capsys, play.main([str(copy), "--format", name, "--episodes", "1"]))
     assert "should be of" in error and "make it again with python -m sweeps.export" in error
 
 
@@ -257,24 +257,24 @@ def test_what_is_no_finished_run_or_not_exported_is_one_line(tmp_path: Path, cap
         assert "no finished run" in refused(capsys, program([str(tmp_path)]))
 
 
-@pytest.mark.parametrize("form", export.EXPORTED)
+@pytest.mark.parametrize("name", export.EXPORTED)
 def test_a_form_that_is_missing_or_damaged_is_one_line(
-    form: str, tmp_path: Path, capsys: pytest.CaptureFixture
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = finished("mujoco/Hopper", tmp_path / "run")
-    assert "make it with python -m sweeps.export" in refused(capsys, play.main([str(run), "--format", form]))
-    export.export(run, (form,), "float32", calls=0, observations=3)
-    path = exported(run, form)
+    assert "make it with python -m sweeps.export" in refused(capsys, play.main([str(run), "--format", name]))
+    export.export(run, (name,), "float32", calls=0, observations=3)
+    path = exported(run, name)
     path.write_bytes(path.read_bytes()[:-100])
-    assert "damaged" in refused(capsys, play.main([str(run), "--format", form]))
+    assert "damaged" in refused(capsys, play.main([str(run), "--format", name]))
 
 
 @pytest.mark.parametrize("dtype", compact.DTYPES)
-@pytest.mark.parametrize("form", export.EXPORTED)
+@pytest.mark.parametrize("name", export.EXPORTED)
 def test_a_form_that_acts_otherwise_is_not_written(
-    form: str, dtype: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    name: str, dtype: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    """As if the clean-up had turned the outputs round. Of half precision, which only the compact form has, it is told;
+    """As if the clean-up had turned the outputs round. Half precision, which only the compact format has, is told;
     a run whose exports are sound keeps them."""
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     before = {path.name: path.read_bytes() for path in (folder / schema.EXPORT).iterdir()}
@@ -285,15 +285,15 @@ def test_a_form_that_acts_otherwise_is_not_written(
         return Cleaned(policy._replace(layers=(*policy.layers[:-1], turned)), [0] * len(policy.layers[1:]), [])
 
     monkeypatch.setattr(export, "clean", wrong)
-    if form == "compact" and dtype == "float16":
-        assert " greedy actions as in JAX" in export.export(folder, (form,), dtype, calls=0, observations=20)[-1]
+    if name == "compact" and dtype == "float16":
+        assert " greedy actions as in JAX" in export.export(folder, (name,), dtype, calls=0, observations=20)[-1]
         return
     with pytest.raises(UserError, match=r"run/export/.* of the actions differ from the agent's; it is not written"):
-        export.export(folder, (form,), dtype, calls=0, observations=20)
+        export.export(folder, (name,), dtype, calls=0, observations=20)
     assert {path.name: path.read_bytes() for path in (folder / schema.EXPORT).iterdir()} == before
     shutil.rmtree(folder / schema.EXPORT)
     with pytest.raises(UserError, match="it is not written"):
-        export.export(folder, (form,), dtype, calls=0, observations=20)
+        export.export(folder, (name,), dtype, calls=0, observations=20)
     assert {path.name for path in folder.iterdir()} == {path.name for path in run.iterdir()} - {schema.EXPORT}
 
 
