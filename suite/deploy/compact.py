@@ -67,7 +67,7 @@ def encode(matrix: np.ndarray, dtype: str = "float32", allowed: Sequence[str] = 
 
 
 def origin(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the description of the run in an exported form; `card` is the run's policy.json."""
+    """Return the description of the run in an exported format; `card` is the run's policy.json."""
     about = {key: card[key] for key in ("name", "task", "method", "seed")}
     return {**about, "environment": card["options"]["environment"]}
 
