@@ -70,6 +70,7 @@ SOURCES = (
     Source("agent.random_steps", MUJOCO, "slimSAC: 5,000 initial samples"),
     Source("agent.random_steps (td3)", MUJOCO, OURS, "as sac's; Fujimoto et al. 2018: 25,000 in the authors' code"),
     Source("agent.* (td3)", MUJOCO, "Fujimoto et al. 2018, the authors' code (TD3.py and main.py)"),
+    Source("agent.learning_rate (dqn)", OFFLINE, "slimCQL, parser_argument.py"),
     Source("agent.* (dqn)", OFFLINE, "as online"),
     # Learner
     Source("learner.target_update_period", IMAGES, f"{RELEASED}; offline counted in gradient steps"),

@@ -43,7 +43,6 @@ class DQNOptions(QLearningOptions):
 class CQLOptions(QLearningOptions):
     """Options `agent.*` of Conservative Q-Learning."""
 
-    learning_rate: float = Field(5e-05, gt=0, description="Adam's step size")
     adam_epsilon: float = Field(0.0003125, gt=0, description="Adam's epsilon")
     cql_weight: float = Field(
         0.1,

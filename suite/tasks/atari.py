@@ -104,8 +104,9 @@ OFFLINE = ATARI._replace(
     benchmark=tuple(name.replace("atari/", "offline/") for name in PAPER_GAMES),
     simulator="offline",
     offline=True,
-    # The paper's offline configuration; evaluation is ours.
+    # The paper's offline configuration; evaluation is ours. slimCQL trains DQN with the learning rate of CQL.
     defaults={
+        "agent.learning_rate": 5e-5,
         "trainer.epochs": 50,
         "trainer.epoch_agent_steps": 62_500,
         "trainer.initial_samples": 0,

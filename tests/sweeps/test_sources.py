@@ -61,6 +61,8 @@ def test_every_entry_is_the_source_of_something() -> None:
         ("agent.adam_epsilon", "atari", 1.5e-4, "slimDQN"),
         ("agent.adam_epsilon", "offline", 3.125e-4, "slimCQL"),
         ("agent.adam_epsilon (dqn)", "offline", 1.5e-4, "as online"),
+        ("agent.learning_rate (dqn)", "offline", 5e-5, "slimCQL"),
+        ("agent.learning_rate", "offline", 5e-5, "slimCQL"),
         ("gmp:final_sparsity", "atari", 0.95, "dqn_atari_prune.gin"),
         ("gmp:final_sparsity", "mujoco", 0.9, "sac_mujoco_pruning_config.gin"),
         ("eaudeqn:max_noise", "atari", 3.0, "released configuration"),
