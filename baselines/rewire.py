@@ -23,12 +23,14 @@ Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.A
 
 
 def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
-    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, and where no rewiring is
-    ever due."""
+    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, where no rewiring is ever
+    due, and for an option that would do nothing."""
     if training.pruner.structure != "unstructured":
         raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
     if options.delay >= options.end:
         raise UserError(f"delay={options.delay} should be before end={options.end}; static is what never rewires")
+    if options.period and options.max_period != type(options).model_fields["max_period"].default:
+        raise UserError(f"max_period={options.max_period}: period={options.period} is given; leave one of them out")
     refuse_beyond_limit(training, "sparsity", options.sparsity)
     first, last = round(options.delay * training.gradient_steps), round(options.end * training.gradient_steps)
     period = period_of(training, options.period, options.max_period)

@@ -224,6 +224,13 @@ def test_a_period_that_rewires_nothing_is_refused(name: str, refused: dict, allo
     METHODS[name].make(training(), **allowed)
 
 
+@pytest.mark.parametrize("name", ["set", "rigl"])
+def test_a_largest_default_beside_a_period_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="max_period=40: period=10 is given"):
+        METHODS[name].make(training(), period=10, max_period=40)
+    METHODS[name].make(training(), max_period=40)
+
+
 def test_static_beyond_the_structure_is_refused() -> None:
     static(training(structure="1:4"), Static(sparsity=0.75))
     with pytest.raises(UserError, match=r"sparsity=0\.8: .* 0\.75 with pruning\.structure=1:4"):
