@@ -5,5 +5,5 @@ from suite.types import Sparsifier, Training, single_network
 
 
 def dense(training: Training, options: Dense) -> Sparsifier:
-    """One network without masks: plain DQN."""
+    """Train one network without masks: the plain agent, such as DQN."""
     return single_network(init=lambda key, params: {})

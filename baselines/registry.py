@@ -26,7 +26,7 @@ class Dense(Options):
 
 
 class Scheduled(Options):
-    """Options that all schedules share."""
+    """Options of schedules that have a start and an end."""
 
     final_sparsity: float = Field(0.95, ge=0, lt=1, description="sparsity at the end of the schedule")
     start: float = Field(0.2, ge=0, le=1, description="fraction of training after which pruning starts")
@@ -151,7 +151,7 @@ METHODS: dict[str, Method] = {
 
 
 def register(name: str, method: Method) -> None:
-    """Add a method, before a run is made. Raises UserError if the name is taken."""
+    """Add a method to METHODS, before a run is made. Raises UserError if the name is taken."""
     if name in METHODS:
         raise UserError(f"a method named {name!r} exists already")
     METHODS[name] = method

@@ -23,8 +23,11 @@ Growth = Callable[[jax.Array, Network, Mapping[str, jax.Array]], dict[str, jax.A
 
 
 def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
-    """Rewire periodically and grow by the scores of `grow`. Raises UserError for structures, where no rewiring is ever
-    due, and for an option that would do nothing."""
+    """Rewire periodically, and grow weights by the scores of `grow`.
+
+    Raises UserError for structures, for a sparsity that the pruner cannot reach, if no rewiring is ever due, and for
+    an option that would do nothing.
+    """
     if training.pruner.structure != "unstructured":
         raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
     if options.delay >= options.end:
@@ -61,8 +64,11 @@ def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
 def rewire(
     masks: Masks, keep: Mapping[str, jax.Array], grow: Mapping[str, jax.Array], fraction: jax.Array | float
 ) -> Masks:
-    """In each layer, drop the lowest `fraction` of the kept weights by the scores `keep`, and grow as many of the
-    weights that were pruned before, the highest by the scores `grow`: a dropped weight never regrows at once (ours)."""
+    """Drop the lowest `fraction` of each layer's kept weights by the scores `keep`, and grow as many pruned ones.
+
+    Those with the highest scores `grow` grow, but no weight that has just been dropped (ours). A layer drops no more
+    weights than it has pruned ones.
+    """
     new: Masks = {}
     for path, mask in masks.items():
         number = jnp.sum(mask, dtype=jnp.int32)
@@ -74,7 +80,7 @@ def rewire(
 
 
 def forget(opt_state: Any, grown: Masks) -> Any:
-    """Reset an optimizer's state of the weights that have grown to zero.
+    """Set an optimizer's state to zero at the weights that have grown.
 
     This covers any optimizer: every array in its state whose path ends with a kernel's path and whose shape is the
     kernel's, such as Adam's moments.
@@ -91,9 +97,10 @@ def forget(opt_state: Any, grown: Masks) -> Any:
 
 
 def sparse_evolution(training: Training, options: SET) -> Sparsifier:
-    """SET, sparse evolutionary training (Mocanu et al. 2018): random weights grow.
+    """Grow random weights: SET, sparse evolutionary training (Mocanu et al. 2018).
 
-    The defaults are those of Graesser et al. 2022; decay=constant and end=1 give Mocanu et al.'s method.
+    Most defaults are those of Graesser et al. 2022 (see sweeps/sources.py). decay=constant and end=1 give the method of
+    Mocanu et al.
     """
 
     def by_chance(key: jax.Array, network: Network, gradients: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -103,9 +110,9 @@ def sparse_evolution(training: Training, options: SET) -> Sparsifier:
 
 
 def rigl(training: Training, options: RigL) -> Sparsifier:
-    """RigL (Evci et al. 2020): weights with the largest dense gradients grow, fewer at each rewiring.
+    """Grow the weights with the largest dense gradients: RigL (Evci et al. 2020).
 
-    The defaults are those of Graesser et al. 2022; Evci et al. end at 0.75 of training.
+    Most defaults are those of Graesser et al. 2022 (see sweeps/sources.py). Evci et al. end at 0.75 of training.
     """
 
     def by_gradient(key: jax.Array, network: Network, gradients: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

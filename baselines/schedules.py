@@ -18,31 +18,37 @@ from suite.types import Due, Masks, Network, Params, Sparsifier, Training, singl
 
 
 def polynomial(final_sparsity: float, start: int, end: int, power: float = 3) -> optax.Schedule:
-    """s(t) = f (1 - (1 - u)^power), u = clip((t - start) / (end - start), 0, 1), t in gradient steps (Zhu & Gupta
-    2017 with power 3). With start = end > 0, s rises at once there."""
+    """Prune along a polynomial: s(t) = f (1 - (1 - u)^power), u = clip((t - start) / (end - start), 0, 1).
+
+    t counts gradient steps, and f is the final sparsity. Power 3 is the schedule of Zhu & Gupta 2017, section 3. With
+    start = end > 0, s rises from 0 to f at that step.
+    """
     start = max(min(start, end - 1), 0)
     return optax.polynomial_schedule(0, final_sparsity, power, max(end - start, 1), start)
 
 
 def linear(final_sparsity: float, start: int, end: int) -> optax.Schedule:
-    """s(t) = f u: each pruning removes the same number of weights."""
+    """Prune the same number of weights each time: s(t) = f u, with u of `polynomial`."""
     return polynomial(final_sparsity, start, end, power=1)
 
 
 def cosine(final_sparsity: float, start: int, end: int) -> optax.Schedule:
-    """s(t) = f (1 - cos(pi u)) / 2: slow at both ends."""
+    """Prune slowly at both ends: s(t) = f (1 - cos(pi u)) / 2, with u of `polynomial`."""
     done = linear(1.0, start, end)
     return lambda step: final_sparsity * (1 - jnp.cos(jnp.pi * done(step))) / 2
 
 
 def exponential(final_sparsity: float, start: int, end: int) -> optax.Schedule:
-    """s(t) = 1 - (1 - f)^u: each pruning removes the same share of the kept weights (Frankle & Carbin 2019)."""
+    """Prune the same share of the kept weights each time: s(t) = 1 - (1 - f)^u, with u of `polynomial`.
+
+    Source: Frankle & Carbin 2019.
+    """
     done = linear(1.0, start, end)
     return lambda step: 1 - (1 - final_sparsity) ** done(step)
 
 
 def iterative(final_sparsity: float, start: int, end: int, prunings: int = 10) -> optax.Schedule:
-    """s(t) = f k / n after the k-th of n equal prunings at even intervals from start to end."""
+    """Prune n times by equal amounts, at even intervals from start to end: s(t) = f k / n after the k-th time."""
     times = jnp.array([start + round(k * (end - start) / max(prunings - 1, 1)) for k in range(prunings)])
     return lambda step: final_sparsity * jnp.sum(step >= times) / prunings
 
@@ -66,7 +72,7 @@ def scheduled(
     due: Due,
     pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
-    """Prune to `schedule(step)` whenever it is due, at the end to the sparsity `final`.
+    """Prune to `schedule(step)` at each step that is `due`; `final` is the sparsity at the end.
 
     Masks are nested, unless the method keeps pruned weights: then each pruning chooses among all weights. Raises
     UserError for scores that do not work with the method.
@@ -90,14 +96,16 @@ def scheduled(
 
 
 def every(training: Training, period: int | None, last: int, most: int = 1_000) -> Due:
-    """Every `period` gradient steps, by default as `period_of` says, and at step `last`, or 1 where that is 0. Raises
-    UserError as `period_of` does."""
+    """Return when masks are updated: every `period` gradient steps, and at step `last`, or at step 1 if `last` is 0.
+
+    `period_of` says what the default is and when UserError is raised.
+    """
     gap = period_of(training, period, most)
     return lambda step: (step % gap == 0) | (step == max(last, 1))
 
 
 def period_of(training: Training, period: int | None, most: int) -> int:
-    """The given period, by default `most` or a hundredth of training, in gradient steps.
+    """Return the period in gradient steps: by default `most`, but at most a hundredth of training, and at least 1.
 
     Raises UserError for a period that is longer than the run.
     """
@@ -108,12 +116,15 @@ def period_of(training: Training, period: int | None, most: int) -> int:
 
 
 def at_rises(schedule: optax.Schedule) -> Due:
-    """Due at the steps at which a schedule rises."""
+    """Return when a schedule rises: each step at which it is higher than at the step before."""
     return lambda step: schedule(step) > schedule(step - 1)
 
 
 def span(training: Training, final_sparsity: float, start: float, end: float) -> tuple[float, int, int]:
-    """The arguments of a schedule. Raises UserError for an impossible schedule."""
+    """Return the arguments of a schedule, in gradient steps; `start` and `end` are fractions of training.
+
+    Raises UserError if the start is after the end, or if the pruner cannot reach the final sparsity.
+    """
     refuse_beyond_limit(training, "final_sparsity", final_sparsity)
     if start > end:
         raise UserError(f"start={start} is after end={end}: pruning should start before it ends")
@@ -124,8 +135,10 @@ def span(training: Training, final_sparsity: float, start: float, end: float) ->
 
 
 def gmp(training: Training, options: GMP) -> Sparsifier:
-    """Gradual magnitude pruning (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper). At
-    the final sparsity, masks are no longer updated (Zhu & Gupta 2017, section 3)."""
+    """Prune small weights gradually (Zhu & Gupta 2017; PolyPruneQN of Graesser et al. 2022 and of the EauDeQN paper).
+
+    At the final sparsity, masks are no longer updated (Zhu & Gupta 2017, section 3).
+    """
     final, first, last = span(training, options.final_sparsity, options.start, options.end)
     due = every(training, options.period, last)
     schedule = polynomial(final, first, last, options.power)
@@ -135,15 +148,17 @@ def gmp(training: Training, options: GMP) -> Sparsifier:
 
 
 def ste(training: Training, options: STE) -> Sparsifier:
-    """Soft gradual pruning: masks in the forward pass, straight-through gradients for all weights (Bengio et al. 2013;
-    Lin et al. 2020), so that pruned weights continue to learn and may regrow."""
+    """Prune gradually in the forward pass alone: pruned weights continue to learn and may regrow (Lin et al. 2020).
+
+    All weights have straight-through gradients (Bengio et al. 2013).
+    """
     final, first, last = span(training, options.final_sparsity, options.start, options.end)
     due = every(training, options.period, last, most=16)
     return scheduled(training, final, polynomial(final, first, last, options.power), due, "learning")
 
 
 def _gradual(schedule: Callable[[float, int, int], optax.Schedule]) -> Callable[..., Sparsifier]:
-    """The method of a schedule whose arguments are final sparsity, start and end."""
+    """Return the method of a schedule whose arguments are final sparsity, start and end."""
 
     def method(training: Training, options: Gradual) -> Sparsifier:
         final, first, last = span(training, options.final_sparsity, options.start, options.end)
@@ -156,7 +171,7 @@ linear_pruning, cosine_pruning, exponential_pruning = _gradual(linear), _gradual
 
 
 def iterative_pruning(training: Training, options: Iterative) -> Sparsifier:
-    """Iterative pruning (Han et al. 2015): n equal prunings at even intervals."""
+    """Prune several times by equal amounts, at even intervals (Han et al. 2015)."""
     schedule = iterative(*span(training, options.final_sparsity, options.start, options.end), options.prunings)
     return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
@@ -168,15 +183,14 @@ def oneshot(training: Training, options: OneShot) -> Sparsifier:
 
 
 def constant_sparsity(training: Training, options: Constant) -> Sparsifier:
-    """Prune the initial weights once; the largest stay."""
+    """Prune the initial weights once, and keep the largest."""
     refuse_beyond_limit(training, "final_sparsity", options.final_sparsity)
     schedule = optax.constant_schedule(options.final_sparsity)
     return scheduled(training, options.final_sparsity, schedule, at_rises(schedule))
 
 
 def distill(training: Training, options: Distill) -> Sparsifier:
-    """Distill Q-Network (Vincent et al. 2025): at each target update, the online network becomes a sparser copy of the
-    target."""
+    """Prune at target updates, to a sparser copy of the target: Distill Q-Network (Vincent et al. 2025)."""
     refuse_saliency(training, "distill prunes at target updates")
     final, first, last = span(training, options.final_sparsity, options.start, options.end)
     last_update = training.gradient_steps - training.gradient_steps % training.target_update_period

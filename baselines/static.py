@@ -6,6 +6,6 @@ from suite.types import Sparsifier, Training, single_network
 
 
 def static(training: Training, options: Static) -> Sparsifier:
-    """Static random masks (Evci et al. 2020, Graesser et al. 2022): the kept weights are drawn once."""
+    """Draw the kept weights once, at random (Evci et al. 2020, Graesser et al. 2022)."""
     refuse_beyond_limit(training, "sparsity", options.sparsity)
     return single_network(lambda key, params: training.pruner.scatter(key, params, options.sparsity))
