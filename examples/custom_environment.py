@@ -26,11 +26,13 @@ class Corridor(gymnasium.Env[np.ndarray, Any]):
         self.action_space = spaces.Discrete(2)
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start in a random cell, but not the last; return the observation float64 [2] and an empty dictionary."""
         super().reset(seed=seed)  # all that is random draws from self.np_random
         self.place = int(self.np_random.integers(self.cells - 1))
         return self._observation(), {}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Move by one cell, or stay at the left wall; the last cell ends the episode. The reward is always -1."""
         self.place = max(self.place + (1 if action == 1 else -1), 0)
         return self._observation(), -1.0, self.place == self.cells - 1, False, {}
 

@@ -48,6 +48,7 @@ def draw(epochs: pd.DataFrame) -> Figure:
 
 
 def main() -> None:
+    """Write the figure of the runs that the command line names. Exit with an error if they cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m examples.custom_figure", description=(__doc__ or "").split("\n")[0]
     )

@@ -43,6 +43,7 @@ def play(run: Path, episodes: int) -> list[float]:
 
 
 def main() -> None:
+    """Export a policy, play it, and print the returns. Exit with an error if the run has no policy."""
     description = (__doc__ or "").split("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m examples.run_exported_policy", description=description)
     parser.add_argument("run", type=Path, help="the folder of a finished run")

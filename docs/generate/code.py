@@ -76,6 +76,7 @@ def module(source: Source) -> str:
 
 
 def class_(source: Source, node: ast.ClassDef) -> Iterator[str]:
+    """Yield the parts of a class: its title, docstring and table of fields, and each public method with a docstring."""
     yield f"### {node.name}"
     yield docstring(node)
     yield fields(source, node.body, "field")
@@ -87,6 +88,7 @@ def class_(source: Source, node: ast.ClassDef) -> Iterator[str]:
 
 
 def public(body: list[ast.stmt]) -> Iterator[ast.ClassDef | ast.FunctionDef]:
+    """Yield the classes and functions of a module or class whose names do not begin with an underscore."""
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             yield node
@@ -163,6 +165,7 @@ def docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> str:
 
 
 def paragraph(text: str) -> str:
+    """Return a paragraph of a docstring as Markdown: doctests, and lines that are indented, become a code block."""
     if text.startswith((" ", ">>>")):
         return f"```text\n{textwrap.dedent(text)}\n```"
     first, *rest = text.splitlines()

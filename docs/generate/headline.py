@@ -40,7 +40,7 @@ def cell(estimate: "pd.Series[float]", spec: str) -> str:
 
 
 def write() -> None:
-    """Write the table."""
+    """Replace the table in the README."""
     text, shown = README.read_text(encoding="utf-8"), table(pd.read_csv(COMPARISON))
     README.write_text(MARKED.sub(lambda found: found[1] + shown + found[2], text), encoding="utf-8")
 

@@ -51,6 +51,7 @@ def method_tables() -> str:
 
 
 def engine_table() -> str:
+    """Return one table with the options of all engines, named as on the command line: `--slurm.time`."""
     fields = {
         f"{name}.{option}": field
         for name, engine in ENGINES.items()
@@ -88,4 +89,5 @@ def merged(defaults: dict[str, str], families_in_all: int) -> str:
 
 
 def default(field: FieldInfo) -> str:
+    """Return the default of an option as inline code, with `none` for None."""
     return f"`{'none' if field.default is None else field.default}`"

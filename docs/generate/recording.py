@@ -90,7 +90,7 @@ def pieces(terminal: int) -> Iterator[str]:
 
 
 def write(text: str, screen: Screen, row: int) -> int:
-    """Write text to a screen as a terminal does that only moves up, and clears whole lines; return the cursor's row."""
+    """Write text to a screen; return the cursor's row. The cursor may move up, and a line may be cleared."""
     begin = 0
     for control in CONTROL.finditer(text):
         screen[row] += text[begin : control.start()]
