@@ -90,6 +90,7 @@ class RunConfig(NamedTuple):
 
     @property
     def total_agent_steps(self) -> int:
+        """Agent steps of all epochs, with the initial samples and without evaluation; gradient steps if offline."""
         return self.options.trainer.epochs * self.options.trainer.epoch_agent_steps
 
     @property

@@ -1,4 +1,4 @@
-"""Trains one run, for sweeps.run, and leaves its record. Exit codes: see sweeps.run."""
+"""Train one run, for sweeps.run, and leave its record. Exit codes: see sweeps.run."""
 
 import math
 import os
@@ -80,7 +80,7 @@ def _checkpoints(
 
 
 def from_command_line(settings: Settings, given: dict[str, Any]) -> int:
-    """Train, or resume, the run that the options of a command line describe; -> the exit code.
+    """Train, or resume, the run that the options of a command line describe, and return the exit code.
 
     Raises UserError for bad input, and Busy while another process works on the run.
     """

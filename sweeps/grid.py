@@ -26,6 +26,8 @@ Arguments = dict[str, Any]  # of one run, e.g. {"seed": 0, "task": "atari/Pong",
 
 
 class Sweep(NamedTuple):
+    """The grid that a sweep file describes, its cells in the order of `expand`."""
+
     name: str  # e.g. "atari-laptop"; runs/<name> is the default folder
     cells: list[Arguments]
     place: Mapping[str, str] = {}  # on W&B: entity and project, as far as the file names them

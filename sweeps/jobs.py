@@ -1,4 +1,4 @@
-"""How many runs of a sweep this machine has at a time, and how they share its GPUs."""
+"""How many runs of a sweep this machine runs at a time, and how they share its GPUs."""
 
 import contextlib
 import os
@@ -17,11 +17,11 @@ PER_GPU = 4  # runs on a GPU that `make gpu-check` has not measured
 
 @contextlib.contextmanager
 def on_gpus(jobs: int | None) -> Iterator[int | None]:
-    """Share the GPUs among the runs that start inside, and say so in one line; -> how many run at a time.
+    """Share the GPUs among the runs that start inside, say so in one line, and yield how many run at a time.
 
-    That is `jobs` if the user gave a number, and otherwise the number on each GPU that `make gpu-check` found best
-    there, or PER_GPU. None without GPUs, unless the user gave a number. Workers take turns over the GPUs that
-    CUDA_VISIBLE_DEVICES names.
+    That is `jobs` if the user gave a number. Otherwise it is, summed over the GPUs, the number that `make gpu-check`
+    found best on such a GPU, or PER_GPU; and None without GPUs. Workers take turns over the GPUs that the environment
+    variable CUDA_VISIBLE_DEVICES names.
     """
     found = gpus.visible() if gpus.wanted() else []
     if found and not gpus.usable_by_jax():
@@ -58,7 +58,7 @@ def _words(found: Sequence[gpus.Gpu]) -> str:
 
 
 def _start_mps(stack: contextlib.ExitStack) -> dict[str, str]:
-    """Start MPS until the stack ends; -> the variables by which runs find it, none if they must do without.
+    """Start MPS until the stack ends; return the variables by which runs find it, or none if there is no MPS.
 
     Runs find an MPS of the user's own by themselves.
     """

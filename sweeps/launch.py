@@ -1,4 +1,4 @@
-"""A whole sweep: `python -m sweeps.launch sweeps/atari/laptop.yaml`, on this machine or by another engine.
+"""Run a whole sweep: `python -m sweeps.launch sweeps/atari/laptop.yaml`, on this machine or by another engine.
 
 Exit codes: 0 every run is finished and the table is written, or the runs are submitted to an engine that runs
 elsewhere; 1 a run failed or the table has gaps, 2 bad input or a big sweep that was not confirmed, 75 another process
@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with the options of every engine as --ENGINE.OPTION."""
     made = Parser(
         prog="python -m sweeps.launch",
         description="Run every cell of a W&B grid sweep file, then compare the methods in a table.",

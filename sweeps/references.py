@@ -19,11 +19,10 @@ COLUMNS = ("task", "episodes", "mean", "standard_error")  # and the versions of 
 
 
 def random_returns(task: Task) -> np.ndarray:
-    """Return undiscounted returns [episodes], in the environment with its default options.
+    """Return undiscounted returns, float64 [episodes], in the environment with its default options.
 
-    Episode i resets with seed i and draws its actions with seed `episodes` + i.
-
-    One seed for both would draw the first actions from the same numbers as the initial state.
+    Episode i resets with seed i and draws its actions with seed `episodes` + i. One seed for both would draw the first
+    actions from the same numbers as the initial state.
     """
     environment = make_environment(task, ENVIRONMENTS[task.family].options())
     returns = np.zeros(FAMILIES[task.family].random_episodes)

@@ -1,4 +1,4 @@
-"""One run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
+"""Train one run: `python -m sweeps.run --task atari/Pong --method eaudeqn --seed 0`.
 
 Exit codes: 0 the run is finished (now or earlier), 1 it failed, 2 bad input, 75 (EX_TEMPFAIL) it is not finished, and
 rerunning the command resumes it. 75 means that Ctrl-C, SIGTERM, SIGHUP (a closed terminal) or SIGUSR2 (SLURM's notice)

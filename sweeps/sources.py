@@ -36,6 +36,8 @@ OURS = "ours"
 
 
 class Source(NamedTuple):
+    """Where the defaults of the options that match come from, for some families."""
+
     option: str  # "agent.width", or "gmp:power" of a method; * stands for anything
     families: tuple[str, ...]
     source: str  # `OURS` if there is none
@@ -157,6 +159,8 @@ SOURCES = (
 
 
 class Row(NamedTuple):
+    """A line of docs/reference/defaults.md: a default, the families that have it, and its source."""
+
     option: str
     families: tuple[str, ...]
     default: Any
@@ -165,8 +169,10 @@ class Row(NamedTuple):
 
 
 def source_of(option: str, family: str) -> Source:
-    """Return the family's own entry, or the first of SOURCES that matches. A family that has entries of its own has
-    Atari's for the other options. Raises LookupError if there is none."""
+    """Return the family's own entry, or the first of SOURCES that matches. Raises LookupError if there is none.
+
+    A family that has entries of its own has Atari's for the other options.
+    """
     own = FAMILIES[family].sources
     if option in own:
         return Source(option, (family,), own[option])

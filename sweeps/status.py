@@ -40,8 +40,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def engine_states(folder: Path) -> Mapping[str, str]:
-    """Ask every engine for the cells in a folder that it has: name -> QUEUED or RUNNING. One that does not answer is
-    named in a note."""
+    """Ask every engine which cells of a folder it has; return name -> QUEUED or RUNNING.
+
+    A note on stderr says why an engine does not answer.
+    """
     found: dict[str, str] = {}
     for engine in ENGINES.values():
         try:
@@ -52,8 +54,10 @@ def engine_states(folder: Path) -> Mapping[str, str]:
 
 
 def complete(cells: Sequence[CellState], of_engines: Mapping[str, str]) -> None:
-    """Complete the states of `read_states`: which cells failed, run somewhere now, or wait in an engine's queue. A run
-    that was interrupted is waiting, with its progress."""
+    """Complete the states of `read_states`: which cells failed, run somewhere now, or wait in an engine's queue.
+
+    A run that was interrupted is waiting, with its progress. Raises UserError for a damaged record.
+    """
     for cell in cells:
         if cell.state == FINISHED:
             continue

@@ -1,4 +1,4 @@
-"""Runs a whole sweep: what it will cost here, its confirmation, the engine, the comparison table."""
+"""Run a whole sweep: what it will cost here, its confirmation, the engine, the comparison table."""
 
 import argparse
 import os
@@ -77,8 +77,10 @@ def _on_wandb(sweep: grid.Sweep) -> dict[str, str]:
 def _measured(
     runs: Sequence[RunConfig], jobs: int | None, most: int | None
 ) -> tuple[Callable[[RunConfig], float], int]:
-    """Print the estimated cost of runs; -> seconds of a run on one core, and the number of workers: `jobs`, or as many
-    as there is memory for, up to `most` or one a core."""
+    """Print the estimated cost of runs; return a function for the seconds of a run, and the number of workers.
+
+    The number is `jobs`, or as many as there is memory for, up to `most` or one per core.
+    """
     if restricted := limits.restrictions():
         print(f"this container may use {restricted}", flush=True)
     print("measuring how fast such runs are here ...", flush=True)
@@ -103,7 +105,7 @@ def ahead(forecast: Forecast, jobs: int) -> str:
 
 
 def _table(folder: Path, file: str, returns: str) -> int:
-    """Make the comparison table and print where everything is; -> 0, or 1 if the table has gaps or failed."""
+    """Make the comparison table and print where everything is. Return 0, or 1 if the table has gaps or failed."""
     print(flush=True)
     command = ["-m", "analysis.table", f"--runs={folder}", f"--sweep={file}"]  # which may begin with a dash
     command += [f"--return={returns}"] if returns != "training" else []
