@@ -50,8 +50,11 @@ class CellState:
             return None
 
     def read(self, locked: str = ELSEWHERE) -> None:
-        """Refresh the state of a cell that is not our process from its lock and record: `locked` while another process
-        has it, FINISHED or FAILED if that one has ended it, even if it was never seen at work."""
+        """Refresh, from its lock and record, the state of a cell that is not our process.
+
+        It is `locked` while another process has the run. It is FINISHED or FAILED if that process has ended the run,
+        even if it was never seen at work, and WAITING otherwise.
+        """
         if lock.holder(self.folder):
             self.state, self.started = locked, 0.0
         elif self.ending() == FINISHED:
@@ -109,4 +112,5 @@ def read_states(works: Sequence[Work], root: Path) -> list[CellState]:
 
 
 def count(cells: Iterable[CellState], state: str) -> int:
+    """Return how many cells are in a state, such as WAITING or ELSEWHERE."""
     return sum(cell.state == state for cell in cells)

@@ -17,8 +17,11 @@ def ending(code: int) -> str:
 
 
 def reason(code: int, output: str) -> str:
-    """Say why a process failed, in one line: the last error that it printed, whatever a library printed after that; and
-    the signal that ended it, or its exit code and last line if it printed no error."""
+    """Say in one line why a process failed: the last error that it printed, even if other lines follow it.
+
+    A signal that ended the process is named first. Without an error or a signal, the exit code and the last line that
+    the process printed are returned.
+    """
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
     error = _error(lines)
     if code < 0:

@@ -31,8 +31,10 @@ class Gpu(NamedTuple):
 
 
 def query(*fields: str) -> list[list[str]]:
-    """Return these fields of each GPU, as nvidia-smi tells them; nothing without an NVIDIA GPU. Its warnings, which it
-    prints between the GPUs, are left out."""
+    """Return these fields of each GPU, as nvidia-smi prints them; nothing without an NVIDIA GPU.
+
+    Warnings that nvidia-smi prints between the GPUs are left out.
+    """
     command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
     try:
         said = subprocess.run(
@@ -70,14 +72,16 @@ def wanted() -> bool:
 
 
 def has_mps() -> bool:
+    """Return whether the program that starts MPS is installed; starting it may still fail."""
     return shutil.which(CONTROL) is not None
 
 
 @contextlib.contextmanager
 def mps(folder: Path) -> Iterator[dict[str, str]]:
-    """Run an MPS of our own, with its files in a folder; -> the variables that processes need to find it.
+    """Run an MPS of our own, with its files in a folder; yield the variables that processes need to find it.
 
-    Raises OSError or subprocess.SubprocessError if it does not start, as in some containers, or JAX finds no GPU by it.
+    Raises OSError or subprocess.SubprocessError if it does not start, as in some containers, or if JAX finds no
+    GPU by it.
     """
     variables = {PIPE: str(folder / "pipe"), LOG: str(folder / "log")}
     for place in variables.values():

@@ -1,4 +1,4 @@
-"""Runs the cells of a grid on this machine, in worker processes. Other engines may run cells of the same folder."""
+"""Run the cells of a grid on this machine, in worker processes. Other engines may run cells of the same folder."""
 
 import contextlib
 import signal
@@ -35,6 +35,8 @@ LAST_LINES = 3  # of a failed worker's log that are shown
 
 
 class Worker(NamedTuple):
+    """An attempt to run a cell, in a process on this machine."""
+
     cell: CellState
     process: workers.Process
     log_start: int  # where this attempt's part of the log begins, bytes
@@ -182,7 +184,7 @@ def _end(worker: Worker, tries: int) -> None:
 
 
 def _note_failure(cell: CellState) -> None:
-    """Give a record without a status the status of a failed run, unless another process has the run now."""
+    """Write the status of a failed run into a record without a status, unless another process has the run now."""
     with contextlib.suppress(Busy, UserError, OSError), lock.hold(cell.folder):
         if not (cell.folder / schema.STATUS).exists():
             schema.write_json(cell.folder / schema.STATUS, as_json(Status(status="failed", error=cell.report)))

@@ -1,4 +1,4 @@
-"""Submits the cells of a grid to SLURM, as an array of jobs.
+"""Submit the cells of a grid to SLURM, as an array of jobs.
 
 A job runs the local engine on its few cells. When SLURM asks it to end (time limit, preemption), the runs leave a
 checkpoint and the job returns to the queue, to resume them later. <folder>/.slurm/jobs.json records which job has which
@@ -63,7 +63,7 @@ OPTIONS = SlurmOptions
 
 
 def check(options: SlurmOptions) -> None:
-    """Raise UserError for a time that is none, and when there is no SLURM here."""
+    """Raise UserError for a time limit that is invalid or too short, and when there is no SLURM here."""
     _minutes(options.time)
     lacking = [command for command in COMMANDS if not shutil.which(command)]
     if lacking:
@@ -161,8 +161,7 @@ def states(folder: Path) -> Mapping[str, str]:
 
 
 def _in_queue(folder: Path) -> dict[str, tuple[str, list[str]]]:
-    """Map the submitted jobs that SLURM still knows to their state and their cells. Raises UserError when it does not
-    answer."""
+    """Map the submitted jobs that SLURM still knows to state and cells. Raises UserError if it does not answer."""
     path = folder / FOLDER / JOBS
     jobs = models.read(Submitted, path).root if path.exists() else {}
     if not jobs or not shutil.which("squeue"):
@@ -171,7 +170,7 @@ def _in_queue(folder: Path) -> dict[str, tuple[str, list[str]]]:
 
 
 def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], root: Path) -> dict[str, list[str]]:
-    """Submit a job a group; -> job -> names of its cells. Raises UserError when SLURM refuses."""
+    """Submit a job for each group; return job -> names of its cells. Raises UserError when SLURM refuses."""
     clusters = []
 
     def job_of(output: str) -> str:
@@ -200,8 +199,10 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
 
 
 def _variables() -> dict[str, str]:
-    """Return our variables, but not those of a job that we run in ourselves, such as an interactive one: the new jobs
-    would inherit its cores and its memory, and their srun refuses them."""
+    """Return our environment variables, but not those of a job in which we run ourselves, such as an interactive one.
+
+    The new jobs would inherit its cores and its memory, and their srun refuses them.
+    """
     inside = "SLURM_JOB_ID" in os.environ
     kept = {name: text for name, text in os.environ.items() if name == "SLURM_CONF" or not name.startswith("SLURM")}
     return kept if inside else dict(os.environ)

@@ -1,4 +1,4 @@
-"""Reads what SLURM's commands print about jobs, which differs by version and by site.
+"""Read what SLURM's commands print about jobs, which differs by version and by site.
 
 A job is named "123", or "123_4" in an array, followed by ";cluster" if sbatch named a cluster.
 """
@@ -29,6 +29,7 @@ class Row(NamedTuple):
     state: str
 
     def has(self, task: str) -> bool:
+        """Return whether the line may be about a task of the job, such as "4", or about a job without tasks, ""."""
         return self.tasks is None or (int(task) in self.tasks if task else not self.tasks)
 
 
@@ -53,6 +54,7 @@ class Job(BaseModel):
     array_task_string: str | None = None  # of tasks that still wait: "0,3-7%2"
 
     def row(self) -> Row:
+        """Return the job as a line of the queue, with the first of its states."""
         task = str(self.array_task_id) if self.array_job_id and self.array_task_id is not None else ""
         tasks = _tasks(f"[{self.array_task_string}]" if self.array_task_string else task)
         return Row(str(self.array_job_id or self.job_id), tasks, self.job_state[0])
@@ -93,8 +95,10 @@ def states(jobs: Iterable[str]) -> dict[str, str]:
 
 
 def _rows(arrays: list[str], cluster: str) -> list[Row]:
-    """Return the queue's lines on some jobs. Where squeue prints something else than asked for, as text, it is asked
-    for JSON: an unknown line never means that no job is there."""
+    """Return the queue's lines on some jobs. Raises UserError if squeue fails or prints something unknown.
+
+    If it prints other text than asked for, it is asked for JSON: an unknown line never means that no job is there.
+    """
     asked = ["squeue", f"--jobs={','.join(arrays)}", *([f"--clusters={cluster}"] if cluster else [])]
     text = _say([*asked, "--array", "--format=%i %T"])
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -133,4 +137,5 @@ def _tasks(text: str) -> Collection[int] | None:
 
 
 def last_line(text: str) -> str:
+    """Return the last line that a program printed, or "it does not say why" if it printed nothing."""
     return (text.strip().splitlines() or ["it does not say why"])[-1]

@@ -1,4 +1,4 @@
-"""Becomes a command that keeps to some cores and does not outlive the process that started it.
+"""Become a command that keeps to some cores and does not outlive the process that started it.
 
     python supervisor.py <parent's process id> <cores, e.g. 0,1, or nothing> <command> ...
 
@@ -16,6 +16,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h; holds across exec
 
 
 def main(parent: int, cores: list[int], command: list[str]) -> None:
+    """Replace this process by `command`, on these cores. On Linux it gets SIGTERM when the parent process ends."""
     if cores and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # a core that was taken away meanwhile
             os.sched_setaffinity(0, cores)

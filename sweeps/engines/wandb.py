@@ -1,4 +1,4 @@
-"""Runs the cells of a grid as a W&B sweep: W&B assigns them to agents, some of which run on this machine.
+"""Run the cells of a grid as a W&B sweep: W&B assigns them to agents, some of which run on this machine.
 
 A run that is finished in the folder ends at once, and W&B gets its rows from the record. An agent on another machine
 joins by `wandb agent`, or by this engine with the sweep's name.
@@ -53,7 +53,7 @@ OPTIONS = WandbOptions
 
 
 def check(options: WandbOptions) -> None:
-    """Raise UserError when there is no key for W&B, or the name of a sweep is none."""
+    """Raise UserError when there is no key for W&B, or `sweep` is not of the form entity/project/id."""
     check_key()
     path = options.sweep
     if path and (path.count("/") != 2 or not all(path.split("/"))):
@@ -61,8 +61,10 @@ def check(options: WandbOptions) -> None:
 
 
 def start(plan: Plan, options: WandbOptions) -> Session:
-    """Join a sweep or register the file's own; agents start while it is waited for. Raises UserError when W&B refuses
-    the sweep."""
+    """Join a sweep, or register the file's own; the session's `wait` starts the agents.
+
+    Raises UserError when W&B refuses the sweep.
+    """
     path = options.sweep or own(plan)
     modules = os.environ.get(extensions.VARIABLE)  # of --import
     agent = f"{extensions.VARIABLE}={modules} " * bool(modules) + str(Path(sys.executable).with_name("wandb"))
@@ -82,7 +84,7 @@ def states(folder: Path) -> Mapping[str, str]:
 
 
 def _wait(plan: Plan, path: str, root: Path) -> int:
-    """Run agents until W&B assigns no more cells; -> exit code."""
+    """Run agents until W&B assigns no more cells, and return the exit code."""
     cells = read_states(plan.works, root)
     signals: list[int] = []
     with local.asked_to_end(signals), watch(cells, terminal.console()) as display:
@@ -112,8 +114,10 @@ def _refresh(cells: Sequence[CellState], display: Display) -> None:
 
 
 def own(plan: Plan) -> str:
-    """Return the entity/project/id of this file and folder's sweep: an earlier call's if it has cells left, or a new
-    one's. Raises UserError when W&B refuses, or does not say whether the earlier one has cells left."""
+    """Return entity/project/id of the sweep of this file and folder: an earlier one that has cells left, or a new one.
+
+    Raises UserError when W&B refuses, or does not say whether the earlier one has cells left.
+    """
     note, document = plan.folder / FOLDER / SWEEP, _document(plan)
     text = json.dumps(document, default=str)
     known = read(Registered, note) if note.exists() else None
@@ -152,7 +156,7 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 
 def register(file: str, document: dict[str, Any]) -> str:
-    """Register a new sweep; -> entity/project/id."""
+    """Register a new sweep, and return its entity/project/id. Raises UserError, which names `file`, if that fails."""
     import wandb
 
     try:

@@ -1,4 +1,4 @@
-"""Shows a grid while it runs: one live table on a terminal, otherwise a line a minute."""
+"""Show a grid while it runs: one live table on a terminal, otherwise a line a minute."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +29,7 @@ class Display:
         self.shown = self.began
 
     def say(self, line: str) -> None:
+        """Print a line as it stands: brackets are no markup, and the terminal wraps it."""
         self.console.print(line, markup=False, soft_wrap=True)
 
     def ended(self, cell: CellState) -> None:
@@ -60,6 +61,7 @@ class Display:
         return (time.monotonic() - self.began) * left / done if done > 0.01 * cost else None
 
     def totals(self) -> str:
+        """Describe all cells in one line, and the time that is left if it can be estimated."""
         left = self.seconds_left()
         return totals(self.cells) + (f", about {duration(left)} left" if left else "")
 
@@ -104,7 +106,7 @@ def fraction(cells: Sequence[CellState]) -> float:
 
 
 def table(cells: Sequence[CellState]) -> Table:
-    """Draw a row a cell."""
+    """Draw a table with a row for each cell."""
     picture = Table(box=None, padding=(0, 1), pad_edge=False)
     picture.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
     picture.add_column("state", no_wrap=True)
@@ -141,8 +143,7 @@ def columns(cell: CellState) -> tuple[str, ...]:
 
 
 def results(cell: CellState) -> tuple[str, str]:
-    """Return the texts of the latest return and sparsity: "-" for one that is not known yet, empty before any
-    progress."""
+    """Return the latest return and sparsity as text: "-" for one that is not known yet, "" before any progress."""
     if cell.progress is None:
         return "", ""
     score, sparsity = cell.progress.latest_return, cell.progress.sparsity

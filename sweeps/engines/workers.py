@@ -26,8 +26,10 @@ GRACE = 60.0  # seconds between asking a worker to end, for which it writes a ch
 
 
 def share(slot: int, jobs: int) -> list[int]:
-    """Return the cores of worker `slot` of `jobs`: all for a single worker, one each with a worker a core, and in turn
-    with more workers than cores."""
+    """Return the cores of worker `slot` of `jobs`: a single worker gets all, otherwise workers divide them evenly.
+
+    With more workers than cores, workers take turns over the cores and have one each.
+    """
     available = cores()
     if jobs == 1:
         return available
@@ -35,9 +37,10 @@ def share(slot: int, jobs: int) -> list[int]:
 
 
 def accelerator(slot: int, jobs: int) -> dict[str, str]:
-    """Return the variables that give JAX the GPU of worker `slot` of `jobs`, and the fraction of its memory to reserve;
-    without GPUs they have no effect. Workers take turns over the GPUs that CUDA_VISIBLE_DEVICES names, and share one
-    if it names none.
+    """Return the variables that give JAX the GPU of worker `slot` of `jobs`, and the fraction of its memory to reserve.
+
+    Workers take turns over the GPUs that CUDA_VISIBLE_DEVICES names, and share one if it names none. Without GPUs the
+    variables have no effect.
     """
     if jobs == 1:
         return {}  # JAX's own choice, three quarters of the first
@@ -81,6 +84,7 @@ def stop(processes: Sequence[Process], hurry: Callable[[], bool], grace: float =
 
 
 def kill_group(process: Process) -> None:
+    """Send SIGKILL to the process group of a worker, if any process of it is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing left (the second: macOS)
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""Forecasts what a grid will cost on this machine: time, memory, disk space."""
+"""Forecast what a grid will cost on this machine: time, memory, disk space."""
 
 import contextlib
 import json
@@ -37,6 +37,7 @@ class Speed(NamedTuple):
     memory_bytes: int  # the process at its peak, without the replay
 
     def seconds(self, run: RunConfig) -> float:
+        """Estimate the seconds of a whole run on one worker: its start, training and evaluation."""
         trainer = run.options.trainer
         late = 0 if run.offline else trainer.epochs * EPISODE / 2
         gradient_steps = run.gradient_steps + late * trainer.replay_ratio

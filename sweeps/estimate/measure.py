@@ -1,4 +1,4 @@
-"""How fast a run is on the cores of this process: `python -m sweeps.estimate.measure --task=... --method=... --seed=0`.
+"""Time a run on the cores of this process: `python -m sweeps.estimate.measure --task=... --method=... --seed=0`.
 
 Prints one line of JSON, a `sweeps.estimate.forecast.Speed`.
 """
