@@ -46,23 +46,27 @@ PACKAGES = ("numpy", "scipy", "onnxruntime", "openvino")
 
 
 def pruned(weight: np.ndarray, sparsity: float, rng: np.random.Generator) -> np.ndarray:
-    """A copy with a random share of its weights set to zero."""
+    """Return a copy with a random share of its weights set to zero."""
     return np.where(rng.random(weight.shape) < sparsity, np.float32(0), weight)
 
 
 def make_layer(kernel: Shape, stride: int) -> Layer:
+    """Return a layer with a ReLU, whose weights are standard normal and the same in each call; its biases are zero."""
     rng = np.random.default_rng(0)
     return Layer(rng.standard_normal(kernel, np.float32), np.zeros(kernel[0], np.float32), stride, True)
 
 
 def dense_ways(layer: Layer, shape: Shape) -> dict[str, runner.Step]:
-    """The whole layer, in every way that there is."""
+    """Return way -> function of the whole layer: numpy, and onnxruntime and OpenVINO if they are installed."""
     policy = Policy(shape, 1.0, (layer,), "argmax")
     return {"numpy dense": runner.step(layer, layer.matrix, shape), **_dense_runtimes(policy)}
 
 
 def sparse_ways(layer: Layer, shape: Shape, sparsity: float) -> dict[str, runner.Step]:
-    """The layer without a share of its weights: any of them, blocks, units, or as many in every group of M."""
+    """Return way -> function of the layer without a share of its weights.
+
+    These are single weights (CSR), blocks (BSR), units, and in a dense layer all but one in every group of M.
+    """
     rng = np.random.default_rng(1)
     unstructured = pruned(layer.matrix, sparsity, rng)
     kept = rng.random((len(layer.matrix) // BLOCK, layer.matrix.shape[1] // BLOCK)) >= sparsity
@@ -79,18 +83,19 @@ def sparse_ways(layer: Layer, shape: Shape, sparsity: float) -> dict[str, runner
 
 
 class Gathered(NamedTuple):
-    """As many weights in each row, and their columns: no kernel of numpy or scipy knows more of N:M."""
+    """A matrix with n weights in each row, and their columns; numpy and scipy have no kernel of their own for N:M."""
 
     values: np.ndarray  # float32 [rows, n]
     columns: np.ndarray  # int64 [rows, n]
 
     def dot(self, x: np.ndarray) -> np.ndarray:
+        """Return the product with a vector, float32 [rows]."""
         products: np.ndarray = np.einsum("ij,ij->i", self.values, x[self.columns])
         return products
 
 
 def _gathered(layer: Layer, sparsity: float, rng: np.random.Generator) -> Gathered:
-    """One weight kept of each M in a row."""
+    """Keep one random weight in each group of M in a row."""
     rows, width = layer.matrix.shape
     count = max(round((1 - sparsity) * width), 1)
     columns = ((np.arange(count) + rng.random((rows, count))) * (width / count)).astype(np.int64)
@@ -98,7 +103,7 @@ def _gathered(layer: Layer, sparsity: float, rng: np.random.Generator) -> Gather
 
 
 def _dense_runtimes(policy: Policy) -> dict[str, runner.Step]:
-    """onnxruntime and OpenVINO with one thread, those that are installed."""
+    """Return the policy in onnxruntime and OpenVINO, if installed, with one thread; nothing without onnxruntime."""
     found: dict[str, runner.Step] = {}
     try:
         model = onnx_graph.build(policy, "float32", {})
@@ -117,7 +122,7 @@ def _dense_runtimes(policy: Policy) -> dict[str, runner.Step]:
 
 
 def time_layers(calls: int, layers: Mapping[str, tuple[Shape, Shape, int]] = LAYERS) -> list[tuple[Any, ...]]:
-    """Lines with the columns COLUMNS."""
+    """Time layers, each dense and at SPARSITIES; return lines with the columns COLUMNS, in microseconds."""
     lines: list[tuple[Any, ...]] = []
     for name, (shape, kernel, stride) in layers.items():
         layer, x = make_layer(kernel, stride), np.random.default_rng(2).standard_normal(shape, np.float32)
@@ -132,7 +137,7 @@ def time_layers(calls: int, layers: Mapping[str, tuple[Shape, Shape, int]] = LAY
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on."""
+    """Return what the numbers depend on: processor, cores, load and versions (None: not installed)."""
     versions: dict[str, str | None] = {}
     for package in PACKAGES:
         try:

@@ -43,12 +43,14 @@ class Case(NamedTuple):
 
 
 def dqn(network: str, width: int, layer_norm: bool = False) -> Case:
+    """Return DQN on Pong, with few random actions; `width` is that of the hidden dense layer."""
     options = {"agent.network": network, "agent.width": width, "agent.layer_norm": layer_norm}
     name = f"DQN {network} {width}" + " layer_norm" * layer_norm
     return Case(name, "atari/Pong", {**options, "agent.epsilon_start": 0.01})
 
 
 def sac(environment: str, network: str = "mlp", layer_norm: bool = False) -> Case:
+    """Return SAC on a MuJoCo environment, with the default widths and no random actions at the start."""
     options = {"agent.network": network, "agent.layer_norm": layer_norm, "agent.random_steps": 0}
     name = f"SAC {environment}" + f" {network}" * (network != "mlp") + " layer_norm" * layer_norm
     return Case(name, f"mujoco/{environment}", options)
@@ -77,7 +79,7 @@ class Bench(NamedTuple):
 
 
 def prepare(method: str, case: Case, folder: Path) -> Bench:
-    """A run whose replay is filled and whose functions are compiled; the next target update is far away."""
+    """Return a run with a filled replay and compiled functions, whose next target update is far away."""
     clock = {
         "replay.capacity": 20_000,
         "trainer.initial_samples": FILLED,
@@ -118,8 +120,10 @@ def products(jaxpr: Any) -> list[Any]:
 
 
 def operations(equation: Any) -> float:
-    """Count two operations for each multiply-add of a product. The zeros that the gradient of a strided
-    convolution puts between its inputs are not counted."""
+    """Count two operations for each multiply-add of a matrix product or a convolution.
+
+    The zeros that the gradient of a strided convolution puts between its inputs are not counted.
+    """
     if equation.primitive.name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         shape = equation.invars[0].aval.shape
@@ -130,8 +134,10 @@ def operations(equation: Any) -> float:
 
 
 def alone(equations: Sequence[Any]) -> Callable[[], Any]:
-    """Return a function that computes these products alone, each on its own operands: a lower bound on the time of a
-    gradient step with them."""
+    """Return a function that computes these products alone, each on its own operands.
+
+    Its time is a lower bound on that of a gradient step with these products.
+    """
     keys = iter(jax.random.split(jax.random.key(0), 2 * len(equations)))
     operands = [[jax.random.normal(next(keys), v.aval.shape, v.aval.dtype) for v in e.invars] for e in equations]
 
@@ -158,6 +164,8 @@ def peak_rate() -> Callable[[], float]:
 
 
 def gradient_step(bench: Bench) -> float:
+    """Train once on the batch of the bench, and return the wall seconds."""
+
     def update() -> Any:
         bench.trainer.state = bench.trainer.learner.update(bench.trainer.state, bench.batch)
         return bench.trainer.state
@@ -183,7 +191,7 @@ def mask_update(bench: Bench, repetitions: int) -> float:
 
 
 def end_to_end(bench: Bench, steps: int) -> float:
-    """Return seconds a gradient step in the trainer's own loop: acting, emulating and storing too."""
+    """Return seconds per gradient step in the trainer's own loop, which also acts, emulates and stores."""
     trainer = bench.trainer
     began, first = time.perf_counter(), trainer.gradient_step
     while trainer.gradient_step < first + steps:
@@ -210,7 +218,7 @@ def measure_case(bench: Bench, peak: Callable[[], float], repetitions: int) -> d
 
 
 def report(repetitions: int, folder: Path, cases: Sequence[Case] = CASES) -> Table:
-    """Return a table, a row a case and method: K = 1 and 5, with the cost of mask updates in gradient steps."""
+    """Return a table with a row for each case and method, and the cost of a mask update in gradient steps."""
     table = Table(title=f"{jax.devices()[0].device_kind}, jax {jax.__version__}; DQN: batch 32, SAC: batch 256")
     for heading in ("case", "method", "K", "gradient step", "GFLOP", "of peak", "products alone", "x K=1", "ops x K=1",
                     "end to end", "not learning", "agent steps/s", "sampling", "mask update"):  # fmt: skip

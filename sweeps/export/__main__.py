@@ -56,14 +56,14 @@ def export(folder: Path, formats: Sequence[str], dtype: str, calls: int, observa
 
 
 def _latency(folder: Path) -> Any:
-    """What an earlier export measured; None if there was none."""
+    """Return the latencies that an earlier export measured; None if there are none."""
     path = folder / schema.COSTS
     return schema.read_json(path).get("latency") if path.exists() else None
 
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """A folder like a run's, whose exports take the place of those in `folder` unless something is raised."""
+    """Yield a folder like a run's; its exports replace those in `folder`, unless something is raised."""
     try:
         with TemporaryDirectory(prefix=".export-", dir=folder) as new:
             (Path(new) / schema.EXPORT).mkdir()
@@ -86,7 +86,7 @@ def _write(path: Path, name: str, cleaned: Cleaned, card: Mapping[str, Any], dty
 
 
 def record(environment: Any, act: Act, count: int) -> list[np.ndarray]:
-    """Observations of the task, as the policy meets them with some random actions. The same in each call."""
+    """Return `count` observations that the policy meets with some random actions, the same in each call."""
     rng = np.random.default_rng(0)
     environment.action_space.seed(0)
     observation, _ = environment.reset(seed=0)
@@ -102,7 +102,7 @@ def record(environment: Any, act: Act, count: int) -> list[np.ndarray]:
 
 
 def agreement(act: Act, asked: Sequence[np.ndarray], seen: Sequence[np.ndarray], runner: Runner) -> float:
-    """The share of observations on which `act` does what was asked, up to TOLERANCE; `runner` gives the outputs."""
+    """Return the share of observations on which `act` acts as asked, up to TOLERANCE; `runner` gives the outputs."""
     same = 0
     for observation, wanted in zip(seen, asked, strict=True):
         chosen, outputs = act(observation), runner.outputs(observation)

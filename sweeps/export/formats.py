@@ -20,10 +20,10 @@ Act = Callable[[np.ndarray], np.ndarray]  # observation [...] -> greedy action
 
 
 def card_of(folder: Path) -> dict[str, Any]:
-    """The card of a finished run's policy. Raises UserError when there is none or it is damaged.
+    """Return the card of a finished run's policy. Raises UserError when there is none or it is damaged.
 
-    Its task may be a module's of --import. The latency's process gets these modules by their variable.
-    Cards of runs that ended before the networks were described there are completed; that takes JAX.
+    Its task may come from a module of --import; an environment variable names these modules for other processes. Cards
+    of older runs, which do not describe the networks, are completed; that takes JAX.
     """
     if not reader.is_finished(folder):
         raise UserError(f"{folder}: holds no finished run; only a finished run has a policy")
@@ -43,7 +43,7 @@ def card_of(folder: Path) -> dict[str, Any]:
 
 
 def exported(folder: Path, name: str) -> Path:
-    """Return where an exported format of a run's policy lies."""
+    """Return the path of a run's policy in an exported format; the file need not exist."""
     return folder / schema.EXPORT / (name + (".onnx" if name == "onnx" else ".safetensors"))
 
 
@@ -62,7 +62,7 @@ def _read(folder: Path, name: str, card: Mapping[str, Any]) -> Policy:
 
 
 def _belongs(path: Path, card: Mapping[str, Any], name: Any, action: str, outputs: int) -> None:
-    """Raises UserError when an export is not of the run with this card, or does not act in its task."""
+    """Raise UserError when an export is not of the run with this card, or does not act in its task."""
     expected = (card["name"], card["network"]["action"]["kind"], card["network"]["action"]["size"])
     if (name, action, outputs) != expected:
         raise UserError(

@@ -22,7 +22,7 @@ from sweeps.recorded import translated
 
 
 def agent_of(card: Mapping[str, Any], environment: gymnasium.Env) -> Agent:
-    """The agent of a run, without the random actions that an evaluation may have."""
+    """Return the agent of a run, without the random actions that an evaluation may have."""
     own = translated(str(card["method"]).partition(":")[0], card["options"], card["name"])["agent"]
     if "epsilon_evaluation" in own:
         own["epsilon_evaluation"] = 0.0
@@ -33,13 +33,13 @@ def agent_of(card: Mapping[str, Any], environment: gymnasium.Env) -> Agent:
 
 
 def description(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What `suite.tracking.policy.describe` says of a run's networks, from its options alone."""
+    """Return what `suite.tracking.policy.describe` says about a run's networks, from its options alone."""
     environment = environment_of(card)
     return describe(agent_of(card, environment), environment)
 
 
 def greedy(folder: Path, card: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
-    """The agent's own greedy action."""
+    """Return a function from an observation [...] to the agent's own greedy action."""
     environment = environment_of(card)
     agent, key = agent_of(card, environment), jax.random.key(0)
     arrays = compact.read_arrays(folder / schema.POLICY)

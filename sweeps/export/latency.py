@@ -1,4 +1,4 @@
-"""How long one action takes: batch 1, one thread, all ways of acting by turns in one process of their own.
+"""Measure how long one action takes: batch 1, one thread, all ways of acting in turn, in a process of their own.
 
 `python -m sweeps.export.latency RUN CALLS` prints one line of JSON; sweeps.export starts it on one core.
 """
@@ -33,7 +33,7 @@ OBSERVATIONS = 64  # different ones, so that no branch or cache knows its input
 
 
 def in_process(folder: Path, calls: int) -> dict[str, Any]:
-    """The latencies of a run's policy, measured in a process on one core. Raises UserError when that fails."""
+    """Measure the latencies of a run's policy in a process on one core. Raises UserError when that fails."""
     command = [sys.executable, "-m", "sweeps.export.latency", str(folder.resolve()), str(calls)]
     process = workers.start(command, limits.cores()[:1], subprocess.PIPE)
     try:
@@ -49,7 +49,7 @@ def in_process(folder: Path, calls: int) -> dict[str, Any]:
 
 
 def measure_latency(folder: Path, calls: int) -> dict[str, Any]:
-    """Median and 95th percentile in microseconds of each way of acting with warm caches, and the runner's choices."""
+    """Return median and 95th percentile (microseconds, warm caches) of each way of acting, and the runner's choices."""
     card = card_of(folder)
     policy = policy_of(folder, card)
     cleaned = clean(policy).policy
@@ -77,7 +77,7 @@ def measure_latency(folder: Path, calls: int) -> dict[str, Any]:
 
 
 def _onnx(dtype: str, policies: Mapping[str, Any]) -> dict[str, Callable[[np.ndarray], Any]]:
-    """Nothing where the extra packages are not installed."""
+    """Return policies as functions that act by onnxruntime; nothing if the extra packages are not installed."""
     try:
         return {name: onnx_graph.load(onnx_graph.build(policy, dtype, {})).act for name, policy in policies.items()}
     except UserError:
@@ -96,7 +96,7 @@ def _act_on(act: Callable[[np.ndarray], Any], observations: Iterator[np.ndarray]
 
 
 def lines(measured: Mapping[str, Any]) -> list[str]:
-    """What was measured, to be read."""
+    """Return what was measured as lines of text for the user."""
     kinds = ", ".join(choice["kind"] for choice in measured["runner_choices"])
     return [
         f"one action, microseconds (median, 95th percentile of {measured['calls']:,} calls):",

@@ -30,7 +30,7 @@ INSTALL = "it needs the packages onnx and onnxruntime (the extra `deploy`)"
 
 
 def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
-    """A checked ONNX model; `dtype` is that of observations, `about` goes into its metadata."""
+    """Return a checked ONNX model for observations of `dtype`, with metadata `about`. Raises UserError without onnx."""
     try:
         import onnx
     except ImportError:
@@ -69,14 +69,14 @@ class Graph(NamedTuple):
     weights: list[Any]
 
     def add(self, operation: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Append a node; -> the name of its output."""
+        """Append a node, and return the name of its output."""
         from onnx import helper
 
         self.nodes.append(helper.make_node(operation, inputs, [output], **attributes))
         return output
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        """Append a constant; -> its name."""
+        """Append a constant, and return its name."""
         from onnx import numpy_helper
 
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
@@ -84,7 +84,7 @@ class Graph(NamedTuple):
 
 
 def _add_layer(graph: Graph, number: int, layer: Layer, shape: Shape) -> None:
-    """Append a layer whose input has this shape; its output is x1 for the layer 0, and x0 is the observation."""
+    """Append layer `number`, whose input has this shape: layer 0 reads x0, the scaled observation, and writes x1."""
     inputs = [f"x{number + 1 - back}" for back in layer.reads]
     x = inputs[0] if len(inputs) == 1 else graph.add("Sum", inputs, f"input{number}")
     y = f"linear{number}" if layer.relu else f"x{number + 1}"
@@ -114,7 +114,7 @@ def _add_kernel(graph: Graph, number: int, layer: Layer, shape: Shape, x: str, y
 
 
 def _add_layer_norm(graph: Graph, number: int, layer: Layer, shape: Shape, x: str, y: str) -> None:
-    """ONNX normalises over the last axes, so that images are turned for it."""
+    """Append a layer norm. ONNX normalises over the last axes, so images are transposed for it, and back."""
     inputs = [graph.constant(f"scale{number}", layer.weight), graph.constant(f"bias{number}", layer.bias)]
     if len(shape) == 1:
         graph.add("LayerNormalization", [x, *inputs], y, axis=-1, epsilon=NORM_EPSILON)
@@ -125,7 +125,7 @@ def _add_layer_norm(graph: Graph, number: int, layer: Layer, shape: Shape, x: st
 
 
 def _pads(layer: Layer, shape: Shape) -> list[int]:
-    """The padding as ONNX has it: top, left, bottom, right."""
+    """Return the padding in ONNX's order: top, left, bottom, right."""
     (top, bottom), (left, right) = paddings(layer.form, shape)
     return [top, left, bottom, right]
 
@@ -140,7 +140,7 @@ class Model(NamedTuple):
 
 
 def load(model: Path | bytes) -> Model:
-    """Raises UserError if that is no model as `build` makes it."""
+    """Load a model into onnxruntime. Raises UserError if it is not as `build` makes it, or without onnxruntime."""
     try:
         import onnxruntime
     except ImportError:
@@ -170,7 +170,7 @@ def load(model: Path | bytes) -> Model:
 
 
 def _meaning(session: Any, name: str) -> tuple[str, int]:
-    """The action, one of ACTIONS, and the number of outputs of a graph. Raises UserError if it is none of `build`."""
+    """Return a graph's action, one of ACTIONS, and number of outputs. Raises UserError if it is not of `build`."""
     takes = [value.name for value in session.get_inputs()]
     gives = {value.name: (value.type, value.shape[1:]) for value in session.get_outputs()}
     match takes, gives:

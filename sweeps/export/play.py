@@ -20,7 +20,7 @@ from sweeps.export.formats import FORMATS, card_of
 
 
 def interval(returns: Sequence[float]) -> tuple[float, float, float]:
-    """Mean, and Student's 95 % interval of it over episodes; NaN bounds for a single one."""
+    """Return the mean, and the bounds of Student's 95 % interval of it over episodes; NaN bounds for a single one."""
     mean = float(np.mean(returns))
     if len(returns) < 2:
         return mean, float("nan"), float("nan")
@@ -29,7 +29,7 @@ def interval(returns: Sequence[float]) -> tuple[float, float, float]:
 
 
 def evaluate(folder: Path, name: str, episodes: int, seed: int, video: bool) -> list[str]:
-    """Play, and return the lines to print. Raises UserError when the run has no such format."""
+    """Play some episodes, and return the lines to print. Raises UserError when the run has no such format."""
     card = card_of(folder)
     act = FORMATS[name](folder, card)
     environment = environment_of(card)
