@@ -54,6 +54,7 @@ def problems(size: Size, data: Path, on_cpu: bool = False) -> list[Problem]:
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    """Yield the rows of `compare` for each problem, which this process and one on the CPU solve side by side."""
     command = [sys.executable, "-m", "sweeps.gpu.agreement", size.name, str(scratch)]
     on_cpu = subprocess.Popen(command, env={**os.environ, "JAX_PLATFORMS": "cpu"})
     try:
@@ -78,8 +79,11 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> Arrays:
 
 
 def learn(run: RunConfig, size: Size) -> Arrays:
-    """Take the gradient steps of a run; -> "<gradient step> <layer>": parameters of online network 0, and of each
-    target update "elected" [updates] and "losses" [updates, K]."""
+    """Take the gradient steps of a run, and return arrays by name.
+
+    "<gradient step> <layer>" has parameters of online network 0; "elected" [updates] and "losses" [updates, K] are
+    those of each target update.
+    """
     experience, learner = runs.parts(run)
     state, found = learner.init(run.seed), {}
     elected, losses = [], []

@@ -17,10 +17,14 @@ class Together(File):
 
 
 class Sharing(File):
+    """The part `sharing`, of which only the rows are read here."""
+
     rows: list[Together] = Field([])
 
 
 class Parts(File):
+    """The parts of a check, of which only `sharing` is read here."""
+
     sharing: Sharing = Sharing()
 
 

@@ -13,6 +13,7 @@ from sweeps.gpu.sizes import Measured, Row, Size
 
 
 def measure(amounts: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    """Yield a row for each fact, with the keys "what" and "value"."""
     runs.begin()
     device = jax.devices()[0]
     facts = {

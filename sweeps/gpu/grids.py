@@ -16,6 +16,7 @@ DAY = 86_400.0  # seconds
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    """Yield a row for each grid: hours of its runs and card-days, or the measurement that is missing for them."""
     sharing = speed_up(measured.get("sharing", []))
     for name in GRIDS:
         works = runs.grid_work(SWEEPS / f"{name}.yaml")
@@ -35,7 +36,7 @@ def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
 def duration(work: Workload, measured: Measured) -> float:
     """Return seconds of a run that has the card for itself. Raises UserError for a missing figure.
 
-    A run's own width costs what its gradient step takes longer, or less, than that of the measured loop.
+    If the loop was measured at another width, the difference between the gradient steps of both widths is added.
     """
     loop = loop_of(work, measured)
     gradient_step = step_of(work, measured)
@@ -70,12 +71,12 @@ def step_of(work: Workload, measured: Measured) -> float:
 
 
 def networks_of(agent: str) -> str:
+    """Return the agent that has the same networks and is measured: "dqn" for "cql"."""
     return "dqn" if agent == "cql" else agent
 
 
 def speed_up(rows: list[Row]) -> tuple[int, float] | None:
-    """Return the number of runs at once with the most agent steps per second, and how many times those of a single
-    run."""
+    """Return how many runs at once have the most agent steps per second, and their speed-up over a single run."""
     shared = [Together.model_validate(row) for row in rows]
     alone, best = fastest(row for row in shared if row.runs == 1), fastest(shared)
     return (best.runs, best.rate / alone.rate) if best and best.rate and alone and alone.rate else None

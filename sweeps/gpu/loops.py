@@ -17,6 +17,7 @@ WARM_UP = 3  # gradient steps after which everything is compiled
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    """Yield a row for DQN and SAC at two values of K: steps per second, and milliseconds of each phase."""
     runs.begin()
     for case in (runs.dqn(size), runs.sac(size)):
         for networks in sorted(size.networks[:2]):
@@ -59,10 +60,9 @@ def loop(trainer: Trainer, seconds: float) -> dict[str, float]:
 
 
 def profile(trainer: Trainer, seconds: float) -> dict[str, float]:
-    """Return milliseconds of each phase alone, waited for; in the loop, the environment and the device work side by
-    side.
+    """Return milliseconds of each phase alone, until its results are ready. The trainer's state is consumed.
 
-    The trainer's state is consumed.
+    In the loop, the environment and the device work side by side.
     """
     experience, learner, rng = trainer.experience, trainer.learner, np.random.default_rng(0)
     state = trainer.state

@@ -16,6 +16,7 @@ from sweeps.gpu.sizes import SIZES, Measured, Row, Size
 
 
 def main() -> int:
+    """Measure a part, and append each row to the file as soon as it is measured."""
     signals.install(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what it started is ended too
     part, size, before, out, scratch = sys.argv[1:]
     measure: Callable[[Size, Path, Measured], Iterator[Row]] = resolve_name(f"sweeps.gpu.{part}:measure")

@@ -36,8 +36,10 @@ SMALLER = {"mig", "laptop"}
 
 
 def peak(card: str) -> Peak | None:
-    """Return the peak of a card by its name, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed, and
-    for an instance of MIG."""
+    """Return the peak of a card by its name, such as "NVIDIA H100 80GB HBM3".
+
+    None for a card that is not listed, for an instance of MIG, and for a laptop's card.
+    """
     named = set(re.findall(r"[a-z0-9]+", card.lower()))
     if named & SMALLER:
         return None

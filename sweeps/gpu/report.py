@@ -38,7 +38,7 @@ class Report:
         self.card, self.size = "unknown", FULL
 
     def update(self, part: Part) -> None:
-        """Take what a part has measured so far. Raises UserError if the files cannot be written."""
+        """Write the files again with what a part has measured. Raises UserError if the files cannot be written."""
         self.parts[part.name] = part
         document = {
             "card": self.card,
@@ -53,6 +53,7 @@ class Report:
 
     @property
     def path(self) -> Path:
+        """The Markdown file; the JSON file beside it has the same name with .json."""
         return self.folder / f"{slug(self.card)}.md"
 
 
@@ -79,6 +80,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def cell(value: Any) -> str:
+    """Return the text of a value in a table: "-" for None, yes or no, and three digits of a small float."""
     if value is None:
         return "-"
     if isinstance(value, bool):

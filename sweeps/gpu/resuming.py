@@ -24,7 +24,10 @@ ALONE, RESUMED, COST = "alone", "resumed", "cost.json"
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
-    """Start the processes that compute: XLA reads its flags when a process starts."""
+    """Yield a row for each case, with and without deterministic operations.
+
+    Other processes compute, because XLA reads its flags when a process starts.
+    """
     for case, deterministic in itertools.product(cases(size), (True, False)):
         folder = scratch / f"{case}-{deterministic}"
         flags = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC if deterministic else ''}".strip()

@@ -1,4 +1,4 @@
-"""The runs that are measured: the one module of the check that knows options, and what a run is composed of."""
+"""The runs that are measured: the one module of the check that knows options, and the parts of a run."""
 
 import gzip
 import itertools
@@ -47,10 +47,12 @@ def begin() -> None:
 
 
 def dqn(size: Size, width: int | None = None) -> Case:
+    """Return DQN on Pong with the network of this size; None: its usual width."""
     return throughput.dqn(size.network, width or size.width)
 
 
 def sac(size: Size, width: int | None = None) -> Case:
+    """Return SAC with critics of this width; the actor has its default width. None: the usual width of this size."""
     width = width or size.sac_width
     options = {"agent.critic_width": width, "agent.random_steps": 0}
     return Case(f"SAC {size.environment} {width}", f"mujoco/{size.environment}", options)
@@ -75,8 +77,10 @@ def cql(size: Size, folder: Path) -> Case:
 
 
 def run_of(case: Case, networks: int, gradient_steps: int, filled: int = 100, **options: Any) -> RunConfig:
-    """Return a run with this number of gradient steps: dense for K = 1, otherwise EauDeQN. `learner__period=2` is
-    --learner.period 2."""
+    """Return a run with this number of gradient steps: dense for K = 1, otherwise EauDeQN.
+
+    `learner__polyak=0.5` means --learner.polyak 0.5.
+    """
     method = "dense" if networks == 1 else f"eaudeqn:num_networks={networks}"
     given = {"task": case.task, "method": method, "seed": 0, **case.options, "trainer.epochs": 1}
     given |= {name.replace("__", "."): value for name, value in options.items()}
@@ -118,6 +122,7 @@ def grid_work(file: Path) -> list[Workload]:
 
 
 def work(run: RunConfig) -> Workload:
+    """Return the workload of a run, if each episode of evaluation has EPISODE agent steps."""
     options = run.options.dump()
     trainer, agent = options["trainer"], options["agent"]
     episodes = trainer["epochs"] * trainer["evaluation_episodes"]

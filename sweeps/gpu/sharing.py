@@ -22,7 +22,7 @@ MPS_FROM = 4  # runs at once, from which MPS is tried too
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
-    """Start the runs, and compute nothing here: the card's memory is for them."""
+    """Yield a row for each number of runs at once. This process computes nothing: the card's memory is for the runs."""
     has_mps = gpus.has_mps()
     for number in size.shared:
         yield together(size, scratch / f"{number}", number, {})
@@ -68,7 +68,7 @@ def together(size: Size, folder: Path, number: int, variables: Mapping[str, str]
 
 
 def all_ready(processes: list[Process], folder: Path) -> bool:
-    """Wait until each run has learned a little; -> whether all have."""
+    """Wait until each run has learned a little. Return False if one ended, or if LONGEST seconds were not enough."""
     deadline = time.monotonic() + LONGEST
     waiting = set(range(len(processes)))
     while waiting and time.monotonic() < deadline:
@@ -87,6 +87,7 @@ def result(process: Process, folder: Path) -> str:
 
 
 def end(processes: list[Process]) -> None:
+    """Kill the runs, and wait until all of them have ended, so that the card's memory is free."""
     for process in processes:
         process.kill()
     for process in processes:

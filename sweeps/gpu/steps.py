@@ -27,6 +27,7 @@ class Setting(NamedTuple):
 
 
 def measure(size: Size, scratch: Path, measured: Measured) -> Iterator[Row]:
+    """Yield the row of `time_of` for each setting, in the order of `settings`."""
     runs.begin()
     card = peak(jax.devices()[0].device_kind)
     for setting in settings(size):
@@ -51,8 +52,11 @@ def settings(size: Size) -> list[Setting]:
 
 
 def time_of(setting: Setting, seconds: float, card: Peak | None) -> Row:
-    """Return the gradient step's row. Operations are those of the program as JAX wrote it, since XLA counts none in the
-    calls of cuBLAS and cuDNN that it becomes; bytes are those that the compiled program reads and writes."""
+    """Return the row of a gradient step, which is repeated for about `seconds`.
+
+    Operations are those of the program as JAX wrote it, since XLA counts none in the calls of cuBLAS and cuDNN that it
+    becomes. Bytes are those that the compiled program reads and writes.
+    """
     options: dict[str, Any] = {"learner__vectorize": setting.way == VMAPPED}
     if setting.batch:
         options["replay__batch_size"] = setting.batch
