@@ -36,6 +36,8 @@ class Detail(NamedTuple):
 
 
 class Cell(NamedTuple):
+    """A place of one run in the grid. As a text it is "eaudeqn, width=32, atari/Pong, seed 0"."""
+
     row: str  # the method, and the swept options if any: "eaudeqn, width=32"
     task: str
     seed: int
@@ -46,9 +48,12 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """`runs` holds every expected cell, in the order of the table; None where there is no run. `which` returns are
-    compared is a key of returns.RETURNS, and the final one of a run is the mean of its `last` epochs; `required` are
-    the cells that must have a result; `details` are what the notes count."""
+    """The cells of a comparison and their runs.
+
+    `runs` holds every expected cell in the order of the table, with None where there is no run. `which` is the kind of
+    return that is compared (a key of returns.RETURNS), and the final return of a run is the mean of its `last` epochs.
+    `required` are the cells that must have a result, and `details` are the runs and cells that the notes count.
+    """
 
     runs: dict[Cell, Run | None]
     methods: dict[str, str]  # row -> its method
@@ -64,64 +69,73 @@ class Grid:
     variants: dict[str, str] = field(default_factory=dict)  # row -> its swept options, if any: ", width=32"
 
     def label(self, method: str) -> str:
+        """Return the name by which texts call a method: the one that the user gave it, or its own."""
         return self.labels.get(method, method)
 
     @property
     def rows(self) -> list[str]:
+        """The rows in the order of the table, also those without a run."""
         return list(self.methods)
 
     @property
     def tasks(self) -> list[str]:
+        """The tasks in the order of the table: first those of `order`, then others that cells have."""
         return list(dict.fromkeys((*self.order, *(cell.task for cell in self.runs))))
 
     def rows_of(self, method: str) -> list[str]:
-        """The rows of a method, which may be a row's name, also before `arranged`; where there is none, of the method
-        whose options at their defaults are spelled otherwise."""
+        """Return the rows of a method. `method` may also be the name of a row, now or before `arranged`.
+
+        If there is none, return the rows of runs of this method whose names leave out options at their defaults.
+        """
         rows = [row for row, own in self.methods.items() if method in (own, row, self.names.get(row, row))]
         return rows or list(dict.fromkeys(cell.row for cell, run in self.present() if is_method(run, method)))
 
     def seeds(self, row: str, task: str | None = None) -> int:
-        """How many there should be: on a task, or on the task that should have most."""
+        """Return how many seeds a row should have: on a task, or on the task that should have most."""
         counts = Counter(cell.task for cell in self.runs if cell.row == row)
         return max(counts.values(), default=0) if task is None else counts[task]
 
     def present(self) -> Iterator[tuple[Cell, Run]]:
+        """Yield each cell that has a run, with this run, which may be unfinished or failed."""
         return ((cell, run) for cell, run in self.runs.items() if run is not None)
 
     def finished(self) -> Iterator[tuple[Cell, Run]]:
-        """Only these enter the statistics and the curves."""
+        """Yield each cell with a finished run, and the run. Only these enter the statistics and the curves."""
         return ((cell, run) for cell, run in self.present() if run.status == FINISHED)
 
     def returns(self, run: Run) -> np.ndarray:
-        """Of the epochs of a run, as they are compared [epochs]."""
+        """Return the returns of a run that are compared [epochs] (see protocol.measured); NaN if an epoch has none."""
         returns: np.ndarray = run.history[protocol.measured(run, self.which)].to_numpy()
         return returns
 
     def final_return(self, run: Run) -> float | None:
-        """The mean of the last epochs, without those that have no return; None where none of them has one."""
+        """Return the mean of the last epochs, without those that have no return; None if none of them has one."""
         last = self.returns(run)[-self.last :]
         known = last[~np.isnan(last)]
         return float(known.mean()) if len(known) else None
 
     def best_return(self, run: Run) -> float | None:
-        """That of the best epoch."""
+        """Return the highest return of an epoch; None if no epoch has one."""
         return float(np.nanmax(self.returns(run))) if run.returns else None
 
     def area(self, run: Run) -> float | None:
-        """The area under the learning curve, divided by its length: the mean return over all agent steps."""
+        """Return the area under the learning curve, divided by its length: the mean return over all agent steps.
+
+        Epochs without a return do not count. None if no epoch has one.
+        """
         returns = self.returns(run)
         lengths = np.where(np.isnan(returns), 0, np.diff(run.history["agent_step"].to_numpy(), prepend=0))
         return float((np.nan_to_num(returns) * lengths).sum() / lengths.sum()) if lengths.sum() > 0 else None
 
     def signatures(self) -> dict[str, protocol.Signature]:
-        """The protocols of each row's finished runs."""
+        """Return {row: signature}: the protocols of the row's finished runs; empty if it has no finished run."""
         runs: dict[str, list[Run]] = {row: [] for row in self.rows}
         for cell, run in self.finished():
             runs[cell.row].append(run)
         return {row: protocol.signature(own, self.which, self.swept) for row, own in runs.items()}
 
     def gaps(self) -> dict[Cell, str]:
-        """The cells without a final return, and why."""
+        """Return {cell: reason} of the cells without a final return."""
         gaps = {}
         for cell, run in self.runs.items():
             if run is None:
@@ -134,7 +148,7 @@ class Grid:
 
 
 def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Grid:
-    """The grid of the runs that there are.
+    """Make the grid of the runs that there are, so no cell is missing.
 
     Raises UserError for two runs of a cell, and as protocol.check_options does.
     """
@@ -150,7 +164,10 @@ def seen(runs: Iterable[Run], which: str = "training", mix: bool = False) -> Gri
 
 
 def expected(runs: Iterable[Run], sweep: Path, which: str = "training", mix: bool = False) -> Grid:
-    """The grid of a sweep file. Runs that are no cell of it are left out, with a note that says why."""
+    """Make the grid of a sweep file. Runs that are no cell of it are left out, with a note that says why.
+
+    Raises UserError as `seen` does, and for a file that is not a W&B grid.
+    """
     parameters = read_sweep(sweep)
     own, published = _own_and_published(runs)
     swept = tuple(key for key, values in parameters.items() if key not in NAMED and len(values) > 1)
@@ -225,8 +242,8 @@ def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None)
 
 
 def _spelled(grid: Grid, labels: Mapping[str, str]) -> dict[str, str]:
-    """{row: its method} of the rows to keep, spelled as in `labels`: runs leave out what is at its default, and a sweep
-    may not."""
+    """Return {row: its method} of the rows to keep, spelled as in `labels`: runs leave out options at their defaults,
+    and a sweep may name them."""
     ran = {cell.row: run.method for cell, run in grid.present()}
     required = {cell.row for cell in grid.required}
     found = {}

@@ -27,7 +27,7 @@ def source(
     paired: bool,
     blocks: list[tuple[list[str], str]],
 ) -> list[tuple[str, str]]:
-    """(heading, text) pairs. `blocks` are the rows of each protocol, and the protocol in words."""
+    """Return the footer as (heading, text) pairs. `blocks` are the rows of each protocol, and the protocol in words."""
     versions = _versions(run for _, run in grid.finished())
     commits = versions.pop("project", [UNKNOWN])
     tools = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "scipy", "pandas"))
@@ -60,7 +60,7 @@ def _return(grid: Grid) -> str:
 
 
 def substituted(grid: Grid) -> dict[str, str]:
-    """{row: kind of return} of the rows that have another kind of return than the one that is compared."""
+    """Return {row: kind of return} of the rows without a return of the kind `grid.which`, so another is taken."""
     column = RETURNS[grid.which][0]
     kinds = {other: kind for kind, (other, _) in RETURNS.items()}
     found = {cell.row: protocol.measured(run, grid.which) for cell, run in grid.finished()}
@@ -68,7 +68,7 @@ def substituted(grid: Grid) -> dict[str, str]:
 
 
 def _rows(grid: Grid) -> str:
-    """How many runs each row has, where they are from, and which return is taken."""
+    """State how many runs each row has, where they are from, and which return is taken."""
     others = substituted(grid)
     parts = []
     for row in grid.rows:
@@ -82,7 +82,7 @@ def _rows(grid: Grid) -> str:
 
 
 def letter(i: int) -> str:
-    """The name of a block of the table: A, B, ..."""
+    """Return the name of a block of the table, counted from 0: A, B, ..., Z, and then its number, 27, 28, ..."""
     return chr(ord("A") + i) if i < 26 else str(i + 1)
 
 
@@ -121,7 +121,7 @@ def _statistics(grid: Grid, settings: Settings, scored: list[str], actors: bool)
 
 
 def seed_counts(grid: Grid) -> list[int]:
-    """How many runs with a final return there are in the cells (row, task) that have one; each number once, sorted."""
+    """Return how many runs with a final return a row has on a task: each number above 0 that occurs, once, rising."""
     there = Counter((cell.row, cell.task) for cell, run in grid.finished() if grid.final_return(run) is not None)
     return sorted(set(there.values()))
 
@@ -132,8 +132,10 @@ def spanned(counts: Sequence[int]) -> str:
 
 
 def coverage(counts: Iterable[int], noun: str, scored: bool) -> str:
-    """How often an interval over this number of seeds contains the true value, as simulated
-    (analysis.stats.metrics)."""
+    """State how often intervals over these numbers of seeds contain the true value, as simulated (metrics.COVERAGE).
+
+    The nearest simulated numbers are named, and always 5 and 10.
+    """
     known = sorted({min(COVERAGE, key=lambda seeds: abs(seeds - max(count, 2))) for count in counts} | {5, 10})
     parts = []
     for seeds in known:

@@ -33,6 +33,8 @@ class Context(NamedTuple):
 
 
 class Reader(NamedTuple):
+    """A kind of source. `reads` tells whether a place is of this kind; `load` reads it, or raises UserError."""
+
     reads: Callable[[str], bool]
     load: Callable[[str, Context], Found]
 

@@ -203,7 +203,7 @@ def _known_tasks(place: Path, frame: pd.DataFrame, tasks: Mapping[str, Task], no
 
 
 def _epochs(frame: pd.DataFrame, given: int | None) -> dict[str, float]:
-    """{task: agent steps that are averaged}, of the tasks whose rows are single episodes, or of all if it is given."""
+    """Return {task: agent steps of an epoch} of the tasks whose rows are single episodes; of all tasks if `given`."""
     if given is not None:
         return dict.fromkeys(frame["task"].unique(), given)
     lengths = {}

@@ -58,8 +58,8 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class Content:
-    """The rows of a file, whose columns had the names `header`. `name` says what they are of, where no column does;
-    `episodes` that a row is an episode."""
+    """The rows of a file, whose columns had the names `header`. `name` says what run they are of if no column does;
+    `episodes` is True if each row is an episode."""
 
     path: Path
     name: str
@@ -90,12 +90,12 @@ def stem(path: Path) -> str:
 
 
 def is_progress(path: Path) -> bool:
-    """Whether stable-baselines3's logger wrote the file, in the folder of its run."""
+    """Return whether stable-baselines3's logger wrote the file, in the folder of its run."""
     return Path(stem(path)).name == "progress"
 
 
 def _monitor(path: Path, first: str) -> Content:
-    """Episodes of one environment. `time` orders those of several environments, as stable-baselines3 orders them."""
+    """Read the episodes of one environment. `time` orders those of several environments, as in stable-baselines3."""
     try:
         about = Monitored.model_validate_json(first[1:])
     except ValidationError:
@@ -140,7 +140,8 @@ def _check_repeated(path: Path, first: str) -> None:
 
 
 def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
-    """A row for each point of each run; W&B's __MIN and __MAX are those of the points that a chart leaves out."""
+    """Make a row for each point of each run. Columns __MIN and __MAX are not read: they are of points that the chart
+    leaves out. Raises UserError for means of groups, and if the axis or the return is not clear."""
     lines = {column: CHARTED.fullmatch(column) for column in header[1:] if not column.endswith(("__MIN", "__MAX"))}
     runs = {column: match.groupdict() for column, match in lines.items() if match}
     metrics = list(dict.fromkeys(each["metric"] for each in runs.values() if each["metric"] != "_step"))
@@ -169,7 +170,7 @@ def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
 
 
 def _table(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
-    """A table with our columns, or with names of theirs that are known or given."""
+    """Read a table that has our columns, or columns of other projects whose names are known or given in `options`."""
     if missing := [f"{ours}={theirs}" for ours, theirs in options.columns.items() if theirs not in header]:
         raise UserError(f"{path}: no column for --columns {' '.join(missing)}; {found(header)}")
     renamed: dict[str, str] = {theirs: ours for ours, theirs in options.columns.items()}

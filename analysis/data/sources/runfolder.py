@@ -21,11 +21,12 @@ MANY = 500  # folders that are worth a second process
 
 
 def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[list[Run], list[str]]:
-    """The runs in the folders of `root`, by name, and a note for each folder that is no run or cannot be read; or the
-    one run that `root` is. `report`, the folder that is written to, is not looked at. More `processes` than one read
-    large folders.
+    """Return the runs in the folders of `root`, by name, and a note for each folder that is no run or cannot be read.
 
-    Raises UserError when there is no run at all, or a record is damaged or of another schema version.
+    If `root` itself is a run folder, return its run. `report`, the folder that is written to, is not read. MANY run
+    folders or more are read by so many `processes`.
+
+    Raises UserError if there is no run at all, or a record is damaged or of another schema version.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; it should hold one folder per run")
@@ -55,7 +56,7 @@ def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[li
 
 
 def read(folder: Path) -> Run:
-    """One run folder. Raises UserError as `load` does."""
+    """Read one run folder. Raises UserError if its record is damaged or of another schema version."""
     path = folder / schema.METRICS
     config = reader.config(folder)
     stopped_early = not path.exists() and not (folder / schema.STATUS).exists()  # before its first row
@@ -68,9 +69,9 @@ def read(folder: Path) -> Run:
 def build(
     name: str, where: object, config: Mapping[str, Any], rows_from: object, rows: list[schema.Row], source: str
 ) -> Run:
-    """The run of a configuration and of rows that were not read from a record, as one that is not finished.
+    """Make a run, as one that is not finished, of a configuration and of rows that were not read from a record.
 
-    Raises UserError, which names `where` or `rows_from`, when they do not fit the schema.
+    Raises UserError, which names `where` or `rows_from`, if they do not fit the schema.
     """
     for row in rows:
         schema.check_row(row, str(rows_from))
@@ -78,7 +79,7 @@ def build(
 
 
 def _run_of(name: str, config: Config, rows_from: object, rows: list[schema.Row], source: str) -> Run:
-    """The run of a record's configuration and rows, as one that is not finished."""
+    """Make a run, as one that is not finished, of a record's configuration and rows."""
     options = flatten(config.options) | ({"agent": config.agent} if config.agent else {})
     epochs = history_of(rows_from, rows)
     done, total = int(epochs["agent_step"].iloc[-1]) if len(epochs) else 0, config.total_agent_steps
@@ -99,13 +100,13 @@ def _run_of(name: str, config: Config, rows_from: object, rows: list[schema.Row]
 
 
 def _prunes(epochs: pd.DataFrame) -> bool:
-    """Whether a network ever had a sparsity."""
+    """Return whether a network ever had a sparsity above 0."""
     return bool((epochs[["sparsity", "actor_sparsity"]] > 0).to_numpy().any())
 
 
 def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str | None], prunes: bool) -> str:
-    """What the returns of a run depend on beside the method: environment, physics, loss, the length of an epoch and, if
-    it prunes, how layers share a sparsity."""
+    """Describe what the returns of a run depend on besides the method: environment, physics, length of an epoch, agent,
+    loss and, if the run prunes, how layers share a sparsity."""
     name = task.partition("/")[0]
     family = FAMILIES.get(name)
     parts = [family.simulator if family else name]
@@ -127,7 +128,7 @@ def protocol(task: str, options: Mapping[str, Any], versions: Mapping[str, str |
 
 
 def history_of(where: object, rows: Sequence[schema.Row]) -> pd.DataFrame:
-    """The history in a record's rows. Raises UserError, which names `where`, when they cannot be a run's."""
+    """Make the history of a record's rows. Raises UserError, which names `where`, if they cannot be those of a run."""
     epochs = [row for row in rows if row["kind"] == "epoch"]
     numbers = [row["epoch"] for row in epochs]
     if numbers != list(range(1, len(epochs) + 1)):
@@ -142,7 +143,7 @@ def history_of(where: object, rows: Sequence[schema.Row]) -> pd.DataFrame:
 
 
 def _status(folder: Path, run: Run) -> tuple[str, str]:
-    """(status, reason). A record that says "finished" has to hold all its epochs."""
+    """Return (status, reason). Raises UserError if a record says "finished" and lacks epochs or has other files."""
     ended = reader.status(folder)
     if ended is None:
         return run.status, run.reason
@@ -160,13 +161,13 @@ def _status(folder: Path, run: Run) -> tuple[str, str]:
 
 
 def is_complete(run: Run) -> bool:
-    """Whether all epochs are there, as far as it is known how many there should be."""
+    """Return whether all epochs are there; True if it is not known how many there should be."""
     asked = run.options.get("trainer.epochs")
     return not isinstance(asked, int) or asked == len(run.history)
 
 
 def flatten(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"agent": {"width": 32}} -> {"agent.width": 32}."""
+    """Join the keys of nested options with dots: {"agent": {"width": 32}} -> {"agent.width": 32}."""
     flat: dict[str, Any] = {}
     for key, value in options.items():
         if isinstance(value, Mapping):

@@ -32,14 +32,20 @@ class Updates(BaseModel):
 
 
 class Start(BaseModel):
+    """The content of an entry with options of the run; a file may hold several, which add to each other."""
+
     config: Updates = Updates()
 
 
 class History(BaseModel):
+    """The content of an entry with a row that the run logged."""
+
     item: dict[str, Any]  # metric -> value
 
 
 class Exit(BaseModel):
+    """The content of the entry that ends a run. The exit code is 0 if the run ended well."""
+
     exit_code: int = 0
 
 
@@ -63,6 +69,7 @@ class Download(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
+        """Whether this benchmark made the run: its configuration names the version of a schema."""
         return "schema" in self.config
 
 
@@ -161,7 +168,7 @@ def _entries(path: Path) -> list[LogEntry]:
 
 
 def _run(where: object, config: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], status: str, why: str) -> Run:
-    """`status` is what W&B says: finished, failed or running."""
+    """Make a run of what W&B holds. `status` is what W&B says: finished, failed or running."""
     own = [row for line in rows for row in _rows(line)]
     run = runfolder.build(str(config.get("name") or where), where, config, where, own, "wandb")
     if status == FINISHED and not runfolder.is_complete(run):
@@ -173,7 +180,7 @@ def _run(where: object, config: Mapping[str, Any], rows: Iterable[Mapping[str, A
 
 
 def _rows(line: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """One of W&B's rows as the record's: {"epoch/return": 1.0} -> {"kind": "epoch", "return": 1.0}."""
+    """Turn one of W&B's rows into a record's: {"epoch/return": 1.0} -> {"kind": "epoch", "return": 1.0}."""
     for kind in ("epoch", "evaluation"):
         if f"{kind}/epoch" in line:
             row = {clock: line.get(clock) for clock in schema.CLOCKS}
@@ -182,7 +189,7 @@ def _rows(line: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 
 def _whole(value: Any) -> Any:
-    """W&B may give counts back as 1.0."""
+    """Return a whole number as an int, as W&B may give counts back as 1.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
