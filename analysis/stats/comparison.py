@@ -26,13 +26,17 @@ Values = dict[str, dict[str, dict[int, float | None]]]  # {measure: {task: {seed
 
 @dataclass(frozen=True)
 class Comparison:
-    """`values[row]` are the final values of its runs; `overall[row][statistic]`, `over_training[row][name]` and
-    `on_task[row, task][measure]` are estimates, in the order of the tables; `scored` the tasks whose scores are
-    aggregated; `actors` those whose agent has an actor, so that `sparsity` is the critics'; `blocks` the rows that
-    share a protocol; `against[row]` the reference row and the comparison with it; `improvement[row, other]` the
-    probability that a run of the row beats one of the other; `best[block]` the (row, task) pairs where the row is its
-    clear best; `gaps` the cells without a result; `notes` full sentences, one line each, and `details` what they count;
-    `source` (heading, text) pairs for the footer; `settings` say how the runs were compared."""
+    """All numbers of a comparison, its notes and its sources.
+
+    `settings` say how the runs were compared. `scored` are the tasks whose scores are aggregated, `actors` the tasks
+    whose agent has an actor, so that `sparsity` is that of the critics, and `blocks` the rows that share a protocol.
+    `values[row]` are the final values of the row's runs. `overall[row][statistic]`, `over_training[row][name]` and
+    `on_task[row, task][measure]` are estimates, in the order of the tables. `against[row]` is the reference row and the
+    comparison with it, and `improvement[row, other]` the probability that a run of the row beats one of the other.
+    `best[block]` are the (row, task) pairs where the row is the clear best of the task. `gaps` are the cells without a
+    result, `notes` full sentences, one line each, and `details` the runs and cells that they count. `source` holds
+    (heading, text) pairs for the footer.
+    """
 
     grid: Grid
     settings: Settings
@@ -57,7 +61,7 @@ class Comparison:
 
 
 def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
-    """All numbers of the report.
+    """Compute all numbers of the report, and write its notes.
 
     Raises UserError for a task that is not in the tables, and, without `mix`, for a row with more than one protocol.
     """
@@ -112,7 +116,10 @@ def compare(grid: Grid, command: str, settings: Settings) -> Comparison:
 
 
 def _blocks(grid: Grid, signatures: Mapping[str, protocol.Signature], mix: bool) -> tuple[list[list[str]], list[str]]:
-    """The blocks of the table, and notes on what is mixed in them and on runs that are only shorter."""
+    """Return the blocks of the table, and notes on what is mixed in them and on runs that are only shorter.
+
+    Raises UserError, without `mix`, for a row with more than one protocol.
+    """
     mixed, blocks = protocol.check_rows(signatures), protocol.blocks(signatures)
     shorter = notes_on.shorter(grid)
     if mixed and not mix:
@@ -127,7 +134,7 @@ def _blocks(grid: Grid, signatures: Mapping[str, protocol.Signature], mix: bool)
 
 
 def _with_actor(grid: Grid, families: dict[str, list[str]]) -> list[str]:
-    """The tasks of the families whose runs have an actor: also of what has no finished run yet."""
+    """Return the tasks of the families whose runs have an actor, also those without a finished run yet."""
     seen = {cell.task for cell, run in grid.finished() if run.final(ACTOR_SPARSITY) is not None}
     return [task for tasks in families.values() if seen.intersection(tasks) for task in tasks]
 
@@ -158,7 +165,7 @@ def final_values(
 
 
 def _overall(values: Mapping[str, metrics.ByTask], settings: Settings) -> tuple[dict[str, Estimate], list[str]]:
-    """Aggregates over tasks of scores and sparsities, and remarks. The units of returns and costs differ by task."""
+    """Aggregate scores and sparsities over tasks, and return remarks. Units of returns and costs differ by task."""
     mean = metrics.SCORE_STATISTICS["mean"]
     wanted = {SCORE: metrics.SCORE_STATISTICS, SPARSITY: {SPARSITY: mean}, ACTOR_SPARSITY: {ACTOR_SPARSITY: mean}}
     estimates: dict[str, Estimate] = {}
@@ -174,8 +181,8 @@ def _overall(values: Mapping[str, metrics.ByTask], settings: Settings) -> tuple[
 
 
 def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) -> dict[str, Estimate]:
-    """IQMs of the scores of other returns than the final one, and of what is lost since the best epoch. All are of the
-    runs that have a final return, so that they can be compared."""
+    """Return the IQMs of the scores of other returns than the final one, and of what is lost since the best epoch. All
+    are of the runs that have a final return, so that they can be compared."""
     own = [(cell, run) for cell, run in grid.finished() if cell.row == row and cell.task in scored]
     own = [(cell, run) for cell, run in own if grid.final_return(run) is not None]
     found: dict[str, dict[str, dict[int, float | None]]] = {
@@ -193,7 +200,7 @@ def _over_training(grid: Grid, row: str, scored: list[str], settings: Settings) 
 
 
 def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> list[set[tuple[str, str]]]:
-    """For each block the (row, task) pairs with its clear best return. A row may be in several blocks."""
+    """Return for each block the (row, task) pairs with its clear best return. A row may be in several blocks."""
     kept = {row: metrics.numbers(measures[RETURN])[0] for row, measures in values.items()}
     found = []
     for block in blocks:
@@ -204,7 +211,10 @@ def _best(grid: Grid, values: Mapping[str, Values], blocks: list[list[str]]) -> 
 
 
 def reference_row(grid: Grid, row: str, reference: str) -> str | None:
-    """The row of the reference method with the same swept options, or its only one; None for itself or without one."""
+    """Return the row of the reference method that has the swept options of `row`, or else its only row.
+
+    None if `row` is of the reference method itself, and if there is no such row or more than one.
+    """
     named = grid.rows_of(reference)
     if row in named:
         return None
@@ -240,7 +250,7 @@ def _improvement(
     against: Mapping[str, tuple[str, Pairwise]],
     settings: Settings,
 ) -> dict[tuple[str, str], Estimate]:
-    """The probability of improvement of every row of a block over every other."""
+    """Estimate the probability of improvement of every row of a block over every other: {(row, other): estimate}."""
     found = {(row, other): pair.improvement for row, (other, pair) in against.items()}
     for block in blocks:
         for row, other in itertools.combinations(block, 2):

@@ -55,9 +55,10 @@ CostLine = create_model("CostLine", __base__=RunLine, **NUMBERS)
 
 
 def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
-    """(row of the table, task, seed, run folder) of finished runs -> a line a run with the columns COLUMNS.
+    """Read the costs of finished runs, given as (row of the table, task, seed, run folder).
 
-    NaN where a record has no costs, or no latency. Raises UserError for a damaged file.
+    Returns a line for each run, with the columns COLUMNS; NaN where its record has no costs, or no latency. Raises
+    UserError for a damaged file.
     """
     lines = []
     for row, task, seed, folder in runs:
@@ -95,7 +96,7 @@ def _completed(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _value(content: Any, keys: tuple[str, ...]) -> float | None:
-    """The value at a path of keys; None where a part of it is missing or null."""
+    """Return the value at a path of keys; None if a part of it is missing or null."""
     for key in keys:
         content = content.get(key) if content else None
     return None if content is None else float(content)
@@ -110,6 +111,7 @@ class Column(NamedTuple):
     of: str | None = None
 
     def cell(self, means: pd.Series) -> str:
+        """Format the value of a row whose means by measure these are: a share with three decimals; NONE if unknown."""
         value = means[self.measure] / (means[self.of] if self.of else self.unit)
         return NONE if pd.isna(value) else f"{value:.3f}" if self.of else significant(value)
 
@@ -155,8 +157,8 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
 
 
 def tables(found: pd.DataFrame) -> list[Table]:
-    """Means over the runs of each family and row that have the measure, in which each task weighs the same; none for
-    what no run has."""
+    """Make a table for each kind of cost that some run has: means over the runs of each family and row that have it, in
+    which each task weighs the same."""
     measured = {title: found.dropna(subset=[key]) for title, (key, _) in TABLES.items()}
     return [_table(title, part, TABLES[title][1]) for title, part in measured.items() if len(part)]
 

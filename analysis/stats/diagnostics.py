@@ -25,9 +25,10 @@ COLUMNS = ("row", "task", "seed", "part", "epoch", "agent_step", *MEASURES)
 
 
 def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
-    """(row of the table, task, seed, run folder) -> a line for each epoch of each part, with the columns COLUMNS.
+    """Read the diagnostics of runs, given as (row of the table, task, seed, run folder).
 
-    NaN where a record says nothing. Records of older versions have no lines. Raises UserError for a damaged record.
+    Returns a line for each epoch of each part, with the columns COLUMNS; NaN where a record says nothing. Records of
+    older versions have no lines. Raises UserError for a damaged record.
     """
     lines = []
     for row, task, seed, folder in runs:
@@ -44,13 +45,13 @@ def frame(runs: Iterable[tuple[str, str, int, Path]]) -> pd.DataFrame:
 
 
 def _mean(values: Mapping[str, Any], part: str) -> float:
-    """The mean over what belongs to a part, its layers for example; NaN if nothing does or a number is missing."""
+    """Return the mean over what belongs to a part, such as its layers; NaN if nothing does or a number is missing."""
     own = [value for path, value in values.items() if path.partition("/")[0] == part]
     return float(np.mean([np.nan if value is None else value for value in own])) if own else float("nan")
 
 
 def tables(found: pd.DataFrame) -> list[Table]:
-    """For each part: means of the last epochs over the runs of each family and row."""
+    """Make a table for each part that is known: means of the last epochs over the runs of each family and row."""
     last = found.drop_duplicates(["row", "task", "seed", "part"], keep="last")  # epochs rise
     made = []
     for part in PARTS.values():

@@ -53,7 +53,7 @@ NOTHING = Estimate(None, None, None, 0)
 
 
 def estimate(value: float, draws: np.ndarray, seeds: int, method: Any = "linear") -> Estimate:
-    """A value with its 95 % percentile interval; no interval with one seed.
+    """Return a value with its 95 % percentile interval over `draws` [repetitions]; no interval with one seed.
 
     `method` is numpy's; draws that may be infinite need "inverted_cdf", which interpolates nothing.
     """
@@ -64,7 +64,7 @@ def estimate(value: float, draws: np.ndarray, seeds: int, method: Any = "linear"
 
 
 def numbers(by_task: ByTask) -> tuple[dict[str, dict[int, float]], list[str]]:
-    """The values that are finite numbers, and a note that counts the others."""
+    """Return the values that are finite numbers, seeds rising, and a note that counts the others."""
     kept = {
         task: {seed: float(v) for seed, v in sorted(values.items()) if v is not None and math.isfinite(v)}
         for task, values in by_task.items()
@@ -76,14 +76,14 @@ def numbers(by_task: ByTask) -> tuple[dict[str, dict[int, float]], list[str]]:
 
 
 def some(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
+    """List names in a text: all of them, or the first NAMED and how many more there are."""
     names = list(names)
     more = len(names) - NAMED
     return ", ".join(names) if more <= 1 else f"{', '.join(names[:NAMED])} and {more} more"
 
 
 def no_aggregate(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
-    """The note on tasks without any value; empty where every task has one."""
+    """Return the note that tasks without any value allow no aggregate; empty if every task has a value."""
     empty = [task for task, values in kept.items() if not values]
     if kept and not empty:
         return []
@@ -91,7 +91,7 @@ def no_aggregate(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
 
 
 def unequal(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
-    """The note on tasks with different numbers of values."""
+    """Return the note on tasks with different numbers of values; empty if all have equally many."""
     counts = {len(values) for values in kept.values()}
     few, many = min(counts), max(counts)
     if few == many:
@@ -102,7 +102,7 @@ def unequal(kept: Mapping[str, Mapping[int, float]]) -> list[str]:
 def aggregate(
     by_task: ByTask, statistics: Mapping[str, stratified.Statistic], seed: int, repetitions: int
 ) -> tuple[dict[str, Estimate], list[str]]:
-    """One estimate a statistic, over all tasks and runs, and notes."""
+    """Estimate each statistic over all tasks and runs; return {statistic: estimate} and notes."""
     kept, notes = numbers(by_task)
     if missing := no_aggregate(kept):
         return dict.fromkeys(statistics, NOTHING), notes + missing
@@ -116,7 +116,7 @@ def aggregate(
 
 
 def iqm(by_task: ByTask, seed: int, repetitions: int) -> Estimate:
-    """That of `aggregate`, without notes."""
+    """Estimate the IQM over all tasks and runs, as `aggregate` does, without its notes."""
     kept, _ = numbers(by_task)
     if no_aggregate(kept):
         return NOTHING
@@ -126,7 +126,7 @@ def iqm(by_task: ByTask, seed: int, repetitions: int) -> Estimate:
 def _estimates(
     found: Sample, statistics: Mapping[str, stratified.Statistic], seed: int, repetitions: int
 ) -> dict[str, Estimate]:
-    """An estimate for each statistic; no interval where a task has a single run."""
+    """Return an estimate for each statistic; no interval if a task has a single run."""
     fewest = int(found.counts.min())
     times = stratified.rliables_resamples(tuple(found.counts.tolist()), seed, repetitions)
     return {
@@ -135,7 +135,7 @@ def _estimates(
 
 
 def task_means(by_task: ByTask, seed: int, repetitions: int) -> dict[str, Estimate]:
-    """The mean over the runs of each task, every finite value used.
+    """Return {task: mean over its runs}, with every finite value used; NOTHING for a task without any.
 
     With FEW_SEEDS runs or more, its 95 % interval; with fewer, the lowest and the highest run; with one, neither.
     """
@@ -159,10 +159,10 @@ def task_means(by_task: ByTask, seed: int, repetitions: int) -> dict[str, Estima
 
 
 def band(curves: np.ndarray, seed: int, repetitions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(mean, low, high), each [points], of curves [seeds, points]: 95 % percentile bootstrap over whole curves.
+    """Return (mean, low, high), each [points], of curves [seeds, points].
 
-    A point where a seed has no number is NaN; with one seed the band is NaN. (Plain numpy, as rliable resamples every
-    point on its own.)
+    The band is a 95 % percentile bootstrap over whole curves; with one seed it is NaN. A point where a seed has no
+    number is NaN. (Plain numpy, as rliable resamples every point on its own.)
     """
     mean = curves.mean(axis=0)
     if len(curves) < 2:
@@ -171,13 +171,13 @@ def band(curves: np.ndarray, seed: int, repetitions: int) -> tuple[np.ndarray, n
 
 
 def percentiles(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(low, high), each [points], of draws [repetitions, points]. numpy takes percentiles of sorted values faster."""
+    """Return (low, high), each [points], of draws [repetitions, points]; sorted first, as numpy is faster then."""
     low, high = np.percentile(np.sort(draws, axis=0), PERCENTILES, axis=0)
     return low, high
 
 
 @functools.cache
 def _mean_weights(runs: int, seed: int, repetitions: int) -> np.ndarray:
-    """[repetitions, runs]: what each run weighs in the mean of a resample. There is a band a method and task."""
+    """Draw resamples [repetitions, runs]: what each run weighs in the mean. Cached, as many bands are alike."""
     picks = np.random.default_rng(seed).integers(runs, size=(repetitions, runs))
     return np.stack([(picks == i).mean(axis=1) for i in range(runs)], axis=1)

@@ -26,7 +26,7 @@ def remarks(
     against: Mapping[str, tuple[str, Pairwise]],
     settings: Settings,
 ) -> list[str]:
-    """Notes on what was left out, on the reference, and on the runs."""
+    """Write the notes on what was left out, on the reference, and on the runs: full sentences."""
     notes = []
     unscored = [task for task in grid.tasks if not scores.is_scored(task, settings.references)]
     if settings.raw:
@@ -72,12 +72,12 @@ def remarks(
 
 
 def _absent_epochs(run: Run) -> int:
-    """How many epochs a file of curves leaves out, or has lost."""
+    """Count the epochs that a file of curves leaves out, or has lost."""
     return int(run.history["epoch"].iloc[-1]) - len(run.history) if len(run.history) else 0
 
 
 def _unlike(grid: Grid, block: list[str]) -> list[str]:
-    """Notes on options in which the runs of a task differ within a block, beside those of methods and of the sweep."""
+    """Write notes on options in which runs of a task differ within a block, besides those of methods and sweep."""
     values: dict[str, dict[str, list[Any]]] = {}  # task -> option -> its values
     for cell, run in (pair for pair in grid.finished() if pair[0].row in block):
         for key, value in run.options.items():
@@ -93,7 +93,7 @@ def _unlike(grid: Grid, block: list[str]) -> list[str]:
 
 
 def _unstated(grid: Grid) -> list[str]:
-    """The rows whose files state no protocol, on families where there is another protocol too."""
+    """Return the rows whose files state no protocol, on families where there is another protocol too."""
     found: dict[str, dict[str, list[str]]] = {}  # family -> protocol -> rows
     for cell, run in grid.finished():
         setting = protocol.stated(run, (protocol.DISTRIBUTION,))
@@ -103,7 +103,7 @@ def _unstated(grid: Grid) -> list[str]:
 
 
 def shorter(grid: Grid) -> list[str]:
-    """What to do where runs of a task differ only in their length; empty where they do not."""
+    """Write the note on runs that are shorter than others of their task, and what to do; empty if there are none."""
     lengths: dict[str, list[int]] = {}
     for cell, run in grid.present():
         if run.status != FAILED and len(run.history):
@@ -118,7 +118,7 @@ def shorter(grid: Grid) -> list[str]:
 
 
 def few_seeds(estimates: Iterable[Estimate]) -> list[str]:
-    """The remark on what few seeds do to the brackets, of the estimates on single tasks."""
+    """Write the remark on what few seeds do to the brackets of these estimates on single tasks; empty without any."""
     counts = sorted({estimate.seeds for estimate in estimates if 1 < estimate.seeds < metrics.FEW_SEEDS})
     few = " or ".join(map(str, counts))
     remark = f"{few} seeds: brackets of means are the range of the runs, and intervals of aggregates are too narrow"
@@ -126,7 +126,7 @@ def few_seeds(estimates: Iterable[Estimate]) -> list[str]:
 
 
 def details(grid: Grid) -> list[Detail]:
-    """What the notes count, run by run."""
+    """List the runs and cells that the notes count, one by one."""
     found = [Detail("no result", *cell, why) for cell, why in grid.gaps().items()]
     for cell, run in grid.finished():
         if count := int(np.isnan(grid.returns(run)).sum()):

@@ -23,8 +23,9 @@ EFFECT = 0.1  # difference of normalised scores that is to be detected (ours)
 
 
 class Pairwise(NamedTuple):
-    """Method against reference. `better` and `worse` are those of the `judged` tasks, on which both have FEW_SEEDS runs
-    or more, where the means differ (Welch's test with Holm's correction); `seeds_needed` as planning.seeds_needed."""
+    """A method against a reference. On the `judged` tasks both have FEW_SEEDS runs or more; `better` and `worse` are
+    those of them where the means differ (Welch's test, or a paired t test if paired, with Holm's correction).
+    `seeds_needed` is that of planning.seeds_needed."""
 
     tasks: tuple[str, ...]  # that both have values of
     difference: Estimate  # of the statistic over these tasks, method - reference
@@ -46,6 +47,7 @@ class Pair(NamedTuple):
     paired: bool
 
     def by_task(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the values of both methods on each task: ours [runs] and theirs [runs], seeds rising."""
         ours, theirs = (found.split(found.values) for found in (self.ours, self.theirs))
         return list(zip(ours, theirs, strict=True))
 
@@ -56,7 +58,7 @@ class Pair(NamedTuple):
 
 
 def pair(method: ByTask, reference: ByTask, paired: bool = False) -> Pair | None:
-    """The finite values on the tasks that both have; with `paired`, of the seeds that both have. None without any."""
+    """Keep the finite values on tasks that both have, and with `paired` on seeds that both have; None without any."""
     ours, theirs = dict(numbers(method)[0]), dict(numbers(reference)[0])
     for task in ours.keys() & theirs.keys() if paired else ():
         both = ours[task].keys() & theirs[task].keys()
@@ -78,7 +80,11 @@ def against(
     statistic: str = "IQM",
     paired: bool = False,
 ) -> Pairwise:
-    """The comparison; `statistic` is a key of stratified.STATISTICS. No interval where a task has a single run."""
+    """Compare a method with a reference on the tasks that both have.
+
+    `statistic` is a key of stratified.STATISTICS, and `effect` the difference of it that `seeds_needed` is for. If a
+    task has a single run, difference and ratio have no interval.
+    """
     found = pair(method, reference, paired)
     if found is None:
         return Pairwise((), NOTHING, NOTHING, NOTHING, (), (), (), None)
@@ -97,13 +103,16 @@ def against(
 
 
 def improvement(method: ByTask, reference: ByTask, seed: int, repetitions: int, paired: bool = False) -> Estimate:
-    """The probability that a run of the method beats one of the reference on the same task, averaged over the tasks."""
+    """Estimate the probability that a run of the method beats one of the reference on the same task.
+
+    It is averaged over the tasks that both have, and a tie counts one half. NOTHING if they share no task.
+    """
     found = pair(method, reference, paired)
     return NOTHING if found is None else _improvement(found, _resamples(found, seed, repetitions))
 
 
 def reversed_probability(found: Estimate) -> Estimate:
-    """The probability that the reference beats the method."""
+    """Turn the probability that a method beats the reference into the one that the reference beats the method."""
     value, low, high = (None if number is None else 1 - number for number in found[:3])
     return Estimate(value, high, low, found.seeds)
 
@@ -112,7 +121,7 @@ def reversed_probability(found: Estimate) -> Estimate:
 
 
 def _resamples(found: Pair, seed: int, repetitions: int) -> tuple[np.ndarray, np.ndarray]:
-    """`times` [repetitions, runs] of both methods."""
+    """Return `times` [repetitions, runs] of both methods."""
     counts = tuple(found.ours.counts.tolist()), tuple(found.theirs.counts.tolist())
     return _draw_both(*counts, found.paired, seed, repetitions)
 
@@ -121,7 +130,7 @@ def _resamples(found: Pair, seed: int, repetitions: int) -> tuple[np.ndarray, np
 def _draw_both(
     counts: tuple[int, ...], others: tuple[int, ...], paired: bool, seed: int, repetitions: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kept, as most pairs of methods have the same counts."""
+    """Draw resamples of both methods. They are cached, as most pairs of methods have the same counts."""
     rng = np.random.default_rng(seed)
     ours, theirs = [], []
     for n, m in zip(counts, others, strict=True):
@@ -152,9 +161,10 @@ def _improvement(found: Pair, times: tuple[np.ndarray, np.ndarray]) -> Estimate:
 
 
 def _variance(found: Pair) -> Callable[[float], float]:
-    """Of the probability of improvement as a function of its true value, which is assumed to be that of every task.
+    """Return the variance of the probability of improvement as a function of its true value.
 
-    Newcombe 2006, Statistics in Medicine 25, method 5; of paired runs, the binomial one.
+    The true value is assumed to be that of every task. For unpaired runs this is method 5 of Newcombe 2006, Statistics
+    in Medicine 25; for paired runs, the binomial variance.
     """
 
     def of(p: float) -> float:
@@ -168,7 +178,7 @@ def _variance(found: Pair) -> Callable[[float], float]:
 
 
 def score_interval(value: float, variance: Callable[[float], float]) -> tuple[float, float]:
-    """The 95 % interval of all p with |value - p| <= z sqrt(variance(p)), as Wilson's.
+    """Return the 95 % interval of all p with |value - p| <= z sqrt(variance(p)), a score interval like Wilson's.
 
     For a probability that no resample varies, as all runs of one method beat all of the other, or as there is one run.
     """
@@ -186,7 +196,7 @@ def score_interval(value: float, variance: Callable[[float], float]) -> tuple[fl
 
 
 def _judged(found: Pair) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """The tasks that are better, those that are worse, and those that were judged."""
+    """Return the tasks on which the method is better, those on which it is worse, and those that were judged."""
     runs = {task: own for task, own in zip(found.tasks, found.by_task(), strict=True) if len(own[0]) >= FEW_SEEDS}
     runs = {task: (x, y) for task, (x, y) in runs.items() if len(y) >= FEW_SEEDS}
     if not runs:

@@ -46,7 +46,7 @@ def outcomes(
     axes: str = "a sparsity and a score",
     names: Mapping[str, str] = {},
 ) -> tuple[dict[str, Outcome], list[str]]:
-    """{row: outcome} of {row: {task: {seed: value}}}, and notes.
+    """Return {row: outcome} of sparsities and scores {row: {task: {seed: value}}}, and notes.
 
     A row without a value on some task has no outcome, as it would be compared over other tasks than the rest. `names`
     maps renamed rows to their names before: these seed the resamples, so a new name changes no number.
@@ -71,7 +71,7 @@ def outcomes(
 
 
 def both(sparsities: ByTask, scores: ByTask) -> tuple[np.ndarray, np.ndarray]:
-    """(values [runs, 2], counts [tasks]) of the runs that have a sparsity and a score, task by task, seeds rising."""
+    """Return (values [runs, 2], counts [tasks]) of the runs with sparsity and score, task by task, seeds rising."""
     levels, reached = numbers(sparsities)[0], numbers(scores)[0]
     runs = {task: sorted(levels[task].keys() & kept.keys()) for task, kept in reached.items()}
     values = [(levels[task][seed], reached[task][seed]) for task, seeds in runs.items() for seed in seeds]
@@ -79,7 +79,7 @@ def both(sparsities: ByTask, scores: ByTask) -> tuple[np.ndarray, np.ndarray]:
 
 
 def point(values: np.ndarray, counts: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """(mean sparsity, IQM of the scores) of runs [runs, 2], each taken `times` [..., runs] -> [..., 2].
+    """Return (mean sparsity, IQM of the scores) [..., 2] of runs [runs, 2], each taken `times` [..., runs].
 
     Sparsities are rounded to a millionth, so that methods which prune to the same level are equally sparse, and scores
     to DIGITS of the highest, so that methods whose runs all have the same score are equally good.
@@ -90,13 +90,13 @@ def point(values: np.ndarray, counts: np.ndarray, times: np.ndarray) -> np.ndarr
 
 
 def resample(values: np.ndarray, counts: np.ndarray, rng: np.random.Generator, repetitions: int) -> np.ndarray:
-    """[runs, 2] -> [repetitions, 2]: the point of runs drawn with replacement within each task, the same ones for both
-    axes."""
+    """Return the points [repetitions, 2] of resamples of runs [runs, 2], drawn with replacement within each task; both
+    axes have the same runs."""
     return point(values, counts, stratified.resamples(rng.integers, counts, repetitions))
 
 
 def interval(value: float, draws: np.ndarray, seeds: int) -> Estimate:
-    """A 95 % percentile interval; no interval with one seed. Infinite draws are allowed."""
+    """Return a 95 % percentile interval; no interval with one seed. Infinite draws are allowed."""
     return estimate(value, draws, seeds, method="inverted_cdf")
 
 
@@ -110,14 +110,14 @@ class Region(NamedTuple):
     axes: np.ndarray
 
     def outline(self, points: int = 100) -> np.ndarray:
-        """[points, 2], closed."""
+        """Return points on the edge of the region [points, 2]; the last one is the first."""
         angle = np.linspace(0, 2 * np.pi, points)
         points_there: np.ndarray = self.centre + np.stack([np.cos(angle), np.sin(angle)], axis=-1) @ self.axes.T
         return points_there
 
 
 def region(outcome: Outcome) -> Region | None:
-    """The 95 % confidence region, a normal ellipse; None where there are too few seeds.
+    """Return the 95 % confidence region, a normal ellipse; None if there are too few seeds.
 
     An ellipse, since a mean and a trimmed mean of many runs are near normal; the hull or the density of the resamples
     would take over the bootstrap's narrowness. That is corrected here: resampling n seeds finds (n - 1)/n of the
@@ -144,17 +144,17 @@ def region(outcome: Outcome) -> Region | None:
 
 
 def dominates(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """[..., 2] x [..., 2] -> bool [...]: at least as sparse and as good, and more of one of them."""
+    """Return whether a [..., 2] dominates b [..., 2], bool [...]: at least as sparse and as good, and better in one."""
     return np.logical_and((a >= b).all(axis=-1), (a > b).any(axis=-1))
 
 
 def front(points: np.ndarray) -> np.ndarray:
-    """[methods, ..., 2] -> bool [methods, ...]: which are dominated by none. Equal points stand side by side."""
+    """Return which points [methods, ..., 2] no other one dominates, bool [methods, ...]. Equal points never do."""
     return np.logical_not(dominates(points[:, None], points[None]).any(axis=0))
 
 
 def on_front(found: Mapping[str, Outcome]) -> dict[str, float]:
-    """{row: probability of being on the Pareto front}, of the rows with two seeds or more."""
+    """Return {row: probability of being on the Pareto front}, of the rows with two seeds or more."""
     rows = _resampled(found)
     if not rows:
         return {}
@@ -163,7 +163,7 @@ def on_front(found: Mapping[str, Outcome]) -> dict[str, float]:
 
 
 def dominance(found: Mapping[str, Outcome]) -> dict[tuple[str, str], float]:
-    """{(a, b): probability that a dominates b}, of the pairs of different rows with two seeds or more."""
+    """Return {(a, b): probability that a dominates b} of the pairs of different rows with two seeds or more."""
     rows = _resampled(found)
     return {(a, b): float(dominates(found[a].draws, found[b].draws).mean()) for a in rows for b in rows if a != b}
 
@@ -183,14 +183,14 @@ class Against(NamedTuple):
 
 
 def above_random(dense: Outcome) -> np.ndarray:
-    """[repetitions], the resamples in which dense's score is above a random policy's, so that a share of it has a
-    meaning. None of them if the score itself is not, or too few are."""
+    """Return in which resamples [repetitions] dense's score is above a random policy's, so that a share of it has a
+    meaning. All are False if the score itself is not above it, or if this holds in less than LEVEL of them."""
     positive: np.ndarray = dense.draws[:, 1] > 0
     return positive if dense.point[1] > 0 and positive.mean() >= LEVEL else np.zeros_like(positive)
 
 
 def against(own: Outcome, dense: Outcome, share: float = KEPT) -> Against:
-    """Nothing where dense's score is not surely above a random policy's (see `above_random`)."""
+    """Compare a row with dense; NOTHING if dense's score is not surely above a random policy's (see `above_random`)."""
     positive = above_random(dense)
     if not positive.any():
         return Against(NOTHING, None)

@@ -16,7 +16,7 @@ SIMULATED = 64  # seeds at most; beyond, the variance is taken to fall as 1 / se
 
 
 def seeds_needed(ours: Sample, theirs: Sample, statistic: str, effect: float, seed: int) -> int | None:
-    """The seeds of each method on each task with which a two-sided 5 % test detects a difference of `effect`.
+    """Return how many seeds a method needs on a task so that a two-sided 5 % test detects a difference of `effect`.
 
     The test compares a statistic (a key of stratified.STATISTICS) of two methods on the same tasks, whose runs are
     `ours` and `theirs`, and detects the difference with probability POWER. `effect` is in units of the statistic.
@@ -45,16 +45,16 @@ def seeds_needed(ours: Sample, theirs: Sample, statistic: str, effect: float, se
 
 
 def _quantiles(seeds: int, tasks: int) -> float:
-    """(t at 97.5 % + t at POWER) squared: effect squared over variance, where the power is as wanted."""
+    """Return (t at 97.5 % + t at POWER) squared: effect squared over variance at which the power is POWER."""
     return float(scipy.stats.t.ppf([0.975, POWER], 2 * (seeds - 1) * tasks).sum() ** 2)
 
 
 def widened(found: Sample, freedom: int) -> Sample:
-    """The runs with their deviations from the mean of their task raised.
+    """Raise the deviations of runs from the mean of their task, so that their variance is not taken too low.
 
-    By sqrt(n / (n - 1)), as drawing from n runs finds that much less variance than there is; and such that the variance
-    is at its upper 80 % confidence limit, with so many degrees of freedom in all. A plain estimate from few seeds is
-    too low more often than not, and so are the seeds planned with it (Browne 1995, Statistics in Medicine 14).
+    They grow by sqrt(n / (n - 1)), as resampling n runs finds (n - 1) / n of the variance; and further, so that the
+    variance is at its upper 80 % confidence limit (PLANNED), with `freedom` degrees of freedom in all. A plain estimate
+    from few seeds is mostly too low, and so are the seeds planned with it (Browne 1995, Statistics in Medicine 14).
     """
     means = np.repeat(stratified.task_means(found, found.once), found.counts)
     n = np.repeat(found.counts, found.counts)

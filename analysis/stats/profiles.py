@@ -28,7 +28,7 @@ class Curve(NamedTuple):
 
 
 def thresholds(rows: Iterable[ByTask]) -> np.ndarray:
-    """TAUS, and geometrically spaced ones from there to the score that REMAIN of the runs of some row are above."""
+    """Return TAUS, and geometrically spaced ones up to the score that REMAIN of the runs of some row are above."""
     tops = []
     for by_task in rows:
         kept = metrics.numbers(by_task)[0]
@@ -42,9 +42,10 @@ def thresholds(rows: Iterable[ByTask]) -> np.ndarray:
 
 
 def profile(by_task: ByTask, seed: int, repetitions: int, taus: np.ndarray = TAUS) -> Curve | None:
-    """The fraction of runs whose score is above each threshold, with a pointwise 95 % band; None without any run.
+    """Return the fraction of runs whose score is above each threshold `taus` [thresholds], with a pointwise 95 % band.
 
-    Each task weighs the same. With equally many runs a task the numbers are rliable's, and so is the generator.
+    Each task weighs the same. If all tasks have equally many runs, the resamples and the numbers are rliable's. None
+    if a task has no score.
     """
     kept, _ = metrics.numbers(by_task)
     if metrics.no_aggregate(kept):
@@ -68,9 +69,10 @@ def sample_efficiency(
     references: References = PUBLISHED,
     x: str = "agent_step",
 ) -> tuple[Mapping[str, Curve], list[str]]:
-    """For each row of the tidy frame, the IQM of the normalised scores on the tasks, which have references, over the
-    agent steps, with a pointwise 95 % band. A row without a run on one of them has no curve, as it has no aggregate;
-    nor has one whose tasks have epochs of different lengths, such as tasks of two families.
+    """Return {row: curve}, the IQM of the normalised scores over agent steps with a pointwise 95 % band, and notes.
+
+    `frame` is tidy, and all `tasks` have references. A row without a run on one of them has no curve, as it has no
+    aggregate; nor has one whose tasks have epochs of different lengths, such as tasks of two families.
 
     Runs are aligned by epoch and placed at the median agent step of theirs, or at the median of another column `x`.
     Whole curves are resampled, runs within each task (rliable would resample every point on its own). Epochs that not
@@ -110,7 +112,7 @@ def _scored(task: str, returns: np.ndarray, references: References) -> np.ndarra
 def _iqm_band(
     lines: np.ndarray, counts: np.ndarray, seed: int, repetitions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(value, low, high), each [points], of curves [runs, points] of tasks with these numbers of runs [tasks]."""
+    """Return (value, low, high), each [points], of curves [runs, points] and the `counts` of runs by task [tasks]."""
     points = [Sample(values, counts) for values in lines.T]
     value = np.array([stratified.iqm(found, found.once) for found in points])
     if counts.min() < 2:
@@ -121,7 +123,7 @@ def _iqm_band(
 
 
 def tidy(curves: Mapping[str, Curve], x: str, value: str) -> pd.DataFrame:
-    """Curves by row -> a frame with the columns row, `x`, `value`, low, high."""
+    """Make a frame with the columns row, `x`, `value`, low, high of the curves, a line for each point."""
     parts = [
         pd.DataFrame({"row": row, x: curve.x, value: curve.value, "low": curve.low, "high": curve.high})
         for row, curve in curves.items()

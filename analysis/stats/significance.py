@@ -16,7 +16,7 @@ ROUNDING = 1e-12  # share of the values that is no difference: sums of the same 
 
 
 def welch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Two-sided p values of the difference of the means, x [..., n] and y [..., m] -> [...] (Welch 1947).
+    """Return two-sided p values [...] of the difference of the means of x [..., n] and y [..., m] (Welch 1947).
 
     n and m are at least 2. Samples without any spread differ surely (p = 0) or not at all (p = 1). What is smaller than
     the rounding of the values is no spread and no difference: the means of 5 and of 10 equal numbers may differ by it.
@@ -30,7 +30,7 @@ def welch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def one_sample(differences: np.ndarray) -> np.ndarray:
-    """Two-sided p values of a t test that the mean of [..., n] is 0, for paired runs."""
+    """Return two-sided p values [...] of a t test that the mean of differences [..., n] of paired runs is 0."""
     n = differences.shape[-1]
     variance = differences.var(axis=-1, ddof=1) / n
     largest = np.abs(differences).max(axis=-1)
@@ -45,7 +45,7 @@ def _p_values(difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray,
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Adjusted p values [..., tests] (Holm 1979): those below SIZE may be rejected together."""
+    """Adjust p values [..., tests] (Holm 1979): those that are below SIZE afterwards may be rejected together."""
     order = np.argsort(p, axis=-1)
     factors = np.arange(p.shape[-1], 0, -1)
     rising = np.maximum.accumulate(np.take_along_axis(p, order, axis=-1) * factors, axis=-1)
@@ -55,10 +55,11 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def clear_best(values: Sequence[Mapping[str, np.ndarray]], fewest: int) -> list[str | None]:
-    """The clear best of each task, of {row: values [runs]} for each task; None where there is none.
+    """Return the clear best row of each task, None if it has none. `values` are {row: values [runs]} of each task.
 
-    Its mean is the highest, and it differs from every other row with Holm's correction over the tasks. A task is tested
-    if at least two rows have values on it, and all of those `fewest` or more.
+    The mean of the clear best is the highest, and differs from the mean of every other row of the task (Welch's test at
+    SIZE, with Holm's correction over the tasks). A task is tested if at least two rows have values on it, and all of
+    those have `fewest` or more.
     """
     bests: list[str | None] = [None] * len(values)
     p = np.ones(len(values))

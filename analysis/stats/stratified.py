@@ -24,16 +24,16 @@ class Sample(NamedTuple):
 
     @property
     def once(self) -> np.ndarray:
-        """[runs]: each run one time, which is the sample itself."""
+        """`times` [runs] of the sample itself: each run once."""
         return np.ones(len(self.values), dtype=int)
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """[..., runs] -> [..., runs of a task] for each task."""
+        """Split [..., runs] by task -> [..., runs of a task] for each task."""
         return np.split(values, np.cumsum(self.counts)[:-1], axis=-1)
 
 
 def sample(by_task: Mapping[str, Mapping[int, float]]) -> Sample:
-    """{task: {seed: value}} -> the runs of all tasks, seeds rising. Raises ValueError where a task has no run."""
+    """Make a sample of {task: {seed: value}}, seeds rising. Raises ValueError without tasks, or if one has no run."""
     counts = np.array([len(values) for values in by_task.values()], dtype=int)
     if len(counts) == 0 or counts.min() == 0:
         raise ValueError("every task needs a run")
@@ -45,7 +45,7 @@ def sample(by_task: Mapping[str, Mapping[int, float]]) -> Sample:
 
 
 def resamples(draw: Draw, counts: Sequence[int] | np.ndarray, repetitions: int) -> np.ndarray:
-    """`times` [repetitions, runs] of resamples with as many runs of each task as it has.
+    """Draw resamples with `counts` [tasks] runs of each task, as the sample has; return `times` [repetitions, runs].
 
     Equal counts are drawn as one matrix [repetitions, runs, tasks], as rliable draws them.
     """
@@ -58,7 +58,7 @@ def resamples(draw: Draw, counts: Sequence[int] | np.ndarray, repetitions: int) 
 
 
 def _times(picks: np.ndarray, runs: int) -> np.ndarray:
-    """[repetitions, ...] indices of runs -> how often each of the runs was picked [repetitions, runs]."""
+    """Count how often each run was picked [repetitions, runs], of indices of runs [repetitions, ...]."""
     repetitions = len(picks)
     flat = picks.reshape(repetitions, -1) + runs * np.arange(repetitions)[:, None]
     return np.bincount(flat.ravel(), minlength=repetitions * runs).reshape(repetitions, runs)
@@ -77,46 +77,48 @@ def rliables_resamples(counts: tuple[int, ...], seed: int, repetitions: int) -> 
 
 
 def task_means(found: Sample, times: np.ndarray) -> np.ndarray:
-    """[..., tasks]"""
+    """Return the mean over the runs of each task [..., tasks]."""
     means: np.ndarray = _by_task(found, times * found.values) / _by_task(found, times)
     return means
 
 
 def _by_task(found: Sample, values: np.ndarray) -> np.ndarray:
-    """Sums of [..., runs] -> [..., tasks]."""
+    """Sum values [..., runs] over the runs of each task -> [..., tasks]."""
     starts = np.cumsum(found.counts) - found.counts
     sums: np.ndarray = np.add.reduceat(values, starts, axis=-1)
     return sums
 
 
 def mean(found: Sample, times: np.ndarray) -> np.ndarray:
+    """Return the mean over all runs, in which each task weighs the same [...]."""
     value: np.ndarray = task_means(found, times).mean(axis=-1)
     return value
 
 
 def median(found: Sample, times: np.ndarray) -> np.ndarray:
-    """Of the tasks' means."""
+    """Return the median of the tasks' means [...]."""
     value: np.ndarray = np.median(task_means(found, times), axis=-1)
     return value
 
 
 def optimality_gap(found: Sample, times: np.ndarray) -> np.ndarray:
-    """How far the runs are from a score of 1 on average; a run above 1 counts as 1."""
+    """Return how far the runs are from a score of 1 on average [...]; a run above 1 counts as 1."""
     return 1 - mean(Sample(np.minimum(found.values, 1.0), found.counts), times)
 
 
 def iqm(found: Sample, times: np.ndarray) -> np.ndarray:
+    """Return the interquartile mean over all runs, in which each task weighs the same [...]."""
     return trimmed_mean(found.values, times, weights(found, times))
 
 
 def weights(found: Sample, times: np.ndarray) -> np.ndarray:
-    """[runs], what a run weighs each time that it is taken; every resample takes equally many of a task."""
+    """Return what a run weighs each time it is taken [runs]; every resample must take equally many of a task."""
     taken = _by_task(found, times.reshape(-1, len(found.values))[0])
     return np.repeat(1 / (len(taken) * taken), found.counts)
 
 
 def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Interquartile mean of weighted values.
+    """Return the interquartile mean of weighted values.
 
     values [runs], times [..., runs], weight [runs] -> [...]; the weights of what is taken sum to 1. The lowest and the
     highest quarter of all weight is left out, so perhaps a part of a run. Equal weights give
@@ -136,7 +138,7 @@ def trimmed_mean(values: np.ndarray, times: np.ndarray, weight: np.ndarray) -> n
 
 
 def _trimmed_mean_of_equals(rising: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """That of equal weights, which counts runs in whole numbers. Every resample has the same size."""
+    """Return the trimmed mean for equal weights, with whole runs counted. Every resample must have the same size."""
     upto = np.cumsum(times, axis=-1)
     size = int(upto.reshape(-1, len(rising))[0, -1])
     cut = int(TRIM * size)

@@ -18,8 +18,10 @@ def find(
     reference: str = "dense",
     variants: Mapping[str, str] = {},
 ) -> dict[str, list[str]]:
-    """{name of a sweep: its rows}, of the rows that have an outcome: two or more that differ in the sparsity that the
-    method was given alone, and before them an unpruned row, which is their sparsity of 0 (ours).
+    """Return {name of a sweep: its rows}, of the rows that have an outcome.
+
+    A sweep has two or more rows of one method, which differ only in the sparsity that they were given. If none of them
+    is unpruned, another row that is comes before them, as their sparsity of 0 (ours).
 
     "gmp:final_sparsity=0.5" and "gmp" are the sweep "gmp", as a label leaves out what is at its default. `methods` maps
     rows to their methods, and `variants` those with swept options to these.
@@ -40,16 +42,16 @@ def find(
 
 
 def curve(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[rows, 2] -> (sparsities, scores), by rising sparsity; rows of equal sparsity are one point, at their mean score.
+    """Return (sparsities, scores), each [points], of rows [rows, 2], by rising sparsity.
 
-    The scores may rise and fall: pruning may help.
+    Rows of equal sparsity are one point, at their mean score. The scores may rise and fall: pruning may help.
     """
     levels, where, counts = np.unique(points[:, 0], return_inverse=True, return_counts=True)
     return levels, np.bincount(where, weights=points[:, 1]) / counts
 
 
 def score_at(points: np.ndarray, sparsity: float) -> float:
-    """The score at a sparsity, linear in between the rows; NaN outside of them, as nothing is extrapolated."""
+    """Return the score at a sparsity, linear in between the rows; NaN outside of them, as nothing is extrapolated."""
     return float(np.interp(sparsity, *curve(points), left=np.nan, right=np.nan))
 
 
@@ -64,8 +66,8 @@ class Matched(NamedTuple):
 
 
 def matched(own: Outcome, sweep: Sequence[Outcome]) -> Matched:
-    """The score of a row against that of a sweep at the same sparsity: every resample of the row is compared at the
-    sparsity that it realised, along the same resample's sweep."""
+    """Compare the score of a row with that of a sweep at the same sparsity. Every resample of the row is compared, at
+    the sparsity that it realised, with the same resample of the sweep."""
     ends = np.stack([outcome.point for outcome in sweep])
     other = score_at(ends, own.point[0])
     draws = np.stack([outcome.draws for outcome in sweep], axis=1)  # [repetitions, rows, 2]
@@ -86,10 +88,10 @@ def matched(own: Outcome, sweep: Sequence[Outcome]) -> Matched:
 
 
 def last_kept(points: np.ndarray, threshold: float) -> float:
-    """The sparsity up to which a sweep's score, linear in between its rows, holds a threshold.
+    """Return the sparsity up to which a sweep's score, linear in between its rows [rows, 2], holds a threshold.
 
-    Up to the first time it falls below: a sparser row that recovers does not count. -inf: the least sparse row is
-    below; inf: no row is.
+    This ends where the score first falls below: a sparser row that recovers does not count. -inf means that the least
+    sparse row is below the threshold, and inf that no row is.
     """
     levels, scores = curve(points)
     below = np.flatnonzero(scores < threshold)
@@ -103,8 +105,8 @@ def last_kept(points: np.ndarray, threshold: float) -> float:
 
 
 def kept_sparsity(sweep: Sequence[Outcome], dense: Outcome, share: float = KEPT) -> Estimate:
-    """The sparsity up to which a sweep keeps `share` of dense's score (see `last_kept`); nothing where dense's score is
-    not surely above a random policy's (see `above_random`)."""
+    """Estimate the sparsity up to which a sweep keeps `share` of dense's score (see `last_kept`); NOTHING if dense's
+    score is not surely above a random policy's (see `above_random`)."""
     positive = above_random(dense)
     if not positive.any():
         return NOTHING
