@@ -73,7 +73,10 @@ def report(
 
 
 def sections(found: Results, selection: Selection, kept: float, asked: Sequence[str]) -> list[Section]:
-    """Return the sections of the page in their order. Raises UserError for a damaged record."""
+    """Return the sections of the page in their order.
+
+    Raises UserError for a damaged record, and if a run in `asked` has no folder or holds no election.
+    """
     comparison, grid = found.comparison, found.comparison.grid
     folders = {cell: run.folder for cell, run in grid.present() if run.folder}
     whole = {cell: run.folder for cell, run in grid.present() if run.folder and not run.is_cut}

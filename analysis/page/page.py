@@ -31,6 +31,8 @@ MOST_ROWS = 100  # a longer table is folded
 
 
 class Paragraph(NamedTuple):
+    """A paragraph of plain text, without markup."""
+
     text: str
 
 
@@ -100,6 +102,8 @@ NO_FILTERS = Filters()
 
 
 class Section(NamedTuple):
+    """A heading and what follows it. The page leaves out a section without parts."""
+
     title: str
     parts: Sequence[Part]
 
@@ -145,7 +149,7 @@ def interactive(charts: Mapping[str, Chart]) -> Markup:
 
 @functools.cache
 def vega_lite() -> str:
-    """The library that draws charts in a browser, as text for a script."""
+    """Return the library that draws charts in a browser, as the text of a script element."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
@@ -168,7 +172,7 @@ def drawing(figure: Figure, name: str, caption: str) -> Markup:
 
 
 def sort_key(cell: str) -> str:
-    """The first number in a cell, by which a column of numbers is sorted; empty if there is none.
+    """Return the number that a cell begins with, by which a column is sorted; empty if there is none.
 
     >>> sort_key("4,810 [4,550, 5,069] (2)")
     '4810'

@@ -34,7 +34,7 @@ class Table:
 
 
 def portable(value: float) -> float:
-    """A number to ten digits and twelve decimals. Processors add in different orders, so they differ in later ones.
+    """Round to ten digits and twelve decimals. Processors add in different orders, so they differ in later ones.
 
     >>> portable(0.1 + 0.2), portable(-1e-17)
     (0.3, 0.0)
@@ -43,13 +43,13 @@ def portable(value: float) -> float:
 
 
 def significant(value: float) -> str:
-    """A number with at least three significant digits, and no exponent: 0.0123, 4.00, 12,345."""
+    """Format a number with at least three significant digits, and no exponent: 0.0123, 4.00, 12,345."""
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     return format(value, f",.{max(2 - size, 0)}f")
 
 
 def markdown_table(table: Table) -> str:
-    """Padded, so that it also reads well in a terminal."""
+    """Write a table as Markdown, with padded cells, so that it also reads well in a terminal."""
     body = [
         [f"**{cell}**" if (i, j) in table.bold else cell for j, cell in enumerate(line)]
         for i, line in enumerate(table.body)
@@ -69,6 +69,7 @@ def markdown_table(table: Table) -> str:
 
 
 def markdown_list(title: str, lines: list[str]) -> str:
+    """Write a bulleted list in Markdown, below its title in bold. Nothing is escaped."""
     return "\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)])
 
 
@@ -97,7 +98,7 @@ _GREEK["\N{MICRO SIGN}"] = "\\mu"
 
 
 def latex_text(text: str) -> str:
-    """Any text, so that LaTeX prints it; a character that a font may lack becomes a question mark."""
+    """Escape a text so that LaTeX prints it; a character that a font may lack becomes a question mark."""
     return re.sub("(-)(?=-)|.", _latex_character, text, flags=re.DOTALL)
 
 
@@ -109,7 +110,7 @@ def _latex_character(found: re.Match[str]) -> str:
 
 
 def _not_ascii(character: str) -> str:
-    """Greek letters in mathematics, letters of Western European languages as they are, and "?" for others.
+    """Write a Greek letter in mathematics, a letter of Western European languages as it is, and "?" for others.
 
     LaTeX's standard fonts have no form of the Icelandic letters.
     """
@@ -120,17 +121,20 @@ def _not_ascii(character: str) -> str:
 
 
 def breakable(text: str) -> str:
-    """Like latex_text; a line may end within a path or a long name."""
+    """Escape a text as latex_text does, and let a line end within a path or a long name."""
     return re.sub(r"(/|\\_|=)(?=\S)", r"\1\\allowbreak{}", latex_text(text))
 
 
 def _latex_number(cell: str) -> str:
-    """Like latex_text, with a minus sign for the hyphen of a negative number."""
+    """Escape a cell as latex_text does, with a minus sign for the hyphen of a negative number."""
     return re.sub(r"-(?=\d)", "$-$", latex_text(cell))
 
 
 def latex_document(parts: list[str], layout: str = "landscape") -> str:
-    """A document that compiles as it stands; each table can also be taken out on its own (it needs booktabs)."""
+    """Join parts in LaTeX to a document that compiles as it stands. `layout` is a key of LAYOUTS.
+
+    Each table can also be copied into a paper, which then needs the packages that the first line names.
+    """
     packages = "booktabs,longtable" if layout == "longtable" else "booktabs"
     head = [
         f"% Compiles as it stands. For a paper, copy a table environment; it needs \\usepackage{{{packages}}}.",
@@ -186,6 +190,8 @@ def _split(table: Table, width: float) -> list[Table]:
 
 
 def latex_table(table: Table, layout: str = "landscape") -> str:
+    """Write a table in LaTeX with caption and label; its texts are escaped. `layout` is a key of LAYOUTS."""
+
     def line(cells: list[str], number: int | None) -> str:
         done = [
             _latex_number(c) if number is not None and i >= table.words else latex_text(c) for i, c in enumerate(cells)
@@ -207,6 +213,6 @@ def latex_table(table: Table, layout: str = "landscape") -> str:
 
 
 def latex_list(title: str, lines: list[str]) -> str:
-    """`lines` are LaTeX."""
+    """Write a bulleted list in LaTeX, below its title. The title is escaped; `lines` are LaTeX already."""
     items = "\n".join(f"  \\item {line}" for line in lines)
     return f"\\paragraph{{{latex_text(title)}}}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}"

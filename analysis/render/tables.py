@@ -41,6 +41,7 @@ HOUR = 3600.0
 
 
 def markdown(comparison: Comparison, more: Sequence[Table] = ()) -> str:
+    """Write a comparison as Markdown: its tables, `more` tables, cells without a result, notes and sources."""
     source = [f"{name}: {f'`{text}`' if name == 'Command' else text}" for name, text in comparison.source]
     parts = [
         "# Comparison",
@@ -52,7 +53,7 @@ def markdown(comparison: Comparison, more: Sequence[Table] = ()) -> str:
 
 
 def latex(comparison: Comparison, more: Sequence[Table] = (), layout: str = "landscape") -> str:
-    """A document in one of markup.LAYOUTS."""
+    """Write a comparison as a LaTeX document. `layout` is a key of markup.LAYOUTS; wide tables are split to fit it."""
     tables = fitting((*all_tables(comparison), *more), LAYOUTS[layout][1])
     parts = [latex_table(table, layout) for table in tables]
     parts.append("\\raggedright\\sloppy\\small")
@@ -67,7 +68,7 @@ def latex(comparison: Comparison, more: Sequence[Table] = (), layout: str = "lan
 
 
 def all_tables(comparison: Comparison) -> list[Table]:
-    """For each block of one protocol: the aggregates, the comparison with the reference, then task by task."""
+    """Make the tables of each block of one protocol: first those over all tasks, then those task by task."""
     families = list(scores.by_family(comparison.grid.tasks).values())
     tables = []
     for i, block in enumerate(comparison.blocks):
@@ -134,7 +135,7 @@ def _compared(comparison: Comparison, rows: list[str], where: str) -> Table:
 
 
 def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
-    """The matrix of pairwise probabilities; its columns have numbers where names would not fit.
+    """Make the matrix of pairwise probabilities; its columns have numbers where names would not fit.
 
     Where some pair lacks a task, every cell has the number of tasks that both methods have.
     """
@@ -155,7 +156,7 @@ def _improvement(comparison: Comparison, rows: list[str], where: str) -> Table:
 
 
 def _shared(comparison: Comparison, row: str, other: str) -> int:
-    """On how many tasks two rows are compared."""
+    """Return on how many tasks two rows are compared."""
     found = pairwise.pair(comparison.values[row][SCORE], comparison.values[other][SCORE], comparison.settings.paired)
     return len(found.tasks) if found else 0
 
@@ -176,7 +177,7 @@ def _heading(name: str, actors: list[str]) -> str:
 
 
 def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: str, block: int) -> Table:
-    """Tasks of one family down, methods across; returns stand beside the random and the reference one."""
+    """Make a table with tasks of one family down and methods across; returns stand beside random and reference ones."""
     known = [scores.reference(task, comparison.settings.references) for task in tasks]
     short = scores.short_names(comparison.grid.tasks)
     noun, returns = scores.noun(tasks), name == RETURN
@@ -207,7 +208,7 @@ def _by_task(comparison: Comparison, tasks: list[str], rows: list[str], name: st
 
 
 def _brackets(estimates: Iterable[Estimate]) -> str:
-    """What the brackets of a table of single tasks are; empty if it has none."""
+    """Explain the brackets of a table of single tasks, for its title; empty if it has none."""
     few = {estimate.seeds < FEW_SEEDS for estimate in estimates if estimate.low is not None}
     if not few:
         return ""
@@ -217,7 +218,10 @@ def _brackets(estimates: Iterable[Estimate]) -> str:
 
 
 def clear_best(estimates: Sequence[Estimate], lower: bool = False) -> int | None:
-    """The place of the best of several estimates, if its interval overlaps no other's and all rest on enough seeds."""
+    """Return the place of the best estimate, if its interval overlaps no other's and all have FEW_SEEDS seeds or more.
+
+    Otherwise return None, also if fewer than two estimates have a value. With `lower`, the lowest value is the best.
+    """
     there = [(i, estimate) for i, estimate in enumerate(estimates) if estimate.value is not None]
     if len(there) < 2 or any(e.low is None or e.high is None or e.seeds < FEW_SEEDS for _, e in there):
         return None
@@ -236,7 +240,7 @@ def _seeds(there: int, expected: int) -> str:
 
 
 def _seeds_of_tasks(comparison: Comparison, row: str) -> str:
-    """How many runs a row has on the tasks, and how many it should have if some are missing."""
+    """State how many runs a row has on the tasks, and how many it should have if some are missing."""
     grid = comparison.grid
     counts = {task: comparison.on_task[row, task].get(RETURN, NOTHING).seeds for task in grid.tasks}
     few, many = min(counts.values()), max(counts.values())
@@ -250,6 +254,7 @@ def _in(unit: float, estimate: Estimate) -> Estimate:
 
 
 def interval(estimate: Estimate, spec: str) -> str:
+    """Format an estimate as "0.31 [0.20, 0.42]"; without brackets if it has no interval, NONE if it has no value."""
     if estimate.value is None:
         return NONE
     if estimate.low is None or estimate.high is None:
@@ -267,7 +272,7 @@ def number(value: float | None, spec: str = "") -> str:
 
 
 def lists(comparison: Comparison) -> list[tuple[str, list[str]]]:
-    """(title, lines) of what is missing and of the notes."""
+    """Return (title, lines) of the cells without a result, at most MOST_GAPS of them, and of the notes."""
     gaps = comparison.gaps
     lines = [
         f"{cell}: {textwrap.shorten(why, 240, placeholder=' ...')}"

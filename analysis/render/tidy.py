@@ -11,7 +11,7 @@ CSV_COLUMNS = ("method", "task", "statistic", "value", "low", "high", "seeds", "
 
 
 def tidy_csv(comparison: Comparison) -> str:
-    """One line a method, task ("all" for the aggregates) and statistic; `gaps` names the cells without a result."""
+    """Write a line for each method, task ("all" for aggregates) and statistic; `gaps` names cells without a result."""
     lines = []
     for row in comparison.grid.rows:
         gaps: dict[str, list[str]] = {}
@@ -28,7 +28,7 @@ def tidy_csv(comparison: Comparison) -> str:
 
 
 def _entries(comparison: Comparison, row: str) -> list[tuple[str, str, Estimate]]:
-    """(task or "all", name, estimate) of a row."""
+    """List (task or "all", name, estimate) of a row."""
     found = [("all", name, estimate) for name, estimate in comparison.overall[row].items()]
     trained = comparison.over_training.get(row, {})
     found += [("all", f"IQM of {name}", trained[name]) for name in (BEST, LOST, AREA) if name in trained]
@@ -45,6 +45,6 @@ def _entries(comparison: Comparison, row: str) -> list[tuple[str, str, Estimate]
 
 
 def details_csv(comparison: Comparison) -> str:
-    """The runs and cells that the notes count, a line each."""
+    """Write a line for each run and cell that the notes count, with the fields of Detail as columns."""
     text: str = pd.DataFrame(comparison.details, columns=Detail._fields).to_csv(index=False)
     return text
