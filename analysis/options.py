@@ -92,7 +92,7 @@ def _add_csv_options(made: argparse.ArgumentParser) -> None:
 
 
 def named_columns(texts: Sequence[str], known: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """["return=score", "method:=SAC"] -> ({"return": "score"}, {"method": "SAC"}).
+    """Split columns and constants: ["return=score", "method:=SAC"] -> ({"return": "score"}, {"method": "SAC"}).
 
     Raises UserError for another spelling, and for a column that is not known or is named twice.
     """
@@ -111,7 +111,7 @@ def named_columns(texts: Sequence[str], known: Sequence[str]) -> tuple[dict[str,
 
 
 def seed_list(text: str) -> list[int]:
-    """ "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError for another spelling, and for more than MOST_SEEDS."""
+    """Parse seeds: "0-4 7" -> [0, 1, 2, 3, 4, 7]. Raises UserError for another spelling or more than MOST_SEEDS."""
     seeds: list[int] = []
     for part in text.replace(",", " ").split():
         match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
@@ -125,7 +125,10 @@ def seed_list(text: str) -> list[int]:
 
 
 def required_cells(methods: str, tasks: str, seeds: str) -> tuple[list[str], list[str], list[int]]:
-    """("dense gmp", "atari/Pong", "0-1") -> their lists. Raises UserError where one is empty, as `seed_list` does."""
+    """Parse the texts of --require: ("dense gmp", "atari/Pong", "0-1") -> (["dense", "gmp"], ["atari/Pong"], [0, 1]).
+
+    Raises UserError if a list is empty, and as `seed_list` does.
+    """
     lists = methods.split(), tasks.split(), seed_list(seeds)
     if not all(lists):
         raise UserError(f"--require: methods, tasks and seeds are needed, found {methods!r} {tasks!r} {seeds!r}")

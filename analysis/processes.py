@@ -1,5 +1,5 @@
-"""Processes that share the work, where this system lets them be started. They run modules, so a main module that calls
-this can be imported."""
+"""Processes that share the work, where this system lets them be started. They import the main module of the program,
+so it must be importable."""
 
 import contextlib
 import logging
@@ -14,10 +14,10 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def pool(number: int) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of this number of processes.
+    """Start a pool of this number of processes, and end it with the context.
 
-    None, and a warning that names the cause, where there can be none: they need semaphores (/dev/shm), and a socket in
-    the folder for temporary files (TMPDIR), whose path may have some hundred characters.
+    Gives None, and logs a warning that names the cause, if none can be started: processes need semaphores (/dev/shm),
+    and a socket in the folder for temporary files (TMPDIR), whose path may have about a hundred characters at most.
     """
     found = None
     try:

@@ -42,7 +42,7 @@ def published(listing: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def write(folder: Path, words: Sequence[str], out: Path) -> int:
-    """Write the results of a folder's curves.csv into `out`. Return the program's exit code; raise UserError as it."""
+    """Write the results of a folder's curves.csv into `out`. Return the program's exit code; raise its UserError."""
     name, *more = words
     given = ["--runs", str(folder / "curves.csv"), "--out", str(folder), *more]
     arguments = PARSERS[name]().parse_args(given)
@@ -60,6 +60,7 @@ def write(folder: Path, words: Sequence[str], out: Path) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return a parser for the listing and the folder to write to."""
     made = Parser(prog="python -m analysis.published", description="Write the committed results again.")
     made.add_argument("listing", type=expanded, metavar="FILE", help="results/results.yaml")
     made.add_argument("--out", type=expanded, metavar="FOLDER", help="where to write (default: beside the file)")
@@ -68,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
 
 @program
 def main(argv: Sequence[str]) -> int:
-    """Write every folder of a listing."""
+    """Write the results of every folder of a listing again; return the highest exit code."""
     given = parser().parse_args(argv)
     worst = 0
     for folder, words in published(given.listing):

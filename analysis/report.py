@@ -1,7 +1,7 @@
 """Write the report: python -m analysis.report --runs runs/atari-laptop --sweep sweeps/atari/laptop.yaml
 
-Takes the options of analysis.table and writes the same tables, report.html (one page that needs no other file), and the
-figures of the page as PDF and PNG in figures/. The exit codes are those of analysis.table.
+Takes the options of analysis.table except --diagnostics, and writes the same tables, report.html (one page that needs
+no other file), and the figures of the page as PDF and PNG in figures/. The exit codes are those of analysis.table.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from suite.program.command import load, program, start
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return a parser for the options of analysis.options, --within and --elections."""
     made = options.parser("analysis.report", "Compare runs on one page with tables, figures and all runs.")
     percent = options.number("percentage from 0 to 100", lambda value: 0 <= value < 100)
     within = "how much of the reference's score may be lost and still count as kept (default: 5)"

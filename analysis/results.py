@@ -1,6 +1,6 @@
 """What a comparison computes and writes: the numbers of the selected runs, their tables and curves.
 
-`gather` computes all numbers, `write` writes them; analysis.table and the report use both.
+`evaluate` computes all numbers and `write` writes them, for analysis.table and for the report.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Results:
 def gather(
     selection: Selection, out: Path, command: str, settings: Settings, say: Callable[[str], None] = lambda _: None
 ) -> Results:
-    """Compute all numbers; `say` receives the name of each step. Raises UserError as `select` and `compare` do."""
+    """Read runs and compute all numbers; `say` receives each step. Raises UserError as `select` and `evaluate` do."""
     say("reading runs")
     grid = select(selection, out, settings.mix, settings.references)
     say("comparing")
@@ -62,7 +62,7 @@ def gather(
 
 
 def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`frame` and `drawn` of the results. A distribution that the sweep varies is not part of the protocol."""
+    """Return `frame` and `drawn` of the results. A distribution that the sweep varies is not part of the protocol."""
     frame = runs.tidy(
         (cell.row, replace(run, protocol=protocol.stated(run, grid.swept))) for cell, run in grid.finished()
     )
@@ -70,14 +70,17 @@ def _tidy(grid: cells.Grid) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def evaluate(grid: cells.Grid, frame: pd.DataFrame, drawn: pd.DataFrame, command: str, settings: Settings) -> Results:
-    """The numbers of a grid, whose epochs are `frame` and `drawn`. Raises UserError as `compare` does."""
+    """Compute the numbers of a grid, whose epochs are `frame` and `drawn` (see `Results`).
+
+    Raises UserError as `compare` does, and for an x axis in frames if a run does not say them or is offline.
+    """
     comparison = compare(grid, command, settings)
     return Results(comparison, frame, drawn, *_curves(comparison, drawn), _costs(grid))
 
 
 def _costs(grid: cells.Grid) -> pd.DataFrame:
-    """Costs of the finished runs, in the order of the rows: from their records, and from the costs.csv beside a file
-    of curves."""
+    """Collect the costs of the finished runs, in the order of the rows: from their records, and from the costs.csv
+    beside a file of curves."""
     rows: dict[Path, dict[tuple[str, str, int], str]] = {}  # folder of a file of curves -> {its row, task, seed: row}
     for cell, run in grid.finished():
         if run.file and not run.is_cut:
@@ -95,9 +98,9 @@ def _whole(grid: cells.Grid) -> Iterator[tuple[str, str, int, Path]]:
 
 
 def _curves(comparison: Comparison, drawn: pd.DataFrame) -> tuple[dict[str, Curve], Mapping[str, Curve]]:
-    """Performance profiles and sample efficiency by row; adds their notes to those of the comparison.
+    """Compute performance profiles and sample efficiency by row; add their notes to those of the comparison.
 
-    Raises UserError where the x axis is in frames, and a run does not say them or is offline.
+    Raises UserError if the x axis is in frames, and a run does not say them or is offline.
     """
     settings = comparison.settings
     if settings.x == "frame" and drawn["frame"].isna().any():
@@ -120,7 +123,7 @@ def _curves(comparison: Comparison, drawn: pd.DataFrame) -> tuple[dict[str, Curv
 
 
 def write(results: Results, out: Path, further: Sequence[Table] = ()) -> str:
-    """Write the numbers into `out`, and further tables; their Markdown. Raises OSError where that is not possible."""
+    """Write the numbers and further tables into `out`; return them as Markdown. Raises OSError if it cannot write."""
     comparison, settings = results.comparison, results.comparison.settings
     more = [*costs.tables(results.costs), *further]
     markdown = tables.markdown(comparison, more)
@@ -143,9 +146,10 @@ def write(results: Results, out: Path, further: Sequence[Table] = ()) -> str:
 def report(
     selection: Selection, out: Path, command: str, settings: Settings, diagnose: bool = False
 ) -> tuple[Comparison, str]:
-    """Write all files into `out`; (the comparison, its Markdown). Raises UserError before anything is written.
+    """Write all files into `out`; return the comparison and its Markdown.
 
-    `diagnose` adds tables of the networks' diagnostics.
+    `diagnose` adds tables of the networks' diagnostics. Raises UserError for bad input, before anything is written, and
+    if a file cannot be written or the process that draws ends early.
     """
     grid = select(selection, out, settings.mix, settings.references)
     frame, drawn = _tidy(grid)
@@ -170,7 +174,7 @@ def report(
 def draw_curves(
     drawn: pd.DataFrame, methods: Mapping[str, str], tasks: Sequence[str], panels: Mapping[str, str], settings: Settings
 ) -> dict[str, bytes]:
-    """{name of a file: its content} of the figure of all curves."""
+    """Draw the figure of all curves, and return {name of a file: its content}."""
     figure = style.curves(
         drawn,
         methods,
@@ -203,7 +207,7 @@ def save_plane(comparison: Comparison, out: Path) -> None:
 
 
 def chosen(options: argparse.Namespace) -> tuple[Selection, Path, Settings]:
-    """What the options say: which runs, where to write, how to compare. Raises UserError for values that do not fit."""
+    """Return which runs to compare, where to write and how to compare. Raises UserError for options that do not fit."""
     first = Path(options.runs[0])
     out = options.out or (first if first.is_dir() else Path()) / "report"
     references = scores.from_file(options.references) if options.references else scores.PUBLISHED
@@ -240,7 +244,7 @@ def table(options: argparse.Namespace, command: str) -> int:
 
 
 def missing(comparison: Comparison, allowed: bool) -> int:
-    """Print a line on cells without a result, and return the exit code."""
+    """Print a line on cells without a result, and return the exit code: 1 if any is required or not `allowed`."""
     gaps, total = comparison.gaps, len(comparison.grid.runs)
     required = [cell for cell in gaps if cell in comparison.grid.required]
     if required:

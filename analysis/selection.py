@@ -40,7 +40,10 @@ class Selection:
 def select(
     selection: Selection, out: Path, mix: bool = False, references: scores.References = scores.PUBLISHED
 ) -> cells.Grid:
-    """The grid of the runs. Raises UserError for places that cannot be read and for runs that cannot be compared."""
+    """Read the selected runs and arrange them as a grid. `out`, the folder that is written to, is not read.
+
+    Raises UserError for places that cannot be read and for runs that cannot be compared.
+    """
     context = sources.Context(out, PROCESSES, selection.csv, references.tasks)
     found, notes = sources.load(selection.places, context)
     shown: dict[str, str] = {}  # method -> its name in the table
@@ -110,7 +113,7 @@ def named_method(text: str, known: Sequence[str], runs: Sequence[Run] = ()) -> t
 
 
 def _chosen(found: list[Run], key: str, wanted: Sequence[str]) -> tuple[list[Run], list[str]]:
-    """The runs of the wanted methods or tasks, and a note on the others. Raises UserError for one without a run."""
+    """Return the runs of the wanted methods or tasks, and a note on others. Raises UserError for one without a run."""
     known = sorted({getattr(run, key) for run in found})
     for value in wanted:
         if value not in known:

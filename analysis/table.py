@@ -17,6 +17,7 @@ from suite.program.command import load, program, start
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return a parser for the options of analysis.options and --diagnostics."""
     made = options.parser("analysis.table", "Compare runs in a table.")
     made.add_argument("--diagnostics", action="store_true", help="add tables of the diagnostics of the networks")
     return made
