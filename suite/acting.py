@@ -16,7 +16,7 @@ Effective = Callable[[Network], Params]  # what a network computes with
 
 
 def make_act(agent: Agent, effective: Effective, needs_masks: bool, behaviour: str) -> Act:
-    """Act by the actor, or by a network that is drawn at every agent step.
+    """Return a function that acts by the actor, or by a network that is drawn at every agent step.
 
     Stacked networks are drawn inside the function that acts, so that the action is the only value that the host waits
     for. From a tuple the host chooses: on a CPU, a branch for each network would cost more time.
@@ -49,7 +49,7 @@ def make_act(agent: Agent, effective: Effective, needs_masks: bool, behaviour: s
 
 
 def make_act_greedily(agent: Agent, effective: Effective, needs_masks: bool) -> Act:
-    """Act by the actor or the elected network, without exploration."""
+    """Return a function that acts by the actor or the elected network, as in evaluation."""
 
     @jax.jit
     def by(key: jax.Array, acting: Network | Stacked, observation: Array, clock: Array) -> jax.Array:

@@ -28,7 +28,7 @@ def choose(name: str) -> None:
 
 
 def kind() -> str:
-    """The model of the device, such as cpu or NVIDIA A100-SXM4-40GB. The numbers of a run depend on it."""
+    """Return the model of the device, such as cpu or NVIDIA A100-SXM4-40GB. The numbers of a run depend on it."""
     return str(jax.devices()[0].device_kind)
 
 

@@ -18,8 +18,8 @@ IsDue = Callable[[int], bool]  # gradient steps done -> whether the method's hoo
 
 
 def when_due(is_due: IsDue | None, gradient_step: Update, with_hook: Update) -> Callable[..., LearnerState]:
-    """Choose one of two programs by the clock: in a single program, a branch that rarely changes a network would copy
-    it at every gradient step."""
+    """Return a function that runs one of two programs, `with_hook` if the hook is due: in a single program, a branch
+    that rarely changes a network would copy it at every gradient step."""
 
     def update(state: LearnerState, batch: Batch | Frames, done: int | None = None) -> LearnerState:
         if is_due and is_due(int(state.step if done is None else done) + 1):
@@ -30,7 +30,7 @@ def when_due(is_due: IsDue | None, gradient_step: Update, with_hook: Update) -> 
 
 
 def due_steps(sparsifier: Sparsifier) -> IsDue | None:
-    """Tell when the method's hook is due, computed for a page of gradient steps at once; None without a hook."""
+    """Return a function that tells when the method's hook is due, by pages of gradient steps; None without a hook."""
     if sparsifier.after_gradient is None:
         return None
     pages = jax.jit(jax.vmap(sparsifier.due))
@@ -57,7 +57,7 @@ def uninterrupted(period: int, is_due: IsDue | None) -> Callable[[int, int], int
 
 
 def in_turn(gradient_step: Update) -> Callable[[LearnerState, Sequence[Batch | Frames]], LearnerState]:
-    """Take several gradient steps in one program, which is compiled for each number of them."""
+    """Return a function that takes several gradient steps in one program, compiled for each number of them."""
 
     def steps(state: LearnerState, batches: Sequence[Batch | Frames]) -> LearnerState:
         stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *batches)

@@ -24,10 +24,10 @@ def lost(state: LearnerState) -> dict[str, str]:
 
 
 def sound_first(state: LearnerState) -> LearnerState:
-    """The state with a finite network first, which can act.
+    """Return the state with a finite network first, which can act.
 
     That is the elected network or, if it diverged since the election, the finite one with the lowest loss since then,
-    which the next election would elect. Where an actor acts, the state stays as it is.
+    which the next election would elect. If an actor acts, or no network is finite, the state stays as it is.
     """
     online = tuple(state.online)
     sound = [network for network in online if not _broken((network.params, network.loss))]
@@ -38,7 +38,7 @@ def sound_first(state: LearnerState) -> LearnerState:
 
 
 def is_fatal(found: dict[str, str], networks: int) -> bool:
-    """Whether training cannot continue: no online network is finite, or the target or the actor is not."""
+    """Return whether training cannot continue: no online network is finite, or a target or the actor is not."""
     online = sum(name.startswith("online") for name in found)
     return online == networks or online < len(found)
 
@@ -58,7 +58,7 @@ def _broken(tree: Any) -> str:
 
 
 def refuse(what: str, value: Any, when: str) -> None:
-    """Raises Divergence if a number is not finite in single precision."""
+    """Raise Divergence if a number is not finite in single precision; `what` and `when` begin and end its message."""
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return

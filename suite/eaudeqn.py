@@ -32,7 +32,7 @@ OF_SUCCESS = ("first_step", "growth", "success_rate")  # and those that only "su
 
 
 def power_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
-    """s' - s = (1 - s) (1 - (1 - share)^U) (ours). With U = 3 and no cap: the cubic schedule to 1.
+    """Return s' - s = (1 - s) (1 - (1 - share)^U) (ours). With U = 3 and no cap: the cubic schedule to 1.
 
     >>> float(power_law(jnp.float32(0.5), noise=jnp.float32(3), share=jnp.float32(0.5)))  # 0.5 (1 - 0.5^3)
     0.4375
@@ -41,7 +41,7 @@ def power_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array
 
 
 def linear_law(level: jax.Array, noise: jax.Array, share: jax.Array) -> jax.Array:
-    """s' - s = (1 - s) min(U share, 1) (ours)."""
+    """Return s' - s = (1 - s) min(U share, 1) (ours)."""
     return (1 - level) * jnp.minimum(noise * share, 1)
 
 
@@ -62,7 +62,7 @@ CAPS: dict[str, Callable[[jax.Array, jax.Array, float], jax.Array]] = {"scale": 
 
 
 def success_law(level: jax.Array, draw: jax.Array, step: jax.Array) -> jax.Array:
-    """s' = 1 - (1 - s) (1 - d) (ours), with d log-uniform between step / 10 and step, for a draw in [0, 1]."""
+    """Return s' = 1 - (1 - s) (1 - d) (ours): d is log-uniform between step / 10 and step if draw ~ Uniform(0, 1)."""
     return 1 - (1 - level) * (1 - step * 10 ** (draw - 1))
 
 
@@ -77,7 +77,7 @@ def next_step(step: jax.Array, success: jax.Array, growth: float, success_rate: 
 
 
 def lowest_loss(networks: tuple[Network, ...]) -> jax.Array:
-    """psi = argmin_k L_k: the index of the lowest finite cumulated loss, -1 if no loss is finite.
+    """Return psi = argmin_k L_k: the index of the lowest finite cumulated loss, -1 if no loss is finite.
 
     >>> losses = [3.0, float("nan"), 1.0]
     >>> int(lowest_loss(tuple(Network({}, (), {}, jnp.float32(loss)) for loss in losses)))
@@ -89,13 +89,13 @@ def lowest_loss(networks: tuple[Network, ...]) -> jax.Array:
 
 
 def any_network(key: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
-    """The index of a random network among those with a finite loss, -1 if no loss is finite."""
+    """Draw the index of a network among those with a finite loss; -1 if no loss is finite."""
     draws = jax.random.uniform(key, (len(networks),))
     return lowest_loss(tuple(n._replace(loss=n.loss * 0 + draw) for n, draw in zip(networks, draws, strict=True)))
 
 
 def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
-    """EauDeQN: elect, keep one copy, prune the others.
+    """Make EauDeQN: elect a network, keep one copy of it, prune the others.
 
     Raises UserError for options that are incompatible with each other or with the pruner's.
     """
@@ -144,7 +144,7 @@ def eaudeqn(training: Training, options: EauDeQNOptions) -> Sparsifier:
 
 
 def _check(training: Training, options: EauDeQNOptions) -> None:
-    """Raises UserError for options that are incompatible with each other or with the pruner's."""
+    """Raise UserError for options that are incompatible with each other or with the pruner's."""
     refuse_saliency(training, "eaudeqn prunes at target updates")
     if options.law == "success" and not options.keep_copy:
         raise UserError("keep_copy=False: law=success finds its step by the kept copy's elections")
@@ -163,7 +163,7 @@ Levels = Callable[..., tuple[list[jax.Array], jax.Array | None]]
 
 
 def _by_schedule(training: Training, options: EauDeQNOptions) -> Levels:
-    """The laws "power" and "linear": by the share of the remaining training that one target period takes."""
+    """Return the law "power" or "linear", which uses the share of the remaining training that a target period takes."""
     law = LAWS[options.law]
     updates = max(training.gradient_steps // training.target_update_period, 1)
     max_speed = options.max_speed
@@ -182,7 +182,7 @@ def _by_schedule(training: Training, options: EauDeQNOptions) -> Levels:
 
 
 def _by_success(options: EauDeQNOptions) -> Levels:
-    """The law "success": by the outcomes of elections, without a horizon."""
+    """Return the law "success", which uses the outcomes of elections and no horizon."""
 
     def levels(
         key: jax.Array, step: jax.Array, level: jax.Array, won: jax.Array, pruning_step: jax.Array
@@ -194,13 +194,13 @@ def _by_success(options: EauDeQNOptions) -> Levels:
 
 
 def _draws(key: jax.Array, options: EauDeQNOptions) -> jax.Array:
-    """Draws from [0, 1), one for each pruned copy or one for all: float32 [copies]."""
+    """Draw from [0, 1), once for each pruned copy or once for all: float32 [copies]."""
     copies = options.num_networks - 1 if options.keep_copy else options.num_networks
     draws = jax.random.uniform(key, (1 if options.shared_draws else copies,))
     return jnp.broadcast_to(draws, (copies,))
 
 
 def pruned_copy_won(elected: jax.Array, networks: tuple[Network, ...]) -> jax.Array:
-    """Whether a pruned copy did no worse than the kept copy, which is the first network: bool []."""
+    """Return whether a pruned copy did no worse than the kept copy, which is the first network: bool []."""
     kept, *copies = [network.loss for network in networks]
     return (elected > 0) | (jnp.array(copies) == kept).any()

@@ -24,17 +24,17 @@ class Divergence(Exception):
 
 
 class Busy(Exception):
-    """Another process works on the same run. Its one line says who; to try again later is right."""
+    """Another process works on the same run. The message says which; the command can be rerun later."""
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether the host or the device had no memory left: at another time there may be enough."""
+    """Return whether the host or the device had no memory left: at another time there may be enough."""
     return isinstance(error, MemoryError) or str(error).startswith("RESOURCE_EXHAUSTED")  # XLA's
 
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Raises UserError, one line, when the disk is full or a place refuses to be written."""
+    """Turn an OSError of the block into UserError, one line: a full disk, or a place that cannot be written."""
     try:
         yield
     except OSError as error:
@@ -42,7 +42,7 @@ def writing(place: Path) -> Iterator[None]:
 
 
 def is_text(text: str) -> bool:
-    """Whether a text can stand on a command line and in a file: it holds no character 0, and UTF-8 has it."""
+    """Return whether a text can stand on a command line and in a file: it has no character 0, and UTF-8 encodes it."""
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
@@ -50,8 +50,8 @@ def is_text(text: str) -> bool:
 
 
 def one_line(message: object) -> str:
-    """A text without line breaks, and without what a terminal would obey: what a user typed, or a file holds, may have
-    both. Of an OSError, its file and reason."""
+    """Return a message as one line without control characters: a user's input or a file may have them, and a terminal
+    would obey them. Of an OSError, return its file and reason. Cut a long message after LONGEST characters."""
     if isinstance(message, OSError) and message.strerror:
         message = f"{message.filename}: {message.strerror}" if message.filename else message.strerror
     line = " ".join(str(message).split())
@@ -60,24 +60,25 @@ def one_line(message: object) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of arguments to which a wrong one is bad input: it raises UserError. Options are written in full, so
-    that a command means the same when options are added."""
+    """A parser of arguments that raises UserError for a wrong one. Options cannot be abbreviated, so that a command
+    means the same after options are added."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
+        """Raise UserError with argparse's message, where argparse would print its usage and exit."""
         raise UserError(f"{message} (see --help)")
 
 
 def first_line(docstring: str | None) -> str:
-    """Of a docstring; empty where there is none, as under `python -OO`."""
+    """Return the first line of a docstring; empty if there is none, as under `python -OO`."""
     return next(iter((docstring or "").strip().splitlines()), "")
 
 
 def expanded(text: str) -> Path:
-    """The type of an argument that names a file or a folder. `~` is the home folder, also where no shell has put it in,
-    as behind the = of an option."""
+    """Convert an argument that names a file or a folder. `~` becomes the home folder, also where the shell leaves it,
+    as after the = of an option."""
     try:
         return Path(text).expanduser()
     except RuntimeError:  # a user that there is not
@@ -85,7 +86,7 @@ def expanded(text: str) -> Path:
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """The type of an argument that is a whole number in these bounds. It raises argparse.ArgumentTypeError."""
+    """Return a converter of arguments to whole numbers in these bounds. It raises argparse.ArgumentTypeError."""
 
     def parse(text: str) -> int:
         value = int(text) if text.isascii() and text.isdigit() else -1

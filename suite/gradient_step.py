@@ -26,8 +26,8 @@ def masked_step(
     weight: jax.Array,
     learns: jax.Array | None = None,
 ) -> Network:
-    """One masked optimizer step on `agent.loss(params, *inputs)`, unless `learns` is false; with `hook`, the method's
-    hook and its masks."""
+    """Take one masked optimizer step on `agent.loss(params, *inputs)`, unless `learns` is false; with `hook`, call the
+    method's hook after it and apply its masks."""
     pruned, masks = sparsifier.pruned_weights, network.masks
     loss, gradients = jax.value_and_grad(agent.loss)(effective(sparsifier, network), *inputs)
     learned = gradients if pruned == "learning" else apply_masks(gradients, masks)
@@ -46,8 +46,10 @@ def masked_step(
 
 
 def delayed_step(step: Callable[..., Network], due: jax.Array, hook: bool, network: Network, *inputs: Any) -> Network:
-    """The step of an actor that learns less often than its critics (Fujimoto et al. 2018). A method's hook sees its
-    gradients also when it does not learn."""
+    """Take the step of an actor that learns less often than its critics (Fujimoto et al. 2018), if it is `due`.
+
+    A method's hook sees the actor's gradients also when the actor does not learn.
+    """
     if hook:
         return step(hook, network, *inputs, learns=due)
     delayed: Network = jax.lax.cond(due, lambda: step(hook, network, *inputs), lambda: network)
@@ -55,7 +57,10 @@ def delayed_step(step: Callable[..., Network], due: jax.Array, hook: bool, netwo
 
 
 def targets_follow(agent: Agent, sparsifier: Sparsifier, polyak: float, state: LearnerState) -> LearnerState:
-    """target <- polyak elected + (1 - polyak) target, and likewise a target actor: whenever the actor learns."""
+    """Move the targets: target <- polyak elected + (1 - polyak) target, and likewise a target actor.
+
+    This happens at each gradient step, or, where the actor learns less often, whenever it learns.
+    """
     share: Any = polyak
     if agent.actor and agent.actor.period > 1:
         share = polyak * (state.step % agent.actor.period == 0)
@@ -67,6 +72,7 @@ def targets_follow(agent: Agent, sparsifier: Sparsifier, polyak: float, state: L
 
 
 def masked(network: Network) -> Network:
+    """Set pruned weights to zero, also for a method that keeps them."""
     return network._replace(params=apply_masks(network.params, network.masks))
 
 
@@ -76,5 +82,5 @@ def settle(sparsifier: Sparsifier, network: Network) -> Network:
 
 
 def effective(sparsifier: Sparsifier, network: Network) -> Params:
-    """The parameters that the network computes with: pruned weights are zero, also those that the method keeps."""
+    """Return the parameters that the network computes with: pruned weights are zero, also if the method keeps them."""
     return network.params if sparsifier.pruned_weights == "zero" else apply_masks(network.params, network.masks)

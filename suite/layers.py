@@ -74,7 +74,7 @@ Networks = tuple[NetworkSpec, ...]
 
 
 def network_at(path: str, layers: Iterable[LayerSpec]) -> NetworkSpec:
-    """The network of these layers, whose paths are relative to `path`.
+    """Return the network of these layers, whose paths are relative to `path`.
 
     >>> network_at("critic_0", [LayerSpec("Dense_0", "dense", (3, 2), "linear")]).layers[0].kernel
     'critic_0/Dense_0/kernel'
@@ -95,7 +95,7 @@ def _join(parent: str, path: str) -> str:
 
 
 def with_layer_norm(layers: Iterable[LayerSpec]) -> tuple[LayerSpec, ...]:
-    """The layers with a layer norm between each kernel and the ReLU that follows it.
+    """Insert a layer norm between each kernel and the ReLU that follows it.
 
     >>> [layer.path for layer in with_layer_norm([LayerSpec("Dense_0", "dense", (3, 2), "relu")])]
     ['Dense_0', 'LayerNorm_0']
@@ -114,17 +114,17 @@ def with_layer_norm(layers: Iterable[LayerSpec]) -> tuple[LayerSpec, ...]:
 
 
 def layers_of(networks: Iterable[NetworkSpec]) -> list[LayerSpec]:
-    """The layers of all networks, in order."""
+    """Return the layers of all networks, in order."""
     return [layer for network in networks for layer in network.layers]
 
 
 def multiply_adds(networks: Networks) -> dict[str, int]:
-    """Multiply-adds of each kernel for one input of its network."""
+    """Return the multiply-adds of each dense kernel, by its path, for one input of its network."""
     return {layer.kernel: layer.multiply_adds for layer in layers_of(networks) if layer.has_kernel}
 
 
 def first_layers(networks: Networks) -> list[str]:
-    """The kernels that no other kernel or norm precedes: a backward pass may end there."""
+    """Return the kernels that no other kernel or layer norm precedes: a backward pass may end there."""
     first: list[str] = []
     unlearned: set[str] = set()  # layers without parameters to learn, up to which there are none either
     for layer in layers_of(networks):
@@ -137,10 +137,10 @@ def first_layers(networks: Networks) -> list[str]:
 
 
 def check(networks: Networks, arrays: Mapping[str, Shape]) -> None:
-    """Refuse layers that contradict each other or the parameters, which are given as shapes by path.
+    """Raise UserError if layers contradict each other or the parameters, which are given as shapes by path.
 
-    Raises UserError: for a parameter that is missing or of another shape, for an array of a network that is of none of
-    its layers, and for layers that are not in order.
+    That is so if a layer's shape has too few or too many axes, if a path is a duplicate, if a layer comes before its
+    predecessors, if a parameter is missing or of another shape, or if an array belongs to no layer.
     """
     for network in networks:
         seen: set[str] = set()

@@ -117,7 +117,7 @@ def make_learner(agent: Agent, sparsifier: Sparsifier, options: LearnerOptions) 
 def _update(
     agent: Agent, sparsifier: Sparsifier, loss_weight: Callable[[jax.Array], jax.Array], options: LearnerOptions
 ) -> Callable[[bool, LearnerState, Batch | Frames], LearnerState]:
-    """One gradient step of all K networks and of the actor, with or without the method's hook.
+    """Return a function that takes one gradient step of all K networks and the actor, with or without the hook.
 
     All K networks see the same batch and the same y, which the target network gives:
     theta_k <- theta_k - Adam(grad loss(theta_k, y)) and L_k <- L_k + w loss(theta_k, y), k = 1 .. K,
@@ -161,7 +161,7 @@ def _update(
 
 
 def _target_values(agent: Agent, sparsifier: Sparsifier, state: LearnerState, batch: Batch) -> jax.Array:
-    """y, float32 [B]."""
+    """Return y, float32 [B], through which no gradient flows."""
     chooser = state.target_actor
     if chooser is None:
         chooser = effective(sparsifier, state.actor or state.online[0])

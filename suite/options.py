@@ -85,8 +85,8 @@ class PrunerOptions(Options):
     @model_validator(mode="before")
     @classmethod
     def _spread_patterns(cls, values: Any) -> Any:
-        """Patterns of zeros are uniform over layers by default. Otherwise it is ERK, as in JaxPruner's and Graesser et
-        al.'s configurations."""
+        """Make the distribution uniform by default if there is a structure. Otherwise the default is ERK, as in
+        JaxPruner's and Graesser et al.'s configurations."""
         if isinstance(values, dict) and values.get("structure", "unstructured") != "unstructured":
             return {"distribution": "uniform", **values}
         return values

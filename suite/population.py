@@ -11,7 +11,7 @@ from suite.types import Stacked
 
 
 def on_accelerator() -> bool:
-    """Whether JAX computes on another device than a CPU."""
+    """Return whether JAX computes on another device than a CPU."""
     return jax.default_backend() != "cpu"
 
 
@@ -47,7 +47,7 @@ def contained(networks: tuple[Any, ...], like: Population) -> Population:
 
 
 def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.Array], jax.Array]:
-    """The weight of a gradient step's loss in the next election, as a function of the gradient steps before it.
+    """Return a function: gradient steps before a step -> the weight of its loss in the next election.
 
     The last `counted` losses of a period count. A loss that is older by one step has 1 - forgetting times the weight:
     an exponential moving average. The weights sum to `counted`, so that the cumulated loss keeps its scale.
@@ -63,9 +63,10 @@ def loss_weights(forgetting: float, period: int, counted: int) -> Callable[[jax.
 
 
 def behaviour_probabilities(rule: str, losses: jax.Array) -> jax.Array:
-    """The probability of each network to act, float32 [K]; zero where the loss is not finite, unless none is finite.
+    """Return the probability of each network to act, float32 [K]; zero if its loss is not finite, unless none is.
 
-    `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone.
+    `inverse_loss`: p_k ~ 1 / (L_k + 1e-6), as in the authors' AdaDQN; `uniform`; `elected`: the elected one alone. If
+    the rule allows only networks whose losses are not finite, the finite ones are equally likely.
     """
     chex.assert_rank(losses, 1)
     weights = {

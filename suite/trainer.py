@@ -87,7 +87,7 @@ class Trainer:
         self.batches = Batches(self.experience.sample, self.seed, self.learner.draws_ahead)
 
     def save(self) -> State:
-        """The state that a later process needs to resume between two turns."""
+        """Return the state that a later process needs to resume between two turns."""
         return {
             "epoch": self.epoch,
             "stage": self.stage,
@@ -111,11 +111,11 @@ class Trainer:
         self.experience.restore(state.experience)
 
     def _listed(self) -> LearnerState:
-        """The state as checkpoints name its arrays, on every device: network by network."""
+        """Return the state network by network, as checkpoints name its arrays on every device."""
         return self.state._replace(online=tuple(self.state.online))
 
     def _pause(self, *, epoch_ended: bool = False) -> None:
-        """Between two turns: write a checkpoint if one is due. Raises KeyboardInterrupt if the run is asked to end."""
+        """Write a checkpoint if one is due, between two turns. Raises KeyboardInterrupt if the run is asked to end."""
         if self.checkpoints and self.checkpoints.should_save(epoch_ended=epoch_ended):
             self.checkpoints.save(self.save())
             if self.checkpoints.asked():
@@ -179,11 +179,11 @@ class Trainer:
                 self._update_target()
 
     def _due(self, agent_step: int) -> int:
-        """The number of gradient steps that are due at this agent step."""
+        """Return the number of gradient steps that are due at this agent step, since the start of the run."""
         return int((agent_step - self.options.initial_samples) * self.options.replay_ratio)
 
     def _known(self) -> int:
-        """The number of batches, from the start of the run, that the present transitions determine."""
+        """Return the number of batches, from the start of the run, that the present transitions determine."""
         if self.experience.fixed_in_epoch:
             return self._due(self.epoch * self.options.epoch_agent_steps)
         return self._due(self.experience.agent_step)
@@ -218,7 +218,7 @@ class Trainer:
             self.sound_step = self.gradient_step
 
     def _diverged(self, what: str) -> Divergence:
-        """The error, with the networks and layers that are not finite, and since when."""
+        """Return the error, with the networks and layers that are not finite, and since when."""
         found = divergence.lost(self.state)
         clocks = f"gradient step {self.gradient_step:,}, agent step {self.experience.agent_step:,}"
         if not found:

@@ -72,7 +72,7 @@ class Stacked:
 
     @classmethod
     def of(cls, trees: tuple[Any, ...]) -> "Stacked":
-        """Stack K trees."""
+        """Stack K trees of one structure; a leaf becomes [K, ...]."""
         return cls(jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees))
 
     def __len__(self) -> int:
@@ -85,10 +85,12 @@ class Stacked:
         return (self[k] for k in range(len(self)))
 
     def tree_flatten(self) -> tuple[tuple[Any], None]:
+        """Return the tree as the only child, and no static data: JAX transforms it leaf by leaf."""
         return (self.tree,), None
 
     @classmethod
     def tree_unflatten(cls, _: None, children: tuple[Any]) -> "Stacked":
+        """Undo `tree_flatten`; within JAX, leaves may be other objects than arrays."""
         return cls(*children)
 
 
@@ -153,12 +155,12 @@ class Election(NamedTuple):
 
 
 def select(index: jax.Array, trees: tuple[Any, ...]) -> Any:
-    """The tree at a traced index, the first tree for -1."""
+    """Return the tree at a traced index, int32 []; the first tree for -1."""
     return jax.tree.map(lambda *leaves: jax.lax.select_n(jnp.maximum(index, 0), *leaves), *trees)
 
 
 def all_finite(tree: Any) -> jax.Array:
-    """Whether all numbers of a tree are finite: bool []."""
+    """Return whether all numbers of a tree are finite: bool []."""
     return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
@@ -192,6 +194,7 @@ Due = Callable[[jax.Array], jax.Array]  # gradient steps done -> bool []: whethe
 
 
 def always(step: jax.Array) -> jax.Array:
+    """Return True, bool []: the hook is due at every gradient step."""
     due: jax.Array = jnp.bool_(True)
     return due
 
@@ -228,7 +231,7 @@ def single_network(
     due: Due = always,
     pruned_weights: Literal["zero", "kept", "learning"] = "zero",
 ) -> Sparsifier:
-    """A method with one network (K = 1). A missing hook changes nothing; hooks apply to an actor too."""
+    """Make a method with one network (K = 1). A missing hook changes nothing; hooks apply to an actor too."""
     change = at_target_update or (lambda key, step, network: network)
 
     def update(key: jax.Array, step: jax.Array, networks: tuple[Network, ...], memory: Any) -> Any:

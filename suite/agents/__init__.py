@@ -109,7 +109,7 @@ AGENTS: dict[str, AgentEntry] = {
 
 
 def agents_for(task: Task) -> tuple[str, ...]:
-    """The agents that can learn a task; the first is the default."""
+    """Return the names of the agents that can learn a task; the first is the default."""
     offline = FAMILIES[task.family].offline
     return tuple(
         name for name, agent in AGENTS.items() if agent.actions == task.actions and (offline or not agent.only_offline)

@@ -8,7 +8,7 @@ from suite.types import Array, Params
 
 
 def activations(module: Described, params: Params, x: Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The outputs of a network, and what each layer with a ReLU gives, by the layer's path: [B, ..., units].
+    """Return the outputs of a network, and the activations [B, ..., units] of each layer with a ReLU by its path.
 
     A layer without a flax module of its own, such as a sum, is left out.
     """

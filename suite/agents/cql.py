@@ -12,7 +12,7 @@ from suite.types import Agent
 
 
 def cql(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: CQLOptions) -> Agent:
-    """CQL(H), to be trained on a data set; observations and actions as for DQN.
+    """Make CQL(H), to be trained on a data set; observations and actions are as for DQN.
 
     The loss of a batch is mean((Q(s, a) - y)^2 + cql_weight (logsumexp_a' Q(s, a') - Q(s, a))) with DQN's y, the
     authors' loss (slimCQL), whose weight is 0.1. In Kumar et al.'s form, (Q(s, a) - y)^2 / 2 + alpha (...), alpha is

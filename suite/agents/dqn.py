@@ -26,7 +26,7 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 
 
 def dqn(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: DQNOptions) -> Agent:
-    """DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
+    """Make DQN for discrete actions, on images uint8 [stack, height, width] or vectors float32 [d].
 
     The loss of a batch is mean((Q(s, a) - y)^2) with y = r + gamma^n max_a' Q_target(s', a'). Double DQN (van Hasselt
     et al. 2016) has Q_target(s', argmax_a' Q(s', a')) instead, with Q the elected network (ours for K > 1).
@@ -51,10 +51,11 @@ def q_learning(
     *,
     double: bool = False,
 ) -> Agent:
-    """Q-learning whose loss is the mean of loss(Q(s, .) [B, A], Q(s, a) [B], y [B]) -> [B]. In training, a fraction
-    `epsilon` of the actions is random.
+    """Make Q-learning whose loss is the mean of loss(Q(s, .) [B, A], Q(s, a) [B], y [B]) -> [B].
 
-    Raises UserError when the network does not fit the observations or the actions are not discrete.
+    In training, a fraction `epsilon` of the actions is random, which depends on the agent step; in evaluation, the
+    fraction `epsilon_evaluation`. Raises UserError when the network does not fit the observations or the actions are
+    not discrete.
     """
     if not isinstance(action_space, spaces.Discrete):
         raise UserError(f"a Q-network needs discrete actions, not {action_space}")

@@ -28,12 +28,18 @@ class Described(Protocol):
     """
 
     @property
-    def layers(self) -> tuple[LayerSpec, ...]: ...
-    def init(self, rngs: jax.Array, *args: Any, **kwargs: Any) -> Any: ...
-    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any: ...
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """The layers, each after its predecessors."""
+
+    def init(self, rngs: jax.Array, *args: Any, **kwargs: Any) -> Any:
+        """Draw {"params": the parameters} for inputs like the array in `args`, whose values do not matter."""
+
+    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the outputs for the inputs in `args`; with `mutable` also the collections that it names."""
 
 
 def xavier(layer: LayerSpec) -> nn.initializers.Initializer:
+    """Return the uniform initialiser of Glorot & Bengio (2010), the same for every layer."""
     return nn.initializers.xavier_uniform()
 
 
@@ -48,6 +54,7 @@ class Graph(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the layers in their order; images are divided by 255 before the first."""
         if self.layers[0].kind == "convolution":
             x = jnp.moveaxis(x, 1, -1).astype(jnp.float32) / 255
         outputs: dict[str, jax.Array] = {}
@@ -59,7 +66,7 @@ class Graph(nn.Module):
 
 
 def _computed(layer: LayerSpec, x: jax.Array, initialise: nn.initializers.Initializer) -> jax.Array:
-    """A layer without its activation, inside of a flax module: [..., channels] -> [..., units]."""
+    """Apply a layer without its activation, inside of a flax module: [..., channels] -> [..., units]."""
     name, strides = layer.path, (layer.stride, layer.stride)
     module: nn.Module
     if layer.kind == "convolution":
@@ -85,6 +92,7 @@ class Standardize(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """Standardize each unit of x [..., units]; gradients reach x, but not the statistics."""
         mean = self.param("mean", nn.initializers.zeros, x.shape[-1:])
         variance = self.param("variance", nn.initializers.ones, x.shape[-1:])
         self.param("count", nn.initializers.zeros, ())  # of batches
@@ -93,10 +101,10 @@ class Standardize(nn.Module):
 
 
 def with_statistics(network: Described, params: Params, x: Array) -> Params:
-    """The parameters after their running statistics, if there are any, saw the batch x [B, n].
+    """Return the parameters, with the batch x [B, n] added to their running statistics, if there are any.
 
-    x are the first n inputs of the network; the others keep the mean 0 and the variance 1. Each batch b counts alike
-    (Chan et al. 1979): with c batches, this one included, and d = mean_b - mean, mean <- mean + d / c and
+    x are the first n inputs of the network; the others keep the mean 0 and the variance 1. All batches b have equal
+    weights (Chan et al. 1979): with c batches, this one included, and d = mean_b - mean, mean <- mean + d / c and
     variance <- variance + (variance_b - variance + d^2 (1 - 1 / c)) / c.
     """
     chex.assert_rank(x, 2)
@@ -116,13 +124,13 @@ def with_statistics(network: Described, params: Params, x: Array) -> Params:
 
 
 def mlp(inputs: int, hidden: Sequence[int], outputs: int, layer_norm: bool = False) -> Graph:
-    """Hidden dense layers with ReLU, and a linear one: vectors float32 [..., inputs] -> float32 [..., outputs]."""
+    """Build hidden dense layers with ReLU and a linear one: vectors float32 [..., inputs] -> float32 [..., outputs]."""
     layers = _dense(inputs, (*hidden, outputs), ())
     return Graph(with_layer_norm(layers) if layer_norm else tuple(layers))
 
 
 def simba(inputs: int, width: int, blocks: int, outputs: int) -> Graph:
-    """SimBa (Lee et al. 2025): standardized inputs [..., inputs], a linear layer to `width` units, residual
+    """Build SimBa (Lee et al. 2025): standardized inputs [..., inputs], a linear layer to `width` units, residual
     blocks x + W2 relu(W1 norm(x)) with 4 `width` hidden units, a layer norm, a linear layer [..., outputs]."""
     layers = [LayerSpec("Standardize_0", "standardize", (inputs,))]
 
@@ -142,14 +150,14 @@ def simba(inputs: int, width: int, blocks: int, outputs: int) -> Graph:
 
 
 def simba_initialiser(layer: LayerSpec) -> nn.initializers.Initializer:
-    """He-normal in the residual blocks, orthogonal before and after them."""
+    """Return an initialiser: He-normal in the residual blocks, orthogonal before and after them."""
     return nn.initializers.he_normal() if layer.path.startswith("block") else nn.initializers.orthogonal()
 
 
 def convolutional(
     convolutions: Sequence[Convolution], observation: Shape, width: int, num_actions: int, scale: int = 1
 ) -> Graph:
-    """Convolutions with SAME padding and ReLU, one hidden dense layer with ReLU, one value an action.
+    """Build convolutions with SAME padding and ReLU, one hidden dense layer with ReLU, one value for each action.
 
     `observation` is [stack, height, width], or [d] where there are no convolutions. `scale` multiplies the features.
     """
@@ -165,10 +173,11 @@ def convolutional(
 
 
 def impala(observation: Shape, width: int, num_actions: int, scale: int = 1) -> Graph:
-    """Three stages of a convolution, a pool and two residual blocks (Espeholt et al. 2018, figure 3, right), one hidden
-    dense layer with ReLU, one value an action. The stages have 16, 32 and 32 channels times `scale`.
+    """Build Impala's residual network (Espeholt et al. 2018, figure 3, right), with one value for each action.
 
-    A block adds conv(relu(conv(relu(x)))) to its input x [stack, height, width].
+    Three stages of a convolution, a pool and two residual blocks have 16, 32 and 32 channels times `scale`. One hidden
+    dense layer with ReLU follows. `observation` is [stack, height, width]. A block adds conv(relu(conv(relu(x)))) to
+    its input x.
     """
     layers: list[LayerSpec] = []
 
@@ -199,7 +208,7 @@ def impala(observation: Shape, width: int, num_actions: int, scale: int = 1) -> 
 
 
 def _dense(inputs: int, units: Sequence[int], predecessors: tuple[str, ...]) -> list[LayerSpec]:
-    """Dense layers with ReLU of these numbers of units; the last layer is linear."""
+    """Return dense layers with these numbers of units and ReLU; the last layer is linear."""
     layers = []
     for number, outputs in enumerate(units):
         activation: Activation = "relu" if number + 1 < len(units) else "linear"
@@ -233,7 +242,7 @@ NETWORKS: dict[str, QNetwork] = {
 def q_network(
     name: str, observation: Shape, width: int, num_actions: int, scale: int = 1, layer_norm: bool = False
 ) -> Described:
-    """The network of that name for observations of this shape. Raises UserError when it does not fit them."""
+    """Build the network of this name for observations of this shape. Raises UserError if the options do not fit."""
     if NETWORKS[name].axes != len(observation):
         fitting = " or ".join(other for other, network in NETWORKS.items() if network.axes == len(observation))
         advice = f"use {fitting}" if fitting else "no network does"

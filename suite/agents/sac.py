@@ -25,14 +25,16 @@ LOG_STD = (-20.0, 2.0)  # bounds of the Gaussian's log standard deviation (Haarn
 
 
 def apply(network: Described, params: Params, x: Array) -> jax.Array:
-    """The network's outputs [..., outputs]."""
+    """Return the network's outputs [..., outputs] for inputs [..., inputs]."""
     outputs: jax.Array = network.apply({"params": params}, x)
     return outputs
 
 
 def sizes(agent: str, observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any]) -> tuple[int, int]:
-    """Numbers of an observation and of an action. Raises UserError, which names the agent, for spaces that it does not
-    take."""
+    """Return the sizes of an observation [d] and an action [A]: d, A.
+
+    Raises UserError, which names the agent, for spaces that it does not take.
+    """
     box = action_space if isinstance(action_space, spaces.Box) and len(action_space.shape) == 1 else None
     if box is None or not ((box.low == -1) & (box.high == 1)).all():
         raise UserError(f"agent {agent} needs continuous actions in [-1, 1]^A, not {action_space}")
@@ -43,7 +45,7 @@ def sizes(agent: str, observation_space: gymnasium.Space[Any], action_space: gym
 
 
 def init_critics(critic: Described, inputs: int, key: jax.Array) -> Params:
-    """The parameters of both critics, whose inputs have this number of elements."""
+    """Draw the parameters of both critics; `inputs` is the size of an observation and an action together."""
     keys = jax.random.split(key, len(CRITICS))
     return {name: critic.init(key, jnp.zeros(inputs))["params"] for name, key in zip(CRITICS, keys, strict=True)}
 
@@ -51,7 +53,7 @@ def init_critics(critic: Described, inputs: int, key: jax.Array) -> Params:
 def critic_values(
     critic: Described, params: Params, observation: Array, action: Array, names: Sequence[str] = CRITICS
 ) -> tuple[jax.Array, ...]:
-    """Q_i(s, a) of each critic of these names, float32 [B]."""
+    """Return Q_i(s, a), float32 [B], of each critic of these names."""
     chex.assert_rank([observation, action], 2)
     pairs = jnp.concatenate([observation, action], axis=-1)
     networks = tuple(params[name] for name in names)
@@ -59,7 +61,7 @@ def critic_values(
 
 
 def inspect_critics(critic: Described, params: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The values [B, 1] of the first critic, and the activations of both."""
+    """Return the values [B, 1] of the first critic, and the activations of both by path ("critic_0/Dense_0")."""
     pairs = jnp.concatenate([batch.observation, batch.action], axis=-1)
     parts = {name: activations(critic, params[name], pairs) for name in CRITICS}
     hidden = {f"{name}/{path}": units for name, (_, own) in parts.items() for path, units in own.items()}
@@ -67,28 +69,29 @@ def inspect_critics(critic: Described, params: Params, batch: Batch) -> tuple[ja
 
 
 def inspect_policy(policy: Described, actor: Params, batch: Batch) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return the policy's outputs [B, n], before tanh, and its activations by path ("policy/Dense_0")."""
     outputs, hidden = activations(policy, actor["policy"], batch.observation)
     return outputs, {f"policy/{path}": units for path, units in hidden.items()}
 
 
 def observe_critics(critic: Described, params: Params, batch: Batch, y: Array) -> Params:
-    """The critics after their running statistics saw the batch."""
+    """Return the critics, with the batch's observations added to their running statistics."""
     return {name: with_statistics(critic, params[name], batch.observation) for name in CRITICS}
 
 
 def observe_policy(policy: Described, actor: Params, critics: Params, batch: Batch) -> Params:
-    """The actor after its running statistics saw the batch."""
+    """Return the actor, with the batch's observations added to its running statistics."""
     return {**actor, "policy": with_statistics(policy, actor["policy"], batch.observation)}
 
 
 def gaussian(policy: Described, actor: Params, observation: Array) -> tuple[jax.Array, jax.Array]:
-    """Mean and log standard deviation [..., A] of the action before tanh."""
+    """Return the mean and the log standard deviation [..., A] of the action before tanh."""
     mean, log_std = jnp.split(apply(policy, actor["policy"], observation), 2, axis=-1)
     return mean, jnp.clip(log_std, *LOG_STD)
 
 
 def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """An action a = tanh(u), u ~ N(mean, std^2), [..., A], and the logarithm of its density [...].
+    """Draw an action a = tanh(u), u ~ N(mean, std^2), [..., A]; return it and the logarithm of its density [...].
 
     log pi(a) = sum_i log N(u_i) - log(1 - tanh(u_i)^2), the second term in a form that does not round to log 0
     (Haarnoja et al. 2018, appendix C).
@@ -101,7 +104,7 @@ def squashed_sample(key: jax.Array, mean: jax.Array, log_std: jax.Array) -> tupl
 
 
 def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: SACOptions) -> Agent:
-    """SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
+    """Make SAC for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces."""
     inputs, dimension = sizes("sac", observation_space, action_space)
     critic, policy = make_networks(inputs, dimension, 2 * dimension, options)
     entropy = -dimension / 2 if options.target_entropy == "-dim/2" else -dimension
@@ -141,9 +144,9 @@ def sac(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
 
 
 def make_networks(inputs: int, dimension: int, outputs: int, options: ContinuousOptions) -> tuple[Described, Described]:
-    """A critic of observations [inputs] and actions [dimension], and a policy with this number of outputs.
+    """Build a critic of observations [inputs] and actions [dimension], and a policy with this number of outputs.
 
-    Raises UserError for options that do not fit each other.
+    Raises UserError for incompatible options.
     """
     if options.network == "mlp":
         return (
@@ -161,7 +164,7 @@ def make_networks(inputs: int, dimension: int, outputs: int, options: Continuous
 def soft_target(
     critic: Described, policy: Described, key: jax.Array, params: Params, actor: Params, batch: Batch
 ) -> jax.Array:
-    """y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log pi(a'|s')), a' ~ pi(s'): float32 [B]."""
+    """Return y = r + gamma^n (min_i Qtarget_i(s', a') - alpha log pi(a'|s')), a' ~ pi(s'): float32 [B]."""
     action, log_density = squashed_sample(key, *gaussian(policy, actor, batch.next_observation))
     lowest = jnp.minimum(*critic_values(critic, params, batch.next_observation, action))
     soft_value = lowest - jnp.exp(actor["log_temperature"]) * log_density
@@ -169,7 +172,7 @@ def soft_target(
 
 
 def critic_loss(critic: Described, params: Params, batch: Batch, y: jax.Array) -> jax.Array:
-    """sum_i mean((Q_i(s, a) - y)^2) / 2: float32 []."""
+    """Return the loss of both critics, sum_i mean((Q_i(s, a) - y)^2) / 2: float32 []."""
     q_values = critic_values(critic, params, batch.observation, batch.action)
     chex.assert_equal_shape([*q_values, y])
     losses = [jnp.mean(optax.l2_loss(q, y)) for q in q_values]
@@ -179,8 +182,8 @@ def critic_loss(critic: Described, params: Params, batch: Batch, y: jax.Array) -
 def actor_loss(
     critic: Described, policy: Described, entropy: float, key: jax.Array, actor: Params, critics: Params, batch: Batch
 ) -> jax.Array:
-    """mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), for the policy, and for the temperature
-    -log alpha mean(log pi(a|s) + target entropy): float32 []."""
+    """Return the sum of two losses, float32 []: mean(alpha log pi(a|s) - min_i Q_i(s, a)), a ~ pi(s), for the policy,
+    and -log alpha mean(log pi(a|s) + target entropy) for the temperature."""
     action, log_density = squashed_sample(key, *gaussian(policy, actor, batch.observation))
     lowest = jnp.minimum(*critic_values(critic, critics, batch.observation, action))
     log_temperature = actor["log_temperature"]

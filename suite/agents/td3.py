@@ -27,9 +27,9 @@ from suite.types import Actor, Agent, Array, Batch, Params
 
 
 def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[Any], options: TD3Options) -> Agent:
-    """TD3 for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces.
+    """Make TD3 for actions in [-1, 1]^A and vector observations float32 [d]. Raises UserError for other spaces.
 
-    The critics' loss is SAC's, half of the authors' loss, which Adam does not see.
+    The critics' loss is SAC's, half of the authors' loss: up to its epsilon, Adam's step does not depend on the scale.
     """
     inputs, dimension = sizes("td3", observation_space, action_space)
     critic, policy = make_networks(inputs, dimension, dimension, options)
@@ -38,11 +38,11 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         return {"policy": policy.init(key, jnp.zeros(inputs))["params"]}
 
     def action_of(actor: Params, observation: Array) -> jax.Array:
-        """pi(s) in [-1, 1]: float32 [..., A]."""
+        """Return pi(s) in [-1, 1]: float32 [..., A]."""
         return jnp.tanh(apply(policy, actor["policy"], observation))
 
     def act(key: jax.Array, actor: Params, observation: Array, agent_step: Array, *, greedy: bool) -> jax.Array:
-        """pi(s) + N(0, exploration_noise^2), clipped to [-1, 1]; pi(s) if greedy."""
+        """Return pi(s) + N(0, exploration_noise^2), clipped to [-1, 1], after random first steps; pi(s) if greedy."""
         action = action_of(actor, observation)
         if greedy:
             return action
@@ -52,8 +52,8 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         return jnp.where(agent_step < options.random_steps, random, jnp.clip(action + noise, -1, 1))
 
     def target(key: jax.Array, params: Params, target_actor: Params, batch: Batch) -> jax.Array:
-        """y = r + gamma^n min_i Qtarget_i(s', a'), a' = pi_target(s') + clip(N(0, target_noise^2)), clipped (equation
-        14): float32 [B]."""
+        """Return y = r + gamma^n min_i Qtarget_i(s', a'), float32 [B], with a' = pi_target(s') +
+        clip(N(0, target_noise^2)), clipped to [-1, 1] (equation 14)."""
         smooth = options.target_noise * jax.random.normal(key, batch.action.shape)
         smooth = jnp.clip(smooth, -options.target_noise_clip, options.target_noise_clip)
         action = jnp.clip(action_of(target_actor, batch.next_observation) + smooth, -1, 1)
@@ -61,7 +61,7 @@ def td3(observation_space: gymnasium.Space[Any], action_space: gymnasium.Space[A
         return jnp.asarray(batch.reward) + batch.discount * lowest
 
     def actor_loss(key: jax.Array, actor: Params, critics: Params, batch: Batch) -> jax.Array:
-        """-mean(Q_1(s, pi(s))): float32 []."""
+        """Return -mean(Q_1(s, pi(s))): float32 []."""
         action = action_of(actor, batch.observation)
         return -jnp.mean(critic_values(critic, critics, batch.observation, action, CRITICS[:1])[0])
 
