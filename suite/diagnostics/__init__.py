@@ -31,7 +31,7 @@ class Diagnostics:
         self.before: dict[str, np.ndarray] = {}  # masks of the last epoch: "<network>/<kernel>" -> packed bits
 
     def measure(self, state: LearnerState, batch: Batch) -> dict[str, Any]:
-        """The columns of a row of the kind `diagnostics`, but for its epoch."""
+        """Return the columns of a row of the kind `diagnostics`, except its epoch. Call it once an epoch, in order."""
         found = self.inspect(state, batch)
         networks = {str(k): network for k, network in enumerate(state.online)}
         networks |= {"actor": state.actor} if state.actor else {}
@@ -53,7 +53,7 @@ class Diagnostics:
         }
 
     def _overlap(self, masks: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:
-        """Of the elected network's masks and the actor's with those of the last epoch, which they then replace."""
+        """Return how far the masks (of "0" and "actor") overlap with those of the last epoch, and remember them."""
         packed = {f"{name}/{path}": np.packbits(mask) for name in masks for path, mask in masks[name].items()}
         before, self.before = self.before, packed
         found = {}
@@ -69,7 +69,7 @@ def _each(measure: Callable[[np.ndarray], float], arrays: Mapping[str, Array]) -
 
 
 def _by_part(found: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """{"0": {"Dense_0": 0.5}} -> {"0/Dense_0": 0.5}."""
+    """Join the keys: {"0": {"Dense_0": 0.5}} -> {"0/Dense_0": 0.5}."""
     return {f"{name}/{path}" if path else name: value for name in found for path, value in found[name].items()}
 
 

@@ -11,10 +11,10 @@ RANK = 0.01  # delta of Kumar et al. 2021
 
 
 def dormant(units: np.ndarray) -> float:
-    """Share of the units whose score is at most DORMANT (Sokar et al. 2023, definition 3.1).
+    """Return the share of the units whose score is at most DORMANT (Sokar et al. 2023, definition 3.1).
 
-    A unit's score is its mean absolute activation over that of all units of its layer; `units` [U] are the former. In a
-    layer that is silent all units are dormant.
+    `units` [U] are the mean absolute activations of a layer's units. The score of a unit is its own over their mean. In
+    a silent layer all units are dormant. NaN if an activation is not finite.
 
     >>> dormant(np.array([0.0, 1.0, 1.0, 2.0]))
     0.25
@@ -23,8 +23,8 @@ def dormant(units: np.ndarray) -> float:
 
 
 def effective_rank(features: np.ndarray) -> float:
-    """srank: the fewest singular values of the features [B, F] that make 1 - RANK of their sum (Kumar et al. 2021,
-    definition 1); 0 if all features are 0, NaN if one is not finite.
+    """Return srank (Kumar et al. 2021, definition 1): how many of the largest singular values of the features [B, F]
+    make 1 - RANK of the sum of all; 0 if all features are 0, NaN if one is not finite.
 
     >>> effective_rank(np.diag([3.0, 1.0, 0.001]))
     2.0
@@ -37,8 +37,8 @@ def effective_rank(features: np.ndarray) -> float:
 
 
 def disconnected(networks: Networks, masks: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Share of the units of each hidden layer that masks cut off: units with no kept weight towards the input of the
-    network, or none towards its output. {} without masks."""
+    """Return the share of the units of each hidden layer that masks cut off: no path of kept weights connects them with
+    the input of the network, or none with its output. {} without masks."""
     layers = {layer.path: layer for layer in layers_of(networks)} if masks else {}
     reached: dict[str, np.ndarray] = {}  # by each layer: which of its units see the input
     for path, layer in layers.items():
@@ -63,8 +63,8 @@ def disconnected(networks: Networks, masks: Mapping[str, np.ndarray]) -> dict[st
 
 
 def _matrix(layer: LayerSpec, masks: Mapping[str, np.ndarray], channels: int) -> np.ndarray:
-    """Whether a weight goes from a channel to a unit: bool [channels, units]. A dense layer behind a convolution reads
-    [positions, channels]."""
+    """Return whether a kept weight goes from a channel to a unit: bool [channels, units]. A dense layer after a
+    convolution reads [positions, channels]."""
     mask = masks[layer.kernel].reshape(-1, channels, layer.shape[-1])
     return np.asarray(mask.any(axis=0))
 
@@ -80,7 +80,7 @@ def _back(layer: LayerSpec, masks: Mapping[str, np.ndarray], outputs: np.ndarray
 
 
 def overlap(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> float:
-    """Share of the weights kept now that were also kept before: 1 if masks are nested, or if no weight is kept.
+    """Return the share of the weights kept now that were also kept before: 1 if masks are nested or keep no weight.
 
     >>> overlap({"k": np.array([True, True, False, False])}, {"k": np.array([False, True, True, False])})
     0.5
@@ -92,7 +92,9 @@ def overlap(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> 
 
 
 def agreement(choices: np.ndarray) -> float:
-    """Share of observations on which two networks choose the same action, mean over all pairs; `choices` are [K, B].
+    """Return the share of observations on which two networks choose the same action; `choices` are [K, B].
+
+    The share is the mean over all pairs of networks.
 
     >>> agreement(np.array([[0, 1], [0, 1], [0, 2]]))
     0.6666666666666666

@@ -16,12 +16,12 @@ Distribution = Callable[[Level, Arrays, Masks, float | None], Masks]
 
 
 def uniform(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
-    """Every layer is as sparse as the network."""
+    """Make every layer as sparse as the network."""
     return each_alone(scores, masks, {path: keep_count(level, mask.size) for path, mask in masks.items()})
 
 
 def erk(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
-    """Erdos-Renyi-kernel: the density of a layer ~ sum(shape) / prod(shape) (Evci et al. 2020)."""
+    """Share by Erdos-Renyi-kernel: the density of a layer ~ sum(shape) / prod(shape) (Evci et al. 2020)."""
     return each_alone(scores, masks, erk_counts(level, {path: mask.shape for path, mask in masks.items()}, final))
 
 
@@ -46,17 +46,17 @@ def each_alone(scores: Arrays, masks: Masks, counts: Mapping[str, jax.Array]) ->
 
 
 def _best(scores: jax.Array, mask: jax.Array) -> jax.Array:
-    """True for the kept weight of the largest score alone."""
+    """Return a mask that is True for the kept weight of the largest score alone."""
     rank = jnp.where(mask, jnp.abs(scores), -1).ravel()
     return (jnp.arange(rank.size) == jnp.argmax(rank)).reshape(mask.shape) & mask
 
 
 def erk_counts(level: Level, shapes: Mapping[str, tuple[int, ...]], final: float | None = None) -> dict[str, jax.Array]:
-    """How many weights each layer keeps, their sum exact.
+    """Return how many weights each layer keeps, int32 []; their sum is exact.
 
     density_l = min(1, e sum(shape_l) / prod(shape_l)) with the one e that gives the network its sparsity. With `final`,
     e is solved for that sparsity, and on the way there each layer has the share level / final of its own final sparsity
-    (as in JaxPruner, whose schedule is of each layer).
+    (as in JaxPruner, which schedules each layer by itself).
     """
     number = sum(map(math.prod, shapes.values()))
     sizes, total = jnp.array(list(map(math.prod, shapes.values()))), jnp.maximum(keep_count(level, number), len(shapes))
@@ -67,7 +67,7 @@ def erk_counts(level: Level, shapes: Mapping[str, tuple[int, ...]], final: float
 
 
 def _erk_ideal(total: jax.Array, sizes: jax.Array, shapes: Mapping[str, tuple[int, ...]]) -> jax.Array:
-    """The weights that each layer keeps of `total`, not yet whole numbers. A layer whose density would exceed 1 is
+    """Return how many weights each layer keeps of `total`, before rounding. A layer whose density would exceed 1 is
     dense, and e is solved again without it: as many rounds as there are layers, so that the level may be traced."""
     ends = jnp.array([sum(shape) for shape in shapes.values()], jnp.float32)
     full = jnp.zeros(len(shapes), bool)
@@ -79,7 +79,7 @@ def _erk_ideal(total: jax.Array, sizes: jax.Array, shapes: Mapping[str, tuple[in
 
 
 def _whole(ideal: jax.Array, sizes: jax.Array, total: jax.Array) -> jax.Array:
-    """The whole numbers next to the ideal ones, between 1 and the sizes, whose sum is `total`."""
+    """Round the ideal numbers to whole ones between 1 and the sizes, so that their sum is `total`."""
 
     def step(counts: jax.Array) -> jax.Array:
         sign = jnp.sign(total - jnp.sum(counts))

@@ -11,13 +11,13 @@ BINS = 32
 
 
 def histograms(state: LearnerState) -> dict[str, dict[str, Any]]:
-    """Of the kept, finite weights of each kernel of the elected network, and of the actor's under "actor/"."""
+    """Return histograms of the kept, finite weights of the elected network's kernels; the actor's under "actor/"."""
     found = _of(state.online[0], "")
     return found | _of(state.actor, "actor/") if state.actor else found
 
 
 def _of(network: Network, prefix: str) -> dict[str, dict[str, Any]]:
-    """{kernel: {low, high: the least and the largest weight; counts: [BINS] in equal bins between them}}."""
+    """Return {kernel: {low, high: the least and the largest weight; counts: [BINS] in equal bins between them}}."""
     layers = {}
     for path, kernel in kernels(network.params).items():
         weights = np.asarray(kernel, np.float64)  # in float32, edges of bins between close weights would be equal

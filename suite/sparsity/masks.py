@@ -19,18 +19,18 @@ SAMPLED = 61  # in large layers, a search begins with every 61st weight: a prime
 
 
 def kernels(params: Params) -> dict[str, jax.Array]:
-    """The prunable leaves by path: those whose name is `kernel` (a stacked bias has two axes too)."""
+    """Return the prunable leaves by path: those whose name is `kernel` (a stacked bias has two axes too)."""
     flat = traverse_util.flatten_dict(params, sep="/")
     return {path: leaf for path, leaf in flat.items() if path.split("/")[-1] == "kernel"}
 
 
 def dense_masks(params: Params) -> Masks:
-    """Masks that keep every weight."""
+    """Return masks that keep every weight."""
     return {path: jnp.ones(kernel.shape, bool) for path, kernel in kernels(params).items()}
 
 
 def apply_masks(params: Params, masks: Masks) -> Params:
-    """`params` with every weight that is not kept set to zero; also for gradients."""
+    """Return `params`, or gradients, with every weight that is not kept set to zero."""
     flat = traverse_util.flatten_dict(params, sep="/")
     for path, mask in masks.items():
         chex.assert_equal_shape([flat[path], mask])
@@ -39,13 +39,13 @@ def apply_masks(params: Params, masks: Masks) -> Params:
 
 
 def layer_sparsity(params: Params, masks: Masks) -> dict[str, jax.Array]:
-    """Fraction zero of each layer, float32 []; 0 for a layer that has no mask."""
+    """Return the fraction of zeros of each layer's mask, float32 []; 0 for a layer that has no mask."""
     masked = {path: jnp.float32(_zeros(mask)) / mask.size for path, mask in masks.items()}
     return dict.fromkeys(kernels(params), jnp.float32(0)) | masked
 
 
 def sparsity(masks: Masks) -> jax.Array:
-    """Fraction zero over all kernels, float32 []; 0 for a method that has no masks."""
+    """Return the fraction of zeros of all masks together, float32 []; 0 for a method that has no masks."""
     size = sum(mask.size for mask in masks.values())
     zeros = sum((_zeros(mask) for mask in masks.values()), start=jnp.int32(0))
     fraction: jax.Array = jnp.float32(zeros) / max(size, 1)
@@ -57,17 +57,17 @@ def _zeros(mask: jax.Array) -> jax.Array:
 
 
 def keep_count(level: jax.Array | float, size: int) -> jax.Array:
-    """How many of `size` weights a layer keeps: round((1 - level) size) in float32, at least 1. int32 []."""
+    """Return how many of `size` weights a layer keeps: round((1 - level) size) in float32, at least 1. int32 []."""
     kept = jnp.round((1 - jnp.float32(level)) * size)
     return jnp.clip(kept, 1, size).astype(jnp.int32)
 
 
 def keep_largest(scores: Mapping[str, jax.Array], masks: Masks, count: jax.Array) -> Masks:
-    """Of the kept weights of these layers, ranked together, the `count` of the largest |score|; ties go to the lower
-    index and the earlier layer. All of them, where fewer are kept.
+    """Keep the `count` weights of the largest |score| among the kept weights of these layers, ranked together.
 
-    No sort, which takes some thirty times as long on a large layer: the bits of non-negative floats are ordered as the
-    floats are, so the threshold can be searched for among the integers, at one cheap pass a guess.
+    Ties go to the lower index and the earlier layer. If fewer weights are kept, keep all of them. A sort would take
+    some thirty times as long on a large layer. Instead, as the bits of non-negative floats are ordered as the floats
+    are, the threshold is searched for among the integers, with one cheap pass for each guess.
     """
     ranks = {
         path: jnp.where(mask, jax.lax.bitcast_convert_type(jnp.abs(scores[path]), jnp.int32) + 1, 0)
@@ -85,7 +85,7 @@ def keep_largest(scores: Mapping[str, jax.Array], masks: Masks, count: jax.Array
 
 
 def _bracket(ranks: Mapping[str, jax.Array], highest: jax.Array, count: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Two bounds with count_from(low) >= count > count_from(high): in large layers close to each other, by a sample."""
+    """Return bounds with count_from(low) >= count > count_from(high); in large layers a sample makes them close."""
     size = sum(rank.size for rank in ranks.values())
     widest = jnp.int32(1), highest + 1
     if size < 64 * SAMPLED:
@@ -107,7 +107,7 @@ def _count_from(ranks: Mapping[str, jax.Array], bound: jax.Array) -> jax.Array:
 
 
 def _break_ties(ranks: Mapping[str, jax.Array], threshold: jax.Array, count: jax.Array) -> Masks:
-    """All ranks above the threshold and, of those equal to it, the first in the layers' order, `count` in all."""
+    """Keep all ranks above the threshold and the first of those equal to it, in the layers' order: `count` in all."""
     missing = count - _count_from(ranks, threshold + 1)
     size = sum(rank.size for rank in ranks.values())
     places, start = {}, size
@@ -126,10 +126,10 @@ Search = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]
 def _largest_bound(
     ranks: Mapping[str, jax.Array], low: jax.Array, high: jax.Array, count: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The largest integer b in [low, high) with at least `count` ranks from b on (or any b with exactly so many), and
-    their number; `low` where there is none.
+    """Return the largest integer b in [low, high) with at least `count` ranks from b on, and the number of these ranks.
 
-    Interpolation finds the neighbourhood in few passes; every third pass halves, which bounds the passes.
+    A b with exactly `count` ranks ends the search; if there is no b, `low` is returned. Interpolation finds the
+    neighbourhood in few passes; every third pass halves, which bounds the passes.
     """
 
     def unfinished(search: Search) -> jax.Array:

@@ -24,9 +24,9 @@ NEEDS_GRADIENTS, OTHER_SCORES = "pruning.score=saliency needs gradients", "use m
 
 
 def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
-    """The options `pruning.*` as pure functions, for kernels of these networks.
+    """Turn the options `pruning.*` into pure functions for kernels of these networks.
 
-    Raises UserError for options that do not fit each other, and the functions for a kernel of another network.
+    Raises UserError for incompatible options; the functions raise it for a kernel of another network.
     """
     structured, limit = structure_of(options.structure)
     prunable = {network.path: prunable_kernels(options, network) for network in networks}
@@ -85,14 +85,14 @@ def prunable_kernels(options: PrunerOptions, network: NetworkSpec) -> list[str]:
 
 
 def _share(network: NetworkSpec, kernels: list[str]) -> float:
-    """The share of a network's weights that these kernels have."""
+    """Return the share of a network's weights that these kernels have."""
     sizes = {layer.kernel: math.prod(layer.shape) for layer in network.layers if layer.has_kernel}
     return sum(sizes[path] for path in kernels) / sum(sizes.values())
 
 
 def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
-    """The networks whose kernels these are: those of the critics, or that of an actor. Raises UserError if there is a
-    kernel of another one."""
+    """Return the networks whose kernels have these masks: those of the critics, or that of an actor. Raises UserError
+    for a kernel of another network."""
     found = [network for network in networks if not masks.keys().isdisjoint(network.kernels)]
     unknown = masks.keys() - {kernel for network in found for kernel in network.kernels}
     if unknown:

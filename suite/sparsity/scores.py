@@ -17,19 +17,21 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def magnitude(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
-    """|w| (Zhu & Gupta 2017)."""
+    """Score weights by |w| (Zhu & Gupta 2017)."""
     return {path: jnp.abs(weight) for path, weight in weights.items()}
 
 
 def random(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
-    """Random scores, drawn again at each pruning."""
+    """Draw random scores in [0, 1), again at each pruning."""
     keys = jax.random.split(key, len(weights))
     return {path: _hashed(k, weights[path].shape) for k, path in zip(keys, sorted(weights), strict=True)}
 
 
 def _hashed(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Uniform in [0, 1), by a hash of each place: JAX's own draws cost some three gradient steps of a large network.
-    MurmurHash3's finalizer (Appleby 2011), once for each word of the key."""
+    """Draw from [0, 1) by a hash of each place: JAX's own draws cost some three gradient steps of a large network.
+
+    The hash is MurmurHash3's finalizer (Appleby 2011), once for each word of the key.
+    """
     bits = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     for word in jax.random.key_data(key).astype(jnp.uint32):
         bits ^= word
@@ -41,13 +43,15 @@ def _hashed(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 
 def saliency(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
-    """|w g|, by the gradient of one batch (Mozer & Smolensky 1989; SNIP, Lee et al. 2019)."""
+    """Score weights by |w g|, g the gradient of one batch (Mozer & Smolensky 1989; SNIP, Lee et al. 2019)."""
     return {path: jnp.abs(weight * gradients[path]) for path, weight in weights.items()}
 
 
 def normalised(key: jax.Array, weights: Arrays, masks: Masks, gradients: Arrays) -> dict[str, jax.Array]:
-    """|w| over the root mean square of the layer's kept weights (ours), for the global distribution: layers whose
-    weights are all small are not the first to go."""
+    """Score weights by |w| over the root mean square of the layer's kept weights (ours).
+
+    This is for the global distribution: a layer whose weights are all small is not pruned first.
+    """
 
     def over_rms(weight: jax.Array, mask: jax.Array) -> jax.Array:
         squares = jnp.sum(jnp.where(mask, weight, 0) ** 2) / jnp.maximum(jnp.sum(mask), 1)

@@ -14,8 +14,8 @@ from suite.types import Level, Masks
 
 
 def units(level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
-    """Whole neurons and channels, by the sum of their weights' scores: the L1 norm for the score magnitude (Li et al.
-    2017). A pruned unit has only its bias left, a constant that can move into the next layer's bias."""
+    """Prune whole neurons and channels by the sum of their weights' scores: the L1 norm for the score magnitude (Li et
+    al. 2017). A pruned unit has only its bias left, a constant that can move into the next layer's bias."""
     norms, alive = {}, {}
     for path, mask in masks.items():
         inputs = tuple(range(mask.ndim - 1))
@@ -26,8 +26,9 @@ def units(level: Level, scores: Arrays, masks: Masks, final: float | None = None
 
 
 def pattern(kept: int, group: int, level: Level, scores: Arrays, masks: Masks, final: float | None = None) -> Masks:
-    """N:M sparsity (Mishra et al. 2021): at the sparsity 1 - N/M, exactly N of every M weights that follow each other
-    along the inputs of a unit. On the way there (ours), the lowest are pruned first, except the N best of each M."""
+    """Prune to N:M sparsity (Mishra et al. 2021): at the sparsity 1 - N/M, keep exactly N of every M weights that are
+    neighbours along the inputs of a unit. On the way there (ours), the lowest scores are pruned first, but never the N
+    best of each M."""
     best = {path: _best_of_groups(scores[path], mask, kept, group) for path, mask in masks.items()}
     others = {path: mask & ~best[path] for path, mask in masks.items()}
     counts = {path: keep_count(level, mask.size) - jnp.sum(best[path], dtype=jnp.int32) for path, mask in masks.items()}
@@ -36,7 +37,7 @@ def pattern(kept: int, group: int, level: Level, scores: Arrays, masks: Masks, f
 
 
 def _best_of_groups(scores: jax.Array, mask: jax.Array, kept: int, group: int) -> jax.Array:
-    """True for the `kept` best of each group along the inputs of a unit; the last group may be a smaller one."""
+    """Keep the `kept` best of each group along the inputs of a unit; the last group may be smaller."""
     columns = jnp.where(mask, jnp.abs(scores), -1).reshape(-1, mask.shape[-1])
     whole = jnp.pad(columns, ((0, -len(columns) % group), (0, 0)), constant_values=-1)
     groups = whole.reshape(-1, group, mask.shape[-1])
@@ -48,7 +49,10 @@ def _best_of_groups(scores: jax.Array, mask: jax.Array, kept: int, group: int) -
 
 
 def structure_of(name: str) -> tuple[Distribution | None, float]:
-    """The distribution of a structure, and the largest sparsity that it has."""
+    """Return the distribution of a structure, None for "unstructured", and the largest sparsity that it allows.
+
+    Raises UserError for an unknown structure.
+    """
     if name in ("unstructured", "units"):
         return (units if name == "units" else None), 1.0
     ratio = re.fullmatch(r"([1-9]\d?):([1-9]\d?)", name)
