@@ -9,6 +9,8 @@ from suite.layers import Shape
 
 
 class Cleaned(NamedTuple):
+    """A policy without the units that could be removed, and how many these were."""
+
     policy: Policy
     removed: list[int]  # numbers of removed units, by hidden layer with a kernel
     constant: list[int]  # numbers of units with a constant output that had to stay, by the same layers
@@ -19,8 +21,8 @@ def clean(policy: Policy) -> Cleaned:
 
     A constant goes into the biases of the next layer. That is exact, up to the order in which floats are added, unless
     the next layer pads with zeros: at the border it does not see the constant, so such a unit stays unless it is 0.
-    Every hidden layer keeps one unit, so that every form can hold it. Layers whose outputs are normalised, pooled or
-    added to others keep all of their units: without one, other outputs would change.
+    Every hidden layer keeps one unit, so that every format can hold it. Layers whose outputs are normalised, pooled or
+    added to others keep all of their units: without one of these, other outputs would change.
     """
     before = policy
     while True:
@@ -37,7 +39,7 @@ def clean(policy: Policy) -> Cleaned:
 
 
 def _pairs(policy: Policy) -> list[tuple[int, int]]:
-    """Numbers of each layer and its reader, where both have a kernel, and neither has another reader or input."""
+    """Return each layer and its reader, by number, if both have a kernel and neither has another reader or input."""
     readers: dict[int, list[int]] = {}
     for number, layer in enumerate(policy.layers):
         for back in layer.reads:

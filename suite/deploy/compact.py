@@ -185,7 +185,7 @@ def _entry(fields: Fields) -> Entry:
 
 
 def _layer(entry: Entry, parts: Arrays, dtype: str, name: str) -> Layer:
-    """A layer from its arrays. Raises UserError, which begins with `name`, where they contradict its entry."""
+    """Decode a layer from its arrays. Raises UserError, which begins with `name`, if they contradict its entry."""
     if parts["values"].dtype != dtype or parts["bias"].dtype != "float32":
         raise UserError(f"{name} is not of the type that its card says; the file is damaged")
     shape, stride, kind, reads, window = entry.form
@@ -200,7 +200,7 @@ def _layer(entry: Entry, parts: Arrays, dtype: str, name: str) -> Layer:
 
 
 def _decode(encoding: str, parts: Arrays, rows: int, width: int) -> np.ndarray:
-    """The matrix [rows, width], float32. Raises ValueError where the arrays contradict each other."""
+    """Decode the matrix [rows, width], float32. Raises ValueError if the arrays contradict each other."""
     values = parts["values"]
     if any(part.ndim != 1 for part in parts.values()):
         raise ValueError("an array that is no vector")

@@ -48,13 +48,13 @@ def of_run(folder: Path, card: Mapping[str, Any] | None = None) -> dict[str, Any
 
 
 def policy_of(folder: Path, card: Mapping[str, Any]) -> Policy:
-    """The policy in a run's record, as it was trained. Raises UserError when it is damaged."""
+    """Read the policy in a run's record, as it was trained. Raises UserError if it is damaged."""
     return from_flax(compact.read_arrays(folder / schema.POLICY), card["network"], str(folder / schema.POLICY))
 
 
 def first_layers(card: Mapping[str, Any]) -> set[str]:
-    """The kernels that read the input of their network. Cards of earlier versions do not name them; their networks are
-    flat, so each is the first of its parent ("critic_0/Dense_0/kernel")."""
+    """Return the kernels that read the input of their network. Cards of earlier versions do not name them; their
+    networks are flat, so each is the first of its parent ("critic_0/Dense_0/kernel")."""
     if card.get("first_layers") is not None:
         return set(card["first_layers"])
     kernels = [*card["multiply_adds"]["online"], *(card["multiply_adds"]["actor"] or {})]
@@ -94,7 +94,7 @@ def of_policy(policy: Policy, origin: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(policy: Policy) -> int:
-    """Weights of kernels that are not zero, and all other parameters."""
+    """Count the weights of kernels that are not zero, and all other parameters."""
     return sum(
         (int(np.count_nonzero(layer.weight)) if layer.kind == KERNEL else layer.weight.size) + layer.bias.size
         for layer in policy.layers
@@ -102,7 +102,7 @@ def _kept(policy: Policy) -> int:
 
 
 def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
-    """Bytes of the compact format: arrays and card."""
+    """Return the bytes of the compact format, arrays and card; None if a weight is too large for `dtype`."""
     try:
         return sum(map(len, compact.pack(policy, about, dtype)))
     except UserError:  # a weight overflows
@@ -110,7 +110,7 @@ def _disk(policy: Policy, about: Mapping[str, Any], dtype: str) -> int | None:
 
 
 def _memory(layer: Layer) -> int:
-    """Bytes of a layer as a dense or a CSR matrix, whichever is smaller."""
+    """Return the bytes of a layer as a dense or a CSR matrix, whichever is smaller."""
     if layer.kind != KERNEL:
         return nbytes(layer)
     return min(nbytes(layer), nbytes(layer, sparse.csr_array(layer.matrix)))
@@ -139,7 +139,7 @@ class Passes(NamedTuple):
     others: int
 
     def of(self, multiply_adds: Mapping[str, float], first_layers: Collection[str]) -> float:
-        """The sum over the layers."""
+        """Sum the multiply-adds of these passes over the layers; `multiply_adds` has those of one pass, by kernel."""
         return sum(
             count * (self.first if path in first_layers else self.others) for path, count in multiply_adds.items()
         )
@@ -170,15 +170,15 @@ class Period(NamedTuple):
 
 
 def of_training(step: GradientStep, rows: Sequence[Row]) -> dict[str, Any]:
-    """Operations of all gradient steps: those executed, and those an ideal sparse machine would need.
+    """Count the operations of all gradient steps: those executed, and those that an ideal sparse machine would need.
 
     A gradient step is LEARN for each of the K networks and FORWARD for the target, with `double` also for the elected
     network; where there is an actor, FORWARD for the target's actions, LEARN for itself, and THROUGH for the elected
-    network's critics that it learns from, the latter two at every `policy_delay`-th gradient step. Counted are neither
-    Adam nor the updates of masks, nor acting. Masks are taken to be known to the machine in the backward pass too,
-    unless pruned weights learn (for methods that look at dense gradients now and then, too little). The target counts
-    as sparse as the network elected last, and the sparsities of a network's layers as proportional to those of the
-    elected network at the end of the epoch, as uniform layers and those of ERK are.
+    network's critics that it learns from, the latter two at every `policy_delay`-th gradient step. Adam, the updates of
+    masks and acting are not counted. We assume that the machine knows the masks in the backward pass too, unless pruned
+    weights learn (too few operations for methods that need dense gradients now and then); that the target is as sparse
+    as the network elected last; and that the sparsities of a network's layers are proportional to those of the elected
+    network at the end of the epoch, as they are for uniform layers and ERK.
     """
     epochs = [row for row in rows if row["kind"] == "epoch"]
     periods = _periods([row for row in rows if row["kind"] == "target_update"], epochs, step.networks)
@@ -197,7 +197,7 @@ def of_training(step: GradientStep, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _of_step(step: GradientStep, period: Period, epoch: Row) -> float:
-    """Multiply-adds of a gradient step for each observation of its batch, without those of zeros."""
+    """Count the multiply-adds of a gradient step for each observation of its batch, without those of zeros."""
     counts = step.multiply_adds
     online = partial(_kept_multiply_adds, counts["online"], epoch["layer_sparsity"], epoch["sparsity"])
     actor = partial(_kept_multiply_adds, counts["actor"] or {}, epoch["actor_layer_sparsity"], epoch["actor_sparsity"])
@@ -223,8 +223,8 @@ def _of_step(step: GradientStep, period: Period, epoch: Row) -> float:
 def _kept_multiply_adds(
     multiply_adds: Mapping[str, int], layer_sparsity: Mapping[str, float] | None, whole: float | None, sparsity: float
 ) -> dict[str, float]:
-    """Multiply-adds of each kernel in a network of a given sparsity. Its layers are in proportion as sparse as those
-    in `layer_sparsity`, whose network has the sparsity `whole`."""
+    """Return the multiply-adds of each kernel in a network of a given sparsity. The sparsities of its layers are
+    proportional to those in `layer_sparsity`, whose network has the sparsity `whole`."""
     layers = layer_sparsity or {}
     return {
         path: count * max(1 - (layers.get(path, 0.0) * sparsity / whole if whole else sparsity), 0.0)
@@ -233,8 +233,11 @@ def _kept_multiply_adds(
 
 
 def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> list[tuple[Period, Row]]:
-    """The periods between target updates, each with the first epoch that ends after it began, and what comes after the
-    last update; before the first, all networks are as sparse as the elected one."""
+    """Return the periods between target updates, each with the first epoch that ends after it began, and what follows
+    the last update, with the last epoch. Without any update, all networks have the sparsity of the elected one.
+
+    Raises UserError if an update is of another number of networks.
+    """
     if not epochs:
         return []
     periods: list[tuple[Period, Row]] = []

@@ -1,4 +1,4 @@
-"""A greedy policy as plain arrays: what every exported form holds.
+"""A greedy policy as plain arrays: what every exported format holds.
 
 Kernels are as ONNX has them, outputs first and channels before height and width, so that a row of a kernel is a unit
 and one reshape turns any of them into a matrix. Padding is SAME as in flax: an odd pixel goes below and to the right.
@@ -58,10 +58,12 @@ class Layer(NamedTuple):
 
     @property
     def convolves(self) -> bool:
+        """Whether the layer has the kernel of a convolution."""
         return self.weight.ndim == 4
 
     @property
     def form(self) -> Form:
+        """The layer without its numbers, as `check_shapes` takes it."""
         return Form(self.weight.shape, self.stride, self.kind, self.reads, self.window)
 
 
@@ -80,19 +82,19 @@ class Policy(NamedTuple):
 
 
 def padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after an axis, so that SAME padding gives ceil(size / stride) outputs."""
+    """Return how many places SAME padding adds before and after an axis: there are ceil(size / stride) outputs."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def paddings(form: Form, shape: Shape) -> list[tuple[int, int]]:
-    """The padding of both axes of an image [channels, height, width] for a convolution or a pool."""
+    """Return the padding of both axes of an image [channels, height, width] for a convolution or a pool."""
     sides = form.shape[2:] if form.kind == KERNEL else (form.window, form.window)
     return [padding(size, side, form.stride) for size, side in zip(shape[1:], sides, strict=True)]
 
 
 def output_shape(form: Form, shape: Shape) -> Shape:
-    """The shape of a layer's activations, from that of its input."""
+    """Return the shape of a layer's activations, from that of its input."""
     images = len(form.shape) == 4 or form.kind == MAX_POOL
     spatial = tuple(-(-size // form.stride) for size in shape[1:]) if images else shape[1:]
     if form.kind != KERNEL:
@@ -101,17 +103,17 @@ def output_shape(form: Form, shape: Shape) -> Shape:
 
 
 def input_shapes(policy: Policy) -> list[Shape]:
-    """The shape of each layer's input; that of a dense layer may be [channels, height, width], to be flattened."""
+    """Return the shape of each layer's input; a dense layer may read [channels, height, width], which it flattens."""
     return [shape for shape, _ in _shapes(policy.observation_shape, [layer.form for layer in policy.layers], "policy")]
 
 
 def positions(layer: Layer, shape: Shape) -> int:
-    """How often a layer's kernel is applied to one observation."""
+    """Return how often a layer's kernel is applied to one observation."""
     return math.prod(output_shape(layer.form, shape)[1:]) if layer.convolves else 1
 
 
 def _shapes(observation_shape: Shape, forms: Sequence[Form], name: str) -> Iterator[tuple[Shape, Shape]]:
-    """The shapes of each layer's input and output. Raises UserError where outputs that are added differ in shape."""
+    """Yield the shapes of each layer's input and output. Raises UserError for layers that do not fit each other."""
     outputs = [observation_shape]
     for number, form in enumerate(forms):
         if not form.reads or not all(1 <= back <= len(outputs) for back in form.reads):
@@ -126,7 +128,7 @@ def _shapes(observation_shape: Shape, forms: Sequence[Form], name: str) -> Itera
 
 
 def _check_form(form: Form, shape: Shape, name: str) -> None:
-    """Raises UserError, which begins with `name`, when a layer does not fit the shape of its input."""
+    """Raise UserError, which begins with `name`, if a layer does not fit the shape of its input."""
     kernel, images = form.shape, len(shape) == 3
     if form.kind == KERNEL:
         convolves = len(kernel) == 4
@@ -147,10 +149,10 @@ def _check_form(form: Form, shape: Shape, name: str) -> None:
 
 
 def check_shapes(observation_shape: Shape, forms: Sequence[Form], name: str) -> int:
-    """Whether layers fit each other -> how many numbers acting by them takes, at most: the kernels, and of each layer
-    the input with its padding, its patches and its activations.
+    """Return how many numbers acting takes, at most: the kernels, and of each layer the input with its padding, its
+    patches and its activations.
 
-    Raises UserError, which says `name`, when they do not fit.
+    Raises UserError, which begins with `name`, if the layers do not fit each other.
     """
     if not 1 <= len(forms) <= MOST_LAYERS:
         raise UserError(f"{name}: {len(forms)} layers, should be 1 to {MOST_LAYERS}")
@@ -170,10 +172,10 @@ def check_shapes(observation_shape: Shape, forms: Sequence[Form], name: str) -> 
 
 
 def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name: str = "policy") -> Policy:
-    """The greedy policy in the arrays of policy.safetensors, described by the entry `network` of its card.
+    """Return the greedy policy in the arrays of policy.safetensors, which the entry `network` of its card describes.
 
-    Of a Gaussian's outputs (mean, logarithm of its standard deviation) the greedy action needs the means alone.
-    Raises UserError, which says `name`, when arrays and description do not fit.
+    Of a Gaussian's outputs (means, logarithms of standard deviations), the greedy action needs the means alone. Raises
+    UserError, which begins with `name`, if arrays and description do not fit.
     """
     card = Fields(network, name)
     observation, action = card.inner("observation"), card.inner("action")
@@ -194,7 +196,7 @@ def from_flax(arrays: Mapping[str, np.ndarray], network: Mapping[str, Any], name
 
 
 def _layers(arrays: Mapping[str, np.ndarray], entries: Sequence[Fields], name: str) -> list[Layer]:
-    """The layers of a card, with their arrays as flax has them."""
+    """Return the layers that a card describes, with their arrays as flax has them."""
     paths = [entry.text("path") for entry in entries]
     layers = []
     for number, (path, entry) in enumerate(zip(paths, entries, strict=True)):
@@ -216,7 +218,7 @@ def _layers(arrays: Mapping[str, np.ndarray], entries: Sequence[Fields], name: s
 
 
 def _named(arrays: Mapping[str, np.ndarray], path: str, name: str) -> np.ndarray:
-    """A parameter, float32; an empty one for a path that ends in nothing."""
+    """Return a parameter, float32; an empty one for a path that ends in "/": its layer has no such parameter."""
     if path.endswith("/"):
         return np.zeros(0, np.float32)
     if path not in arrays:
@@ -225,12 +227,12 @@ def _named(arrays: Mapping[str, np.ndarray], path: str, name: str) -> np.ndarray
 
 
 def _turned(kernel: Shape) -> Shape:
-    """The shape of a flax kernel ([inputs, outputs], [height, width, inputs, outputs]) with its outputs first."""
+    """Return the shape of a flax kernel, [inputs, outputs] or [height, width, inputs, outputs], with outputs first."""
     return kernel[:1:-1] + kernel[:2] if len(kernel) == 4 else kernel[::-1]
 
 
 def _outputs_first(layer: Layer, shape: Shape) -> Layer:
-    """A layer with its flax kernel turned. Behind a convolution a dense one reads [height, width, channels] in flax."""
+    """Turn a layer's flax kernel. After a convolution, a dense layer reads [height, width, channels] in flax."""
     kernel = layer.weight
     if kernel.ndim == 4:
         kernel = kernel.transpose(3, 2, 0, 1)
@@ -243,7 +245,7 @@ def _outputs_first(layer: Layer, shape: Shape) -> Layer:
 
 
 def check(policy: Policy, name: str) -> None:
-    """Raises UserError, which says `name`, when a policy cannot act: its shapes, a number that is not finite."""
+    """Raise UserError, which begins with `name`, if a policy cannot act: wrong shapes, a number that is not finite."""
     if policy.action not in ACTIONS:
         raise UserError(f"{name}: the action is {policy.action!r}, should be one of {', '.join(ACTIONS)}")
     held = np.finfo(np.float32)

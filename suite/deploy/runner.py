@@ -22,8 +22,8 @@ Step = Callable[[np.ndarray], np.ndarray]
 
 
 class Choice(NamedTuple):
-    """How a layer is computed, and the measured seconds of the fastest call of each way; None if it was given or if the
-    layer has no kernel."""
+    """How a layer is computed, and the measured seconds of the fastest call of each way; None if the way was given or
+    the layer has no kernel."""
 
     kind: str  # one of KINDS; of a layer without a kernel its own kind
     dense: float | None
@@ -64,7 +64,7 @@ class Runner:
         return sum(choice.nbytes for choice in self.choices)
 
     def outputs(self, observation: np.ndarray) -> np.ndarray:
-        """float32 [outputs]: values of the actions, or means before tanh. Raises UserError for a wrong shape."""
+        """Return float32 [outputs]: values of the actions, or means before tanh. Raises UserError for a wrong shape."""
         if np.shape(observation) != self.observation_shape:
             raise UserError(
                 f"the policy acts on observations of shape {self.observation_shape}, not {np.shape(observation)}"
@@ -79,12 +79,12 @@ class Runner:
         return outputs[-1]
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
-        """The greedy action: int64 [], or float32 [A] in [-1, 1]."""
+        """Return the greedy action: int64 [], or float32 [A] in [-1, 1]."""
         return act(self.outputs(observation), self.action)
 
 
 def act(outputs: np.ndarray, action: str) -> np.ndarray:
-    """What the outputs [..., n] of a policy mean: see network.ACTIONS."""
+    """Return the actions that a policy's outputs [..., n] mean: by argmax int64 [...], or by tanh float32 [..., n]."""
     return np.asarray(np.argmax(outputs, axis=-1) if action == "argmax" else np.tanh(outputs))
 
 
@@ -96,14 +96,14 @@ def _given(layer: Layer, shape: Shape, divided_by: float, kind: str) -> tuple[St
 
 
 def nbytes(layer: Layer, matrix: sparse.csr_array | None = None) -> int:
-    """Bytes in memory of a layer's biases and weights, dense or as a CSR matrix."""
+    """Return the bytes in memory of a layer's biases and weights, dense or as a CSR matrix."""
     if matrix is None:
         return int(layer.weight.nbytes + layer.bias.nbytes)
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes + layer.bias.nbytes)
 
 
 def _choose(layer: Layer, shape: Shape, divided_by: float) -> tuple[Step, Choice]:
-    """The faster of the two, on an input of ones."""
+    """Measure both ways of computing a layer on an input of ones; return the faster one."""
     candidates = {kind: _given(layer, shape, divided_by, kind) for kind in KINDS}
     x = np.ones(shape, np.float32)
     seconds = by_turns({kind: partial(way, x) for kind, (way, _) in candidates.items()}, CALLS)
@@ -113,9 +113,9 @@ def _choose(layer: Layer, shape: Shape, divided_by: float) -> tuple[Step, Choice
 
 
 def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> Step:
-    """A function from a layer's input to its activations, [outputs] or [outputs, height, width].
+    """Return a function from a layer's input to its activations, [outputs] or [outputs, height, width].
 
-    `matrix` stands for layer.matrix: anything with a method `dot`.
+    `matrix` replaces layer.matrix: anything with a method `dot`. Inputs are divided by `divided_by`.
     """
     multiply = matrix.dot  # not @, which reports floating-point flags that BLAS sets where nothing is wrong
     bias, relu = layer.bias[:, None] if layer.convolves else layer.bias, layer.relu  # the layer itself is let go
@@ -133,7 +133,7 @@ def step(layer: Layer, matrix: Any, shape: Shape, divided_by: float = 1.0) -> St
 
 
 def _without_kernel(layer: Layer, shape: Shape) -> Step:
-    """A function from the input of a norm, a pool or a sum to its activations, which are of another array."""
+    """Return a function from the input of a norm, a pool or a sum to its activations; the input stays as it is."""
     axes = (len(layer.weight), *(1,) * (len(shape) - 1))
     function: Step
     if layer.kind == LAYER_NORM:
@@ -160,7 +160,7 @@ def _without_kernel(layer: Layer, shape: Shape) -> Step:
 
 
 def _pool(layer: Layer, shape: Shape) -> Step:
-    """A function from images [channels, height, width] to the maxima of their windows."""
+    """Return a function from images [channels, height, width] to the maxima of their windows."""
     (top, bottom), (left, right) = paddings(layer.form, shape)
     _, height, width = shape
     padded = np.full((shape[0], top + height + bottom, left + width + right), -np.inf, np.float32)
@@ -186,7 +186,7 @@ def _flattened(divided_by: float) -> Step:
 
 
 def _patches(layer: Layer, shape: Shape, divided_by: float) -> Step:
-    """A function from images [channels, height, width] to [channels * kernel height * kernel width, positions]."""
+    """Return a function: images [channels, height, width] -> [channels * kernel height * kernel width, positions]."""
     channels, height, width = shape
     rows, columns = layer.weight.shape[2:]
     (top, bottom), (left, right) = paddings(layer.form, shape)

@@ -10,10 +10,10 @@ BLOCK, COLD = 10, 3  # calls in a row of one function, of which the first find t
 
 
 def by_turns(functions: Mapping[str, Callable[[], Any]], calls: int) -> dict[str, np.ndarray]:
-    """Seconds of at least `calls` warm calls of each function, float64 [calls or a few more].
+    """Measure the seconds of at least `calls` warm calls of each function, float64 [calls or a few more].
 
-    The functions take turns, block by block in a random order, so that whatever slows the machine hits all alike and
-    none always finds the caches as the same other one has left them.
+    The functions take turns, block by block in a random order, so that other work on the machine slows all of them
+    alike, and none always finds the caches as the same other function has left them.
     """
     rng, names = np.random.default_rng(0), list(functions)
     seconds: dict[str, list[float]] = {name: [] for name in names}
