@@ -107,7 +107,7 @@ def _with_actions(name: str, environment: gymnasium.Env) -> gymnasium.Env:
 
 
 def _is_scalable(space: spaces.Space[Any]) -> TypeGuard[spaces.Box]:
-    """Whether it is a vector of floats, each with two finite bounds; equal ones would make actions NaN."""
+    """Return whether actions are a vector of floats, each with finite bounds low < high; equal ones would make NaN."""
     if not isinstance(space, spaces.Box) or len(space.shape) != 1 or space.dtype.kind != "f":
         return False
     return space.is_bounded() and bool((space.low < space.high).all())

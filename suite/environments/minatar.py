@@ -50,6 +50,7 @@ class MinAtar(gymnasium.Env[np.ndarray, np.int64]):
         self.action_space = gymnasium.spaces.Discrete(len(self.actions))
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode. `seed` fixes the seeds of this episode and of those that follow."""
         super().reset(seed=seed)
         self.game.random = np.random.RandomState(self.np_random.integers(2**31))
         self.last_action = 0
@@ -57,6 +58,7 @@ class MinAtar(gymnasium.Env[np.ndarray, np.int64]):
         return self._observation(), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Take an action, or the last one again with probability `sticky_actions`; no episode is truncated here."""
         taken = self.actions[int(action)]
         if self.game.random.rand() < self.sticky_actions:
             taken = self.last_action
@@ -65,7 +67,7 @@ class MinAtar(gymnasium.Env[np.ndarray, np.int64]):
         return self._observation(), float(reward), bool(terminated), False, {}
 
     def render(self) -> np.ndarray:
-        """The screen, uint8 [160, 160, 3]: a grey for each channel, the last one of a cell on top."""
+        """Draw the screen, uint8 [160, 160, 3]: a grey for each channel, the last channel of a cell on top."""
         state = self.game.state()
         levels = np.arange(1, state.shape[2] + 1) * (255 // state.shape[2])
         picture = (state * levels).max(axis=2).astype(np.uint8)
@@ -76,7 +78,7 @@ class MinAtar(gymnasium.Env[np.ndarray, np.int64]):
 
 
 def _game_file(name: str) -> Any:
-    """The module of a game. Raises UserError if MinAtar is not installed."""
+    """Load the module of a game. Raises UserError if MinAtar is not installed."""
     package = find_spec("minatar")
     if package is None or not package.submodule_search_locations:
         raise UserError("MinAtar is not installed: pip install minatar")

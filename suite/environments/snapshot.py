@@ -25,13 +25,14 @@ class EpisodeSeeds(gymnasium.Wrapper):
         self.episode_seeds = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode with a new seed; `seed` fixes this one and those of all later episodes."""
         if seed is not None:
             self.episode_seeds = np.random.default_rng(seed)
         return self.env.reset(seed=int(self.episode_seeds.integers(2**31)), options=options)
 
 
 def capture(environment: gymnasium.Env) -> Origin:
-    """Return the state right before a reset without a seed."""
+    """Return what a reset without a seed depends on; call it right before that reset."""
     bare = environment.unwrapped
     origin: Origin = {"random": _generator(environment).bit_generator.state}
     if isinstance(bare, AtariEnv):
@@ -48,7 +49,7 @@ def restore(environment: gymnasium.Env, origin: Origin) -> None:
 
 
 def _generator(environment: gymnasium.Env) -> np.random.Generator:
-    """What the next reset draws from."""
+    """Return the generator that the next reset draws from."""
     seeds = "episode_seeds"
     generator: np.random.Generator = (
         environment.get_wrapper_attr(seeds) if environment.has_wrapper_attr(seeds) else environment.unwrapped.np_random

@@ -21,7 +21,7 @@ class Experience(Protocol):
     fixed_in_epoch: bool  # `sample` draws from the same transitions throughout an epoch
 
     def start(self, seed: int) -> None:
-        """The state before the first turn."""
+        """Begin a run: set the state before the first turn, which the seed determines."""
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare for an epoch (the first is 1): forget the returns of the last one, or load data."""
@@ -33,13 +33,13 @@ class Experience(Protocol):
         """End the turn with the result of `choose`; return whether an epoch may end here."""
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
-        """Transitions for a gradient step; see Replay.sample."""
+        """Draw transitions for a gradient step; see Replay.sample."""
 
     def summary(self) -> dict[str, Any]:
-        """The columns `return`, `episodes`, `episode_returns` and `episode_lengths` of a row of the record."""
+        """Return the columns `return`, `episodes`, `episode_returns` and `episode_lengths` of a row of the record."""
 
     def save(self) -> State:
-        """The state that a later process needs to resume; called between two turns."""
+        """Return the state that a later process needs to resume. Call it between two turns."""
 
     def restore(self, state: State) -> None:
         """Resume from the result of `save`, after `start`. Raises UserError for an incompatible state."""

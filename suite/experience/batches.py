@@ -48,5 +48,5 @@ class Batches:
 
 
 def batch_rng(seed: int, gradient_step: int) -> np.random.Generator:
-    """The randomness of one batch. The clock is the counter's highest word, so batches share no draws."""
+    """Return the generator of one batch. The clock is the counter's highest word, so batches share no draws."""
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, gradient_step]))

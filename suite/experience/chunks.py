@@ -21,4 +21,4 @@ class Chunks(Protocol):
     sizes: list[int]  # the largest number of transitions in each chunk
 
     def read(self, number: int) -> Iterator[Episode]:
-        """The episodes of a chunk, in order. Raises UserError for damaged files."""
+        """Read the episodes of a chunk, in order. Raises UserError for damaged files."""

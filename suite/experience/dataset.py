@@ -31,7 +31,7 @@ class Dataset:
     fixed_in_epoch = True
 
     def __init__(self, action_space: spaces.Space[Any], replay: Replay, options: DatasetOptions) -> None:
-        """Raises UserError for a missing data set, or one that is incompatible with the environment or the replay."""
+        """Open a data set. Raises UserError if it is missing, or incompatible with the environment or the replay."""
         self.action_space, self.replay, self.path = action_space, replay, Path(options.path)
         self.chunks = open_chunks(self.path, replay, action_space, options.chunks, options.chunk_transitions)
         self.chunks_per_epoch = min(options.chunks_per_epoch, len(self.chunks.sizes))
@@ -43,9 +43,11 @@ class Dataset:
             )
 
     def start(self, seed: int) -> None:
+        """Set the clock to 0 and the seed that the chunks depend on; no chunk is loaded before `begin_epoch`."""
         self.seed, self.agent_step, self.loaded = seed, 0, []
 
     def begin_epoch(self, epoch: int) -> None:
+        """Load the epoch's chunks, unless they are loaded. Raises UserError if their data cannot be used."""
         rng = np.random.default_rng([self.seed, epoch])
         drawn = sorted(rng.choice(len(self.chunks.sizes), self.chunks_per_epoch, replace=False).tolist())
         if drawn != self.loaded:
@@ -100,16 +102,19 @@ class Dataset:
         self.agent_step += 1
 
     def take(self, choice: None) -> bool:
+        """Return True: an epoch may end after any batch."""
         return True
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
+        """Draw a batch from the chunks of this epoch; see Replay.sample."""
         return self.replay.sample(rng)
 
     def summary(self) -> dict[str, Any]:
-        """No episodes: the return of a run is that of its evaluations."""
+        """Return columns without episodes: the return of a run is that of its evaluations."""
         return {"return": None, "episodes": 0, "episode_returns": [], "episode_lengths": []}
 
     def save(self) -> State:
+        """Return the clock, the numbers of the loaded chunks and a digest of their rewards, but none of their data."""
         return {"agent_step": self.agent_step, "loaded": self.loaded, "rewards": self._digest()}
 
     def restore(self, state: State) -> None:
@@ -122,16 +127,16 @@ class Dataset:
             raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")
 
     def _digest(self) -> str:
-        """Digest of the rewards and endings in the replay, which identify a data set and are quick to hash."""
+        """Return a digest of the rewards and endings in the replay, which identify a data set and are quick to hash."""
         used = self.replay.used
         return hashlib.sha256(self.replay.rewards[:used].tobytes() + self.replay.endings[:used].tobytes()).hexdigest()
 
     def close(self) -> None:
-        pass
+        """Do nothing: no file stays open between reads."""
 
 
 def open_chunks(path: Path, replay: Replay, action_space: spaces.Space[Any], number: int, transitions: int) -> Chunks:
-    """The data set in a folder, in either layout. Raises UserError if there is none."""
+    """Open the data set in a folder, in Minari's or DQN Replay's layout. Raises UserError if there is none."""
     try:
         place = data_folder(path)
     except OSError as error:

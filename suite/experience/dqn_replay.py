@@ -43,6 +43,7 @@ class DqnReplay:
                     self._header(file, part, chunk)
 
     def read(self, number: int) -> Iterator[Episode]:
+        """Read the arrays of a chunk at once, and cut them into episodes."""
         frames, actions, rewards, terminals = (self._read(part, number) for part in PARTS)
         return episodes(frames, actions, rewards, terminals)
 
@@ -73,7 +74,7 @@ class DqnReplay:
         return dtype
 
     def _read(self, part: str, chunk: int) -> np.ndarray:
-        """The first rows of an array. The rest is not unpacked: a whole array takes 7 GB."""
+        """Read the first rows of an array. The rest is not unpacked: a whole array takes 7 GB."""
         with _opened(self._path(part, chunk)) as file:
             dtype = self._header(file, part, chunk)
             row = self.frame_shape if part == "observation" else ()

@@ -32,7 +32,7 @@ IMAGE_ERRORS = (OSError, ValueError, Image.DecompressionBombError)
 
 
 class Metadata(File):
-    """What of metadata.json is read here. Without its spaces Minari would make the environment that the file names."""
+    """The fields of metadata.json that are read. Without spaces, Minari would make the environment that it names."""
 
     data_format: str
     observation_space: str  # JSON that Minari reads
@@ -42,7 +42,7 @@ class Metadata(File):
 
 
 def data_folder(folder: Path) -> Path | None:
-    """The folder with the files of a Minari data set: `folder`/data or `folder`; None if there is none."""
+    """Return the folder with the files of a Minari data set: `folder`/data or `folder`; None if there is none."""
     return next((place for place in (folder / "data", folder) if (place / METADATA).is_file()), None)
 
 
@@ -61,7 +61,7 @@ class MinariChunks:
         action_space: spaces.Space[Any],
         transitions: int,
     ) -> None:
-        """`frames` [..., frame] is the replay's array, which has the expected shape and dtype of a frame."""
+        """Open a data set. `frames` [capacity, ...] is the replay's array: frames should have its shape and dtype."""
         self.folder = folder
         metadata = validated(Metadata, schema.read_json(folder / METADATA), folder / METADATA)
         if metadata.data_format != "hdf5":
@@ -106,7 +106,7 @@ class MinariChunks:
         return UserError(f"{self.folder}: no Minari data set, or a damaged one ({what})")
 
     def _arrays(self, file: h5py.File, number: int) -> dict[str, h5py.Dataset]:
-        """The arrays of an episode that are learned from, none of which is read yet."""
+        """Return the arrays of an episode that are learned from, none of which is read yet."""
         try:
             arrays = {name: file[f"episode_{number}"][name] for name in ARRAYS}
             wrong = [name for name, array in arrays.items() if not _is_array(array)]
@@ -117,7 +117,7 @@ class MinariChunks:
         return arrays
 
     def _length(self, file: h5py.File, number: int) -> int:
-        """Steps of an episode, as the arrays' own sizes say, before any is read."""
+        """Return the number of steps of an episode, which all its arrays' sizes confirm before any is read."""
         arrays, packed = self._arrays(file, number), self._is_packed()
         steps = len(arrays["rewards"])
         if steps == 0:
@@ -132,11 +132,11 @@ class MinariChunks:
         return steps
 
     def _is_packed(self) -> bool:
-        """Whether its observations are JPEG files."""
+        """Return whether observations are JPEG files."""
         return bool(self.storage.jpeg_encoding and is_image_space(self.storage.observation_space))
 
     def read(self, number: int) -> Iterator[Episode]:
-        """Read only the arrays that are learned from: a data set's infos may have any size."""
+        """Read the episodes of a chunk, without the arrays that are not learned from: infos may have any size."""
         with self._open() as file:
             for episode in self.ranges[number]:
                 yield self._episode(episode, self._arrays(file, episode), number)
@@ -157,7 +157,7 @@ class MinariChunks:
 
 
 def _is_array(found: Any) -> bool:
-    """Whether an entry of a file is an array of numbers, or of files, which have different lengths."""
+    """Return whether an entry of a file is an array of numbers, or of JPEG files, which have different lengths."""
     if not isinstance(found, h5py.Dataset) or not found.shape:
         return False
     return (h5py.check_vlen_dtype(found.dtype) or found.dtype).kind in "biuf"
@@ -183,7 +183,7 @@ def unpacked(files: h5py.Dataset, space: spaces.Space[Any]) -> np.ndarray:
 
 
 def _ranges(lengths: Sequence[int], transitions: int) -> list[range]:
-    """Ranges of consecutive episodes with at least this number of transitions; the last may have fewer."""
+    """Return ranges of consecutive episodes with at least this number of transitions; the last may have fewer."""
     ranges, start, steps = [], 0, 0
     for number, length in enumerate(lengths):
         steps += length
@@ -232,11 +232,13 @@ class Recorder(gymnasium.Wrapper):
         )
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode; an unfinished one is not recorded."""
         observation, info = self.env.reset(**options)
         self.observations, self.steps = [self._frame(observation)], []
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take a step; write the episode if it ends. Raises UserError if the folder cannot be written."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.observations.append(self._frame(observation))
         self.steps.append((np.array(action), float(reward), terminated, truncated))
@@ -251,13 +253,14 @@ class Recorder(gymnasium.Wrapper):
         return np.array(observation[-1] if self.stacked else observation)
 
     def close(self) -> None:
+        """Close the environment, and move the data set to its folder."""
         super().close()
         if self.partial.exists():
             self.partial.rename(self.folder)
 
 
 def frame_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """The space of one frame of a stack; other spaces are returned as they are."""
+    """Return the space of one frame of a stack; other spaces are returned as they are."""
     if isinstance(space, spaces.Box) and is_stack(space):
         return spaces.Box(space.low[-1], space.high[-1], space.shape[1:], space.dtype.type)
     return space

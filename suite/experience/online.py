@@ -32,6 +32,7 @@ class Online:
         self.environment, self.replay = environment, replay
 
     def start(self, seed: int) -> None:
+        """Reset the environment with a seed. Raises Divergence for an observation that is not finite."""
         self.agent_step, self.episode_return, self.episode_length = 0, 0.0, 0
         self.observation, _ = self.environment.reset(seed=seed)
         self._refuse("observation", self.observation)
@@ -39,9 +40,11 @@ class Online:
         self.begin_epoch(1)
 
     def begin_epoch(self, epoch: int) -> None:
+        """Forget the returns and lengths of the episodes that ended in the last epoch."""
         self.episode_returns, self.episode_lengths = [], []
 
     def choose(self, act: Act) -> Array:
+        """Return the action for the current observation; its value may not be computed yet."""
         return act(self.observation, np.int32(self.agent_step))
 
     def take(self, choice: Array) -> bool:
@@ -76,9 +79,11 @@ class Online:
         )
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
+        """Draw a batch from the replay; see Replay.sample."""
         return self.replay.sample(rng)
 
     def summary(self) -> dict[str, Any]:
+        """Return the mean return and the lists of the episodes that ended in this epoch, which are one or more."""
         return {
             "return": float(np.mean(self.episode_returns)),
             "episodes": len(self.episode_returns),
@@ -87,6 +92,7 @@ class Online:
         }
 
     def save(self) -> State:
+        """Return the replay, and the snapshot and actions by which the running episode can be replayed."""
         return {
             "agent_step": self.agent_step,
             "observation": self.observation,
@@ -98,6 +104,7 @@ class Online:
         }
 
     def restore(self, state: State) -> None:
+        """Replay the running episode. Raises UserError if its observation differs, or for an incompatible state."""
         saved = validated(SavedOnline, state)
         self.agent_step, self.origin, self.actions = saved.agent_step, saved.origin, list(saved.actions)
         self.episode_return, self.episode_length = saved.episode
@@ -112,4 +119,5 @@ class Online:
         self.replay.restore(saved.replay)
 
     def close(self) -> None:
+        """Close the environment."""
         self.environment.close()

@@ -85,7 +85,7 @@ class Replay:
         self._segments: list[tuple[int, int, Segment]] = []  # saved slots: (first, last + 1, contents)
 
     def __len__(self) -> int:
-        """The number of transitions that can be sampled."""
+        """Return the number of transitions that can be sampled."""
         return self.size
 
     @property
@@ -168,7 +168,7 @@ class Replay:
         return kept[: self.batch_size]
 
     def _frames(self, slots: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """The frames from the stacks that end at these slots to the steps after them: [B, stack + n_step, ...].
+        """Return the frames of the stacks that end at these slots and of the steps after: [B, stack + n_step, ...].
 
         Indices stop at the first frame of the episode, and at the frame that the last of the steps reached.
         """
@@ -178,13 +178,13 @@ class Replay:
         return frames
 
     def _observations(self, slots: np.ndarray) -> np.ndarray:
-        """The stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
+        """Return the stacks that end at these slots: [B, ...]. Indices stop at the first frame of the episode."""
         rows = (slots[:, None] - np.minimum(self._back, self.depths[slots][:, None])) % self.capacity
         stacks: np.ndarray = self.frames[rows].reshape(len(slots), *self.observation_shape)
         return stacks
 
     def save(self) -> State:
-        """All that `restore` needs. A slot is saved once: see Segment."""
+        """Return all that `restore` needs. A slot is saved once: see Segment."""
         oldest = self.written - self.capacity
         saved = self._segments[-1][1] if self._segments else 0
         begin = max(saved - 1, oldest, 0)  # the newest slot of last time has been completed since
@@ -201,7 +201,7 @@ class Replay:
         }
 
     def _rows(self, begin: int, end: int) -> Arrays:
-        """The rows of writes begin to end - 1."""
+        """Return the rows that the writes `begin` to `end` - 1 made."""
         slots = np.arange(begin, end) % self.capacity
         return {name: getattr(self, name)[slots] for name in ROWS}
 

@@ -16,6 +16,8 @@ class Saved(BaseModel):
 
 
 class SavedTrainer(Saved):
+    """A run between two turns, as `Trainer.save` gives it."""
+
     epoch: PositiveInt
     stage: Literal["begin", "train", "evaluate"]
     gradient_step: NonNegativeInt
@@ -26,6 +28,8 @@ class SavedTrainer(Saved):
 
 
 class SavedOnline(Saved):
+    """The state of `Online`: `episode` is the running one's return and length, `episodes` are the epoch's."""
+
     agent_step: NonNegativeInt
     observation: np.ndarray
     origin: dict[str, Any] | None
@@ -36,6 +40,8 @@ class SavedOnline(Saved):
 
 
 class SavedReplay(Saved):
+    """The state of a `Replay`; its rows are in the segments, in files of their own."""
+
     written: NonNegativeInt
     episode_steps: NonNegativeInt
     sampleable: np.ndarray
@@ -43,6 +49,8 @@ class SavedReplay(Saved):
 
 
 class SavedDataset(Saved):
+    """The state of a `Dataset`: numbers of its loaded chunks, which are read again to resume."""
+
     agent_step: NonNegativeInt
     loaded: list[int]
     rewards: str  # digest
@@ -52,7 +60,7 @@ Model = TypeVar("Model", bound=Saved)
 
 
 def validated(model: type[Model], state: Any) -> Model:
-    """A state as a model. Raises UserError, which names the first field that is wrong."""
+    """Convert a state to a model. Raises UserError, which names the first field that is wrong."""
     try:
         return model.model_validate(state)
     except ValidationError as error:

@@ -18,7 +18,8 @@ BAD_INPUT, BUSY, INTERRUPTED = 2, os.EX_TEMPFAIL, 130  # exit codes
 class Program(Protocol):
     """A `main` that reports errors by itself; without arguments it takes those of the command line."""
 
-    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run the program and return its exit code; a reported error is one line on stderr."""
 
 
 def program(main: Callable[[Sequence[str]], int]) -> Program:

@@ -67,6 +67,7 @@ def peak_memory() -> int:
 
 
 def physical_memory() -> int:
+    """Return the bytes of memory of the machine, whatever a container allows."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -28,8 +28,10 @@ TASKS: dict[str, Task] = {name: task for family in FAMILIES.values() for name, t
 
 
 def task(name: str) -> Task:
-    """The task of this name. Raises UserError, with the closest name there is, for any other. In a family of any
-    tasks it is made from its environment."""
+    """Return the task of this name; in a family of any tasks, such as gym, make it from its environment.
+
+    Raises UserError for an unknown name, with the closest one that is known.
+    """
     if name in TASKS:
         return TASKS[name]
     family, _, environment = name.partition("/")

@@ -23,8 +23,10 @@ Act = Callable[[np.ndarray], Any]  # observation -> action
 def play(
     environment: gymnasium.Env, act: Act, seed: int, film: list[np.ndarray] | None = None, longest: int | None = None
 ) -> tuple[float, int]:
-    """Play one episode, or its first `longest` agent steps. Returns its undiscounted return and its agent steps. The
-    frames of the first LONGEST are appended to `film`."""
+    """Play one episode, or its first `longest` agent steps; return its undiscounted return and its agent steps.
+
+    The frames of the first LONGEST agent steps are appended to `film`.
+    """
     observation, _ = environment.reset(seed=seed)
     total, steps, ended = 0.0, 0, False
     while not ended and steps != longest:

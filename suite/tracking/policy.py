@@ -84,7 +84,7 @@ def _shapes(init: Callable[[jax.Array], Params]) -> dict[str, tuple[int, ...]]:
 
 
 def _entry(layer: LayerSpec) -> dict[str, Any]:
-    """What a card says of a layer."""
+    """Return what a card says of a layer."""
     return {
         "path": layer.path,
         "kind": layer.kind,
@@ -97,7 +97,7 @@ def _entry(layer: LayerSpec) -> dict[str, Any]:
 
 
 def _exportable(networks: Networks) -> tuple[LayerSpec, ...]:
-    """The layers of the one network that acts. Raises UserError for what the exported formats do not hold."""
+    """Return the layers of the one network that acts. Raises UserError for what the exported formats do not hold."""
     if len(networks) != 1:
         raise UserError(f"a policy is one network, not {len(networks)}")
     acting = networks[0].layers
