@@ -28,7 +28,7 @@ class Selection:
 
     places: Sequence[str]
     sweep: Path | None = None
-    which: str = "training"  # returns, a key of runs.RETURNS
+    which: str = "training"  # returns, a key of returns.RETURNS
     methods: Sequence[str] | None = None  # "eaudeqn", or "eaudeqn=EauDeQN" where that is shown
     tasks: Sequence[str] | None = None
     agent_steps: int | None = None

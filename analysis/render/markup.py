@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 NONE = "—"
 
-#: Form of a LaTeX document -> its geometry, and the points that a table may be wide; None for any width. 397 pt is the
-#: text width of the usual conference styles.
+#: Layout of a LaTeX document -> its geometry, and the points that a table may be wide; None for any width. 397 pt is
+#: the text width of the usual conference styles.
 PORTRAIT = "a4paper,textwidth=397pt,textheight=24cm"
 LAYOUTS: dict[str, tuple[str, float | None]] = {
     "landscape": ("landscape,margin=1.5cm", None),

@@ -209,6 +209,7 @@ class Replay:
         """Resume from the result of `save`. Raises UserError for arrays of other shapes or dtypes."""
         saved = validated(SavedReplay, state)
         self.written, self.episode_steps = saved.written, saved.episode_steps
+        self._check("sampleable", saved.sampleable, self.used)
         self.sampleable[: self.used] = saved.sampleable
         self.size = int(self.sampleable.sum())
         self._segments = saved.segments
@@ -217,7 +218,12 @@ class Replay:
             first = max(begin, self.written - self.capacity)
             slots = np.arange(first, end) % self.capacity
             for name in ROWS:
-                array, found = getattr(self, name), rows[name][first - begin :]
-                if (found.dtype, found.shape) != (array.dtype, (len(slots), *array.shape[1:])):
-                    raise UserError(f"incompatible checkpoint (the replay's {name}): {START_OVER}")
-                array[slots] = found
+                found = rows[name][first - begin :]
+                self._check(name, found, len(slots))
+                getattr(self, name)[slots] = found
+
+    def _check(self, name: str, found: np.ndarray, rows: int) -> None:
+        """Raise UserError for an array of another dtype or shape than so many rows of one of ours."""
+        array = getattr(self, name)
+        if (found.dtype, found.shape) != (array.dtype, (rows, *array.shape[1:])):
+            raise UserError(f"incompatible checkpoint (the replay's {name}): {START_OVER}")

@@ -35,8 +35,8 @@ _PARTS = {"method": "[^/]+?", "task": "[^/]+?", "seed": r"\d+", "any": "[^/]*"}
 
 def task_named(text: str, tasks: Mapping[str, Task] = TASKS) -> str | None:
     """Return the task (atari/Pong) that another project's name means; None if it means none."""
-    family = FAMILIES.get(text.partition("/")[0])
-    if text in tasks or (family and family.find):
+    family, _, environment = text.partition("/")
+    if text in tasks or (environment and family in FAMILIES and FAMILIES[family].find):
         return text
     # If families share an environment, take the first: published results are of online learning.
     by_name = {tasks[name].environment.lower(): name for name in list(tasks)[::-1]}

@@ -1,5 +1,6 @@
 """The replay ring, held against a naive reference that keeps whole transitions in a list."""
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -293,6 +294,20 @@ def test_a_restored_replay_goes_on_as_the_one_that_was_saved(case: dict[str, Any
         one, two = (stack_frames(replay.sample(np.random.default_rng(1))) for replay in (undisturbed, disturbed))
         for left, right in zip(one, two, strict=True):
             assert np.array_equal(left, right)
+
+
+@pytest.mark.parametrize("name", ["sampleable", "actions"])
+@pytest.mark.parametrize(
+    "change", [lambda array: array[:1], lambda array: array.astype(np.float64)], ids=["shape", "dtype"]
+)
+def test_an_array_of_another_shape_or_dtype_is_refused(name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    replay = new_replay(2, capacity=100)
+    fill(replay, episodes([9], ["terminated"], 2))
+    saved = through_a_file(replay.save(), {})
+    arrays = saved if name in saved else saved["segments"][0][2].arrays()
+    arrays[name] = change(arrays[name])
+    with pytest.raises(UserError, match=f"incompatible checkpoint .*{name}"):
+        new_replay(2, capacity=100).restore(saved)
 
 
 def test_a_slot_is_saved_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_a_seed_that_ends_early_is_unfinished(tmp_path):
 
 def test_other_networks_other_tasks_and_plots_are_told_apart(folder):
     (folder / "pong_CNN.json").write_text(json.dumps(rows("DQN", (0, 1.0))))
-    for other in ("airraid", "cartpole"):  # cartpole is a task of this benchmark, of another family
+    for other in ("airraid", "cartpole", "gym"):  # cartpole is a task of another family here, and gym a family
         (folder / f"{other}.json").write_text(json.dumps(rows("DQN", (0, 1.0))))
     (folder / "pong.vg.json").write_text("{}")
     runs, notes = dopamine.load(folder)
