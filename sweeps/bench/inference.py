@@ -4,6 +4,7 @@ Layers of the suite's networks, batch 1, one thread, dense and sparse side by si
 measurements.csv and machine.json; analysis.inference makes a table and a figure of them.
 """
 
+import contextlib
 import csv
 import json
 import math
@@ -103,13 +104,14 @@ def _gathered(layer: Layer, sparsity: float, rng: np.random.Generator) -> Gather
 
 
 def _dense_runtimes(policy: Policy) -> dict[str, runner.Step]:
-    """Return the policy in onnxruntime and OpenVINO, if installed, with one thread; nothing without onnxruntime."""
+    """Return the policy in onnxruntime and OpenVINO, if installed, with one thread; nothing without onnx."""
     found: dict[str, runner.Step] = {}
     try:
         model = onnx_graph.build(policy, "float32", {})
-        found["onnxruntime dense"] = onnx_graph.load(model).act
     except UserError:
         return found
+    with contextlib.suppress(UserError):
+        found["onnxruntime dense"] = onnx_graph.load(model).act
     try:
         import openvino
     except ImportError:

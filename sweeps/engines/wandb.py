@@ -19,7 +19,7 @@ from suite.errors import UserError, one_line, writing
 from suite.options import Options
 from suite.program import extensions, terminal
 from suite.publish.upload import check_key, entity_of
-from suite.record import schema, sweepfile, yamlfile
+from suite.record import lock, schema, sweepfile, yamlfile
 from suite.record.models import File, read
 from sweeps import grid
 from sweeps.engines import local, workers
@@ -116,18 +116,19 @@ def _refresh(cells: Sequence[CellState], display: Display) -> None:
 def own(plan: Plan) -> str:
     """Return entity/project/id of the sweep of this file and folder: an earlier one that has cells left, or a new one.
 
-    Raises UserError when W&B refuses, or does not say whether the earlier one has cells left.
+    Raises UserError when W&B refuses, or does not say whether the earlier one has cells left, and Busy while another
+    process asks the same.
     """
     note, document = plan.folder / FOLDER / SWEEP, _document(plan)
     text = json.dumps(document, default=str)
-    known = read(Registered, note) if note.exists() else None
-    if known and known.document == text and _is_active(known.path, note):
-        print(f"resuming the sweep {known.path}")
-        return known.path
-    path = register(plan.file, document)
-    with writing(note):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        schema.write_json(note, {"path": path, "document": text})
+    with lock.hold(note.parent):  # processes that start together share one sweep
+        known = read(Registered, note) if note.exists() else None
+        if known and known.document == text and _is_active(known.path, note):
+            print(f"resuming the sweep {known.path}")
+            return known.path
+        path = register(plan.file, document)
+        with writing(note):
+            schema.write_json(note, {"path": path, "document": text})
     return path
 
 

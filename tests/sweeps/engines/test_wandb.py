@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suite.errors import UserError
+from suite.errors import Busy, UserError
 from suite.program import extensions
-from suite.record import reader, schema
+from suite.record import lock, reader, schema
 from sweeps import grid
 from sweeps.engines import wandb, workers
 from sweeps.engines.base import INTERRUPTED, OK, SOME_FAILED, Plan
@@ -133,6 +133,14 @@ def test_a_sweep_is_joined_while_it_has_cells_left_and_the_file_is_the_same(serv
     assert set(server.store.sweeps) == known and wandb.own(plan) == third
     del server.store.sweeps[third.split("/")[-1]]  # by hand, on its page
     assert wandb.own(plan) not in (first, second, third)
+
+
+def test_processes_that_start_together_register_one_sweep(server: Server, tmp_path: Path) -> None:
+    plan = write(tmp_path / "tiny.yaml", tmp_path / "runs")
+    with lock.hold(plan.folder / wandb.FOLDER), pytest.raises(Busy):
+        wandb.own(plan)
+    assert not server.store.sweeps
+    assert wandb.own(plan) == wandb.own(plan)
 
 
 def test_agents_share_gpus_and_cores_as_workers_do(
