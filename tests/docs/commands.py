@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 PYTHON = r"(?:\S*/)?python[0-9.]*"
 #: Programs that are not ours to check.
-ELSEWHERE = ("cd", "git", "gsutil", "ssh", "rsync", "sbatch", "squeue", "scancel", "sinfo", "export", "source")
+ELSEWHERE = ("cd", "git", "gsutil", "ssh", "rsync", "sbatch", "squeue", "scancel", "sinfo", "export", "source", "mkdir")
 
 READERS = ("halving.py", "sweeps/atari/mine.yaml", "sweeps/mujoco/mine.yaml")  # files that a reader is told to write
 
