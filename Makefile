@@ -132,8 +132,8 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure the speed of this machine: gradient step, replay, mask update, whole runs
 	@$(BIN)/python -m sweeps.bench.training $(ARGS)
 
-bench-inference: OUT = results/inference
-bench-inference: $(READY) ## measure from which sparsity sparse layers are faster on this machine; OUT=results/inference
+bench-inference: OUT = runs/inference
+bench-inference: $(READY) ## measure from which sparsity sparse layers are faster on this machine; OUT=runs/inference
 	@$(BIN)/python -m sweeps.bench.inference --out $(OUT) $(ARGS) && $(BIN)/python -m analysis.inference $(OUT)
 
 gpu-check: $(READY) ## compare a GPU with the CPU and measure its speed, into results/gpu/; ARGS="--minutes 8"
