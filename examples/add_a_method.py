@@ -48,4 +48,4 @@ def cyclical(training: Training, options: Cyclical) -> Sparsifier:
     return scheduled(training, options.final_sparsity, sparsity, when, pruned_weights="kept")
 
 
-register("cyclical", Method(cyclical, Cyclical, colour="#17becf", marker="H"))
+register("cyclical", Method(cyclical, Cyclical))
