@@ -38,7 +38,7 @@ SOME_RUNS = $(if $(filter file,$(origin RUNS)),,:) test -d $(RUNS) || { if test 
 	then echo "error: no folder $(RUNS): make sweep-$(FAMILY) SCALE=$(SCALE) makes the runs"; \
 	else echo "error: no sweep file $(FILE): make help lists FAMILY and SCALE"; fi >&2; exit 2; }
 NO_PYTHON = $(if $(filter file,$(origin PYTHON)),no Python from 3.11 to 3.13 found: install one$(comma) or,$(PYTHON) \
-	is no Python from 3.11 to 3.13 that runs:) name one as in make PYTHON=/path/to/python3.12
+	is no Python from 3.11 to 3.13, or does not run:) name one as in make PYTHON=/path/to/python3.12
 
 .PHONY: help setup setup-cuda sweep-atari sweep-mujoco sweep-minatar sweep-classic sweep-offline status table report results sync dashboard check test test-long test-all fuzz test-slurm chaos lint format bench bench-inference gpu-check docs lock clean
 
@@ -77,7 +77,7 @@ sweep-atari sweep-mujoco sweep-minatar sweep-classic:
 	@$(LAUNCH)
 
 sweep-offline: $(READY) ## run CQL, gmp and EauDeCQL on a small data set; record the data set first if necessary
-	@case "$(SCALE)" in offline*) ;; *) echo "error: sweep-offline has SCALE=offline or offline-paper" >&2; exit 2;; esac
+	@case "$(SCALE)" in offline*) ;; *) echo "error: SCALE=$(SCALE): sweep-offline needs SCALE=offline or SCALE=offline-paper" >&2; exit 2;; esac
 	@test "$(SCALE)" != offline || test -d $(DATA) || { echo "recording $(DATA)" && $(BIN)/python -m sweeps.run $(RECORDING); }
 	@$(LAUNCH)
 
@@ -110,7 +110,7 @@ test: $(READY) ## run the tests, in ten minutes on two cores; pytest receives AR
 test-long: $(READY) ## run the long tests, which tests/long.py lists; ARGS="--minutes 20" starts no test after 20 minutes
 	@$(PYTEST) --tier long $(ARGS)
 
-test-all: $(READY) ## run both
+test-all: $(READY) ## run all tests, the fast and the long ones
 	@$(PYTEST) --tier all $(ARGS)
 
 fuzz: $(READY) ## run the property tests on new examples for ten minutes, or ARGS="--minutes 300"; print the seeds
