@@ -44,7 +44,7 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--references", type=expanded, metavar="FILE", help="CSV file with task, random, reference: the scores 0 and 1")
     add(
         "--video-pinball-random",
-        type=number("number", math.isfinite),
+        type=number("a finite number", math.isfinite),
         metavar="RETURN",
         help="VideoPinball's random return (default: 16256.9)",
     )
@@ -52,9 +52,9 @@ def parser(program: str, description: str) -> argparse.ArgumentParser:
     add("--statistic", choices=COMPARED, default="IQM", help="aggregate whose difference is compared (default: IQM)")
     add(
         "--effect",
-        type=number("number from 1e-6 on", lambda value: 1e-6 <= value < math.inf),
+        type=number("a number from 1e-6 on", lambda value: 1e-6 <= value < math.inf),
         default=0.1,
-        help="difference that the seeds needed must show (default: 0.1)",
+        help="difference that the table's number of needed seeds should detect (default: 0.1)",
     )
     add("--paired", action="store_true", help="pair runs of equal seeds; without it seeds are labels")
     add("--x", choices=("agent_step", "frame"), default="agent_step", help="x axis of curves (default: agent_step)")
@@ -101,11 +101,13 @@ def named_columns(texts: Sequence[str], known: Sequence[str]) -> tuple[dict[str,
     for text in texts:
         match = re.fullmatch(r"([^=:]+)(:?)=(.+)", text, re.DOTALL)
         if not match or match[1] not in known:
-            raise UserError(f"--columns: OURS=THEIRS or OURS:=TEXT, where OURS is {' or '.join(known)}, found {text!r}")
+            raise UserError(
+                f"--columns: should be OURS=THEIRS or OURS:=TEXT, where OURS is {' or '.join(known)}, found {text!r}"
+            )
         if match[1] in columns or match[1] in constants:
-            raise UserError(f"--columns: {match[1]} is named twice")
+            raise UserError(f"--columns: {match[1]} is named twice; name it once")
         if not match[2] and match[3] in columns.values():
-            raise UserError(f"--columns: {match[3]!r} is taken twice")
+            raise UserError(f"--columns: {match[3]!r} is taken twice; each of our columns needs its own")
         (constants if match[2] else columns)[match[1]] = match[3]
     return columns, constants
 
@@ -136,13 +138,15 @@ def required_cells(methods: str, tasks: str, seeds: str) -> tuple[list[str], lis
 
 
 def number(words: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
-    """Return the type of an argument that is a number which fits. argparse calls it `words` if a value does not fit."""
+    """Return a converter of arguments to numbers which fit, as `words` says. It raises argparse.ArgumentTypeError."""
 
     def parse(text: str) -> float:
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
         if not fits(value):
-            raise ValueError
+            raise argparse.ArgumentTypeError(f"should be {words}, found {text!r}")
         return value
 
-    parse.__name__ = words
     return parse

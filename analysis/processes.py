@@ -24,7 +24,7 @@ def pool(number: int) -> Iterator[ProcessPoolExecutor | None]:
         found = ProcessPoolExecutor(number, CONTEXT)
         found.submit(int)  # starts them, or raises
     except (OSError, ImportError, NotImplementedError) as error:
-        logger.warning("one process does all: others cannot be started here (%s)", error)
+        logger.warning("one process does all the work: others cannot be started here (%s)", error)
         found = None
     try:
         yield found

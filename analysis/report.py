@@ -15,7 +15,7 @@ from suite.program.command import load, program, start
 def parser() -> argparse.ArgumentParser:
     """Return a parser for the options of analysis.options, --within and --elections."""
     made = options.parser("analysis.report", "Compare runs on one page with tables, figures and all runs.")
-    percent = options.number("percentage from 0 to 100", lambda value: 0 <= value < 100)
+    percent = options.number("a percentage from 0 to less than 100", lambda value: 0 <= value < 100)
     within = "how much of the reference's score may be lost and still count as kept (default: 5)"
     made.add_argument("--within", type=percent, default=5.0, metavar="PERCENT", help=within)
     drawn = "runs whose elections are drawn (default: the lowest seed of each method and task)"

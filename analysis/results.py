@@ -104,7 +104,7 @@ def _curves(comparison: Comparison, drawn: pd.DataFrame) -> tuple[dict[str, Curv
     """
     settings = comparison.settings
     if settings.x == "frame" and drawn["frame"].isna().any():
-        raise UserError("--x frame: not all runs say their frames; agent steps are known of all")
+        raise UserError("--x frame: not all runs have frames in their records; use --x agent_step")
     if settings.x == "frame" and (offline := scores.offline(comparison.grid.tasks)):
         raise UserError(f"--x frame: {offline[0]} has no frames, but batches; use --x agent_step")
     rows = comparison.grid.rows if comparison.scored else []

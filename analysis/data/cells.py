@@ -223,7 +223,9 @@ def arranged(grid: Grid, labels: Mapping[str, str], tasks: Sequence[str] | None)
         for row, method in spelled.items()
     }
     if len(set(names.values())) < len(names):
-        raise UserError(f"--methods: two rows have the same name; they are {', '.join(names.values())}")
+        raise UserError(
+            f"--methods: two rows would have the same name, of {', '.join(names.values())}; name each differently"
+        )
     places = list(labels)
     rows = sorted(names, key=lambda row: places.index(spelled[row]) if spelled[row] in labels else len(places))
     on = grid.tasks if tasks is None else tasks

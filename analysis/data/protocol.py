@@ -55,7 +55,7 @@ def _check_cut(name: str, history: pd.DataFrame, agent_steps: int) -> None:
     if left_out and end > agent_steps * (1 + ALIKE):
         raise UserError(
             f"--agent-steps: {name} holds no epoch that ends soon after agent step {agent_steps:,}, the next is at"
-            f" {end:,} (files of curves leave out epochs of long runs); the run folders hold all"
+            f" {end:,} (files of curves leave out epochs of long runs); read the run folders, which hold all"
         )
 
 
@@ -72,7 +72,7 @@ def check_returns(runs: Iterable[Run], which: str) -> None:
         if run.options and run.status == FINISHED and measured(run, which) != column:
             remedy = ", or run it with trainer.evaluation_episodes of 1 or more" if which == "evaluation" else ""
             other = next(kind for kind in RETURNS if kind != which)
-            raise UserError(f"{run.name}: holds no {which} return; take --return {other}{remedy}")
+            raise UserError(f"{run.name}: holds no {which} return; use --return {other}{remedy}")
 
 
 def stated(run: Run, swept: tuple[str, ...]) -> str:

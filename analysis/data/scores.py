@@ -104,8 +104,7 @@ def reference(task: str, references: References = PUBLISHED) -> Task:
     family = FAMILIES.get(task.partition("/")[0])
     if family and family.find is None:
         raise UserError(
-            f"task {task!r} is unknown: it has no random return; suite/tasks/ lists all tasks, and --references FILE"
-            " adds some"
+            f"task {task!r} is unknown, and so is its random return; --references FILE gives returns of other tasks"
         )
     return Task(task, frame_skip=1, random=None, reference=None)
 

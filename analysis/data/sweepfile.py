@@ -37,7 +37,7 @@ def read_sweep(path: Path) -> dict[str, list[Any]]:
     except ValueError:
         raise UserError(f"{path}: parameter seed: whole numbers are needed, found {repr(parameters['seed'])}") from None
     if math.prod(map(len, parameters.values())) > MOST_CELLS:
-        raise UserError(f"{path}: a grid of more than {MOST_CELLS:,} cells")
+        raise UserError(f"{path}: a grid of more than {MOST_CELLS:,} cells; split it into several files")
     for key in ("task", "method"):
         parameters[key] = [str(value) for value in parameters[key]]
     return parameters

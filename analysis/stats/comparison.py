@@ -123,7 +123,7 @@ def _blocks(grid: Grid, signatures: Mapping[str, protocol.Signature], mix: bool)
     mixed, blocks = protocol.check_rows(signatures), protocol.blocks(signatures)
     shorter = notes_on.shorter(grid)
     if mixed and not mix:
-        raise UserError("; ".join([mixed[0], *shorter, "such runs are aggregated only with --mix"]))
+        raise UserError("; ".join([mixed[0], *shorter, "to aggregate such runs nevertheless: --mix"]))
     if not mix:
         return blocks, [f"{note[:1].upper()}{note[1:]}." for note in shorter]
     notes = [f"{line} (--mix)." for line in mixed]

@@ -45,7 +45,7 @@ def read(folder: Path) -> pd.DataFrame:
     rows = schema.read_rows(path, ("target_update",))
     for number, row in enumerate(rows, start=1):
         if not _is_valid(row):
-            raise UserError(f"{path}: target update {number} is not that of an election; the file is damaged")
+            raise UserError(f"{path}: target update {number} is no valid election; the file is damaged")
     return elections(rows)
 
 

@@ -70,7 +70,7 @@ def load(
         else:
             contents.append(content)
     if not contents:
-        raise UserError(f"{place}: holds no returns in a CSV file")
+        raise UserError(f"{place}: holds no returns; --columns return=NAME names the column or tag that holds them")
     frames = [_typed(content, options, tasks, notes) for content in _one_a_run(contents, notes)]
     frame = _known_tasks(place, pd.concat(frames), tasks, notes)
     lengths = _epochs(frame, options.epoch)
@@ -270,7 +270,7 @@ def _run(place: Path, rows: pd.DataFrame, epoch: float | None) -> Run:
         options={},
         versions=_versions(stated),
         status=status,
-        reason="" if status == FINISHED else f"so {place.name} says",
+        reason="" if status == FINISHED else f"stated in {place.name}",
         source="csv",
         protocol=stated.get("protocol", f"{f'environment {version}, ' if version else ''}{NOT_STATED} {place.name}"),
         agent_steps=None if planned is None else int(planned),
@@ -285,7 +285,9 @@ def _check_end(who: str, rows: pd.DataFrame, last: float, planned: float) -> Non
     numbered = "epoch" in rows and rows["epoch"].iloc[-1] > 0
     allowed = min(ALIKE, 0.5 / rows["epoch"].iloc[-1]) if numbered else ALIKE
     if last * (1 + allowed) < planned:
-        raise UserError(f"{who} is finished, but its last row is at agent step {last:,.0f} of {planned:,.0f}")
+        raise UserError(
+            f"{who} is finished, but its last row is at agent step {last:,.0f} of {planned:,.0f}; the file is damaged"
+        )
 
 
 def _versions(stated: Mapping[str, Any]) -> dict[str, str]:

@@ -118,7 +118,9 @@ def _points(path: Path) -> list[Point]:
             ) from None
         number = int(where[0])
         wrong = str(entries[number])[:80]
-        raise UserError(f"{path}: entry {number + 1} is no {{Iteration, Value, Agent}}: {wrong}") from None
+        raise UserError(
+            f"{path}: entry {number + 1} should have the numbers Iteration, Value and the text Agent, found {wrong}"
+        ) from None
 
 
 def by_seed(values: list[tuple[int, float]]) -> list[list[tuple[int, float]]]:

@@ -34,7 +34,9 @@ def check_files(who: str, rows: pd.DataFrame) -> None:
         if overlaps.any():
             one, other = parts["file"].iloc[int(overlaps.argmax()) :][:2]
             where = f"in {one} and in {other}" if one != other else f"twice in {one}, where they do not rise"
-            raise UserError(f"{who} has a {column} for the same agent steps {where}; a seed should be one run")
+            raise UserError(
+                f"{who} has a {column} for the same agent steps {where}; each seed of a method should be one run"
+            )
 
 
 def joined(who: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +55,8 @@ def joined(who: str, rows: pd.DataFrame) -> pd.DataFrame:
             values = " and ".join(map(str, same[column].dropna().unique()[:2]))
             several = f" (in {_files(same)})" if same["file"].nunique() > 1 else ""
             raise UserError(
-                f"{who} has agent step {step:,.0f} twice{several}, with {column} {values}; a seed should be one run"
+                f"{who} has agent step {step:,.0f} twice{several}, with {column} {values}; each seed of a"
+                " method should be one run"
             )
     return rows.groupby("agent_step", as_index=False).last()  # the last values that are not missing
 

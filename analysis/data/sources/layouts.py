@@ -102,7 +102,7 @@ def _monitor(path: Path, first: str) -> Content:
         raise UserError(f"{path}: its first line is not that of stable-baselines3's monitor.csv") from None
     rows = validation.read_csv(path, skip=1)
     if not {"r", "l", "t"} <= set(rows):
-        raise UserError(f"{path}: an episode has r, l and t in stable-baselines3's monitor.csv, {found(rows)}")
+        raise UserError(f"{path}: should have the columns r, l and t of stable-baselines3's monitor.csv, {found(rows)}")
     made = pd.DataFrame(
         {
             "return": validation.numbers(path, rows["r"], validation.NUMBER),
@@ -165,7 +165,7 @@ def _chart(path: Path, header: Sequence[str], options: CsvOptions) -> Content:
     kept = {name: each["run"] for name, each in runs.items() if each["metric"] == metric}
     rows = cells[[header[0], *kept]].rename(columns={header[0]: "agent_step", **kept})
     rows = rows.melt("agent_step", var_name="name", value_name=column, ignore_index=False).dropna(subset=[column])
-    note = f"{path}: W&B's Step is taken as the agent step; charts over global_step have it for sure."
+    note = f"{path}: W&B's Step is taken as the agent step; if it is not, export the chart over global_step."
     return Content(path, stem(path.absolute()), rows, metric in names.EPISODES, note * (header[0] == "Step"))
 
 

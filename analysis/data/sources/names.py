@@ -67,7 +67,8 @@ def pattern(text: str) -> re.Pattern[str]:
     fields = parts[1::2]
     if not fields or set(fields) - _PARTS.keys() or any(fields.count(f) > 1 for f in fields if f != "any"):
         raise UserError(
-            f"--names: {{method}}, {{task}}, {{seed}} and {{any}} may stand in it, once each, found {text!r}"
+            "--names: should have one or more of {method}, {task} and {seed}, each once, and {any} anywhere, found"
+            f" {text!r}"
         )
     for i, part in enumerate(parts):
         named = _PARTS.get(part, "") if part == "any" else f"(?P<{part}>{_PARTS.get(part)})"

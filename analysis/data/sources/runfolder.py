@@ -29,7 +29,8 @@ def load(root: Path, report: Path | None = None, processes: int = 1) -> tuple[li
     Raises UserError if there is no run at all, or a record is damaged or of another schema version.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; it should hold one folder per run")
+        what = "no folder, and no .csv, .csv.gz or .json file" if root.exists() else "no such folder"
+        raise UserError(f"{root}: {what}; it should hold one folder per run")
     if (root / schema.CONFIG).exists():
         return [read(root)], []
     folders = []
@@ -150,7 +151,7 @@ def _status(folder: Path, run: Run) -> tuple[str, str]:
     if ended.status == FAILED:
         return FAILED, " ".join((ended.error or "no error was recorded").split())
     for name in reader.changed(folder, ended, (schema.CONFIG, schema.METRICS)):
-        raise UserError(f"{folder / name}: is not what the finished run left there; the file is damaged")
+        raise UserError(f"{folder / name}: is not what the finished run left; the file is damaged")
     metrics = folder / schema.METRICS
     if not metrics.read_bytes().endswith(b"\n"):
         raise UserError(f"{metrics}: the run is finished, but the last line is cut; the file is damaged")

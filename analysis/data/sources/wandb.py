@@ -102,7 +102,7 @@ def _downloads(place: str, path: str) -> Iterator[Download]:
             found = Download(each.id, each.name, each.state, each.config, [])
             yield found._replace(rows=list(each.scan_history())) if found.is_ours else found  # .history() is a sample
     except Exception as error:  # network, key, project: the client raises errors of many types
-        raise UserError(f"{place}: W&B does not give it ({_one_line(error)})") from None
+        raise UserError(f"{place}: cannot be read from W&B ({_one_line(error)})") from None
 
 
 def _once(found: Iterable[Run], notes: list[str], place: str) -> list[Run]:

@@ -33,7 +33,7 @@ def test_what_the_table_writes_is_read_back(run, tmp_path):
     again = runs.tidy([("dense", run) for run in read])
     pd.testing.assert_frame_equal(again.drop(columns="source"), frame.drop(columns="source"), check_dtype=False)
     assert [run.status for run in read] == ["finished", "failed"]
-    assert read[1].reason == "so curves.csv says"
+    assert read[1].reason == "stated in curves.csv"
 
 
 def test_thinned_seeds_of_unequal_length_meet_at_equal_steps(run, tmp_path):
@@ -149,7 +149,9 @@ def test_two_runs_of_a_seed_in_one_file_are_not_averaged(tmp_path, head, shift, 
     one = [f"me,atari/Pong,0,{1000 * i},{i}" for i in range(1, 7)]
     other = [f"me,atari/Pong,0,{1000 * i + shift},{100 * i}" for i in range(1, 7)]
     assert read(*one) == read(*one[::-1]) == read(*one[3:], *one[:3]) == read(*one, *one)
-    with pytest.raises(UserError, match=r"mine\.csv: me, atari/Pong, seed 0 has .*; a seed should be one run"):
+    with pytest.raises(
+        UserError, match=r"mine\.csv: me, atari/Pong, seed 0 has .*; each seed of a method should be one run"
+    ):
         read(*one, *other)
 
 

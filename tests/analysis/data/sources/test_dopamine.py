@@ -68,7 +68,7 @@ def test_other_networks_other_tasks_and_plots_are_told_apart(folder):
     [
         ("[{]", "not valid JSON"),
         ('{"Iteration": 0}', "expected a list"),
-        ('[{"Iteration": 0, "Value": "high", "Agent": "DQN"}]', "entry 1 is no {Iteration, Value, Agent}"),
+        ('[{"Iteration": 0, "Value": "high", "Agent": "DQN"}]', "entry 1 should have the numbers Iteration, Value"),
         ('[{"Iteration": 0, "Agent": "DQN"}]', "entry 1"),
         ("[]", "holds no baseline"),
     ],

@@ -133,7 +133,7 @@ def two_logs(folder: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["scalars", "monitors", "apart", "averaged"])
 def test_two_runs_of_a_seed_are_not_one(tmp_path, kind):
     two_logs(tmp_path, kind)
-    with pytest.raises(UserError, match="a seed should be one run") as caught:
+    with pytest.raises(UserError, match="each seed of a method should be one run") as caught:
         csvfile.load(tmp_path, CsvOptions(epoch=2000 if kind == "averaged" else None))
     assert all(name in str(caught.value) for name in ("seed 1 ", "1675888373", "1675999999"))
 

@@ -124,7 +124,7 @@ def test_trouble_with_wandb_is_one_line(monkeypatch):
     monkeypatch.setattr(package, "Api", no_key)
     with pytest.raises(UserError) as caught:
         wandb.project("wandb:me/mine")
-    assert str(caught.value) == "wandb:me/mine: W&B does not give it (api_key not configured (no-tty))"
+    assert str(caught.value) == "wandb:me/mine: cannot be read from W&B (api_key not configured (no-tty))"
     with pytest.raises(UserError, match="is named wandb:entity/project"):
         wandb.project("wandb:mine")
 
