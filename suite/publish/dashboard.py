@@ -25,7 +25,8 @@ def offline(place: Path) -> str:
         [
             "no key for W&B is known here (`wandb login`, then `make sync`). Without an account you can see",
             f"  a run in the terminal:   {WANDB} leet {place}/<run>/wandb",
-            f"  all figures on one page: make report RUNS={place}  ->  {place}/report/report.html",
+            f"  all figures on one page: {sys.executable} -m analysis.report --runs {place}",
+            f"                           makes {place}/report/report.html",
         ]
     )
 

@@ -89,7 +89,8 @@ def main(argv: Sequence[str]) -> int:
         follow(given.folder, given.mode)
     except Exception as error:
         traceback.print_exc()
-        print(f"W&B has not got all of this run ({one_line(error)}): `make sync` sends the rest", flush=True)
+        rest = f"`make sync RUNS={given.folder}` sends the rest"
+        print(f"W&B does not have all of this run ({one_line(error)}): {rest}", flush=True)
         return 1
     return 0
 

@@ -40,7 +40,7 @@ def sync(folder: Path) -> str:
             others = _other_versions(run.config.get("versions") or {}, config.versions)
             there = run.lastHistoryStep + 1
             if there >= rows and run.state in _states(status) and (status != "finished" or _has_policy(run, folder)):
-                return f"was there, {rows:,} rows{others}"
+                return f"was complete on W&B, {rows:,} rows{others}"
         timeouts = {"init_timeout": PATIENCE, "finish_timeout": LONGEST_SEND, "finish_timeout_raises": True}
         settings = {"x_disable_stats": True, **timeouts, **FEW_RETRIES}
         upload = opened(folder, "online", identity, there, **settings)
@@ -108,7 +108,8 @@ def find(places: Sequence[Path]) -> list[Path]:
         for note in notes:
             print(f"note: {note}", file=sys.stderr)
         if not folders:
-            raise UserError(f"{place}: holds no run (a folder with a {schema.CONFIG})")
+            what = f"holds no run (a folder with a {schema.CONFIG})" if place.is_dir() else "no such folder"
+            raise UserError(f"{place}: {what}")
         found += folders
     return found
 

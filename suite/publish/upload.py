@@ -232,7 +232,9 @@ def sole_sender(folder: Path, patience: float = 0.0) -> Iterator[IO[str]]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise UserError(f"{folder}: is being sent to W&B by its own run") from None
+                    raise UserError(
+                        f"{folder}: is being sent to W&B by another process, such as the run; try again later"
+                    ) from None
                 time.sleep(0.1)
             except OSError:  # the file system has no such locks; W&B still has each row once
                 break
@@ -266,5 +268,5 @@ def patience() -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= LONGEST_WAIT:
-        raise UserError(f"{WAIT}={text}: should be a number of seconds, at most {LONGEST_WAIT}, such as 300")
+        raise UserError(f"{WAIT}={text}: should be a number of seconds from 0 to {LONGEST_WAIT}, such as 300")
     return seconds

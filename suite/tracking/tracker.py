@@ -186,6 +186,7 @@ class Follower:
 
     def __init__(self, folder: Path, mode: str) -> None:
         mode = wandb_mode_of(mode)
+        self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
         if mode == "disabled":
             return
@@ -203,10 +204,11 @@ class Follower:
         with contextlib.suppress(subprocess.TimeoutExpired, OSError):  # OSError: it ended before us, and logged why
             self.process.communicate(f"{exit_code}\n".encode(), timeout=patience())
         if self.process.poll() is None:
-            logger.warning("W&B did not take the rest of this run in %.0f seconds: `make sync` sends it", patience())
+            wait = "W&B did not take the rest of this run in %.0f seconds: `make sync RUNS=%s` sends it"
+            logger.warning(wait, patience(), self.folder)
             self.process.kill()
         elif self.process.returncode < 0:
-            logger.warning("W&B's client was killed: `make sync` sends the rest of this run")
+            logger.warning("W&B's client was killed: `make sync RUNS=%s` sends the rest of this run", self.folder)
 
 
 def _reason(error: BaseException) -> str:

@@ -98,7 +98,7 @@ def test_without_an_account_it_says_what_there_is(
 ) -> None:
     assert dashboard.main([str(runs)]) == 0
     said = capsys.readouterr().out
-    assert "leet" in said and f"make report RUNS={runs}" in said
+    assert "leet" in said and f"-m analysis.report --runs {runs} " in said
 
 
 def test_without_an_account_a_terminal_shows_the_newest_run(no_account: None, tmp_path: Path) -> None:

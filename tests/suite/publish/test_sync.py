@@ -53,7 +53,7 @@ def test_runs_are_sent_from_their_records_and_once(server: Server, tmp_path: Pat
     changes = {name: server.store.calls[name] for name in ("UpsertBucket", "CreateArtifact", "CreateRunFiles")}
     second = call(server, tmp_path / "home", runs)
     assert second.returncode == 0, second.stderr
-    assert second.stdout.count("was there") == 3
+    assert second.stdout.count("was complete on W&B") == 3
     assert {name: server.store.calls[name] for name in changes} == changes
 
 
@@ -103,7 +103,7 @@ def test_an_offline_run_is_sent_where_its_sweep_file_says(
 def test_a_run_that_sends_itself_is_left_to_it(server: Server, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with sole_sender(runs / "broken"):
         assert sync.main([str(runs / "broken")]) == 1
-    assert "is being sent to W&B by its own run" in capsys.readouterr().out
+    assert "is being sent to W&B by another process" in capsys.readouterr().out
     assert server.runs == {}
 
 

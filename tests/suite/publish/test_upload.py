@@ -96,7 +96,7 @@ def test_a_server_that_is_ill_changes_nothing(
     monkeypatch.setenv(WAIT, "2")
     server.fault = fault
     folder = toy_runs.whole(tmp_path / "ill")
-    assert "`make sync` sends it" in caplog.text
+    assert f"`make sync RUNS={folder}` sends it" in caplog.text
     alone = toy_runs.whole(tmp_path / "alone", mode="disabled")
     for name in (schema.CONFIG, schema.METRICS, schema.POLICY, schema.COSTS):
         assert (folder / name).read_bytes() == (alone / name).read_bytes(), name

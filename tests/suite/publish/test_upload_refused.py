@@ -58,7 +58,7 @@ def test_a_deleted_run_is_sent_again_with_a_new_id(
     assert sync.main([str(folder)]) == 0
     assert list(server.runs) == [new]
     said = capfd.readouterr().out
-    assert "was there" in said and "new id" not in said
+    assert "was complete on W&B" in said and "new id" not in said
 
 
 def test_the_run_itself_takes_a_new_id(server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -157,9 +157,9 @@ def test_a_policy_that_w_and_b_lacks_is_sent_later(
     assert artifact["state"] == "COMMITTED" and schema.POLICY in artifact["files"]
     (run,) = server.runs.values()
     assert (rows(run), run["state"]) == (ROWS, "finished")
-    assert "was there" not in capsys.readouterr().out
+    assert "was complete on W&B" not in capsys.readouterr().out
     assert sync.main([str(folder)]) == 0
-    assert "was there" in capsys.readouterr().out
+    assert "was complete on W&B" in capsys.readouterr().out
 
 
 # Names ----------
