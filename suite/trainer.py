@@ -201,7 +201,9 @@ class Trainer:
         out = np.flatnonzero(~np.isfinite(np.asarray(update.losses))).tolist()
         if out:
             logger.warning(
-                "gradient step %s: online networks %s are NaN or infinite, and replaced", self.gradient_step, out
+                "gradient step %s: online networks %s are NaN or infinite; copies of the elected one replace them",
+                self.gradient_step,
+                out,
             )
         self.sound_step = self.gradient_step
 

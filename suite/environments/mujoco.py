@@ -41,6 +41,6 @@ def _mujoco() -> ModuleType:
         import mujoco
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
         renderer = f" with MUJOCO_GL={os.environ['MUJOCO_GL']}" if "MUJOCO_GL" in os.environ else ""
-        raise UserError(f"MuJoCo does not start{renderer} ({error}); egl and glfw are other renderers") from None
+        raise UserError(f"MuJoCo does not start{renderer} ({error}); try MUJOCO_GL=egl or MUJOCO_GL=glfw") from None
     library: ModuleType = mujoco
     return library

@@ -15,7 +15,7 @@ from suite.experience.minari import MinariChunks, data_folder
 from suite.experience.replay import Replay
 from suite.experience.saved import SavedDataset, validated
 from suite.options import DatasetOptions
-from suite.tracking.checkpoint import START_OVER, State
+from suite.tracking.checkpoint import AFRESH, State
 from suite.types import Batch, Frames
 
 
@@ -36,10 +36,12 @@ class Dataset:
         self.chunks = open_chunks(self.path, replay, action_space, options.chunks, options.chunk_transitions)
         self.chunks_per_epoch = min(options.chunks_per_epoch, len(self.chunks.sizes))
         largest = sorted(self.chunks.sizes)[-self.chunks_per_epoch :]
-        if not largest or sum(largest) > replay.capacity:
+        if not largest:
+            raise UserError(f"{self.path}: holds no episode; dataset.path should name another data set")
+        if sum(largest) > replay.capacity:
             raise UserError(
-                f"{self.path}: an epoch's {len(largest)} chunks hold up to {sum(largest):,} transitions, of which"
-                f" replay.capacity={replay.capacity:,} are kept: make it larger, or dataset.chunks_per_epoch smaller"
+                f"{self.path}: an epoch's {len(largest)} chunks hold up to {sum(largest):,} transitions, more than"
+                f" replay.capacity={replay.capacity:,}: make it larger, or dataset.chunks_per_epoch smaller"
             )
 
     def start(self, seed: int) -> None:
@@ -76,7 +78,7 @@ class Dataset:
                 raise UserError(f"{place}: {what}s hold NaN or infinity; the data set is damaged")
         shape = self.replay.frames.shape[1:]
         if episode.frames.shape[1:] != shape:
-            raise UserError(f"{place}: an observation is {episode.frames.shape[1:]}, should be {shape}")
+            raise UserError(f"{place}: an observation has the shape {episode.frames.shape[1:]}, should have {shape}")
         if self.replay.used + len(episode.frames) > self.replay.capacity:
             raise UserError(
                 f"{place}: with the last frame of each episode an epoch's chunks need more than"
@@ -124,7 +126,7 @@ class Dataset:
         if saved.loaded and max(saved.loaded) < len(self.chunks.sizes):
             self._load(saved.loaded)
         if self._digest() != saved.rewards:
-            raise UserError(f"{self.path}: the data set is not the one that the run began with: {START_OVER}")
+            raise UserError(f"{self.path}: is not the data set that the run began with: restore that one; {AFRESH}")
 
     def _digest(self) -> str:
         """Return a digest of the rewards and endings in the replay, which identify a data set and are quick to hash."""

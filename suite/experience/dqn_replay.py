@@ -57,9 +57,9 @@ class DqnReplay:
             magic, length = file.read(len(MAGIC)), int.from_bytes(file.read(2), "little")
             header = HEADER.fullmatch(file.read(length)) if magic == MAGIC else None
         except UNREADABLE as error:
-            raise UserError(f"{path}: no gzipped numpy array, or a damaged one ({error})") from None
+            raise UserError(f"{path}: not a gzipped numpy array, or a damaged one ({error})") from None
         if not header:
-            raise UserError(f"{path}: no gzipped numpy array of plain numbers, or a damaged one")
+            raise UserError(f"{path}: not a gzipped numpy array of plain numbers, or a damaged one")
         dtype, fortran = np.dtype(header[1].decode()), header[2] == b"True"
         shape = tuple(map(int, re.findall(rb"[0-9]+", header[3])))
         row = self.frame_shape if part == "observation" else ()
@@ -69,7 +69,8 @@ class DqnReplay:
             raise UserError(f"{path}: should hold {wanted}, found {dtype} of shape {shape}")
         if shape[0] < self.sizes[chunk]:
             raise UserError(
-                f"{path}: holds {shape[0]:,} transitions, fewer than dataset.chunk_transitions={self.sizes[chunk]:,}"
+                f"{path}: holds {shape[0]:,} transitions, fewer than dataset.chunk_transitions={self.sizes[chunk]:,};"
+                " lower that option"
             )
         return dtype
 
@@ -88,7 +89,8 @@ class DqnReplay:
                     unread[: len(block)] = block
                     unread = unread[len(block) :]
             except MemoryError:
-                raise UserError(f"no memory for chunks of dataset.chunk_transitions={self.sizes[chunk]:,}") from None
+                size = f"dataset.chunk_transitions={self.sizes[chunk]:,}"
+                raise UserError(f"not enough memory for chunks of {size}; lower that option") from None
             except UNREADABLE as error:
                 raise UserError(f"{self._path(part, chunk)}: cut short or damaged ({error}); fetch it again") from None
         return array

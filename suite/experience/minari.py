@@ -113,7 +113,7 @@ class MinariChunks:
         except HDF5_ERRORS as error:
             raise self._damage(f"episode {number}: {_line(error)}") from None
         if wrong:
-            raise self._damage(f"{wrong[0]} of episode {number} are no numbers")
+            raise self._damage(f"{wrong[0]} of episode {number} are not numbers")
         return arrays
 
     def _length(self, file: h5py.File, number: int) -> int:
@@ -212,7 +212,7 @@ class Recorder(gymnasium.Wrapper):
             spec = None
         with writing(folder):
             if folder.exists():
-                raise UserError(f"{folder}: exists already; a data set is recorded into a new folder")
+                raise UserError(f"{folder}: exists already; --record needs the name of a new folder")
             shutil.rmtree(self.partial, ignore_errors=True)  # of a run that was interrupted
             self.partial.mkdir(parents=True)
             self.storage = MinariStorage.new(

@@ -75,7 +75,7 @@ class Online:
 
     def _refuse(self, what: str, value: Any) -> None:
         divergence.refuse(
-            f"the {what}", value, f"at agent step {self.agent_step:,}, {self.episode_length} of its episode"
+            f"the {what}", value, f"at agent step {self.agent_step:,}, step {self.episode_length} of its episode"
         )
 
     def sample(self, rng: np.random.Generator) -> Batch | Frames:
@@ -115,7 +115,7 @@ class Online:
         for action in self.actions:
             self.observation = self.environment.step(action)[0]
         if self.observation.tobytes() != saved.observation.tobytes():
-            raise UserError(f"the environment replays the checkpoint's episode otherwise than before: {START_OVER}")
+            raise UserError(f"the environment does not repeat the checkpoint's episode exactly: {START_OVER}")
         self.replay.restore(saved.replay)
 
     def close(self) -> None:

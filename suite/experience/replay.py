@@ -57,8 +57,8 @@ class Replay:
         least = stack + options.n_step + (options.n_step > 1)  # the last: an observation that ended an episode
         if options.capacity < least:
             raise UserError(
-                f"a replay capacity of {options.capacity} can hold no transition: a stack of {stack} and"
-                f" {options.n_step}-step returns need at least {least}"
+                f"replay.capacity={options.capacity}: should be at least {least}, for a stack of {stack}"
+                f" and replay.n_step={options.n_step}"
             )
         self.capacity, self.batch_size, self.n_step = options.capacity, options.batch_size, options.n_step
         self.reward_clip = np.inf if options.reward_clip is None else options.reward_clip
@@ -75,7 +75,7 @@ class Replay:
             self.depths = np.zeros(options.capacity, np.uint8)
             self.sampleable = np.zeros(options.capacity, np.bool_)
         except (MemoryError, ValueError) as error:  # the second: more bytes than numpy counts
-            raise UserError(f"no memory for a replay of {options.capacity} observations: {error}") from error
+            raise UserError(f"no memory for replay.capacity={options.capacity:,} ({error}); lower it") from error
         self.clear()
 
     def clear(self) -> None:

@@ -173,13 +173,13 @@ class Checkpoints:
         manifest = validated(Manifest, content, "cannot be used")
         del content["sha256"]
         if manifest.sha256 != _digest(content) or not path.stem.isdecimal():
-            raise UserError("does not have the checksum that it should have")
+            raise UserError("has a wrong checksum")
         if (manifest.version, manifest.run) != (VERSION, self.run):
             raise UserError(f"is of version {manifest.version} and run {manifest.run}, not of this run")
         if files.fingerprint(self.metrics, manifest.metrics.bytes) != manifest.metrics:
             raise UserError(f"does not fit {self.metrics.name}, which was cut or changed")
         if f"{path.stem}.safetensors" not in manifest.files:
-            raise UserError("has the name of another one")
+            raise UserError("was renamed: it describes another checkpoint")
         for name, known in manifest.files.items():
             if not FILE_NAME.fullmatch(name) or not files.unchanged(self.folder / name, known):
                 raise UserError(f"cannot be used: {name} was changed")
@@ -252,7 +252,8 @@ def fill(template: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return jax.tree_util.tree_unflatten(structure, [_like(leaf, arrays[name]) for name, leaf in expected.items()])
 
 
-START_OVER = f"resume the run with the version that began it; to start over, remove its folder {FOLDER}"
+AFRESH = f"to start over, remove the run's folder {FOLDER}"
+START_OVER = f"resume the run with the version that began it; {AFRESH}"
 
 
 def _name(path: tuple[Any, ...]) -> str:

@@ -42,10 +42,10 @@ def _frame(environment: gymnasium.Env) -> np.ndarray:
     try:
         frame = np.asarray(environment.unwrapped.render())
     except Exception as error:  # MuJoCo, OpenGL and GLFW have exceptions of their own, and of all kinds
-        renderer = os.environ.get("MUJOCO_GL", "its default")
+        renderer = os.environ.get("MUJOCO_GL", "not set")
         raise UserError(
-            f"no frame can be rendered ({str(error) or type(error).__name__}); MUJOCO_GL is {renderer}, and egl needs"
-            " no display"
+            f"no frame can be rendered ({str(error) or type(error).__name__}); MUJOCO_GL is {renderer};"
+            " MUJOCO_GL=egl needs no display"
         ) from None
     if frame.shape[2:] != (3,) or frame.dtype != np.uint8:
         raise UserError(
@@ -71,7 +71,7 @@ def write_video(path: Path, film: Sequence[np.ndarray]) -> None:
     temporary = path.with_suffix(".tmp" + path.suffix)
     writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"VP80"), FRAMES_PER_SECOND, (width, height))
     if not writer.isOpened():
-        raise UserError(f"{path}: cannot be written")
+        raise UserError(f"{path}: cannot be written, by file permissions or as OpenCV lacks the codec VP8")
     for frame in film:
         writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
     writer.release()

@@ -95,7 +95,7 @@ class Poisoned(gymnasium.Wrapper):
 @pytest.mark.parametrize(
     ("what", "when", "value", "says"),
     [
-        ("reward", 25, float("nan"), "the reward is nan at agent step 24, 0 of its episode"),
+        ("reward", 25, float("nan"), "the reward is nan at agent step 24, step 0 of its episode"),
         ("reward", 7, float("-inf"), "the reward is -inf at agent step 6"),
         ("reward", 7, 1e300, "the reward is 1e+300 at agent step 6"),  # infinite in the replay
         ("observation", 31, float("inf"), "the observation[1] is inf at agent step 30"),

@@ -240,7 +240,7 @@ def test_an_environment_that_plays_otherwise_is_noticed(tmp_path: Path) -> None:
     """As another version of it would."""
     built = case(lambda: Probe(1000), "dqn", "dense", network="mlp", width=2)
     assert attempt(built, tmp_path, after(30)) is None
-    with pytest.raises(UserError, match="otherwise than before"):
+    with pytest.raises(UserError, match="does not repeat"):
         attempt(built._replace(make_environment=lambda: Probe(999)), tmp_path, lambda: False)
 
 

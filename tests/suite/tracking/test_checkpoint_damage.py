@@ -68,7 +68,7 @@ def test_manifests_that_were_swapped_are_not_believed(two: Path, caplog) -> None
     first.write_bytes(texts[1])
     second.write_bytes(texts[0])
     assert found(two) is None
-    assert caplog.text.count("has the name of another one") == 2
+    assert caplog.text.count("describes another checkpoint") == 2
 
 
 def test_other_files_among_the_checkpoints_stay(two: Path) -> None:
