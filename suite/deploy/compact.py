@@ -136,7 +136,9 @@ def read(path: Path) -> tuple[Policy, dict[str, Any]]:
     card = schema.read_json(_bounded(path.with_suffix(".json"), MOST_CARD_BYTES))
     if (card.get("format"), card.get("version")) not in ((FORMAT, CHAIN), (FORMAT, GRAPH)):
         found = f"{card.get('format')!r} of version {card.get('version')!r}"
-        raise UserError(f"{path.with_suffix('.json')}: {found}, should be {FORMAT!r} of version {CHAIN} or {GRAPH}")
+        raise UserError(
+            f"{path.with_suffix('.json')}: holds {found}, should be {FORMAT!r} of version {CHAIN} or {GRAPH}"
+        )
     return unpack(read_arrays(_bounded(path, MOST_BYTES)), card, str(path)), card
 
 
@@ -147,7 +149,7 @@ def _bounded(path: Path, most: int) -> Path:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if size > most:
-        raise UserError(f"{path}: {size:,} bytes; the most is {most:,}")
+        raise UserError(f"{path}: {size:,} bytes; the most is {most:,}, so the file is damaged")
     return path
 
 
@@ -159,10 +161,10 @@ def unpack(arrays: Mapping[str, np.ndarray], card: Mapping[str, Any], name: str)
     action, entries = fields.text("action", ACTIONS), list(map(_entry, fields.list("layers")))
     expected = {f"{i}.{key}" for i, entry in enumerate(entries) for key in (*ENCODINGS[entry.encoding], "bias")}
     if set(arrays) != expected:
-        raise UserError(f"{name}: holds the arrays {sorted(arrays)}, its card says {sorted(expected)}")
+        raise UserError(f"{name}: holds the arrays {sorted(arrays)}, but its card says {sorted(expected)}")
     numbers = check_shapes(shape, [entry.form for entry in entries], name)
     if numbers > MOST_NUMBERS:
-        raise UserError(f"{name}: asks for {numbers:,} numbers at once; the most is {MOST_NUMBERS:,}")
+        raise UserError(f"{name}: needs memory for {numbers:,} numbers at once; the most is {MOST_NUMBERS:,}")
     layers = []
     for number, entry in enumerate(entries):
         parts = {key: arrays[f"{number}.{key}"] for key in (*ENCODINGS[entry.encoding], "bias")}
@@ -195,7 +197,7 @@ def _layer(entry: Entry, parts: Arrays, dtype: str, name: str) -> Layer:
         raise UserError(f"{name}: {error}; the file is damaged") from None
     found = np.count_nonzero(weight)
     if found != entry.kept:
-        raise UserError(f"{name} keeps {found} weights, not {entry.kept} as its card says")
+        raise UserError(f"{name} keeps {found} weights, not {entry.kept} as its card says; the file is damaged")
     return Layer(weight, parts["bias"], stride, entry.relu, kind, reads, window)
 
 
@@ -203,7 +205,7 @@ def _decode(encoding: str, parts: Arrays, rows: int, width: int) -> np.ndarray:
     """Decode the matrix [rows, width], float32. Raises ValueError if the arrays contradict each other."""
     values = parts["values"]
     if any(part.ndim != 1 for part in parts.values()):
-        raise ValueError("an array that is no vector")
+        raise ValueError("an array is not a vector")
     kept = {"dense": _all_kept, "mask": _kept_of_mask, "csr": _kept_of_csr}[encoding](parts, rows, width)
     if len(kept) != len(values):
         raise ValueError(f"{len(values)} weights for {len(kept)} places")
@@ -222,19 +224,19 @@ def _kept_of_mask(parts: Arrays, rows: int, width: int) -> np.ndarray:
         raise ValueError(f"a mask of {mask.nbytes} bytes for {rows * width} weights")
     bits = np.unpackbits(mask)
     if bits[rows * width :].any():
-        raise ValueError("a mask that keeps weights beyond the last")
+        raise ValueError("a mask keeps weights beyond the last one")
     return np.flatnonzero(bits)
 
 
 def _kept_of_csr(parts: Arrays, rows: int, width: int) -> np.ndarray:
     columns, counts = parts["columns"], parts["counts"]
     if columns.dtype.kind != "u" or counts.dtype.kind != "u":
-        raise ValueError("indices that are not unsigned whole numbers")
+        raise ValueError("its indices are not unsigned whole numbers")
     if len(counts) != rows or counts.sum(dtype=np.float64) != len(columns):
         raise ValueError(f"{len(counts)} rows with {counts.sum()} indices, should be {rows} with {len(columns)}")
     if (columns >= width).any():
         raise ValueError(f"an index of {columns.max()}, should be below {width}")
     kept = np.repeat(np.arange(rows), counts.astype(np.int64)) * width + columns.astype(np.int64)
     if (np.diff(kept) <= 0).any():
-        raise ValueError("indices that do not rise within a row")
+        raise ValueError("its indices do not rise within a row")
     return kept

@@ -249,7 +249,8 @@ def _periods(updates: Sequence[Row], epochs: Sequence[Row], networks: int) -> li
         after = tuple(row["sparsities_before"])
         before = online or after
         if len(before) != len(after) or not -1 <= row["elected"] < len(after):
-            raise UserError(f"the target update at {row['gradient_step']} is of other networks; the record is damaged")
+            place = f"the target update at gradient step {row['gradient_step']}"
+            raise UserError(f"{place} does not have as many networks as the others; the record is damaged")
         middle = tuple((a + b) / 2 for a, b in zip(before, after, strict=True))
         acting = row["actor_sparsity"] or 0.0
         period = Period(

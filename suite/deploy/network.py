@@ -120,7 +120,7 @@ def _shapes(observation_shape: Shape, forms: Sequence[Form], name: str) -> Itera
             raise UserError(f"{name}: layer {number} reads {list(form.reads)} layers back, which is before the first")
         shapes = {outputs[-back] for back in form.reads}
         if len(shapes) > 1:
-            raise UserError(f"{name}: layer {number} adds outputs of the shapes {sorted(shapes)}")
+            raise UserError(f"{name}: layer {number} adds outputs of different shapes, {sorted(shapes)}")
         shape = shapes.pop()
         _check_form(form, shape, f"{name}: layer {number}")
         outputs.append(output_shape(form, shape))
@@ -133,7 +133,7 @@ def _check_form(form: Form, shape: Shape, name: str) -> None:
     if form.kind == KERNEL:
         convolves = len(kernel) == 4
         if len(kernel) not in (2, 4) or min(kernel) < 1 or form.stride < 1 or (convolves and not images):
-            raise UserError(f"{name} has a kernel of shape {kernel} on inputs {shape}; none can be so")
+            raise UserError(f"{name} has a kernel of shape {kernel}, which does not fit inputs of shape {shape}")
         inputs = shape[0] if convolves else math.prod(shape)
         if kernel[1] != inputs:
             raise UserError(f"{name} takes {kernel[1]} inputs, but is given {inputs}")
@@ -222,7 +222,9 @@ def _named(arrays: Mapping[str, np.ndarray], path: str, name: str) -> np.ndarray
     if path.endswith("/"):
         return np.zeros(0, np.float32)
     if path not in arrays:
-        raise UserError(f"{name}: arrays and card do not fit each other; {path} is missing")
+        raise UserError(
+            f"{name}: the array {path} is missing, so the file does not fit its card; one of them is damaged"
+        )
     return np.asarray(arrays[path], np.float32)
 
 
@@ -258,6 +260,8 @@ def check(policy: Policy, name: str) -> None:
         raise UserError(f"{name}: the last layer should be dense")
     for number, layer in enumerate(policy.layers):
         if layer.bias.shape != (len(layer.weight),):
-            raise UserError(f"{name}: layer {number} has {layer.bias.shape} biases for {len(layer.weight)} units")
+            raise UserError(
+                f"{name}: layer {number} has biases of shape {layer.bias.shape} for {len(layer.weight)} units"
+            )
         if not (np.isfinite(layer.weight).all() and np.isfinite(layer.bias).all()):
             raise UserError(f"{name}: layer {number} has a weight or bias that is NaN or infinite")

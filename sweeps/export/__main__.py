@@ -118,7 +118,9 @@ def _removed(cleaned: Cleaned) -> str:
     layers = zip(cleaned.removed, cleaned.policy.hidden, strict=True)
     went = ", ".join(f"{gone} of {gone + len(layer.weight)}" for gone, layer in layers)
     stayed = sum(cleaned.constant)
-    return f"units removed, by hidden layer: {went}" + (f"; {stayed} that are constant had to stay" if stayed else "")
+    return f"units removed, by hidden layer: {went}" + (
+        f"; {stayed} constant units cannot be removed" if stayed else ""
+    )
 
 
 @program

@@ -66,8 +66,8 @@ def _belongs(path: Path, card: Mapping[str, Any], name: Any, action: str, output
     expected = (card["name"], card["network"]["action"]["kind"], card["network"]["action"]["size"])
     if (name, action, outputs) != expected:
         raise UserError(
-            f"{path}: of {name!r}, {action} of {outputs} outputs; should be of {expected[0]!r}, {expected[1]} of"
-            f" {expected[2]}; make it again with python -m sweeps.export"
+            f"{path}: is the policy of {name!r}, {action} of {outputs} outputs; should be of {expected[0]!r},"
+            f" {expected[1]} of {expected[2]}; make it again with python -m sweeps.export {path.parent.parent}"
         )
 
 

@@ -26,7 +26,7 @@ from suite.errors import UserError
 from suite.layers import NORM_EPSILON, Shape
 
 OPSET, IR_VERSION = 17, 8  # of 2022, which runtimes of today and small ones read
-INSTALL = "it needs the packages onnx and onnxruntime (the extra `deploy`)"
+INSTALL = "it needs the packages onnx and onnxruntime (pip install onnx onnxruntime)"
 
 
 def build(policy: Policy, dtype: str, about: Mapping[str, str]) -> bytes:
@@ -156,7 +156,7 @@ def load(model: Path | bytes) -> Model:
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror})") from None
     except Exception as error:  # onnxruntime has an exception of its own for everything
-        raise UserError(f"{name}: no model that onnxruntime takes ({error}); the file is damaged") from None
+        raise UserError(f"{name}: onnxruntime cannot load it ({error}); the file is damaged") from None
     action, outputs = _meaning(session, name)
 
     def act(observation: np.ndarray) -> np.ndarray:
@@ -164,7 +164,7 @@ def load(model: Path | bytes) -> Model:
             return np.asarray(session.run(["action"], {"observation": observation[None]})[0][0])
         except Exception as error:
             shape, dtype = observation.shape, observation.dtype
-            raise UserError(f"{name}: does not act on observations {dtype} {shape} ({error})") from None
+            raise UserError(f"{name}: cannot act on observations {dtype} {shape} ({error})") from None
 
     return Model(act, dict(session.get_modelmeta().custom_metadata_map), action, outputs)
 

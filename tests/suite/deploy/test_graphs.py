@@ -126,5 +126,5 @@ def test_layers_that_do_not_fit_are_refused(layer: Layer, words: str) -> None:
 
 def test_outputs_of_different_shapes_are_not_added() -> None:
     wide = Layer(np.ones((3, 2), np.float32), np.zeros(3, "f4"), 1, False)
-    with pytest.raises(UserError, match="adds outputs of the shapes"):
+    with pytest.raises(UserError, match="adds outputs of different shapes"):
         check(Policy((2,), 1.0, (wide, Layer(NOTHING, NOTHING, 1, False, SUM, (1, 2)), LAST), "argmax"), "policy")

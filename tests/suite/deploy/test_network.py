@@ -77,7 +77,7 @@ def test_a_policy_that_cannot_act_is_refused(change: dict, words: str) -> None:
 def test_a_card_that_does_not_fit_its_arrays_is_refused(missing: str) -> None:
     made = make("small", 0.0)
     arrays = {key: value for key, value in made.arrays.items() if key != missing}
-    with pytest.raises(UserError, match="do not fit"):
+    with pytest.raises(UserError, match=f"{missing} is missing"):
         from_flax(arrays, made.built.card["network"])
 
 

@@ -197,7 +197,7 @@ def test_onnx_is_jax_for_every_network(kind: str, sparsity: float) -> None:
 def test_a_model_of_another_task_is_one_line(tmp_path: Path) -> None:
     policy = make("mlp", 0.5).policy
     act = onnx_graph.load(onnx_graph.build(policy, "float32", {})).act
-    with pytest.raises(UserError, match=r"does not act on observations float32 \(11,\)"):
+    with pytest.raises(UserError, match=r"cannot act on observations float32 \(11,\)"):
         act(observations("sac", 1)[0])
 
 
