@@ -101,7 +101,7 @@ def _parser(task: Task, agent: str) -> argparse.ArgumentParser:
     add("--seed", metavar="SEED", help="seed of all random numbers")
     add("--agent", metavar="AGENT", help=f"{' or '.join(known)} on this task [{known[0]}]")
     add = parser.add_argument_group("output and machine").add_argument
-    add("--folder", type=folder, help="folder of the record's folder [runs]")
+    add("--folder", type=folder, help="folder in which the run's own folder is made [runs]")
     add("--wandb", help="online, offline, disabled; auto: online if a key is known [auto]")
     add("--device", choices=DEVICES, help="device of JAX: auto, cpu, gpu [auto: a GPU if there is one]")
     about = "resume the run of this record; without --task, --method and --seed"

@@ -17,7 +17,7 @@ COMMANDS = {
     "sync": ("suite.publish.sync", "send runs to W&B"),
     "dashboard": ("suite.publish.dashboard", "a W&B workspace"),
     "export": ("sweeps.export", "a run's policy without JAX"),
-    "play": ("sweeps.export.play", "watch a policy act"),
+    "play": ("sweeps.export.play", "the returns of a policy, and a film"),
 }
 
 

@@ -58,7 +58,9 @@ def _experience(run: RunConfig, environment: gymnasium.Env, record: Path | None)
         recorded = Recorder(environment, record, f"{run.agent}, {run.method}") if record else environment
         return Online(recorded, replay)
     if record:
-        raise UserError(f"--record={record}: a run on {run.task.name} learns from a data set, and makes none")
+        raise UserError(
+            f"--record={record}: a run on {run.task.name} learns from a data set and records none; leave it out"
+        )
     environment.close()
     # Not str.format, which would also look into what it is given.
     place = dataset.path.replace("{game}", run.task.environment).replace("{seed}", str(run.seed))

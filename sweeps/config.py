@@ -156,7 +156,7 @@ def resolve(arguments: Mapping[str, Any]) -> RunConfig:
     given = dict(arguments)
     for key, value in given.items():
         if isinstance(value, str) and not is_text(key + value):
-            raise UserError(f"{key}={value}: holds what no command line and no file can: a character 0, or no UTF-8")
+            raise UserError(f"{key}={value}: should be text that UTF-8 can hold, without a character 0")
     for key in ("task", "method", "seed"):
         if given.get(key) in (None, ""):
             raise UserError(f"{key} is missing: a run needs --task, --method and --seed")
@@ -187,7 +187,7 @@ def find_agent(task: Task, name: Any) -> str:
     if name in (None, ""):
         return known[0]
     if name not in known:
-        raise UserError(f"agent={name}: {task.name} is learned by {' or '.join(known)}")
+        raise UserError(f"agent={name}: should be {' or '.join(known)} on {task.name}")
     return str(name)
 
 
@@ -270,8 +270,8 @@ def _refuse_impossible(run: RunConfig) -> None:
     trainer, replay, period = run.options.trainer, run.options.replay, run.options.learner.target_update_period
     if run.offline and (trainer.initial_samples, trainer.replay_ratio) != (0, 1):
         raise UserError(
-            "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is there from"
-            " the start and of which each gradient step draws one batch"
+            "trainer.initial_samples and trainer.replay_ratio: should be 0 and 1 with a data set, which is complete"
+            " from the start, and of which each gradient step uses one batch"
         )
     if max(run.total_agent_steps, run.gradient_steps) > MOST_STEPS:
         raise UserError(
@@ -281,11 +281,11 @@ def _refuse_impossible(run: RunConfig) -> None:
         raise UserError(
             f"{run.total_agent_steps} agent steps with trainer.initial_samples={trainer.initial_samples} and"
             f" trainer.replay_ratio={trainer.replay_ratio} are {run.gradient_steps} gradient steps, fewer than"
-            f" learner.target_update_period={period}: train longer, or lower that or trainer.initial_samples"
+            f" learner.target_update_period={period}: train longer, or lower that option or trainer.initial_samples"
         )
     if not run.offline and trainer.initial_samples <= replay.n_step:
         raise UserError(
-            f"trainer.initial_samples={trainer.initial_samples}: should exceed replay.n_step={replay.n_step}"
+            f"trainer.initial_samples={trainer.initial_samples}: should be greater than replay.n_step={replay.n_step}"
         )
     if replay.capacity < replay.batch_size:
         raise UserError(f"replay.capacity={replay.capacity}: should be at least replay.batch_size={replay.batch_size}")

@@ -54,7 +54,7 @@ def expand(parameters: Mapping[str, Any]) -> list[Arguments]:
     for name, values in choices.items():
         _check_texts(name, values)
     if math.prod(map(len, choices.values())) > MOST_CELLS:
-        raise UserError(f"a grid of more than {MOST_CELLS:,} cells")
+        raise UserError(f"a grid of more than {MOST_CELLS:,} cells; split it into several files")
     order = sorted(choices, key=lambda name: name != "seed")  # stable: the others stay as they are
     products = itertools.product(*(choices[name] for name in order))
     return [dict(zip(order, product, strict=True)) for product in products]
@@ -103,7 +103,7 @@ def _text(name: str, value: str | float | None) -> str:
     except ValueError:  # Python's limit to the digits of a number
         text = "\0"
     if not is_text(text):
-        raise UserError(f"parameter {name}: {repr(text)} is no value of a command line")
+        raise UserError(f"parameter {name}: {repr(text)} cannot stand on a command line")
     return text
 
 

@@ -35,7 +35,7 @@ def on_gpus(jobs: int | None) -> Iterator[int | None]:
         chosen = mps | {gpus.VISIBLE: ",".join(gpu.id for gpu in found)}
         stack.enter_context(variables(chosen))
         number = jobs or sum(best_number(gpu.model, bool(mps)) or PER_GPU for gpu in found)
-        amount = counted(number, "run") + " at a time" + ", side by side by MPS" * bool(mps)
+        amount = counted(number, "run") + " at a time" + ", side by side with MPS" * bool(mps)
         print(f"{_words(found)}: up to {amount}; JOBS=n (--jobs) sets another number")
         yield number
 

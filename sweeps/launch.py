@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("file", type=expanduser, help="a sweep file, such as sweeps/atari/laptop.yaml")
     made.add_argument(
-        "--jobs", type=whole_number(1, 1024), metavar="N", help="runs at a time [by the cores, GPUs and memory]"
+        "--jobs", type=whole_number(1, 1024), metavar="N", help="runs at a time [what cores, GPUs and memory allow]"
     )
     made.add_argument("--folder", type=expanduser, help="folder of the runs [runs/<name of the sweep>]")
     made.add_argument("--confirm", choices=["yes", "no"], default="no", help="start a large sweep [no]")
@@ -65,7 +65,9 @@ def engine_options(options: argparse.Namespace) -> Options:
         if dot:
             given[option] = value
     if options.jobs and not ENGINES[options.engine].HERE:
-        raise UserError("--jobs (JOBS): only on this machine; with SLURM: --slurm.parallel and --slurm.runs_per_job")
+        raise UserError(
+            "--jobs (JOBS): only for runs on this machine; for SLURM: --slurm.parallel and --slurm.runs_per_job"
+        )
     return read(ENGINES[options.engine].OPTIONS, given, f"{options.engine}.")
 
 

@@ -19,7 +19,8 @@ def resolve_all(sweep: grid.Sweep, file: str) -> list[RunConfig]:
             raise UserError(f"{file}: {error}") from None
         if run.name in runs:
             raise UserError(
-                f"{file}: two cells are the same run, {run.name}; one of them is {' '.join(grid.flags(cell))}"
+                f"{file}: two cells are the same run, {run.name}; leave out one of them, such as"
+                f" {' '.join(grid.flags(cell))}"
             )
         runs[run.name] = run
     return list(runs.values())

@@ -67,7 +67,7 @@ def complete(cells: Sequence[CellState], of_engines: Mapping[str, str]) -> None:
         else:
             cell.state = of_engines.get(cell.work.name, FAILED if ended else WAITING)
         if ended and cell.state == FAILED:
-            cell.report = ended.error or "its record is not complete"
+            cell.report = ended.error or "a file of its record is missing or was changed"
         cell.refresh()
 
 

@@ -51,7 +51,7 @@ def run_sweep(options: argparse.Namespace, engine: Engine, settings: Options, ar
             cost = sum(seconds(run) if seconds else run.total_agent_steps / RATE for run in to_do)
             if cost > BIG and options.confirm != "yes":
                 confirmed = command.replace(" --confirm no", "") + " --confirm yes   (with make: CONFIRM=yes)"
-                raise UserError(f"confirm a sweep of more than {duration(BIG)} on one core: {confirmed}")
+                raise UserError(f"to start a sweep of more than {duration(BIG)} on one core, confirm it: {confirmed}")
             jobs = min(jobs or len(limits.cores()), len(to_do))
             session = engine.start(Plan(options.file, folder, works_of(sweep, runs, seconds), jobs), settings)
             if session.how_to_stop:

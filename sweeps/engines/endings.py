@@ -28,7 +28,7 @@ def reason(code: int, output: str) -> str:
         return ending(code) + (f"; {error}" if error else "")
     if error:
         return error.removeprefix("error: ")
-    return f"{ending(code)}; " + (f"its last words: {lines[-1].strip()}" if lines else "it printed nothing")
+    return f"{ending(code)}; " + (f"its last line: {lines[-1].strip()}" if lines else "it printed nothing")
 
 
 def _error(lines: list[str]) -> str | None:

@@ -169,7 +169,7 @@ def _end(worker: Worker, tries: int) -> None:
     if code == 0 and cell.ending() == FINISHED:
         cell.state = FINISHED
         return
-    reason = ending(code) if code else "exit code 0, but its record does not say finished"
+    reason = ending(code) if code else "exit code 0, but its record is not that of a finished run"
     workers.kill_group(worker.process)  # a crashed worker's helpers
     cell.deaths += 1
     if code == 2 or (code == 1 and cell.ending() == FAILED) or cell.deaths >= tries:

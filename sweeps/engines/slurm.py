@@ -194,7 +194,7 @@ def _submit(executor: submitit.AutoExecutor, groups: Sequence[Sequence[Work]], r
         reason = " ".join(errors) or squeue.last_line(str(error))  # the name of a limit comes before the last line
         too_many = "array" in reason or "MaxSubmit" in reason  # more than MaxArraySize, or than MaxSubmitJobs
         fewer = f"; --slurm.runs_per_job N makes fewer than {len(groups)} jobs" * too_many
-        raise UserError(f"SLURM takes no jobs: {reason}{fewer}") from None
+        raise UserError(f"SLURM refuses the jobs: {reason}{fewer}") from None
     return {job.job_id + clusters[0]: [work.name for work in group] for job, group in zip(jobs, groups, strict=True)}
 
 

@@ -75,8 +75,8 @@ def submitted(text: str) -> tuple[str, str]:
         if found := SUBMITTED.fullmatch(line.strip()):
             return found[1] or found[3], found[2] or found[4] or ""
     raise UserError(
-        f"SLURM has taken the jobs, but sbatch does not say which ({last_line(text)}): see `squeue --me`, and end them"
-        " by scancel before they are submitted again"
+        f"SLURM has taken the jobs, but sbatch does not print their numbers ({last_line(text)}): find them by"
+        " `squeue --me`, and end them by scancel before you submit again"
     )
 
 
@@ -109,7 +109,7 @@ def _rows(arrays: list[str], cluster: str) -> list[Row]:
         text = _say([*asked, "--json"])
         queue = Queue.model_validate(json.JSONDecoder().raw_decode(text, text.index("{"))[0])
     except (UserError, ValueError):  # it knows no --json; its JSON has another form
-        raise UserError(f"squeue does not tell what is queued: {lines[-1]}") from None
+        raise UserError(f"squeue does not say which jobs are queued: {lines[-1]}") from None
     return [job.row() for job in queue.jobs]
 
 
@@ -121,7 +121,7 @@ def _say(command: list[str]) -> str:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     asked = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=variables)
     if asked.returncode and "Invalid job id" not in asked.stderr:
-        raise UserError(f"squeue does not tell what is queued: {last_line(asked.stderr)}")
+        raise UserError(f"squeue does not say which jobs are queued: {last_line(asked.stderr)}")
     return asked.stdout
 
 

@@ -102,7 +102,7 @@ def _wait(plan: Plan, path: str, root: Path) -> int:
     if all(cell.state == FINISHED for cell in cells):
         return OK
     logs = f"{root}/{FOLDER}/{LOG.format('*')}"
-    print(f"W&B assigns no more cells, and not all runs are finished here: {logs}, make status")
+    print(f"W&B assigns no more cells, and not all runs are finished here: see {logs} and make status")
     return SOME_FAILED
 
 
@@ -165,7 +165,7 @@ def register(file: str, document: dict[str, Any]) -> str:
         api = wandb.Api()
         return f"{entity_of(api)}/{api.settings['project'] or 'uncategorized'}/{name}"  # which they are from now on
     except Exception as error:  # the network, the key, the project: many kinds, and none is a bug here
-        raise UserError(f"{file}: W&B does not take it as a sweep ({one_line(error)})") from None
+        raise UserError(f"{file}: W&B does not register this sweep ({one_line(error)})") from None
 
 
 def _agent(path: str, root: Path, slot: int, jobs: int) -> workers.Process:

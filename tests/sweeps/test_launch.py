@@ -257,7 +257,7 @@ def test_make_starts_a_reference_grid_when_it_is_confirmed(path, engine, capsys,
     given = shlex.split(arguments)
     assert given[0] == str(path.relative_to(ROOT)) and "--confirm no" in arguments
     assert launch.main([str(path), *given[1:], "--folder", "no/runs"]) == 2
-    assert "confirm a sweep of more than 4.0 h" in capsys.readouterr().err and not engine[0]
+    assert "a sweep of more than 4.0 h on one core, confirm it" in capsys.readouterr().err and not engine[0]
     cost = described.stdout.partition("SCALE=reference:")[2]
     assert all(words in cost for words in ("CONFIRM=yes", "(sweep-mujoco)", "(sweep-atari)"))
 

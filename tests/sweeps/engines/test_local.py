@@ -31,7 +31,7 @@ def test_finished_cells_are_skipped_and_failed_ones_run_again(launch, tmp_path):
     [
         ("crash:3", ["FAILED run0: exit code 3", "about to divide", "ZeroDivisionError: a vacuum cleaner"]),
         ("kill", ["FAILED run0: killed by SIGKILL"]),
-        ("no-status", ["FAILED run0: exit code 0, but its record does not say finished"]),
+        ("no-status", ["FAILED run0: exit code 0, but its record is not that of a finished run"]),
     ],
 )
 def test_a_crash_is_reported_and_the_others_go_on(launch, tmp_path, do, says):

@@ -77,7 +77,7 @@ def test_a_queue_that_cannot_be_asked_is_no_empty_queue(cluster, plan):
 
 def test_a_refusal_is_one_line(cluster, plan, capsys):
     (cluster / "sbatch.error").write_text("sbatch: error: invalid partition specified: gpux\n")
-    with pytest.raises(UserError, match="SLURM takes no jobs: sbatch: error: invalid partition specified: gpux"):
+    with pytest.raises(UserError, match="SLURM refuses the jobs: sbatch: error: invalid partition specified: gpux"):
         submit(plan, partition="gpux")
     assert not capsys.readouterr().err
     assert slurm.states(plan.folder) == {}
@@ -105,7 +105,7 @@ def test_a_limit_of_a_job_is_named(cluster, plan):
     (cluster / "sbatch.error").write_text(
         f"Welcome\nsbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: {VIOLATES}\n"
     )
-    with pytest.raises(UserError, match="no jobs: sbatch: error: QOSMaxWallDurationPerJobLimit ") as refusal:
+    with pytest.raises(UserError, match="the jobs: sbatch: error: QOSMaxWallDurationPerJobLimit ") as refusal:
         submit(plan)
     assert "runs_per_job" not in str(refusal.value)
 

@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_no_empty_queue(cluster: Path, answer: str | None
     (cluster / "squeue.says").write_text(NOTICE)
     if answer is not None:
         (cluster / "squeue.json").write_text(answer)
-    with pytest.raises(UserError, match="squeue does not tell what is queued: see /etc/motd"):
+    with pytest.raises(UserError, match="squeue does not say which jobs are queued: see /etc/motd"):
         squeue.states(ARRAY)
 
 

@@ -72,7 +72,7 @@ FAILURES = [
     ('raise RuntimeError("no kernel image")', "RuntimeError: no kernel image"),
     ('print("error: atari/Pong: no ROM", file=sys.stderr); code = 2', "atari/Pong: no ROM"),
     ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL.*out of memory"),
-    ("code = 3", "exit code 3; its last words: .Powered by Stella"),
+    ("code = 3", "exit code 3; its last line: .Powered by Stella"),
     ("class Gone(Exception): pass\n    raise Gone('an odd name')", "Gone: an odd name"),
 ]
 
