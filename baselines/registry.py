@@ -153,5 +153,5 @@ METHODS: dict[str, Method] = {
 def register(name: str, method: Method) -> None:
     """Add a method to METHODS, before a run is made. Raises UserError if the name is taken."""
     if name in METHODS:
-        raise UserError(f"a method named {name!r} exists already")
+        raise UserError(f"a method named {name!r} exists already; choose another name")
     METHODS[name] = method

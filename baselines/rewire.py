@@ -29,9 +29,11 @@ def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
     an option that would do nothing.
     """
     if training.pruner.structure != "unstructured":
-        raise UserError(f"pruning.structure={training.pruner.structure}: set and rigl move single weights")
+        raise UserError(
+            f"pruning.structure={training.pruner.structure}: set and rigl move single weights; leave it out"
+        )
     if options.delay >= options.end:
-        raise UserError(f"delay={options.delay} should be before end={options.end}; static is what never rewires")
+        raise UserError(f"delay={options.delay} should be before end={options.end}; the method static never rewires")
     if options.period and options.max_period != type(options).model_fields["max_period"].default:
         raise UserError(f"max_period={options.max_period}: period={options.period} is given; leave one of them out")
     refuse_beyond_limit(training, "sparsity", options.sparsity)
@@ -39,8 +41,8 @@ def rewired(training: Training, grow: Growth, options: Rewiring) -> Sparsifier:
     period = period_of(training, options.period, options.max_period)
     if -(-max(first, 1) // period) * period >= last:
         raise UserError(
-            f"period={period}: should have a multiple from gradient step {first:,} (delay) to before {last:,} (end);"
-            " static is what never rewires"
+            f"period={period}: no multiple of it lies from gradient step {first:,} (delay) to before {last:,} (end), so"
+            " nothing would be rewired; lower it, or use the method static"
         )
 
     def due(step: jax.Array) -> jax.Array:

@@ -78,7 +78,7 @@ def scheduled(
     UserError for scores that do not work with the method.
     """
     if pruned_weights != "zero" and training.pruner.score is random:
-        raise UserError("pruning.score=random: weights may regrow here, so every pruning would draw others")
+        raise UserError("pruning.score=random: weights can come back here, and would at random; use another score")
     first = float(schedule(0))
     if first > 0:
         refuse_saliency(training, "this schedule prunes before the first gradient")
@@ -111,7 +111,9 @@ def period_of(training: Training, period: int | None, most: int) -> int:
     """
     gap = period or max(min(most, training.gradient_steps // 100), 1)
     if gap > max(training.gradient_steps, 1):
-        raise UserError(f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps")
+        raise UserError(
+            f"period={gap} is longer than the run, which has {training.gradient_steps:,} gradient steps; lower it"
+        )
     return gap
 
 

@@ -147,7 +147,7 @@ def _check(training: Training, options: EauDeQNOptions) -> None:
     """Raise UserError for options that are incompatible with each other or with the pruner's."""
     refuse_saliency(training, "eaudeqn prunes at target updates")
     if options.law == "success" and not options.keep_copy:
-        raise UserError("keep_copy=False: law=success finds its step by the kept copy's elections")
+        raise UserError("keep_copy=False: law=success needs the kept copy's elections; leave out one of the two")
     idle = dict.fromkeys(OF_SCHEDULES if options.law == "success" else OF_SUCCESS, f"law={options.law}")
     if options.elect != "smoothed":
         idle["smoothing"] = f"elect={options.elect}"

@@ -147,10 +147,13 @@ def check(networks: Networks, arrays: Mapping[str, Shape]) -> None:
         expected: dict[str, Shape] = {}
         for layer in network.layers:
             if len(layer.shape) != AXES[layer.kind]:
-                raise UserError(f"layer {layer.path}: no {layer.kind} has the shape {layer.shape}")
-            if layer.path in seen or not seen.issuperset(layer.predecessors):
+                axes = AXES[layer.kind]
+                raise UserError(f"layer {layer.path}: a {layer.kind} has a shape of {axes} axes, found {layer.shape}")
+            if layer.path in seen:
+                raise UserError(f"layer {layer.path}: is listed twice; each layer needs a path of its own")
+            if not seen.issuperset(layer.predecessors):
                 raise UserError(
-                    f"layer {layer.path}: described twice, or before its predecessors {', '.join(layer.predecessors)}"
+                    f"layer {layer.path}: should be listed after {', '.join(layer.predecessors)}, which it reads"
                 )
             seen.add(layer.path)
             expected |= layer.arrays
@@ -158,10 +161,11 @@ def check(networks: Networks, arrays: Mapping[str, Shape]) -> None:
         own = {path: shape for path, shape in arrays.items() if path.startswith(prefix)}
         for path in sorted(expected.keys() | own.keys()):
             if expected.get(path) != own.get(path):
-                raise UserError(
-                    f"{path}: the network has the shape {own.get(path)}, the list of its layers {expected.get(path)}"
+                shapes = (
+                    f"{own.get(path, 'nothing')} in the network, {expected.get(path, 'nothing')} in its list of layers"
                 )
+                raise UserError(f"{path}: both should have the same shape, found {shapes}")
     described = {kernel for network in networks for kernel in network.kernels}
     for path in arrays:
         if path.split("/")[-1] == "kernel" and path not in described:
-            raise UserError(f"{path}: a kernel of no described network")
+            raise UserError(f"{path}: this kernel is in no list of layers; add its layer to the list of its network")

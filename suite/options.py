@@ -110,7 +110,7 @@ class TrainerOptions(Options):
         250_000,
         ge=1,
         le=10**9,
-        description="epoch n ends at the first end of an episode after n times this number, and has at least one",
+        description="epoch n ends with the first episode that ends after n times this many steps; it has at least one",
     )
     initial_samples: int = Field(20_000, ge=0, description="agent steps before learning starts")
     replay_ratio: float = Field(0.25, gt=0, le=1_000, description="gradient steps per agent step")
@@ -171,16 +171,21 @@ class EauDeQNOptions(Options):
         1.2, gt=1, le=10, description="law success: growth factor of the step when a pruned copy wins (ours)"
     )
     success_rate: float = Field(
-        0.2, gt=0, lt=1, description="law success: fraction of wins of pruned copies that keeps the step (ours)"
+        0.2,
+        gt=0,
+        lt=1,
+        description="law success: fraction of wins of pruned copies that leaves the step as it is (ours)",
     )
     elect: Literal["loss", "random", "smoothed"] = Field(
         "loss", description="elected network: lowest loss; random; lowest exponential moving average of losses"
     )
-    smoothing: float = Field(0.005, gt=0, lt=1, description="rate of that average per gradient step (slimSAC: 0.005)")
+    smoothing: float = Field(
+        0.005, gt=0, lt=1, description="elect smoothed: rate of that average a gradient step (slimSAC: 0.005)"
+    )
     keep_copy: bool = Field(True, description="the elected network continues unpruned beside its pruned copies")
     shared_draws: bool = Field(False, description="one draw for all copies, so they are equally sparse")
     reset_optimizer: bool = Field(True, description="replaced networks start with a fresh optimizer")
     actor: Literal["follow", "dense"] = Field(
         "follow",
-        description="at each election an actor is pruned to the sparsity of the elected critics; or never (ours)",
+        description="follow: each election prunes an actor to the sparsity of the elected critics; dense: never (ours)",
     )

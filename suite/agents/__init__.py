@@ -18,7 +18,7 @@ class QLearningOptions(Options):
     network: NetworkName = Field(
         "nature", description="Nature CNN, smaller CNNs, networks without convolutions, residual CNN (Impala)"
     )
-    width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2_048)")
+    width: int = Field(512, ge=1, le=2**16, description="units of the hidden dense layer (paper: 32, 512, 2,048)")
     scale: int = Field(1, ge=1, le=64, description="factor of the channels of convolutions")
     layer_norm: bool = Field(False, description="layer norm between each kernel and its ReLU (over units, or channels)")
     learning_rate: float = Field(6.25e-05, gt=0, description="Adam's step size")

@@ -245,13 +245,13 @@ def q_network(
     """Build the network of this name for observations of this shape. Raises UserError if the options do not fit."""
     if NETWORKS[name].axes != len(observation):
         fitting = " or ".join(other for other, network in NETWORKS.items() if network.axes == len(observation))
-        advice = f"use {fitting}" if fitting else "no network does"
+        advice = f"use {fitting}" if fitting else "no network of the suite fits them"
         raise UserError(f"agent.network={name} does not fit observations of shape {observation}; {advice}")
     if scale != 1 and len(observation) == 1:
-        raise UserError(f"agent.scale={scale}: the network {name} has no convolutions whose channels it could multiply")
+        raise UserError(f"agent.scale={scale}: multiplies channels of convolutions, and {name} has none; leave it out")
     module = NETWORKS[name].build(observation, width, num_actions, scale)
     if not layer_norm:
         return module
     if not isinstance(module, Graph):
-        raise UserError(f"agent.layer_norm: the network {name} is a module of its own; put the norms there")
+        raise UserError(f"agent.layer_norm: the network {name} is no Graph of layers; add the norms in its own module")
     return Graph(with_layer_norm(module.layers))

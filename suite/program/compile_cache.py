@@ -44,7 +44,8 @@ def use() -> None:
         folder = private_folder()
         (folder / _key()).mkdir(mode=0o700, exist_ok=True)
     except (OSError, RuntimeError) as error:  # the second: there is no home folder
-        print(f"no compile cache, so each start compiles again: {error}", file=sys.stderr, flush=True)
+        other = f"{VARIABLE} can name another folder"
+        print(f"no compile cache, so each start compiles again: {error}; {other}", file=sys.stderr, flush=True)
         return
     shrink(folder)
     if MIN_SECONDS.upper() not in os.environ:
@@ -64,7 +65,7 @@ def private_folder() -> Path:
     folder = folder.resolve()
     about = folder.stat()
     if about.st_uid != os.getuid() or about.st_mode & OTHERS:
-        raise PermissionError(f"{folder} belongs to others or can be written by them, and what lies there is executed")
+        raise PermissionError(f"{folder} belongs to others or can be written by them, and its files are executed")
     for parent in folder.parents:
         mode = parent.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

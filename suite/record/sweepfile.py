@@ -29,9 +29,9 @@ def choices(parameters: Any) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name, entry in _flat(parameters):
         if name in found:
-            raise UserError(f"duplicate parameter {name[:80]}")
+            raise UserError(f"duplicate parameter {name[:80]}; keep one of them")
         if len(found) == MOST_PARAMETERS:
-            raise UserError(f"a grid of more than {MOST_PARAMETERS:,} parameters")
+            raise UserError(f"a grid has at most {MOST_PARAMETERS:,} parameters, this one has more")
         found[name] = _values(name, entry)
     return found
 

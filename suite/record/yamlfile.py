@@ -41,7 +41,7 @@ def read(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     if len(text) > MOST_BYTES:
-        raise UserError(f"{path}: not a YAML file (larger than {MOST_BYTES:,} bytes)")
+        raise UserError(f"{path}: not a YAML file, or too large for one (more than {MOST_BYTES:,} bytes)")
     try:
         return _Loader(text.decode()).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: not UTF-8, or no such date or number

@@ -32,8 +32,8 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
     prunable = {network.path: prunable_kernels(options, network) for network in networks}
     if structured and options.distribution != "uniform":
         raise UserError(
-            f"pruning.distribution={options.distribution}: with pruning.structure={options.structure} layers are"
-            " uniform"
+            f"pruning.distribution={options.distribution}: should be uniform, or left out, with"
+            f" pruning.structure={options.structure}"
         )
     share_out = structured or DISTRIBUTIONS[str(options.distribution)]
 
@@ -59,7 +59,7 @@ def make_pruner(options: PrunerOptions, networks: Networks = ()) -> Pruner:
         final: float | None = None,
     ) -> Masks:
         if gradients is None and options.score == "saliency":
-            raise UserError(f"{NEEDS_GRADIENTS}, and this method prunes without: {OTHER_SCORES}")
+            raise UserError(f"{NEEDS_GRADIENTS}, and this method prunes without them: {OTHER_SCORES}")
         slopes = {} if gradients is None else kernels(gradients)
         return choose(level, SCORES[options.score](key, kernels(params), masks, slopes), masks, final)
 
@@ -78,8 +78,8 @@ def prunable_kernels(options: PrunerOptions, network: NetworkSpec) -> list[str]:
     prunable = kernels[1 if first else 0 : -1 if last or options.structure == "units" else None]
     if not prunable:
         raise UserError(
-            f"pruning.dense_layers={options.dense_layers}, pruning.structure={options.structure}: none of"
-            f" {', '.join(kernels)} is left to prune"
+            f"pruning.dense_layers={options.dense_layers}, pruning.structure={options.structure}: no kernel is left"
+            f" to prune (of {', '.join(kernels)}); leave out one of the two options"
         )
     return prunable
 
@@ -96,7 +96,7 @@ def _networks_of(networks: Networks, masks: Masks) -> list[NetworkSpec]:
     found = [network for network in networks if not masks.keys().isdisjoint(network.kernels)]
     unknown = masks.keys() - {kernel for network in found for kernel in network.kernels}
     if unknown:
-        raise UserError(f"{', '.join(sorted(unknown))}: a kernel of no described network cannot be pruned")
+        raise UserError(f"{', '.join(sorted(unknown))}: in no list of layers, so it cannot be pruned")
     return found
 
 
@@ -111,6 +111,6 @@ def refuse_beyond_limit(training: Training, option: str, level: float) -> None:
     limit = training.pruner.limit + ROUNDING
     if level > limit:
         raise UserError(
-            f"{option}={level}: a network goes up to {math.floor(1_000 * limit) / 1_000:g} with"
-            f" pruning.structure={training.pruner.structure} and the layers of pruning.dense_layers"
+            f"{option}={level}: should be at most {math.floor(1_000 * limit) / 1_000:g} with"
+            f" pruning.structure={training.pruner.structure} and this pruning.dense_layers"
         )

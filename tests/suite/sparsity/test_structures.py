@@ -63,5 +63,5 @@ def test_the_sparsity_of_n_of_every_m_is_not_beyond_its_limit(structure: str, mo
     """Although 1 - 4/5, for one, is a little less than 0.2 in floating point."""
     training = Training(100, 10, optax.identity(), make_pruner(PrunerOptions(structure=structure)))
     refuse_beyond_limit(training, "sparsity", most)
-    with pytest.raises(UserError, match=rf"goes up to {math.floor(1_000 * most) / 1_000:g} with"):
+    with pytest.raises(UserError, match=rf"should be at most {math.floor(1_000 * most) / 1_000:g} with"):
         refuse_beyond_limit(training, "sparsity", most + 1e-6)
