@@ -154,9 +154,7 @@ def machine() -> dict[str, Any]:
 def main(argv: Sequence[str]) -> int:
     """Time dense and sparse layers, in a process on one core."""
     parser = Parser(prog="python -m sweeps.bench.inference", description=DESCRIPTION)
-    parser.add_argument(
-        "--out", type=expanded, default=Path("runs/inference"), help="where to write [runs/inference]"
-    )
+    parser.add_argument("--out", type=expanded, default=Path("runs/inference"), help="where to write [runs/inference]")
     parser.add_argument("--calls", type=whole_number(1, 10**6), default=300, help="timed calls of each way [300]")
     parser.add_argument("--here", action="store_true", help="measure in this process, without limiting it to one core")
     given = parser.parse_args(argv)
