@@ -220,13 +220,15 @@ def read(model: type[Options], given: Mapping[str, Any], prefix: str) -> Options
         options = model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # options that contradict each other, in a model of your own
+            raise UserError(f"{prefix}{_lower(first['msg'])}") from None
         key = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             raise UserError(f"{prefix}{key}: no such option{suggest(key, model.model_fields)}") from None
         raise UserError(f"{prefix}{key}={given.get(key)}: {_lower(first['msg'])}") from None
     for key, value in options:
         if type(value) is int and value > MOST_STEPS:
-            raise UserError(f"{prefix}{key}={given[key]}: should be at most {MOST_STEPS:,}")
+            raise UserError(f"{prefix}{key}={value}: should be at most {MOST_STEPS:,}")
     return options
 
 

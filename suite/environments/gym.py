@@ -28,17 +28,18 @@ def make(name: str, options: RegisteredOptions) -> gymnasium.Env:
 
     Observations are float32 [d], or of images Channels uint8 [channels, height, width], and copies: an environment may
     show one array that it changes in place. Actions are discrete from 0 on, or float32 [A] in [-1, 1], scaled to the
-    environment's own bounds. Rewards are the environment's own. Raises UserError for an unknown name and for other
-    spaces.
+    environment's own bounds. Rewards are the environment's own. Raises UserError for an unknown name, for other
+    spaces, and if the environment cannot be made.
     """
     if ":" in name:  # gymnasium would import the module before it
         raise UserError(f"gym/{name}: should be a registered name; --import names the module that registers it")
     try:
         environment = gymnasium.make(name, disable_env_checker=True, max_episode_steps=options.max_episode_agent_steps)
-    except (gymnasium.error.Error, ImportError) as error:
+    except Exception as error:  # an environment's own code may raise anything
         own = isinstance(error, gymnasium.error.UnregisteredEnv)
         hint = " --import names the module that registers an environment of your own" if own else ""
-        raise UserError(f"gym/{name}: {error}{hint}") from None
+        text = str(error) if isinstance(error, gymnasium.error.Error | ImportError) else repr(error)
+        raise UserError(f"gym/{name}: {text}{hint}") from None
     return EpisodeSeeds(_with_actions(name, _with_observations(name, environment)))
 
 

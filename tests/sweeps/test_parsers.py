@@ -3,11 +3,16 @@
 import ast
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
+from pydantic import model_validator
 
+from suite.errors import UserError
+from suite.options import Options
 from sweeps import references
 from sweeps.bench import inference, training
+from sweeps.config import read
 from sweeps.estimate import measure
 from sweeps.export import latency
 from tests.support.damage import refused
@@ -49,3 +54,20 @@ def test_no_other_parser_is_made() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ArgumentParser")
     ]
     assert made == []
+
+
+class Ordered(Options):
+    low: int = 2
+    most: int = 2**40
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        if self.low > self.most:
+            raise ValueError("low should be at most most")
+        return self
+
+
+@pytest.mark.parametrize(("given", "says"), [({"low": 3, "most": 1}, "low should be"), ({}, "most=1099511627776: ")])
+def test_a_wrong_value_of_the_users_own_options_is_one_line(given: dict[str, int], says: str) -> None:
+    with pytest.raises(UserError, match=f"method mine: .*{says}"):
+        read(Ordered, given, "method mine: ")

@@ -180,6 +180,16 @@ def test_unknown_names_are_one_line(name: str) -> None:
         task(f"gym/{name}")
 
 
+def test_an_environment_that_cannot_be_made_is_one_line() -> None:
+    def broken() -> gymnasium.Env:
+        raise FileNotFoundError("levels.npz")
+
+    gymnasium.registry.pop("Anything/Broken-v0", None)
+    gymnasium.register("Anything/Broken-v0", broken)
+    with pytest.raises(UserError, match=r"gym/Anything/Broken-v0: .*levels\.npz"):
+        task("gym/Anything/Broken-v0")
+
+
 def test_episodes_have_seeds_of_their_own() -> None:
     environment = make("CartPole-v1", RegisteredOptions())
     starts = [environment.reset(seed=seed)[0] for seed in (1, None, 1, None)]
