@@ -64,7 +64,7 @@ def test_frames_are_counted_with_the_runs_own_frame_skip(
         ([*FLAGS, "--replay.capacity=2"], "capacity"),
         ([*FLAGS, "--record="], "--record: should be the name of a folder"),
         ([*FLAGS, "--folder=run\udcff"], "should be the name of a folder"),
-        ([*FLAGS, "--method=gmp:\udcff=1"], "no UTF-8"),
+        ([*FLAGS, "--method=gmp:\udcff=1"], "UTF-8"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(flags: list[str], words: str, tmp_path: Path, capsys) -> None:

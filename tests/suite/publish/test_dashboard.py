@@ -98,7 +98,7 @@ def test_without_an_account_it_says_what_there_is(
 ) -> None:
     assert dashboard.main([str(runs)]) == 0
     said = capsys.readouterr().out
-    assert "leet" in said and f"-m analysis.report --runs {runs} " in said
+    assert "leet" in said and f"-m analysis.report --runs {runs}\n" in said
 
 
 def test_without_an_account_a_terminal_shows_the_newest_run(no_account: None, tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_without_an_account_a_terminal_shows_the_newest_run(no_account: None, tm
     os.close(theirs)
     try:
         seen, deadline = b"", time.monotonic() + 300
-        while not (b"make report" in seen and b"epoch/return" in seen) and time.monotonic() < deadline:
+        while not (b"analysis.report" in seen and b"epoch/return" in seen) and time.monotonic() < deadline:
             if select.select([ours], [], [], 0.5)[0]:
                 seen += os.read(ours, 65_536)
-        assert b"make report" in seen and b"epoch/return" in seen, seen[-2_000:]
+        assert b"analysis.report" in seen and b"epoch/return" in seen, seen[-2_000:]
         arguments = Path(f"/proc/{shown.pid}/cmdline").read_bytes().split(b"\0")
         assert os.fsencode(tmp_path / "runs" / "new" / "wandb") in arguments
     finally:
