@@ -180,7 +180,7 @@ class EauDeQNOptions(Options):
         "loss", description="elected network: lowest loss; random; lowest exponential moving average of losses"
     )
     smoothing: float = Field(
-        0.005, gt=0, lt=1, description="elect smoothed: rate of that average a gradient step (slimSAC: 0.005)"
+        0.005, gt=0, lt=1, description="elect smoothed: rate of that average per gradient step (slimSAC: 0.005)"
     )
     keep_copy: bool = Field(True, description="the elected network continues unpruned beside its pruned copies")
     shared_draws: bool = Field(False, description="one draw for all copies, so they are equally sparse")
